@@ -1,0 +1,143 @@
+import { assertBackendName, type Period, type Usage, type UsageStore } from "@usage/counter-core";
+import type { UsageFlusher, UsageTracker } from "@usage/tracker";
+import type { ProxyConfig } from "../config.ts";
+import type { Router } from "../proxy/route.ts";
+import type { Upstream } from "../proxy/upstream.ts";
+import { type Answer, badRequest, ok, refuse } from "./problem.ts";
+import type { Route, RouteRequest } from "./routes.ts";
+
+/** What operators look at and act on. */
+export interface ApiParts {
+  readonly config: Pick<ProxyConfig, "counter" | "store">;
+  readonly router: Pick<Router, "upstreams">;
+  readonly tracker: UsageTracker;
+  readonly store: UsageStore;
+  readonly flusher: Pick<UsageFlusher, "flush" | "status">;
+}
+
+/** What `GET /api/usage` answers. Instants are ISO 8601, usages and limits by dimension, limits only where there are any. */
+export interface UsageReport {
+  readonly period: { readonly key: string; readonly start: string; readonly end: string };
+  readonly counter: { readonly kind: string; readonly healthy: boolean };
+  readonly store: { readonly kind: string; readonly lastFlush: string | null; readonly lastError: string | null };
+  readonly backends: readonly BackendReport[];
+}
+
+export interface BackendReport {
+  readonly name: string;
+  readonly url: string;
+  readonly draining: boolean;
+  readonly reachable: boolean;
+  /** Whether a plain GET would still be let through. */
+  readonly withinLimits: boolean;
+  readonly usage: Usage;
+  readonly unflushed: Usage;
+  readonly limits: Partial<Usage>;
+}
+
+export function apiRoutes(parts: ApiParts): readonly Route[] {
+  return [
+    { path: "/api/usage", methods: { GET: () => ok(usageReport(parts)) } },
+    { path: "/api/history", methods: { GET: (request) => history(parts, request) } },
+    { path: "/api/flush", methods: { POST: () => flush(parts) } },
+    { path: "/api/backends/:name/drain", methods: { POST: (request) => drain(parts, request) } },
+  ];
+}
+
+export function usageReport({ config, router, tracker, flusher }: ApiParts): UsageReport {
+  const { lastError } = flusher.status();
+  return {
+    period: isoPeriod(tracker.backend.period()),
+    counter: { kind: config.counter.kind, healthy: true },
+    store: {
+      kind: config.store.kind,
+      lastFlush: lastFlush(flusher),
+      lastError: lastError === undefined ? null : messageOf(lastError),
+    },
+    backends: router.upstreams.map((upstream) => backendReport(tracker, upstream)),
+  };
+}
+
+function isoPeriod({ key, start, end }: Period): UsageReport["period"] {
+  return { key, start: new Date(start).toISOString(), end: new Date(end).toISOString() };
+}
+
+function lastFlush(flusher: ApiParts["flusher"]): string | null {
+  const { lastFlushMs } = flusher.status();
+  return lastFlushMs === undefined ? null : new Date(lastFlushMs).toISOString();
+}
+
+function backendReport(tracker: UsageTracker, upstream: Upstream): BackendReport {
+  const { name, url, draining } = upstream;
+  // The least that the proxy proposes for a GET: the request, and a response of unknown length.
+  const { allowed, usage, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
+  const unflushed = tracker.backend.loadAll(name);
+  return {
+    name,
+    url: url.href,
+    draining,
+    reachable: upstream.isReachable(),
+    withinLimits: allowed,
+    usage,
+    unflushed,
+    limits,
+  };
+}
+
+const HISTORY_FILTERS = ["backend", "from", "to"];
+const PERIOD_KEY = /^\d{4}-\d{2}(-\d{2})?$/;
+
+async function history({ store }: ApiParts, { query }: RouteRequest): Promise<Answer> {
+  for (const name of new Set(query.keys())) {
+    if (!HISTORY_FILTERS.includes(name))
+      return badRequest(`${JSON.stringify(name)} is unknown; known are ${HISTORY_FILTERS.join(", ")}.`);
+    if (query.getAll(name).length > 1) return badRequest(`${name} can be given once.`);
+  }
+  const [backend, from, to] = HISTORY_FILTERS.map((name) => query.get(name) || undefined);
+  for (const period of [from, to]) {
+    if (period !== undefined && !PERIOD_KEY.test(period))
+      return badRequest("from and to are periods, such as 2026-01.");
+  }
+  if (from !== undefined && to !== undefined && from > to) return badRequest("from must not be after to.");
+  if (backend !== undefined && !isBackendName(backend)) return badRequest("No backend can have this name.");
+  const filter = { ...(backend && { backend }), ...(from && { from }), ...(to && { to }) };
+  return withStore(async () => ok({ history: await store.history(filter) }));
+}
+
+function isBackendName(name: string): boolean {
+  try {
+    assertBackendName(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function flush({ flusher }: ApiParts): Promise<Answer> {
+  return withStore(async () => {
+    await flusher.flush();
+    return ok({ lastFlush: lastFlush(flusher) });
+  });
+}
+
+async function withStore(work: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await work();
+  } catch (error) {
+    return refuse({ status: 503, title: "The store failed", detail: messageOf(error) });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Draining never discards: no new requests, those that run end, and what is counted stays counted. */
+function drain({ router }: ApiParts, { params }: RouteRequest): Answer {
+  const upstream = router.upstreams.find(({ name }) => name === params.name);
+  if (upstream === undefined) {
+    return refuse({ status: 404, title: "Not found", detail: "No backend has this name; GET /api/usage lists them." });
+  }
+  upstream.draining = true;
+  return ok({ name: upstream.name, draining: true, inFlight: upstream.inFlight });
+}

@@ -1,0 +1,77 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { IncomingHttpHeaders } from "node:http";
+import { isLoopback } from "../address.ts";
+import { type Answer, refuse } from "./problem.ts";
+
+export interface GuardedRequest {
+  readonly method: string;
+  /** The path and query as they came. */
+  readonly target: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+export type Guard = (request: GuardedRequest) => Answer | undefined;
+
+/** Who may talk to the admin listener: the first refusal, or undefined for a request that may pass. */
+export function guard(options: { readonly host: string; readonly token?: string }): Guard {
+  const guards = [knownHost(options.host), bearerToken(options.token), sameSite];
+  return (request) => {
+    for (const check of guards) {
+      const refusal = check(request);
+      if (refusal !== undefined) return refusal;
+    }
+    return undefined;
+  };
+}
+
+/**
+ * On loopback a request must name a host of this machine. A page from elsewhere whose name was made to point here (DNS
+ * rebinding) is same-origin for the browser, but sends its own name. Beyond loopback the token keeps it out.
+ */
+function knownHost(configured: string): Guard {
+  if (!isLoopback(configured)) return () => undefined;
+  return ({ headers }) => {
+    const name = hostName(headers.host);
+    if (name !== undefined && (isLoopback(name) || name === configured.toLowerCase())) return undefined;
+    return forbidden("The Host header must name this machine, as in http://127.0.0.1:8081.");
+  };
+}
+
+function hostName(host: string | undefined): string | undefined {
+  const url = URL.parse(`http://${host ?? ""}/`);
+  return url?.hostname.replace(/^\[(.*)\]$/, "$1");
+}
+
+/** Spelt exactly so: a path in any other spelling is none of these, whatever it is decoded to later. */
+const OPEN_TO_ALL = /^\/(?:healthz|readyz)(?:\?|$)/;
+
+/** The token of every request but those for health, compared in constant time. */
+function bearerToken(token: string | undefined): Guard {
+  if (token === undefined) return () => undefined;
+  const wanted = digest(token);
+  return ({ target, headers }) => {
+    if (OPEN_TO_ALL.test(target)) return undefined;
+    const [, given] = /^bearer +(\S+)$/i.exec(headers.authorization ?? "") ?? [];
+    // Digests have one length, which is what timingSafeEqual asks for and what hides the token's.
+    if (given !== undefined && timingSafeEqual(digest(given), wanted)) return undefined;
+    const detail = "Send the configured admin.token as Authorization: Bearer ...";
+    return refuse({ status: 401, title: "Unauthorized", detail, headers: { "www-authenticate": "Bearer" } });
+  };
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
+
+/** Nothing that a page of another site makes a browser send may change anything. */
+function sameSite({ method, headers }: GuardedRequest): Answer | undefined {
+  if (method === "GET" || method === "HEAD") return undefined;
+  const site = headers["sec-fetch-site"];
+  const foreignSite = site !== undefined && site !== "same-origin" && site !== "none";
+  const foreignOrigin = headers.origin !== undefined && URL.parse(headers.origin)?.host !== headers.host?.toLowerCase();
+  return foreignSite || foreignOrigin ? forbidden("A page of another site cannot change anything here.") : undefined;
+}
+
+function forbidden(detail: string): Answer {
+  return refuse({ status: 403, title: "Forbidden", detail });
+}

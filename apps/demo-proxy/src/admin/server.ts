@@ -1,0 +1,75 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Address } from "../address.ts";
+import type { Guard } from "./guard.ts";
+import { type Answer, refuse } from "./problem.ts";
+import { dispatch, type Route } from "./routes.ts";
+
+// Small requests from few clients: far below what node allows by default.
+const LIMITS = {
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 5_000,
+  maxHeaderSize: 16_384,
+} as const;
+
+const SECURITY_HEADERS = {
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+} as const;
+
+/** The operators' HTTP server: a table of routes behind a guard. */
+export class AdminServer {
+  readonly #server: Server;
+  readonly #routes: readonly Route[];
+  readonly #guard: Guard;
+
+  constructor(options: { readonly routes: readonly Route[]; readonly guard: Guard }) {
+    this.#routes = options.routes;
+    this.#guard = options.guard;
+    this.#server = createServer(LIMITS, (request, response) => void this.#respond(request, response));
+  }
+
+  /** Answers where it listens, with the port that port 0 became. Rejects with node's error when it cannot. */
+  async listen({ host, port }: Address): Promise<Address> {
+    this.#server.listen({ host, port });
+    await once(this.#server, "listening");
+    const bound = this.#server.address();
+    return { host, port: typeof bound === "object" && bound !== null ? bound.port : port };
+  }
+
+  /** Ends the listener and every connection to it. */
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { status, headers, body } = await this.#answer(request);
+    const text = `${JSON.stringify(body)}\n`;
+    // A body that nobody reads must not be taken for the next request.
+    const close = request.complete ? {} : { connection: "close" };
+    response.writeHead(status, {
+      ...SECURITY_HEADERS,
+      ...headers,
+      ...close,
+      "content-length": Buffer.byteLength(text),
+    });
+    response.end(text);
+  }
+
+  async #answer({ method = "", url: target = "", headers }: IncomingMessage): Promise<Answer> {
+    try {
+      return this.#guard({ method, target, headers }) ?? (await dispatch(this.#routes, method, target));
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : "Something that is not an error was thrown.";
+      return refuse({ status: 500, title: "Internal error", detail });
+    }
+  }
+}

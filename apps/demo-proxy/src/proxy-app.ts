@@ -1,0 +1,116 @@
+import type { UsageStore } from "@usage/counter-core";
+import type { UsageFlusher, UsageTracker } from "@usage/tracker";
+import type { Address } from "./address.ts";
+import type { AdminServer } from "./admin/server.ts";
+import type { ProxyConfig } from "./config.ts";
+import { ListenError } from "./listen-error.ts";
+import type { Router } from "./proxy/route.ts";
+import type { ProxyServer } from "./proxy/server.ts";
+
+export interface ProxyAppParts {
+  readonly config: Pick<ProxyConfig, "listen" | "admin">;
+  readonly tracker: UsageTracker;
+  readonly store: UsageStore;
+  /** Ends the store if it was opened for this app. */
+  readonly closeStore: () => Promise<void>;
+  readonly flusher: UsageFlusher;
+  readonly router: Router;
+  readonly proxy: ProxyServer;
+  readonly admin: AdminServer;
+}
+
+export interface Addresses {
+  readonly proxy: Address;
+  readonly admin: Address;
+}
+
+export interface StopReport {
+  /** Requests that were still running when the grace was over, and were cut. */
+  readonly cut: number;
+  /** Why the last flush failed; absent when everything is stored. */
+  readonly flushError?: unknown;
+}
+
+/** The proxy as one thing that starts and stops. */
+export class ProxyApp {
+  readonly tracker: UsageTracker;
+  readonly store: UsageStore;
+  readonly flusher: UsageFlusher;
+  readonly router: Router;
+  readonly #parts: ProxyAppParts;
+  #ready = false;
+  #starting: Promise<Addresses> | undefined;
+  #stopping: Promise<StopReport> | undefined;
+
+  constructor(parts: ProxyAppParts) {
+    this.tracker = parts.tracker;
+    this.store = parts.store;
+    this.flusher = parts.flusher;
+    this.router = parts.router;
+    this.#parts = parts;
+  }
+
+  /** Whether it takes requests: it listens, and is not shutting down. */
+  isReady(): boolean {
+    return this.#ready;
+  }
+
+  /**
+   * Listens and begins to flush. Answers the addresses, with the ports that port 0 became.
+   *
+   * @throws ListenError when an address cannot be had; everything is closed then.
+   */
+  async start(): Promise<Addresses> {
+    try {
+      this.#starting = this.#listen();
+      return await this.#starting;
+    } catch (error) {
+      await this.stop({ graceMs: 0 });
+      throw error;
+    }
+  }
+
+  async #listen(): Promise<Addresses> {
+    const { config, proxy, admin } = this.#parts;
+    // The proxy last: no request is taken before everything else is there.
+    const adminAddress = await listen("the admin listener", admin, config.admin.listen);
+    const proxyAddress = await listen("the proxy", proxy, config.listen);
+    this.flusher.start();
+    this.#ready = true;
+    return { proxy: proxyAddress, admin: adminAddress };
+  }
+
+  /** Takes no more requests, gives running ones `graceMs` milliseconds to end, stores what is counted, and closes everything. */
+  stop(options: { readonly graceMs: number }): Promise<StopReport> {
+    this.#stopping ??= this.#stop(options.graceMs);
+    return this.#stopping;
+  }
+
+  async #stop(graceMs: number): Promise<StopReport> {
+    const { proxy, admin, router, closeStore } = this.#parts;
+    // A listener that is being opened can only be closed once it is open.
+    await this.#starting?.catch(() => {});
+    this.#ready = false;
+    const { cut } = await proxy.close({ graceMs });
+    // Only now nothing is counted any more. The admin listener answers until here, so that operators see what goes on.
+    const failure = await this.flusher.stop().then(
+      () => ({}),
+      (flushError: unknown) => ({ flushError }),
+    );
+    await Promise.all([admin.close(), ...router.upstreams.map((upstream) => upstream.destroy())]);
+    await closeStore();
+    return { cut, ...failure };
+  }
+}
+
+interface Listener {
+  listen(address: Address): Promise<Address>;
+}
+
+async function listen(name: string, listener: Listener, address: Address): Promise<Address> {
+  try {
+    return await listener.listen(address);
+  } catch (error) {
+    throw new ListenError(name, address, error);
+  }
+}

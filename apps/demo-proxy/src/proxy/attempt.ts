@@ -1,0 +1,117 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { type Dispatcher, errors } from "undici";
+import type { Reservation } from "./reservation.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** The side of an exchange that one attempt reports to. One of `passedOver`, `unsendable`, `broken` and `ended` comes, once, as the last. */
+export interface AttemptObserver {
+  /** The connection is ready and the request about to be written: from here on it is never sent again. */
+  started(): void;
+  /** The upstream could not be connected to. Nothing was written. */
+  passedOver(upstream: Upstream, error: Error): void;
+  /** The request cannot be written as HTTP. Nothing was written. */
+  unsendable(): void;
+  head(status: number, reason: string | undefined, headers: IncomingHttpHeaders): void;
+  /** Answers whether more may come; `resume` asks for more after a false. */
+  data(chunk: Buffer): boolean;
+  ended(): void;
+  /** The upstream failed after the request was started. */
+  broken(error: Error): void;
+}
+
+/** The controller exists exactly while the upstream's connection works for this attempt. */
+type State =
+  | { readonly at: "connecting" }
+  | { readonly at: "started"; readonly controller: Dispatcher.DispatchController }
+  | { readonly at: "over" };
+
+const CONNECTING: State = { at: "connecting" };
+const OVER: State = { at: "over" };
+
+/** One try to have a request answered by one upstream: counts what passes, and gives back its reservation however it ends. */
+export class Attempt implements Dispatcher.DispatchHandler {
+  readonly #upstream: Upstream;
+  readonly #reservation: Reservation;
+  readonly #observer: AttemptObserver;
+  #state: State = CONNECTING;
+
+  constructor(upstream: Upstream, reservation: Reservation, observer: AttemptObserver) {
+    this.#upstream = upstream;
+    this.#reservation = reservation;
+    this.#observer = observer;
+    upstream.inFlight += 1;
+  }
+
+  /** The client wants no more: nothing further is sent, received or reported. */
+  abort(): void {
+    const state = this.#state;
+    if (state.at === "over") return;
+    this.#finish();
+    if (state.at === "started") state.controller.abort(new errors.RequestAbortedError());
+  }
+
+  resume(): void {
+    if (this.#state.at === "started") this.#state.controller.resume();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#state.at !== "connecting") {
+      controller.abort(new errors.RequestAbortedError());
+      return;
+    }
+    this.#state = { at: "started", controller };
+    this.#observer.started();
+  }
+
+  // Undici writes the head together with the first bytes of the body, or alone just before `onRequestSent`.
+  onBodySent(chunk: Uint8Array): void {
+    this.#reservation.countRequest();
+    this.#reservation.countIngress(chunk.byteLength);
+  }
+
+  onRequestSent(): void {
+    this.#reservation.countRequest();
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+    reason?: string,
+  ): void {
+    if (status === 101) controller.abort(new errors.SocketError("switched protocols without being asked"));
+    if (status < 200) return;
+    this.#observer.head(status, reason, headers);
+  }
+
+  /** The response has announced a body of so many bytes. */
+  expectEgress(bytes: number): void {
+    this.#reservation.expectEgress(bytes);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#reservation.countEgress(chunk.length);
+    if (!this.#observer.data(chunk)) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    if (this.#state.at === "over") return;
+    this.#finish();
+    this.#observer.ended();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    const { at } = this.#state;
+    if (at === "over") return;
+    this.#finish();
+    if (at === "started") this.#observer.broken(error);
+    else if (error instanceof errors.InvalidArgumentError) this.#observer.unsendable();
+    else this.#observer.passedOver(this.#upstream, error);
+  }
+
+  #finish(): void {
+    this.#state = OVER;
+    this.#reservation.release();
+    this.#upstream.inFlight -= 1;
+  }
+}

@@ -1,0 +1,260 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "@usage/counter-core";
+import { errors } from "undici";
+import { Attempt, type AttemptObserver } from "./attempt.ts";
+import { type BodyLength, bodyLengthOf } from "./framing.ts";
+import { asksForUpgrade, requestHeaders, responseHeaders } from "./headers.ts";
+import { linger } from "./linger.ts";
+import * as problems from "./problem.ts";
+import { RequestBody } from "./request-body.ts";
+import type { Demand, Refused, Router } from "./route.ts";
+import { pathOfTarget } from "./target.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** What the exchanges of one server share. */
+export interface ExchangeContext {
+  readonly router: Router;
+  readonly clock: Clock;
+  /** Whether the server is shutting down: connections are not kept alive. */
+  readonly closing: boolean;
+}
+
+/** What the request's `Expect` header asks for; "unknown" is refused. */
+export type Expectation = "none" | "continue" | "unknown";
+
+/** A request as it will be sent, to whichever upstream. */
+interface Outgoing {
+  readonly demand: Demand;
+  readonly path: string;
+  readonly headers: string[];
+  readonly body: RequestBody | null;
+}
+
+/**
+ * One request's way through the proxy: refused, or tried at one upstream after the other until one could be connected to,
+ * then piped both ways. It ends when its response is closed, finished or not.
+ */
+export class Exchange implements AttemptObserver {
+  readonly #context: ExchangeContext;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #expectation: Expectation;
+  readonly #bodyLength: BodyLength | undefined;
+  #outgoing: Outgoing | undefined;
+  #attempt: Attempt | undefined;
+  /** The upstreams that could not be connected to, and why the last could not. */
+  #failed: Set<Upstream> | undefined;
+  #connectError: Error | undefined;
+  /** Whether the whole answer has been written. */
+  #answered = false;
+  #drains = false;
+  /** Whether the response's head waits for the first bytes of its body, to leave in one packet with them. */
+  #headHeld = false;
+
+  constructor(context: ExchangeContext, request: IncomingMessage, response: ServerResponse, expectation: Expectation) {
+    this.#context = context;
+    this.#request = request;
+    this.#response = response;
+    this.#expectation = expectation;
+    this.#bodyLength = bodyLengthOf(request);
+  }
+
+  /** @param over called once, when the response is finished or its connection gone. */
+  start(over: () => void): void {
+    const response = this.#response;
+    response.on("error", ignore);
+    response.on("close", () => {
+      this.#stop();
+      over();
+    });
+    const outgoing = this.#prepare();
+    if ("status" in outgoing) {
+      this.#answer(outgoing);
+    } else {
+      this.#outgoing = outgoing;
+      this.#tryNext(outgoing);
+    }
+  }
+
+  /** What the client sent next on this connection cannot be read on: the exchange and the connection end. */
+  clientBroke(problem: problems.Problem): void {
+    const response = this.#response;
+    this.#stop();
+    if (!this.#answered) {
+      // Only within this request's body the answer is this request's; what came after it has none that could be in order.
+      if (response.headersSent || !this.#bodyPending()) {
+        response.destroy();
+        return;
+      }
+      response.shouldKeepAlive = false;
+      problems.writeProblem(response, problem);
+    }
+    const { socket } = this.#request;
+    response.end(() => socket.destroySoon());
+  }
+
+  /** Whether it is the client that has to go on: to send more of its body, or to read more of the response. */
+  get waitsForClient(): boolean {
+    const response = this.#response;
+    if (response.headersSent) return response.writableNeedDrain || response.writableEnded;
+    return this.#outgoing?.body?.hungry === true;
+  }
+
+  /** The client has left the exchange waiting for too long. */
+  clientSilent(): void {
+    if (this.#response.headersSent) {
+      this.#response.destroy();
+    } else {
+      this.#stop();
+      this.#answer(problems.SILENT_CLIENT);
+    }
+  }
+
+  started(): void {
+    if (this.#expectation === "continue" && this.#bodyLength !== 0) this.#response.writeContinue();
+  }
+
+  passedOver(upstream: Upstream, error: Error): void {
+    upstream.markUnreachable();
+    this.#failed ??= new Set();
+    this.#failed.add(upstream);
+    this.#connectError = error;
+    if (this.#outgoing !== undefined) this.#tryNext(this.#outgoing);
+  }
+
+  unsendable(): void {
+    this.#answer(problems.BAD_REQUEST);
+  }
+
+  head(status: number, reason: string | undefined, headers: IncomingHttpHeaders): void {
+    const response = this.#response;
+    const forwarded = responseHeaders(headers);
+    const length = headers["content-length"];
+    const carriesBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304;
+    if (carriesBody && length !== undefined) this.#attempt?.expectEgress(Number(length));
+    if (this.#context.closing) response.shouldKeepAlive = false;
+    response.writeHead(status, reason, forwarded);
+    // A response of known length follows its head; another may keep the client waiting for its first byte.
+    if (carriesBody && length === undefined) {
+      this.#headHeld = true;
+      process.nextTick(flushHead, this);
+    }
+  }
+
+  flushHead(): void {
+    if (this.#headHeld) this.#response.flushHeaders();
+  }
+
+  data(chunk: Buffer): boolean {
+    this.#headHeld = false;
+    if (this.#response.write(chunk)) return true;
+    if (!this.#drains) {
+      this.#drains = true;
+      this.#response.on("drain", () => this.#attempt?.resume());
+    }
+    return false;
+  }
+
+  ended(): void {
+    this.#headHeld = false;
+    this.#end();
+  }
+
+  broken(error: Error): void {
+    this.#headHeld = false;
+    // The client must not take a response that broke off for a whole one.
+    if (this.#response.headersSent) this.#response.destroy();
+    else this.#answer(isTimeout(error) ? problems.RESPONSE_TIMEOUT : problems.BAD_RESPONSE);
+  }
+
+  #prepare(): Outgoing | problems.Problem {
+    const request = this.#request;
+    const bodyLength = this.#bodyLength;
+    const path = pathOfTarget(request.url ?? "");
+    if (this.#context.closing) return problems.CLOSING;
+    if (bodyLength === undefined) return problems.BAD_FRAMING;
+    if (this.#expectation === "unknown") return problems.EXPECTATION_REFUSED;
+    if (path === undefined) return problems.BAD_TARGET;
+    if (asksForUpgrade(request)) return problems.UPGRADE_REFUSED;
+    const headers = requestHeaders(request, bodyLength);
+    if (headers === undefined) return problems.BAD_REQUEST;
+    return {
+      demand: { bodyLength, expectsBody: request.method !== "HEAD" },
+      path,
+      headers,
+      body: bodyLength === 0 ? null : new RequestBody(request),
+    };
+  }
+
+  #tryNext(outgoing: Outgoing): void {
+    const { demand, path, headers, body } = outgoing;
+    const routed = this.#context.router.route(demand, this.#failed);
+    if (routed.upstream === undefined) {
+      this.#answer(this.#refusal(routed));
+      return;
+    }
+    this.#attempt = new Attempt(routed.upstream, routed.reservation, this);
+    const method = this.#request.method ?? "GET";
+    routed.upstream.dispatch({ method, path: routed.upstream.pathFor(path), headers, body }, this.#attempt);
+  }
+
+  #refusal({ decision, unreachable }: Refused): problems.Problem {
+    if (decision !== undefined) {
+      return unreachable ? problems.UNREACHABLE_OR_FULL : problems.overLimit(decision, this.#context.clock);
+    }
+    if (this.#connectError === undefined) return problems.UNREACHABLE;
+    return isTimeout(this.#connectError) ? problems.CONNECT_TIMEOUT : problems.CONNECT_FAILED;
+  }
+
+  #answer(problem: problems.Problem): void {
+    // The rest of a body that is not sent on would have to be read before the connection could be used again.
+    if (this.#bodyPending() || this.#context.closing) this.#response.shouldKeepAlive = false;
+    problems.writeProblem(this.#response, problem);
+    this.#end();
+  }
+
+  /** Ends the response; while the client still sends its body, only once that is read or has taken too long. */
+  #end(): void {
+    this.#answered = true;
+    this.#outgoing?.body?.destroy();
+    const response = this.#response;
+    if (!this.#bodyPending()) {
+      // What came and was not sent on would hold up the connection's next request.
+      if (this.#bodyLength !== 0) this.#request.resume();
+      response.end();
+      return;
+    }
+    // A head without a body is still held back; the client shall know now that it may stop sending.
+    if (response.headersSent) response.flushHeaders();
+    const { socket } = this.#request;
+    linger(this.#request, this.#context.clock, (drained) => {
+      response.end(() => {
+        if (!drained) socket.destroySoon();
+      });
+    });
+  }
+
+  #bodyPending(): boolean {
+    return this.#bodyLength !== 0 && !this.#request.complete;
+  }
+
+  #stop(): void {
+    this.#attempt?.abort();
+    this.#outgoing?.body?.destroy();
+  }
+}
+
+function isTimeout(error: Error): boolean {
+  return (
+    error instanceof errors.ConnectTimeoutError ||
+    error instanceof errors.HeadersTimeoutError ||
+    error instanceof errors.BodyTimeoutError
+  );
+}
+
+function flushHead(exchange: Exchange): void {
+  exchange.flushHead();
+}
+
+/** The exchange learns of a lost connection from `close`; an error without a listener would end the process. */
+function ignore(): void {}

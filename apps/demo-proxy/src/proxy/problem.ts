@@ -1,0 +1,86 @@
+import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Clock, StorageDimension } from "@usage/counter-core";
+import type { Decision } from "@usage/tracker";
+import { toHeaders, toProblem } from "@usage/tracker/http";
+
+/** An answer of the proxy's own, sent as `application/problem+json` (RFC 9457). Names no upstream. */
+export interface Problem {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export const CONNECT_REFUSED: Problem = problem(501, "This proxy opens no tunnels: CONNECT is not supported.");
+export const UPGRADE_REFUSED: Problem = problem(
+  501,
+  "This proxy cannot switch protocols: send the request without Upgrade.",
+  { connection: "close" },
+);
+export const EXPECTATION_REFUSED: Problem = problem(417, "The only expectation that this proxy meets is 100-continue.");
+export const BAD_TARGET: Problem = problem(
+  400,
+  "The request target must be a path, or an http or https URL, without a fragment and without '..' segments.",
+);
+export const BAD_FRAMING: Problem = problem(
+  400,
+  "The length of the request's body is not clear: send one Content-Length, or Transfer-Encoding: chunked and nothing else.",
+  { connection: "close" },
+);
+export const BAD_REQUEST: Problem = problem(400, "The request's method, target or headers cannot be sent on.");
+export const MALFORMED: Problem = problem(400, "This is not valid HTTP.");
+export const HEAD_TOO_LARGE: Problem = problem(431, "The request's headers are too large.");
+export const HEAD_TOO_SLOW: Problem = problem(408, "The request's headers did not come in time.");
+export const SILENT_CLIENT: Problem = problem(408, "The rest of the request's body did not come in time.");
+export const CLOSING: Problem = problem(503, "This proxy is shutting down.", retryAfter(1));
+export const UNREACHABLE: Problem = problem(503, "No backend can be reached at the moment.", retryAfter(5));
+export const UNREACHABLE_OR_FULL: Problem = problem(
+  503,
+  "The backends with room left cannot be reached at the moment.",
+  retryAfter(5),
+);
+export const CONNECT_FAILED: Problem = problem(502, "No backend could be connected to.");
+export const CONNECT_TIMEOUT: Problem = problem(504, "No backend could be connected to in time.");
+export const BAD_RESPONSE: Problem = problem(
+  502,
+  "The backend broke off or did not answer with valid HTTP. The request is not sent again: it may have taken effect.",
+);
+export const RESPONSE_TIMEOUT: Problem = problem(
+  504,
+  "The backend did not answer in time. The request is not sent again: it may have taken effect.",
+);
+
+/** No backend has room left for a request: the refusal of the last one. */
+export function overLimit(decision: Decision<StorageDimension>, clock: Clock): Problem {
+  const { detail, ...quota } = toProblem(decision);
+  return {
+    status: quota.status,
+    headers: toHeaders(decision, { now: clock.now() }),
+    body: JSON.stringify({ ...quota, detail: `No backend has room left. ${detail}` }),
+  };
+}
+
+/** Writes head and body of an answer. The caller ends the response, which lets it read on before the connection closes. */
+export function writeProblem(response: ServerResponse, { status, headers, body }: Problem): void {
+  response.writeHead(status, STATUS_CODES[status], { ...headers, ...entityHeaders(body) });
+  response.write(body);
+}
+
+/** A whole answer, head included, for a connection that has no response object. The connection closes after it. */
+export function problemText({ status, body }: Problem): string {
+  const headers = { ...entityHeaders(body), connection: "close" };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  return [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, "", body].join("\r\n");
+}
+
+function problem(status: number, detail: string, headers: Readonly<Record<string, string>> = {}): Problem {
+  const title = STATUS_CODES[status];
+  return { status, headers, body: JSON.stringify({ type: "about:blank", title, status, detail }) };
+}
+
+function entityHeaders(body: string): OutgoingHttpHeaders {
+  return { "content-type": "application/problem+json", "content-length": Buffer.byteLength(body) };
+}
+
+function retryAfter(seconds: number): Readonly<Record<string, string>> {
+  return { "retry-after": String(seconds) };
+}

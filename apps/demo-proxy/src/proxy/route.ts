@@ -1,0 +1,122 @@
+import type { StorageDimension } from "@usage/counter-core";
+import type { Decision, UsageTracker } from "@usage/tracker";
+import type { BodyLength } from "./framing.ts";
+import { Reservation } from "./reservation.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** `pack`: the first upstream in order that can take the request. `spread`: the one that has used the least part of its limits. */
+export type RoutingPolicy = "pack" | "spread";
+
+export interface RouterOptions {
+  readonly tracker: UsageTracker;
+  /** In order of preference. */
+  readonly upstreams: readonly Upstream[];
+  readonly policy: RoutingPolicy;
+}
+
+/** What a request will use, as far as its head says it. */
+export interface Demand {
+  readonly bodyLength: BodyLength;
+  /** Whether the response may have a body. */
+  readonly expectsBody: boolean;
+}
+
+export interface Admitted {
+  readonly upstream: Upstream;
+  readonly reservation: Reservation;
+}
+
+/** No upstream takes the request. */
+export interface Refused {
+  readonly upstream: undefined;
+  /** That of the last upstream, in order, that would be taken over a limit; undefined when limits refused nothing. */
+  readonly decision: Decision<StorageDimension> | undefined;
+  /** Whether an upstream was passed over because it cannot be reached. */
+  readonly unreachable: boolean;
+}
+
+/** Chooses the upstream of a request and reserves there what the request is known to use. */
+export class Router {
+  readonly upstreams: readonly Upstream[];
+  readonly #tracker: UsageTracker;
+  readonly #policy: RoutingPolicy;
+  // Filled in anew for every candidate: a check reads it and keeps nothing.
+  readonly #proposal = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+
+  /** @throws UnknownBackendError for an upstream that the tracker's counter does not have. */
+  constructor(options: RouterOptions) {
+    const { tracker, upstreams, policy } = options;
+    if (policy !== "pack" && policy !== "spread") {
+      throw new RangeError(`policy must be "pack" or "spread", got ${String(policy)}`);
+    }
+    for (const upstream of upstreams) tracker.check(upstream.name, {});
+    this.upstreams = upstreams;
+    this.#tracker = tracker;
+    this.#policy = policy;
+  }
+
+  /** The upstream for a request, with its reservation made; `failed` are those that this request has tried in vain. */
+  route(demand: Demand, failed: ReadonlySet<Upstream> | undefined): Admitted | Refused {
+    let best: Upstream | undefined;
+    let bestPart = Number.POSITIVE_INFINITY;
+    let refusing: Upstream | undefined;
+    let unreachable = false;
+    for (const upstream of this.upstreams) {
+      if (upstream.draining) continue;
+      if (failed?.has(upstream) || !upstream.isReachable()) {
+        unreachable = true;
+      } else if (!this.#admits(upstream, demand)) {
+        refusing = upstream;
+      } else if (this.#policy === "pack") {
+        return this.#admit(upstream, demand);
+      } else {
+        const part = this.#usedPart(upstream);
+        if (part < bestPart) {
+          best = upstream;
+          bestPart = part;
+        }
+      }
+    }
+    if (best !== undefined) return this.#admit(best, demand);
+    const decision = refusing && this.#tracker.check(refusing.name, this.#propose(refusing, demand));
+    return { upstream: undefined, decision, unreachable };
+  }
+
+  #admits(upstream: Upstream, demand: Demand): boolean {
+    return this.#tracker.withinLimits(upstream.name, this.#propose(upstream, demand));
+  }
+
+  #admit(upstream: Upstream, demand: Demand): Admitted {
+    // Exactly what was proposed, so that it is not proposed again while this request runs.
+    const declared = demand.bodyLength === "chunked" ? 1 : demand.bodyLength;
+    const reservation = new Reservation(upstream.name, this.#tracker, upstream.reserved, declared);
+    if (demand.expectsBody) reservation.expectEgress(1);
+    return { upstream, reservation };
+  }
+
+  /** What would be used at an upstream if the request were admitted. A body of unknown length counts as one byte: it must find room, however little. */
+  #propose(upstream: Upstream, demand: Demand): Readonly<Record<StorageDimension, number>> {
+    const { reserved } = upstream;
+    const proposal = this.#proposal;
+    proposal.apiRequests = reserved.apiRequests + 1;
+    proposal.egressBytes = amount(reserved.egressBytes + (demand.expectsBody ? 1 : 0));
+    proposal.ingressBytes = amount(reserved.ingressBytes + (demand.bodyLength === "chunked" ? 1 : demand.bodyLength));
+    return proposal;
+  }
+
+  /** The largest part of any limit that is used or reserved; 0 without limits. */
+  #usedPart(upstream: Upstream): number {
+    const { usage, limits } = this.#tracker.check(upstream.name, {});
+    let part = 0;
+    for (const dimension of this.#tracker.backend.dimensions) {
+      const limit = limits[dimension] ?? 0;
+      if (limit > 0) part = Math.max(part, (usage[dimension] + upstream.reserved[dimension]) / limit);
+    }
+    return part;
+  }
+}
+
+/** Sums of declared lengths may pass the largest amount; that amount is over every limit, too. */
+function amount(bytes: number): number {
+  return Math.min(bytes, Number.MAX_SAFE_INTEGER);
+}

@@ -1,0 +1,150 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Clock } from "@usage/counter-core";
+import { createLimitedServer, MAX_PIPELINED, problemOfClientError } from "./client-limits.ts";
+import { Exchange, type Expectation } from "./exchange.ts";
+import { Lane, LOOKS_PER_SILENCE } from "./lane.ts";
+import { CONNECT_REFUSED, type Problem, problemText } from "./problem.ts";
+import type { Router } from "./route.ts";
+import { assertTimeouts, type Timeouts } from "./timeouts.ts";
+
+export interface ProxyServerOptions {
+  readonly router: Router;
+  readonly timeouts: Timeouts;
+  readonly clock: Clock;
+}
+
+export interface ProxyAddress {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+}
+
+/** The proxy's listener. Requests of one connection run one after the other, those of different connections side by side. */
+export class ProxyServer {
+  readonly #server: Server;
+  readonly #router: Router;
+  readonly #clock: Clock;
+  readonly #idleMs: number;
+  /** The open connections. */
+  readonly #lanes = new Map<Duplex, Lane>();
+  #running = 0;
+  #onIdle: (() => void) | undefined;
+  #closing = false;
+  #stopWatching: (() => void) | undefined;
+
+  constructor(options: ProxyServerOptions) {
+    const { router, timeouts, clock } = options;
+    assertTimeouts(timeouts);
+    this.#router = router;
+    this.#clock = clock;
+    this.#idleMs = timeouts.idleMs;
+    this.#server = createLimitedServer(timeouts);
+    this.#server
+      .on("connection", (socket) => this.#open(socket))
+      .on("request", (request, response) => this.#accept(request, response, "none"))
+      .on("checkContinue", (request, response) => this.#accept(request, response, "continue"))
+      .on("checkExpectation", (request, response) => this.#accept(request, response, "unknown"))
+      .on("connect", (_request, socket) => this.#refuse(socket, CONNECT_REFUSED))
+      .on("clientError", (error, socket) => this.#refuse(socket, problemOfClientError(error)));
+  }
+
+  /** Requests that are being answered. */
+  get inFlight(): number {
+    return this.#running;
+  }
+
+  get router(): Router {
+    return this.#router;
+  }
+
+  get clock(): Clock {
+    return this.#clock;
+  }
+
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  /** Starts to accept connections; resolves with the address, the port that was chosen for 0 included. */
+  async listen(address: ProxyAddress): Promise<ProxyAddress> {
+    const server = this.#server;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(address.port, address.host, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    });
+    this.#watchSilence();
+    const bound = server.address();
+    return typeof bound === "object" && bound !== null ? { host: bound.address, port: bound.port } : address;
+  }
+
+  /** Stops accepting, lets running requests end for up to `graceMs` milliseconds, then cuts the rest; answers how many. */
+  async close(options: { readonly graceMs: number }): Promise<{ readonly cut: number }> {
+    const { graceMs } = options;
+    this.#closing = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#clock.after(graceMs, resolve);
+        this.#onIdle = () => {
+          cancel();
+          resolve();
+        };
+      });
+    }
+    const cut = this.#running;
+    this.#server.closeAllConnections();
+    await closed;
+    this.#stopWatching?.();
+    return { cut };
+  }
+
+  #open(socket: Socket): void {
+    this.#lanes.set(socket, new Lane(socket));
+    socket.once("close", () => this.#lanes.delete(socket));
+  }
+
+  #accept(request: IncomingMessage, response: ServerResponse, expectation: Expectation): void {
+    const lane = this.#lanes.get(request.socket);
+    if (lane === undefined || lane.exchanges.length >= MAX_PIPELINED) {
+      request.socket.destroy();
+      return;
+    }
+    const exchange = new Exchange(this, request, response, expectation);
+    lane.exchanges.push(exchange);
+    if (lane.exchanges.length === 1) this.#run(exchange, lane.exchanges, request.socket);
+  }
+
+  #run(exchange: Exchange, queue: Exchange[], socket: Socket): void {
+    this.#running += 1;
+    exchange.start(() => {
+      this.#running -= 1;
+      queue.shift();
+      // What was sent ahead on a connection that is closing gets no answer, so it must not be carried out.
+      if (!socket.writable) queue.length = 0;
+      const next = queue[0];
+      if (next !== undefined) this.#run(next, queue, socket);
+      else if (this.#running === 0) this.#onIdle?.();
+    });
+  }
+
+  /** Answers what cannot become a request, and closes the connection. */
+  #refuse(socket: Duplex, problem: Problem): void {
+    socket.on("error", () => {});
+    const running = this.#lanes.get(socket)?.exchanges[0];
+    if (running !== undefined) running.clientBroke(problem);
+    else if (socket.writable) socket.end(problemText(problem), () => socket.destroy());
+    else socket.destroy();
+  }
+
+  #watchSilence(): void {
+    this.#stopWatching = this.#clock.after(Math.ceil(this.#idleMs / LOOKS_PER_SILENCE), () => {
+      for (const lane of this.#lanes.values()) lane.look();
+      this.#watchSilence();
+    });
+  }
+}

@@ -1,0 +1,47 @@
+import { type PostgresServer, startPostgres } from "@usage/test-servers";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { startApp, startUpstream, testConfig } from "./support/app.ts";
+import { call } from "./support/call.ts";
+
+describe("a proxy on Postgres", () => {
+  let postgres: PostgresServer;
+  beforeAll(async () => {
+    postgres = await startPostgres();
+  });
+  afterAll(() => postgres?.stop());
+
+  it("goes on while the database is down, stores everything once it is back, and continues after a restart", async () => {
+    const upstream = await startUpstream();
+    const backends = [{ name: "oci", url: upstream.url, limits: { apiRequests: 4 } }];
+    const config = testConfig(backends, { store: { kind: "postgres", url: postgres.url } });
+    const { app, proxy, admin } = await startApp(config);
+    const get = async () => (await call(proxy, "/objects/10")).status;
+    const flush = async () => (await call(admin, "/api/flush", { method: "POST" })).status;
+    expect(await get()).toBe(200);
+    expect(await flush()).toBe(200);
+
+    await postgres.kill();
+    expect(await get()).toBe(200);
+    const failed = await call(admin, "/api/flush", { method: "POST" });
+    expect(failed.status).toBe(503);
+    const { password } = new URL(postgres.url);
+    if (password !== "") expect(failed.text).not.toContain(password);
+    expect((await call(admin, "/api/usage")).json).toMatchObject({
+      store: { kind: "postgres", lastError: expect.stringMatching(/./) },
+      backends: [{ usage: { apiRequests: 2 }, unflushed: { apiRequests: 1, egressBytes: 10 } }],
+    });
+
+    await postgres.start();
+    await vi.waitFor(async () => expect(await flush()).toBe(200), { timeout: 20_000, interval: 100 });
+    const { key } = app.tracker.backend.period();
+    expect((await call(admin, "/api/history")).json).toEqual({
+      history: [{ period: key, backend: "oci", usage: { apiRequests: 2, egressBytes: 20 } }],
+    });
+    expect(await get()).toBe(200);
+    expect(await app.stop({ graceMs: 1_000 })).toEqual({ cut: 0 });
+
+    const again = await startApp(config);
+    expect((await call(again.proxy, "/objects/10")).status).toBe(200);
+    expect((await call(again.proxy, "/objects/10")).status).toBe(429);
+  }, 60_000);
+});

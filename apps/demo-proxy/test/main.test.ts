@@ -1,0 +1,217 @@
+import { once } from "node:events";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import type { Address } from "../src/address.ts";
+import { startUpstream } from "./support/app.ts";
+import { call } from "./support/call.ts";
+import { Child } from "./support/child.ts";
+import { startHeldUpstream } from "./support/held-upstream.ts";
+import { tempFolder } from "./support/temp-folder.ts";
+
+interface Running {
+  readonly child: Child;
+  readonly proxy: Address;
+  readonly admin: Address;
+}
+
+/** The proxy on `folder`/proxy.yaml, once it listens. */
+async function start(folder: string): Promise<Running> {
+  const child = new Child("src/main.ts", ["--config", "proxy.yaml"], folder);
+  const port = async (name: string) =>
+    Number(await child.line(new RegExp(`^${name} http://127\\.0\\.0\\.1:(\\d+)`, "m")));
+  const at = async (name: string): Promise<Address> => ({ host: "127.0.0.1", port: await port(name) });
+  return { child, proxy: await at("proxy"), admin: await at("admin") };
+}
+
+/** A folder with a configuration on free ports, whose flush interval is the default unless told. */
+function folderFor(upstream: URL, flush = "{}", limits = "{}"): string {
+  const folder = tempFolder();
+  const yaml = `
+listen: 127.0.0.1:0
+admin: { listen: 127.0.0.1:0 }
+flush: ${flush}
+backends:
+  - { name: oci, url: "${upstream.href}", limits: ${limits} }
+`;
+  writeFileSync(join(folder, "proxy.yaml"), yaml);
+  return folder;
+}
+
+const NEVER = "{ intervalMs: 2147483647 }";
+
+/** What the SQLite file in a folder holds, by dimension. */
+function stored(folder: string): Record<string, number> {
+  const database = new Database(join(folder, "usage.db"), { readonly: true });
+  try {
+    const rows = database
+      .prepare<[], { dimension: string; amount: number }>("select dimension, amount from usage_totals")
+      .all();
+    return Object.fromEntries(rows.map(({ dimension, amount }) => [dimension, amount]));
+  } finally {
+    database.close();
+  }
+}
+
+describe.each(["SIGTERM", "SIGINT"] as const)("on %s the proxy", (signal) => {
+  it("lets running requests end, stores everything, and exits 0", async () => {
+    const upstream = await startHeldUpstream();
+    const folder = folderFor(upstream.url, NEVER);
+    const { child, proxy } = await start(folder);
+    const running = call(proxy, "/", { method: "PUT", body: "12345" });
+    const response = await upstream.next();
+    child.signal(signal);
+    await child.line(new RegExp(`^(${signal}): no new requests`, "m"));
+    response.end("123");
+    expect((await running).text).toBe("123");
+    expect(await child.exit()).toBe(0);
+    expect(child.errors).toBe("");
+    expect(child.output).toContain("everything is stored");
+    expect(stored(folder)).toEqual({ apiRequests: 1, egressBytes: 3, ingressBytes: 5 });
+  });
+
+  it("ends at once when a second one comes", async () => {
+    const upstream = await startHeldUpstream();
+    const { child, proxy } = await start(folderFor(upstream.url));
+    const running = call(proxy, "/").catch(() => "cut");
+    await upstream.next();
+    const ended = child.exit();
+    const pressing = setInterval(() => child.signal(signal), 100);
+    expect(await ended).toBe(signal === "SIGINT" ? 130 : 143);
+    clearInterval(pressing);
+    expect(await running).toBe("cut");
+  });
+});
+
+describe("a proxy whose store fails at the end", () => {
+  it("says what is not stored, by period and backend, and exits 1", async () => {
+    const upstream = await startUpstream();
+    const folder = folderFor(upstream.url, NEVER);
+    const { child, proxy, admin } = await start(folder);
+    await call(proxy, "/objects/100");
+    await call(admin, "/api/flush", { method: "POST" });
+    await call(proxy, "/objects/10");
+    const database = new Database(join(folder, "usage.db"));
+    database.exec("drop view usage_totals; drop table usage_tallies");
+    database.close();
+    child.signal("SIGTERM");
+    expect(await child.exit()).toBe(1);
+    const period = new Date().toISOString().slice(0, 7);
+    expect(child.errors).toContain(`not stored: ${period} "oci": apiRequests 1, egressBytes 10, ingressBytes 0\n`);
+    expect(child.errors).toMatch(/^flush failed, the counts are kept and tried again: .*usage_tallies/m);
+  });
+});
+
+describe("a proxy that was killed", () => {
+  it("continues where the store stands when it starts again", async () => {
+    const upstream = await startUpstream();
+    const folder = folderFor(upstream.url, "{}", "{ apiRequests: 3 }");
+    const first = await start(folder);
+    for (const _ of [1, 2]) await call(first.proxy, "/objects/10");
+    // The default interval on SQLite, one second, is what a kill can lose.
+    await vi.waitFor(() => expect(stored(folder)).toEqual({ apiRequests: 2, egressBytes: 20 }), { timeout: 15_000 });
+    first.child.signal("SIGKILL");
+    expect(await first.child.exit()).toBe("SIGKILL");
+
+    const second = await start(folder);
+    expect((await call(second.proxy, "/objects/10")).status).toBe(200);
+    expect((await call(second.proxy, "/objects/10")).status).toBe(429);
+    second.child.signal("SIGTERM");
+    expect(await second.child.exit()).toBe(0);
+    expect(stored(folder)).toEqual({ apiRequests: 3, egressBytes: 30 });
+    expect(upstream.measured()).toEqual({ apiRequests: 3, egressBytes: 30, ingressBytes: 0 });
+  });
+});
+
+describe("two proxies on one SQLite file", () => {
+  it("see each other's usage after a flush, and store the sum", async () => {
+    const upstream = await startUpstream();
+    const folder = folderFor(upstream.url, "{ intervalMs: 50 }", "{ apiRequests: 40 }");
+    const proxies = await Promise.all([start(folder), start(folder)]);
+    const all = Array.from({ length: 15 }, () => proxies.map(({ proxy }) => call(proxy, "/objects/1000"))).flat();
+    expect((await Promise.all(all)).map(({ status }) => status)).toEqual(all.map(() => 200));
+    for (const { admin } of proxies) {
+      const usage = async () => (await call(admin, "/api/usage")).json;
+      await vi.waitFor(
+        async () => expect(await usage()).toMatchObject({ backends: [{ usage: { apiRequests: 30 } }] }),
+        15_000,
+      );
+    }
+    for (const { child } of proxies) child.signal("SIGTERM");
+    for (const { child } of proxies) expect([await child.exit(), child.errors]).toEqual([0, ""]);
+    expect(stored(folder)).toEqual({ apiRequests: 30, egressBytes: 30_000 });
+  });
+});
+
+describe("a proxy that cannot start", () => {
+  it("names the line of a mistake in the configuration, and exits 1", async () => {
+    const folder = tempFolder();
+    writeFileSync(join(folder, "proxy.yaml"), "backends:\n  - name: a\n    url: nowhere\n");
+    const child = new Child("src/main.ts", ["--config", "proxy.yaml"], folder);
+    expect(await child.exit()).toBe(1);
+    expect(child.errors).toBe(
+      "proxy.yaml:3:10 backends[0].url: expected an address such as https://s3.example.com/bucket\n",
+    );
+  });
+
+  it("says that the file is missing, the store cannot be used, or the port is taken", async () => {
+    const folder = folderFor(new URL("http://127.0.0.1:1"));
+    const missing = new Child("src/main.ts", ["--config", "nope.yaml"], folder);
+    expect([await missing.exit(), missing.errors]).toEqual([1, "nope.yaml: cannot be read (ENOENT); check --config\n"]);
+
+    mkdirSync(join(folder, "usage.db"));
+    const blocked = new Child("src/main.ts", ["--config", "proxy.yaml"], folder);
+    expect(await blocked.exit()).toBe(1);
+    expect(blocked.errors).toContain(`the store (SQLite ${join(folder, "usage.db")}) cannot be used: `);
+
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    onTestFinished(() => void taken.close());
+    const address = taken.address();
+    const port = typeof address === "object" ? address?.port : 0;
+    const yaml = `listen: 127.0.0.1:${port}\nstore: { kind: sqlite, file: other.db }\nbackends: [{ name: a, url: "http://x" }]\n`;
+    writeFileSync(join(folder, "proxy.yaml"), `admin: { listen: 127.0.0.1:0 }\n${yaml}`);
+    const clash = new Child("src/main.ts", ["--config", "proxy.yaml"], folder);
+    expect(await clash.exit()).toBe(1);
+    expect(clash.errors).toBe(
+      `the proxy cannot listen on 127.0.0.1:${port}: another process does; stop it, or configure another port\n`,
+    );
+  });
+});
+
+describe("the command line", () => {
+  it("shows its help, and exits 2 when it is used wrongly", async () => {
+    const folder = tempFolder();
+    const help = new Child("src/main.ts", ["--help"], folder);
+    const wrong = [[], ["--config"], ["--confg", "x"], ["proxy.yaml"]].map(
+      (args) => new Child("src/main.ts", args, folder),
+    );
+    expect([await help.exit(), help.errors]).toEqual([0, ""]);
+    expect(help.output).toMatch(/^Usage: start --config FILE/);
+    for (const child of wrong) {
+      expect(await child.exit()).toBe(2);
+      expect(child.errors).toContain("Usage: start --config FILE");
+    }
+  });
+
+  it("takes paths relative to where the user stands, not to where a package manager runs it", async () => {
+    const upstream = await startUpstream();
+    const folder = folderFor(upstream.url);
+    const child = new Child("src/main.ts", ["--config", "./proxy.yaml"], tempFolder(), { INIT_CWD: folder });
+    expect(await child.line(/^store SQLite (.*), flushed every 1000 ms$/m)).toBe(join(folder, "usage.db"));
+  });
+
+  it("goes on when nobody reads its output any more", async () => {
+    const upstream = await startUpstream();
+    const folder = folderFor(upstream.url);
+    const { child, proxy } = await start(folder);
+    child.process.stdout?.destroy();
+    child.process.stderr?.destroy();
+    await call(proxy, "/objects/5");
+    child.signal("SIGTERM");
+    expect(await child.exit()).toBe(0);
+    expect(stored(folder)).toEqual({ apiRequests: 1, egressBytes: 5 });
+  });
+});

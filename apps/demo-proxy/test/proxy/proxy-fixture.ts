@@ -1,0 +1,73 @@
+import { type Clock, LocalCounterBackend, systemClock, type Usage } from "@usage/counter-core";
+import { type LimitsByBackend, UsageTracker } from "@usage/tracker";
+import { expect, onTestFinished } from "vitest";
+import { Router, type RoutingPolicy } from "../../src/proxy/route.ts";
+import { ProxyServer } from "../../src/proxy/server.ts";
+import { DEFAULT_TIMEOUTS, type Timeouts } from "../../src/proxy/timeouts.ts";
+import { Upstream } from "../../src/proxy/upstream.ts";
+
+export interface ProxyOptions {
+  /** Upstreams' addresses by name: a port of the loopback, or a URL. In order of preference. */
+  readonly upstreams: Readonly<Record<string, number | string>>;
+  readonly limits?: LimitsByBackend<keyof Usage>;
+  readonly policy?: RoutingPolicy;
+  readonly timeouts?: Partial<Timeouts>;
+  readonly unreachableMs?: number;
+  readonly ca?: string;
+  readonly clock?: Clock;
+}
+
+export interface RunningProxy {
+  readonly port: number;
+  readonly origin: string;
+  readonly server: ProxyServer;
+  readonly tracker: UsageTracker;
+  readonly upstreams: readonly Upstream[];
+  upstream(name: string): Upstream;
+  usage(name: string): Usage;
+  /** Waits until no request is running anywhere, and checks that everything reserved was given back. */
+  settled(): Promise<void>;
+}
+
+/** A proxy on a free port, real from the listener to the connections; it ends with the test, and must then hold nothing. */
+export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
+  const { limits = {}, policy = "pack", clock = systemClock, unreachableMs, ca } = options;
+  const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
+  const tracker = new UsageTracker(new LocalCounterBackend(Object.keys(options.upstreams)), { limits });
+  const upstreams = Object.entries(options.upstreams).map(
+    ([name, address]) =>
+      new Upstream({
+        name,
+        url: new URL(typeof address === "number" ? `http://127.0.0.1:${address}` : address),
+        timeouts,
+        clock,
+        ...(unreachableMs === undefined ? {} : { unreachableMs }),
+        ...(ca === undefined ? {} : { ca }),
+      }),
+  );
+  const server = new ProxyServer({ router: new Router({ tracker, upstreams, policy }), timeouts, clock });
+  const { port } = await server.listen({ host: "127.0.0.1", port: 0 });
+  const settled = async (): Promise<void> => {
+    await expect
+      .poll(() => [server.inFlight, ...upstreams.map((one) => one.inFlight)].every((n) => n === 0))
+      .toBe(true);
+    for (const { reserved } of upstreams) {
+      expect(reserved).toEqual({ apiRequests: 0, egressBytes: 0, ingressBytes: 0 });
+    }
+  };
+  onTestFinished(async () => {
+    await server.close({ graceMs: 0 });
+    await settled();
+    await Promise.all(upstreams.map((one) => one.destroy()));
+  });
+  return {
+    port,
+    origin: `http://127.0.0.1:${port}`,
+    server,
+    tracker,
+    upstreams,
+    upstream: (name) => upstreams.find((one) => one.name === name) ?? expect.unreachable(`no upstream ${name}`),
+    usage: (name) => tracker.backend.totalAll(name),
+    settled,
+  };
+}

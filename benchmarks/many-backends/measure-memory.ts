@@ -1,0 +1,29 @@
+import { LocalCounterBackend } from "@usage/counter-core";
+import { UsageTracker } from "@usage/tracker";
+import { answer } from "../child.ts";
+import { backendNames, limitsOf } from "./subjects.ts";
+
+/** Megabytes (10^6 bytes) that stay in use. */
+export interface MemoryUse {
+  readonly counter: number;
+  /** The tracker with limits for every backend, without the counter. */
+  readonly limits: number;
+}
+
+// The names and the limits as the user gives them are the user's; what is measured is what the packages keep besides.
+const names = backendNames();
+const given = limitsOf(names);
+const before = megabytesInUse();
+const counter = new LocalCounterBackend(names);
+for (const name of names) counter.addAll(name, { apiRequests: 1, egressBytes: 5_000_000, ingressBytes: 700 });
+const withCounter = megabytesInUse();
+const tracker = new UsageTracker(counter, { limits: given });
+const withLimits = megabytesInUse();
+if (!tracker.withinLimits(names[0] ?? "", { apiRequests: 1 })) throw new Error("the limits are not high enough");
+answer({ counter: withCounter - before, limits: withLimits - withCounter } satisfies MemoryUse);
+
+function megabytesInUse(): number {
+  for (let i = 0; i < 3; i++) globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return (heapUsed + external) / 1e6;
+}

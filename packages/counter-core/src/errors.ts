@@ -1,0 +1,79 @@
+/** A backend's name that the counter does not have. */
+export class UnknownBackendError extends Error {
+  readonly code = "USAGE_UNKNOWN_BACKEND";
+  readonly backend: string;
+
+  constructor(backend: string) {
+    super(`unknown backend ${quote(backend)}: name it when the counter is made, or add it with addBackends`);
+    this.name = "UnknownBackendError";
+    this.backend = backend;
+  }
+}
+
+/** A dimension that the counter does not have. */
+export class UnknownDimensionError extends Error {
+  readonly code = "USAGE_UNKNOWN_DIMENSION";
+  readonly backend: string;
+  readonly dimension: string;
+  readonly dimensions: readonly string[];
+
+  constructor(backend: string, dimension: string, dimensions: readonly string[]) {
+    super(`unknown dimension ${quote(dimension)} for backend ${quote(backend)}: known are ${dimensions.join(", ")}`);
+    this.name = "UnknownDimensionError";
+    this.backend = backend;
+    this.dimension = dimension;
+    this.dimensions = dimensions;
+  }
+}
+
+/** An amount that is not a non-negative safe integer, or that would take a total past 2^53-1. */
+export class AmountError extends RangeError {
+  readonly code = "USAGE_AMOUNT";
+  readonly backend: string;
+  readonly dimension: string;
+  readonly value: unknown;
+
+  constructor(backend: string, dimension: string, value: unknown, problem = "is not a whole number from 0 to 2^53-1") {
+    super(`${dimension} of backend ${quote(backend)}: ${describe(value)} ${problem}`);
+    this.name = "AmountError";
+    this.backend = backend;
+    this.dimension = dimension;
+    this.value = value;
+  }
+}
+
+/** A name that cannot be a backend's or a dimension's. */
+export class NameError extends RangeError {
+  readonly code = "USAGE_NAME";
+  readonly value: unknown;
+
+  constructor(kind: "backend" | "dimension", value: unknown, problem: string) {
+    super(`${describe(value)} cannot name a ${kind}: ${problem}`);
+    this.name = "NameError";
+    this.value = value;
+  }
+}
+
+/** Counts of one counter were asked for in both ways, `swap` and `tallies`, which would count them twice. */
+export class DrainConflictError extends Error {
+  readonly code = "USAGE_DRAIN_CONFLICT";
+
+  constructor(asked: "swap" | "tallies") {
+    const other = asked === "swap" ? "tallies" : "swap";
+    super(`${asked} refused: this counter's counts are already taken with ${other}; one counter has one way out`);
+    this.name = "DrainConflictError";
+  }
+}
+
+function quote(name: unknown): string {
+  return typeof name === "string" ? JSON.stringify(name) : describe(name);
+}
+
+/** A value as an error message shows it: its type where the text alone would not tell, cut where it is long. */
+function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 64 ? `${value.slice(0, 64)}...` : value);
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "object" || typeof value === "function")
+    return value === null ? "null" : Array.isArray(value) ? "an array" : `a value of type ${typeof value}`;
+  return String(value);
+}

@@ -1,0 +1,104 @@
+import type { Ledger } from "./ledger.ts";
+import type { NamedCells } from "./named-cells.ts";
+import type { PeriodCells } from "./period-cells.ts";
+import { amountOf, type StoredUsage, type Tally } from "./usage.ts";
+
+/** The cells as tallies of one writer: what the store has yet to learn, and what it tells about everybody else. */
+export class TallyBook<D extends string> {
+  readonly #writer: string;
+  readonly #names: NamedCells<D>;
+  readonly #ledger: Ledger;
+
+  constructor(writer: string, names: NamedCells<D>, ledger: Ledger) {
+    this.#writer = writer;
+    this.#names = names;
+    this.#ledger = ledger;
+  }
+
+  /** A tally for each backend and period of which anything is not known to be stored. */
+  unsettled(): readonly Tally[] {
+    const tallies: Tally[] = [];
+    const { dimensions, names, stride } = this.#names;
+    for (const cells of this.#ledger.all()) {
+      for (let i = 0; i < names.length; i++) {
+        const row = i * stride;
+        if (dimensions.every((_, place) => cells.mine(row + place) <= cells.settled(row + place))) continue;
+        const usage: Record<string, number> = {};
+        dimensions.forEach((dimension, place) => {
+          const amount = cells.mine(row + place);
+          if (amount > 0) usage[dimension] = amount;
+        });
+        const backend = names[i] as string;
+        tallies.push({ writer: this.#writerOf(cells, row), period: cells.period.key, backend, usage });
+      }
+    }
+    return tallies;
+  }
+
+  settle(stored: readonly Tally[]): void {
+    const periods = new Map(this.#ledger.all().map((cells) => [cells.period.key, cells]));
+    for (const { writer, period, backend, usage } of stored) {
+      const cells = periods.get(period);
+      const row = this.#names.findRow(backend);
+      if (cells === undefined || row === undefined || writer !== this.#writerOf(cells, row)) continue;
+      this.#eachCell(row, (cell, dimension) => {
+        const amount = Math.min(amountOf(usage, dimension), cells.mine(cell));
+        if (amount > cells.settled(cell)) cells.setSettled(cell, amount);
+      });
+    }
+  }
+
+  observe(period: string, stored: ReadonlyMap<string, StoredUsage<D>>): readonly string[] {
+    const wanted: string[] = [];
+    const cells = this.#ledger.current();
+    if (period !== cells.period.key) return wanted;
+    for (const [backend, { all, own }] of stored) {
+      const row = this.#names.findRow(backend);
+      if (row === undefined) continue;
+      // `own` is of the first generation, these cells are of another: only the rows tell what of `all` is counted here.
+      if (cells.generations.of(row) !== 0) wanted.push(backend);
+      else
+        this.#eachCell(row, (cell, dimension) =>
+          cells.raiseOthers(cell, amountOf(all, dimension) - amountOf(own, dimension)),
+        );
+    }
+    return wanted;
+  }
+
+  absorb(rows: readonly Tally[]): void {
+    const cells = this.#ledger.current();
+    const others = new Map<number, Float64Array>();
+    for (const { writer, period, backend, usage } of rows) {
+      const row = this.#names.findRow(backend);
+      if (period !== cells.period.key || row === undefined || writer === this.#writerOf(cells, row)) continue;
+      const sums = others.get(row) ?? new Float64Array(this.#names.stride);
+      others.set(row, sums);
+      this.#eachCell(row, (cell, dimension) => {
+        sums[cell - row] = (sums[cell - row] as number) + amountOf(usage, dimension);
+      });
+    }
+    for (const [row, sums] of others) {
+      this.#eachCell(row, (cell) => cells.raiseOthers(cell, sums[cell - row] as number));
+    }
+  }
+
+  discard(backend: string): void {
+    const row = this.#names.rowOf(backend);
+    for (const cells of this.#ledger.all()) {
+      cells.generations.renew(row, this.#ledger.newGeneration());
+      this.#eachCell(row, (cell) => {
+        cells.take(cell);
+        cells.setSettled(cell, 0);
+      });
+    }
+  }
+
+  #writerOf(cells: PeriodCells, row: number): string {
+    const generation = cells.generations.of(row);
+    return generation === 0 ? this.#writer : `${this.#writer}.${generation}`;
+  }
+
+  #eachCell(row: number, visit: (cell: number, dimension: D) => void): void {
+    this.#names.dimensions.forEach((dimension, place) => void visit(row + place, dimension));
+  }
+}

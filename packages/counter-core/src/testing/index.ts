@@ -1,0 +1,4 @@
+export { type CounterContractOptions, counterBackendContract } from "./counter-contract.ts";
+export { ManualClock } from "./manual-clock.ts";
+export { memoryStore } from "./memory-store.ts";
+export { type StoreContractOptions, type StoreUnderTest, usageStoreContract } from "./store-contract.ts";

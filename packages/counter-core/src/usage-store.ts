@@ -1,0 +1,44 @@
+import type { PeriodUsage, StorageDimension, StoredUsage, Tally } from "./usage.ts";
+
+/** A tally that a store will never take, and why. */
+export interface RejectedTally {
+  readonly tally: Tally;
+  readonly reason: Error;
+}
+
+export interface MergeOptions {
+  /** Aborting it rejects the merge with the signal's reason; what was sent may still be stored. */
+  readonly signal?: AbortSignal;
+}
+
+export interface HistoryQuery {
+  /** Only this backend. */
+  readonly backend?: string;
+  /** The first period's key, included. */
+  readonly from?: string;
+  /** The last period's key, included. */
+  readonly to?: string;
+}
+
+/**
+ * Durable tallies, one amount per period, backend, dimension and writer, merged by maximum.
+ *
+ * Every method rejects when the store cannot be reached, and may be called again: merging is idempotent, commutative and
+ * associative, so retries, duplicates and reordering change nothing.
+ */
+export interface UsageStore<D extends string = StorageDimension> {
+  /**
+   * Keeps the larger amount of each dimension of each tally, durably once it resolves. After a rejection any part of the
+   * tallies may be stored; merging them again is right. Answers those that can never be stored (an amount or a name out of
+   * range, say); they do not stop the others.
+   */
+  merge(tallies: readonly Tally[], options?: MergeOptions): Promise<readonly RejectedTally[]>;
+  /** Each backend's usage in a period: of all writers, and of `writer` alone, both from one read. */
+  totals(period: string, writer: string): Promise<ReadonlyMap<string, StoredUsage<D>>>;
+  /** The rows of some backends in a period, of all writers; each backend's rows from one read. */
+  tallies(period: string, backends: readonly string[]): Promise<readonly Tally[]>;
+  /** Usage over all writers, by period and then by backend, in ascending order. */
+  history(query: HistoryQuery): Promise<readonly PeriodUsage[]>;
+  /** Deletes a backend's rows in every period. Final only once nobody counts that backend any more. */
+  remove(backend: string): Promise<void>;
+}

@@ -1,0 +1,10 @@
+import { LocalCounterBackend } from "@usage/counter-core";
+import { counterBackendContract } from "@usage/counter-core/testing";
+
+counterBackendContract("LocalCounterBackend on heap cells", {
+  create: (backends, clock) => new LocalCounterBackend(backends, { clock }),
+});
+
+counterBackendContract("LocalCounterBackend on shared cells", {
+  create: (backends, clock) => new LocalCounterBackend(backends, { clock, shared: true }),
+});

@@ -1,0 +1,143 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { LocalCounterBackend, utcDays } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
+import { describe, expect, it } from "vitest";
+import { hourOfSharedClock, sharedClock } from "./shared-clock.ts";
+
+const WORKERS = 4;
+const CALLS = 1_000_000;
+const HOUR_MS = 3_600_000;
+
+/** Four threads that each count a million requests, while `meanwhile` runs again and again. */
+async function countFromWorkers(meanwhile: (counter: LocalCounterBackend, nextHour: () => void) => void) {
+  const time = new SharedArrayBuffer(8);
+  const now = new BigInt64Array(time);
+  now[0] = BigInt(Date.UTC(2026, 0, 1));
+  const nextHour = (): void => void Atomics.add(now, 0, BigInt(HOUR_MS));
+  const counter = new LocalCounterBackend(["oci", "b2"], {
+    shared: true,
+    periods: hourOfSharedClock,
+    clock: sharedClock(time),
+  });
+  const workers = Array.from({ length: WORKERS }, () => {
+    return new Worker(new URL("./shared-worker.ts", import.meta.url), {
+      workerData: { handle: counter.handle, time, calls: CALLS },
+      execArgv: ["--conditions=@usage/source"],
+    });
+  });
+  let running = WORKERS;
+  const done = Promise.all(
+    workers.map(async (worker) => {
+      await once(worker, "message");
+      running -= 1;
+      await worker.terminate();
+    }),
+  );
+  while (running > 0) {
+    meanwhile(counter, nextHour);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  await done;
+  return counter;
+}
+
+describe("shared cells", () => {
+  it("count exactly what four worker threads add, a million times each", async () => {
+    const counter = await countFromWorkers(() => {});
+    expect(counter.totalAll("oci")).toEqual({
+      apiRequests: WORKERS * CALLS,
+      egressBytes: (WORKERS * CALLS * 3) / 2,
+      ingressBytes: 0,
+    });
+    expect(counter.totalAll("b2").apiRequests).toBe(0);
+  });
+
+  it("lose and double nothing while counts are swapped out and the period turns under the workers", async () => {
+    const sums = { apiRequests: 0, egressBytes: 0 };
+    const periods = new Set<string>();
+    let turns = 0;
+    const takeAll = (counter: LocalCounterBackend): void => {
+      for (const { period, usage } of counter.swapAllBackends()) {
+        sums.apiRequests += usage.apiRequests ?? 0;
+        sums.egressBytes += usage.egressBytes ?? 0;
+        periods.add(period);
+      }
+    };
+    const counter = await countFromWorkers((running, nextHour) => {
+      sums.apiRequests += running.swap("oci", "apiRequests");
+      const { apiRequests, egressBytes } = running.swapAll("oci");
+      sums.apiRequests += apiRequests;
+      sums.egressBytes += egressBytes;
+      takeAll(running);
+      turns += 1;
+      if (turns % 5 === 0) nextHour();
+    });
+    takeAll(counter);
+    expect(turns).toBeGreaterThan(10);
+    expect(periods.size).toBeGreaterThan(2);
+    const { apiRequests, egressBytes } = counter.swapAll("oci");
+    expect(sums.apiRequests + apiRequests).toBe(WORKERS * CALLS);
+    expect(sums.egressBytes + egressBytes).toBe((WORKERS * CALLS * 3) / 2);
+  });
+
+  it("keep the tallies of every period that turned under the workers", async () => {
+    let turns = 0;
+    const counter = await countFromWorkers((_, nextHour) => {
+      turns += 1;
+      if (turns % 10 === 0) nextHour();
+    });
+    const tallies = await counter.tallies();
+    expect(new Set(tallies.map(({ period }) => period)).size).toBe(tallies.length);
+    expect(tallies.length).toBeGreaterThan(2);
+    expect(tallies.reduce((sum, { usage }) => sum + (usage.apiRequests ?? 0), 0)).toBe(WORKERS * CALLS);
+  });
+
+  it("are turned by a worker when its clock is the first to notice", () => {
+    const clock = new ManualClock("2026-01-31T23:59:00Z");
+    const counter = new LocalCounterBackend(["oci"], { shared: true, clock: new ManualClock("2026-01-31T23:59:00Z") });
+    const recorder = LocalCounterBackend.attach(structuredClone(counter.handle), { clock });
+    recorder.add("oci", "apiRequests", 1);
+    clock.advance(60_000);
+    expect(counter.period().key).toBe("2026-02");
+    recorder.add("oci", "apiRequests", 10);
+    expect(counter.totalAll("oci").apiRequests).toBe(10);
+    const out = new Float64Array(3);
+    recorder.readTotal("oci", out);
+    expect(out[0]).toBe(10);
+  });
+
+  it("keep what is settled and what others used, when a period is moved out of them and comes back", async () => {
+    const clock = new ManualClock("2026-01-10T00:00:00Z");
+    const jump = (date: string): void => {
+      clock.set(date);
+      clock.advance(1_000);
+    };
+    const counter = new LocalCounterBackend(["oci"], { shared: true, clock });
+    counter.add("oci", "apiRequests", 5);
+    counter.setBaseline("oci", { apiRequests: 100, egressBytes: 0, ingressBytes: 0 });
+    counter.settle(await counter.tallies());
+    jump("2026-02-10T00:00:00Z");
+    counter.add("oci", "apiRequests", 1);
+    jump("2026-02-20T00:00:00Z"); // past half of the month: January leaves its slot
+    expect(await counter.tallies()).toMatchObject([{ period: "2026-02" }]);
+    jump("2026-01-20T00:00:00Z");
+    expect(counter.totalAll("oci").apiRequests).toBe(105);
+    expect(counter.load("oci", "apiRequests")).toBe(0);
+    jump("2026-02-21T00:00:00Z");
+    expect(counter.totalAll("oci").apiRequests).toBe(1);
+  });
+
+  it("have fixed names, and a handle only where they are shared", () => {
+    const shared = new LocalCounterBackend(["oci"], { shared: true });
+    expect(() => shared.addBackends(["b2"])).toThrow(/name them all in the constructor/);
+    expect(shared.backends()).toEqual(["oci"]);
+    shared.addBackends(["oci"]);
+    expect(() => new LocalCounterBackend(["oci"]).handle).toThrow(/shared: true/);
+  });
+
+  it("refuse a recorder with another period scheme", () => {
+    const counter = new LocalCounterBackend(["oci"], { shared: true });
+    expect(() => LocalCounterBackend.attach(counter.handle, { periods: utcDays })).toThrow(/own period scheme/);
+  });
+});

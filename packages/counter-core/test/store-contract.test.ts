@@ -1,0 +1,8 @@
+import { memoryStore, usageStoreContract } from "@usage/counter-core/testing";
+
+usageStoreContract("a store in memory", {
+  create: async () => {
+    const store = memoryStore();
+    return { store, reopen: async () => store, dispose: async () => {} };
+  },
+});

@@ -1,0 +1,44 @@
+import { driverError, StoreError, StoreTimeoutError } from "../errors.ts";
+
+/** How long a store on Postgres waits. */
+export interface TimeoutOptions {
+  /**
+   * The longest that one statement may take, the wait for a free connection included, in milliseconds.
+   * @default 10_000
+   */
+  readonly timeoutMs?: number;
+}
+
+/** Runs one statement, and says what failed and what to do. */
+export type Run = <T>(operation: string, statement: () => PromiseLike<T>) => Promise<T>;
+
+export const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** @throws RangeError when `timeoutMs` is not a whole number from 1 to 2^31-1. */
+export function withDeadline({ timeoutMs = DEFAULT_TIMEOUT_MS }: TimeoutOptions): Run {
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > 2 ** 31 - 1) {
+    throw new RangeError(`timeoutMs must be a whole number of milliseconds from 1, got ${String(timeoutMs)}`);
+  }
+  return async (operation, statement) => {
+    const late = Promise.withResolvers<never>();
+    // The server's statement_timeout says nothing when the server itself hangs or the network is gone.
+    const timer = setTimeout(() => late.reject(new StoreTimeoutError(operation, timeoutMs)), timeoutMs);
+    try {
+      return await Promise.race([statement(), late.promise]);
+    } catch (thrown) {
+      if (thrown instanceof StoreTimeoutError) throw thrown;
+      const { error, code } = driverError(thrown);
+      throw new StoreError(operation, code, advice(code), error);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+function advice(code = ""): string {
+  if (code === "42P01") return "create the table with migrate(db)";
+  if (code === "42501") return "grant this role what the README names";
+  if (code.startsWith("28")) return "see the user and password of the connection";
+  if (code.startsWith("53")) return "the server lacks room or connections: call it again once it has them";
+  return "call it again once the cause is gone: nothing is counted twice";
+}

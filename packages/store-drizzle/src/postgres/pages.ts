@@ -1,0 +1,82 @@
+import { and, eq, type SQL, sql } from "drizzle-orm";
+import type { PgColumn, PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+import type { Run } from "./deadline.ts";
+import { usageTallies } from "./schema.ts";
+
+/** Parsing a page of this many backends or tallies holds the event loop for about a millisecond. */
+const ENTRIES_PER_PAGE = sql.raw("500");
+const MAX_AMOUNT = sql.raw(String(Number.MAX_SAFE_INTEGER));
+const { period, backend, dimension, writer, amount } = usageTallies;
+
+type PostgresDatabase<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>> = PgDatabase<
+  TResult,
+  TSchema
+>;
+type Amounts = Readonly<Record<string, number>>;
+
+/** The backend's name, its sums by dimension over all writers, and the asking writer's part of them. */
+export type UsageEntry = readonly [backend: string, all: Amounts, own: Amounts];
+/** One writer's amounts by dimension. */
+export type TallyEntry = readonly [backend: string, writer: string, amounts: Amounts];
+
+/** The usage of all backends in a period, or of one, ordered by the bytes of their names. */
+export async function usagePages<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
+  db: PostgresDatabase<TResult, TSchema>,
+  run: Run,
+  key: string,
+  own: string,
+  name: string | undefined,
+): Promise<readonly string[]> {
+  const sums = db
+    .select({
+      name: sql`${backend}`.as("name"),
+      dimension: sql`${dimension}`.as("dimension"),
+      all: sql`least(sum(${amount}), ${MAX_AMOUNT})`.as("all_writers"),
+      own: sql`least(coalesce(sum(${amount}) filter (where ${writer} = ${own}), 0), ${MAX_AMOUNT})`.as("own"),
+    })
+    .from(usageTallies)
+    .where(and(eq(period, key), name === undefined ? undefined : eq(backend, name)))
+    .groupBy(backend, dimension)
+    .as("sums");
+  const entries = sql`
+    select row_number() over (order by name collate "C") - 1 as number,
+      json_build_array(name, json_object_agg(dimension, all_writers), json_object_agg(dimension, own)) as entry
+    from ${sums} group by name`;
+  return run("reading the totals", () => paged(db, entries));
+}
+
+/** The rows of some backends, by writer. */
+export async function tallyPages<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
+  db: PostgresDatabase<TResult, TSchema>,
+  run: Run,
+  key: string,
+  backends: readonly string[],
+): Promise<readonly string[]> {
+  const entries = sql`
+    select row_number() over () - 1 as number,
+      json_build_array(${backend}, ${writer}, json_object_agg(${dimension}, ${amount})) as entry
+    from ${usageTallies} where ${period} = ${key} and ${backend} = any(${sql.param(backends)}::text[])
+    group by ${backend}, ${writer}`;
+  return run("reading the tallies", () => paged(db, entries));
+}
+
+/**
+ * Entries as JSON, many to a row: drivers and drizzle map a result's cells in one go, which for the four cells of each of
+ * 30,000 rows held the event loop for tens of milliseconds. One statement, so that all of it is from one read.
+ */
+async function paged<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
+  db: PostgresDatabase<TResult, TSchema>,
+  entries: SQL,
+): Promise<readonly string[]> {
+  const rows = await db
+    .select({ page: sql<string>`json_agg(entry order by number)::text` })
+    .from(sql`(${entries}) as entries`)
+    .groupBy(sql`number / ${ENTRIES_PER_PAGE}`)
+    .orderBy(sql`number / ${ENTRIES_PER_PAGE}`);
+  return rows.map((row) => row.page);
+}
+
+/** Text in the order of its bytes, also where the table was made without `collate "C"`. */
+export function bytes(column: PgColumn): SQL {
+  return sql`${column} collate "C"`;
+}

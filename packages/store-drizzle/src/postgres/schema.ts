@@ -1,0 +1,30 @@
+import { sql } from "drizzle-orm";
+import { bigint, check, pgTable, pgView, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
+
+/** One cumulative amount per period, backend, dimension and writer. */
+export const usageTallies = pgTable(
+  "usage_tallies",
+  {
+    period: text("period").notNull(),
+    backend: text("backend").notNull(),
+    dimension: text("dimension").notNull(),
+    writer: text("writer").notNull(),
+    amount: bigint("amount", { mode: "number" }).notNull(),
+    /** When the amount last grew, by the database's clock. */
+    updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.period, table.backend, table.dimension, table.writer] }),
+    check("usage_tallies_amount", sql`${table.amount} >= 0`),
+  ],
+);
+
+/** The tallies summed over writers, for reports; never above 2^53-1. */
+export const usageTotals = pgView("usage_totals", {
+  period: text("period").notNull(),
+  backend: text("backend").notNull(),
+  dimension: text("dimension").notNull(),
+  amount: bigint("amount", { mode: "number" }).notNull(),
+}).as(
+  sql`select period, backend, dimension, least(sum(amount), 9007199254740991)::bigint as amount from usage_tallies group by period, backend, dimension`,
+);

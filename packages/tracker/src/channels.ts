@@ -1,0 +1,27 @@
+import { type Channel, channel } from "node:diagnostics_channel";
+import type { RejectedTally } from "@usage/counter-core";
+
+/** A message on `usage:limit-exceeded`: a backend was refused a request. */
+export interface LimitExceededMessage {
+  readonly backend: string;
+  /** The dimensions whose limit usage and proposal together would exceed. */
+  readonly exceeded: readonly string[];
+  /** The key of the current period. */
+  readonly period: string;
+}
+
+/** A message on `usage:flush`: a flush ended. */
+export interface FlushMessage {
+  /** Tallies that the store has taken. */
+  readonly stored: number;
+  /** Tallies that it will never take; they stay in the counter. */
+  readonly rejected: readonly RejectedTally[];
+  /** Why the flush failed; absent when it succeeded. Nothing is lost: the next flush carries the same counts. */
+  readonly error?: unknown;
+}
+
+/** Publishes a `LimitExceededMessage` for every `withinLimits` that answers false, while anybody listens. */
+export const limitExceededChannel: Channel = channel("usage:limit-exceeded");
+
+/** Publishes a `FlushMessage` for every flush, while anybody listens. */
+export const flushChannel: Channel = channel("usage:flush");

@@ -1,0 +1,124 @@
+import {
+  type MergeOptions,
+  type RejectedTally,
+  type Tally,
+  type TallySource,
+  UnknownBackendError,
+  type UsageCounter,
+  type UsageStore,
+} from "@usage/counter-core";
+import { untilAborted } from "./abort.ts";
+import { type FlushMessage, flushChannel } from "./channels.ts";
+
+export interface FlushOptions {
+  /** Backends whose counts on this instance are discarded instead; the same on all instances. @default none */
+  readonly skip?: ReadonlySet<string>;
+  /** Aborting it rejects the flush with the signal's reason; what was sent may still be stored, which does no harm. */
+  readonly signal?: AbortSignal;
+}
+
+export interface FlushResult {
+  /** Tallies that the store has taken. */
+  readonly stored: number;
+  /** Tallies that it will never take; they stay in the counter and are tried again. */
+  readonly rejected: readonly RejectedTally[];
+}
+
+/**
+ * Carries tallies from a counter to stores. A flush waits for the one before it, unless one of the two is aborted; two at
+ * once would do no harm, but send the same twice.
+ */
+export class FlushQueue<D extends string> {
+  readonly #counter: UsageCounter<D> & TallySource<D>;
+  readonly #waiting = new Set<WaitingFlush<D>>();
+  #last: Promise<unknown> | undefined;
+
+  constructor(counter: UsageCounter<D> & TallySource<D>) {
+    this.#counter = counter;
+  }
+
+  flush(store: UsageStore<D>, given: FlushOptions): Promise<FlushResult> {
+    // The caller may change its set while the flush waits.
+    const options: FlushOptions = given.skip === undefined ? given : { ...given, skip: new Set(given.skip) };
+    const waiting = [...this.#waiting].find((other) => other.store === store && sameOptions(other.options, options));
+    if (waiting !== undefined) return waiting.result;
+    const before = this.#last;
+    const result = before === undefined ? this.#flush(store, options) : this.#flushAfter(before, store, options);
+    const last = result.then(
+      () => {},
+      () => {},
+    );
+    this.#last = last;
+    void last.then(() => {
+      if (this.#last === last) this.#last = undefined;
+    });
+    return result;
+  }
+
+  #flushAfter(before: Promise<unknown>, store: UsageStore<D>, options: FlushOptions): Promise<FlushResult> {
+    const run = async (): Promise<FlushResult> => {
+      await untilAborted(before, options.signal);
+      // From here on it reads counts, so a later caller's would no longer all be in it.
+      this.#waiting.delete(waiting);
+      return this.#flush(store, options);
+    };
+    const waiting: WaitingFlush<D> = { store, options, result: run() };
+    this.#waiting.add(waiting);
+    return waiting.result.finally(() => this.#waiting.delete(waiting));
+  }
+
+  async #flush(store: UsageStore<D>, { skip, signal }: FlushOptions): Promise<FlushResult> {
+    // Not before `flush` has noted that this one runs: who listens on the channel may call it again.
+    await undefined;
+    let stored = 0;
+    let rejected: readonly RejectedTally[] = [];
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      signal?.throwIfAborted();
+      if (skip !== undefined) this.#discard(skip);
+      const tallies = await this.#counter.tallies();
+      if (tallies.length > 0) {
+        const options: MergeOptions = signal === undefined ? {} : { signal };
+        rejected = await untilAborted(store.merge(tallies, options), signal);
+        const settled = without(tallies, rejected);
+        this.#counter.settle(settled);
+        stored = settled.length;
+      }
+      return { stored, rejected };
+    } catch (error) {
+      failure = { error };
+      throw error;
+    } finally {
+      if (flushChannel.hasSubscribers) {
+        const message: FlushMessage = { stored, rejected, ...failure };
+        flushChannel.publish(message);
+      }
+    }
+  }
+
+  #discard(skip: ReadonlySet<string>): void {
+    const known = new Set(this.#counter.backends());
+    for (const backend of skip) if (!known.has(backend)) throw new UnknownBackendError(backend);
+    for (const backend of skip) this.#counter.discard(backend);
+  }
+}
+
+interface WaitingFlush<D extends string> {
+  readonly store: UsageStore<D>;
+  readonly options: FlushOptions;
+  readonly result: Promise<FlushResult>;
+}
+
+function sameOptions(a: FlushOptions, b: FlushOptions): boolean {
+  if (a.signal !== b.signal) return false;
+  const [skipA, skipB] = [a.skip ?? new Set<string>(), b.skip ?? new Set<string>()];
+  return skipA.size === skipB.size && [...skipA].every((backend) => skipB.has(backend));
+}
+
+/** By what a tally is of, not by identity: a store may answer copies, and a rejected tally must never be settled. */
+function without(tallies: readonly Tally[], rejected: readonly RejectedTally[]): readonly Tally[] {
+  if (rejected.length === 0) return tallies;
+  const keyOf = ({ writer, period, backend }: Tally): string => JSON.stringify([writer, period, backend]);
+  const refused = new Set(rejected.map(({ tally }) => keyOf(tally)));
+  return tallies.filter((tally) => !refused.has(keyOf(tally)));
+}

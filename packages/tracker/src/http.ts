@@ -1,0 +1,67 @@
+import type { Decision } from "./decision.ts";
+
+export interface HeaderOptions {
+  /** Milliseconds since the Unix epoch. @default Date.now() */
+  readonly now?: number;
+}
+
+/** A problem details object (RFC 9457) of the type "quota exceeded" (draft-ietf-httpapi-ratelimit-headers, section 4.1). */
+export interface QuotaProblem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: 429;
+  readonly detail: string;
+  /** The names in `RateLimit-Policy` of the limits that are used up. */
+  readonly "violated-policies": readonly string[];
+}
+
+/** Integers in structured fields have at most 15 digits (RFC 9651, section 3.3.1). */
+const MAX_FIELD_INTEGER = 999_999_999_999_999;
+
+/**
+ * `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) with one item per limited dimension, and for a
+ * refusal `Retry-After` (RFC 9110, section 10.2.3): whole seconds to the end of the period. Nothing for an unlimited backend.
+ */
+export function toHeaders<D extends string>(
+  decision: Decision<D>,
+  options: HeaderOptions = {},
+): Record<string, string> {
+  const { now = Date.now() } = options;
+  const { allowed, limits, remaining, period } = decision;
+  const limited = Object.keys(limits) as D[];
+  if (limited.length === 0) return {};
+  const reset = Math.max(1, Math.ceil((period.end - now) / 1000));
+  const window = Math.round((period.end - period.start) / 1000);
+  const item = (name: D, ...parameters: string[]): string => [`"${name}"`, ...parameters].join(";");
+  return {
+    RateLimit: limited.map((name) => item(name, `r=${integer(remaining[name])}`, `t=${reset}`)).join(", "),
+    "RateLimit-Policy": limited
+      .map((name) => item(name, `q=${integer(limits[name])}`, `qu="${UNITS.get(name) ?? name}"`, `w=${window}`))
+      .join(", "),
+    ...(allowed ? {} : { "Retry-After": String(reset) }),
+  };
+}
+
+/** The body for a decision that refuses, to be sent as `application/problem+json`. Names no backend. */
+export function toProblem<D extends string>(decision: Decision<D>): QuotaProblem {
+  const { exceeded, period } = decision;
+  return {
+    type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
+    title: "Request cannot be satisfied as assigned quota has been exceeded",
+    status: 429,
+    detail: `The limit of ${exceeded.join(" and ")} in the period ${period.key} leaves no room for this request. The next period begins at ${new Date(period.end).toISOString()}.`,
+    "violated-policies": exceeded,
+  };
+}
+
+function integer(amount: number | undefined): number {
+  return Math.min(amount ?? 0, MAX_FIELD_INTEGER);
+}
+
+/** Quota units (`qu`) that the draft registers; other dimensions carry their own name. */
+const UNITS: ReadonlyMap<string, string> = new Map([
+  ["apiRequests", "requests"],
+  ["requests", "requests"],
+  ["egressBytes", "content-bytes"],
+  ["ingressBytes", "content-bytes"],
+]);

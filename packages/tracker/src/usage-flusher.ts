@@ -1,0 +1,192 @@
+import { type Clock, type StorageDimension, systemClock, type UsageStore } from "@usage/counter-core";
+import { FlushError, FlushTimeoutError } from "./errors.ts";
+import type { FlushResult } from "./flush-queue.ts";
+import type { UsageTracker } from "./usage-tracker.ts";
+
+export interface UsageFlusherOptions<D extends string = StorageDimension> {
+  readonly tracker: UsageTracker<D>;
+  readonly store: UsageStore<D>;
+  /** The longest time from the end of one flush to the start of the next, in milliseconds. @default 30_000 */
+  readonly intervalMs?: number;
+  /** The same while any backend is near a limit, and after a change of the period, in milliseconds. @default 5_000 */
+  readonly nearLimitIntervalMs?: number;
+  /** The part of a limit from which a backend is near it. @default 0.8 */
+  readonly nearLimitRatio?: number;
+  /** How long one flush may take, in milliseconds. @default 30_000 */
+  readonly timeoutMs?: number;
+  /** Backends that each flush skips; see `FlushOptions.skip`. @default none */
+  readonly skip?: () => ReadonlySet<string>;
+  /** @default systemClock */
+  readonly clock?: Clock;
+  /** Uniform in [0, 1); spreads instances that started together. @default Math.random */
+  readonly random?: () => number;
+  /** Aborting it ends the schedule without a last flush. */
+  readonly signal?: AbortSignal;
+}
+
+export interface FlusherStatus {
+  /** When the last good flush ended, in milliseconds since the Unix epoch; absent before the first. */
+  readonly lastFlushMs?: number;
+  /** Why the last flush failed; absent after a good one. */
+  readonly lastError?: unknown;
+  /** Failed flushes since the last good one. */
+  readonly failures: number;
+}
+
+const MAX_DELAY_MS = 2 ** 31 - 1;
+const JITTER = 0.1;
+const FIRST_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 30_000;
+
+/**
+ * Decides when a tracker flushes: at least every `intervalMs`, sooner while any backend is near a limit or when the period
+ * has changed, and after a failure with exponentially growing pauses of 1 s to 30 s (or the interval, where that is longer). Each flush is followed
+ * by a refresh of the baselines. Its timers do not keep the process alive.
+ */
+export class UsageFlusher<D extends string = StorageDimension> {
+  readonly #tracker: UsageTracker<D>;
+  readonly #store: UsageStore<D>;
+  readonly #intervalMs: number;
+  readonly #nearLimitIntervalMs: number;
+  readonly #nearLimitRatio: number;
+  readonly #timeoutMs: number;
+  readonly #skip: (() => ReadonlySet<string>) | undefined;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #signal: AbortSignal | undefined;
+  #status: FlusherStatus = { failures: 0 };
+  #schedule: Schedule | undefined;
+  #stopping: Promise<void> | undefined;
+
+  /** @throws RangeError for a time that is not from 1 to 2^31-1 ms or a ratio that is not above 0. */
+  constructor(options: UsageFlusherOptions<D>) {
+    const { intervalMs = 30_000, nearLimitIntervalMs = 5_000, nearLimitRatio = 0.8, timeoutMs = 30_000 } = options;
+    for (const [name, ms] of Object.entries({ intervalMs, nearLimitIntervalMs, timeoutMs })) {
+      if (!(ms >= 1 && ms <= MAX_DELAY_MS)) throw new RangeError(`${name} must be from 1 to 2^31-1, got ${String(ms)}`);
+    }
+    if (!(nearLimitRatio > 0)) throw new RangeError(`nearLimitRatio must be above 0, got ${String(nearLimitRatio)}`);
+    this.#tracker = options.tracker;
+    this.#store = options.store;
+    this.#intervalMs = intervalMs;
+    this.#nearLimitIntervalMs = nearLimitIntervalMs;
+    this.#nearLimitRatio = nearLimitRatio;
+    this.#timeoutMs = timeoutMs;
+    this.#skip = options.skip;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
+    this.#signal = options.signal;
+  }
+
+  /** Begins the schedule, if it does not run; again, after `stop`. */
+  start(): void {
+    if (this.#schedule !== undefined || this.#signal?.aborted) return;
+    this.#signal?.addEventListener("abort", this.#endSchedule, { once: true });
+    this.#schedule = { cancelTimer: () => {}, flushing: undefined };
+    this.#wait(this.#schedule, this.#intervalMs);
+  }
+
+  /** Flushes now, then refreshes the baselines. Rejects when either fails or takes longer than `timeoutMs`; nothing is lost then. */
+  async flush(): Promise<void> {
+    await this.#flush((signal) => this.#tracker.refreshBaselines(this.#store, { signal }));
+  }
+
+  status(): FlusherStatus {
+    return this.#status;
+  }
+
+  /**
+   * Ends the schedule and flushes what is left. Stop recording before. May be called again when it rejects.
+   *
+   * @throws FlushError that says what is not stored.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop().finally(() => {
+      this.#stopping = undefined;
+    });
+    return this.#stopping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #stop(): Promise<void> {
+    const flushing = this.#schedule?.flushing;
+    this.#endSchedule();
+    await flushing;
+    const outcome = await this.#flush(async () => {}).then(
+      ({ rejected }) => rejected[0]?.reason,
+      (error: unknown) => error,
+    );
+    const remaining = await this.#tracker.backend.tallies();
+    if (remaining.length > 0) throw new FlushError(remaining, outcome);
+  }
+
+  /** Waits in steps that are short enough to notice a backend that comes near a limit, and a period that has changed. */
+  #wait(schedule: Schedule, forMs: number): void {
+    const failing = this.#status.failures > 0;
+    const { start } = this.#tracker.backend.period();
+    const step = (leftMs: number): void => {
+      const stepMs = failing ? leftMs : Math.min(leftMs, this.#shortened(this.#nearLimitIntervalMs));
+      schedule.cancelTimer = this.#clock.after(stepMs, () => {
+        const due =
+          stepMs >= leftMs ||
+          // What others used of a period that the clock was just set to is not known yet.
+          this.#tracker.backend.period().start !== start ||
+          this.#tracker.nearLimit(this.#nearLimitRatio);
+        if (due) schedule.flushing = this.#flushAsScheduled(schedule);
+        else step(leftMs - stepMs);
+      });
+    };
+    step(this.#shortened(forMs));
+  }
+
+  async #flushAsScheduled(schedule: Schedule): Promise<void> {
+    try {
+      await this.flush();
+    } catch {
+      // The status and the flush channel tell; the counts stay for the next flush.
+    }
+    schedule.flushing = undefined;
+    if (this.#schedule !== schedule) return;
+    const { failures } = this.#status;
+    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), Math.max(MAX_RETRY_MS, this.#intervalMs));
+    this.#wait(schedule, failures === 0 ? this.#intervalMs : retryMs);
+  }
+
+  #shortened(ms: number): number {
+    return ms * (1 - JITTER * this.#random());
+  }
+
+  #endSchedule = (): void => {
+    this.#schedule?.cancelTimer();
+    this.#schedule = undefined;
+    this.#signal?.removeEventListener("abort", this.#endSchedule);
+  };
+
+  /** A flush and what follows it, within the deadline; the status tells how it went. */
+  async #flush(then: (signal: AbortSignal) => Promise<void>): Promise<FlushResult> {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const cancel = this.#clock.after(this.#timeoutMs, () => controller.abort(new FlushTimeoutError(this.#timeoutMs)));
+    try {
+      const skip = this.#skip?.();
+      const result = await this.#tracker.flushUsage(this.#store, skip === undefined ? { signal } : { signal, skip });
+      await then(signal);
+      this.#status = { failures: 0, lastFlushMs: this.#clock.now() };
+      return result;
+    } catch (error) {
+      this.#status = { ...this.#status, failures: this.#status.failures + 1, lastError: error };
+      throw error;
+    } finally {
+      cancel();
+    }
+  }
+}
+
+/** From one `start` to the next `stop`. */
+interface Schedule {
+  cancelTimer: () => void;
+  /** The flush that the schedule itself has begun and that is not over. */
+  flushing: Promise<void> | undefined;
+}

@@ -1,0 +1,53 @@
+import { LocalCounterBackend } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
+import { UsageTracker } from "@usage/tracker";
+import { toHeaders, toProblem } from "@usage/tracker/http";
+import { describe, expect, it } from "vitest";
+
+const NOW = Date.parse("2026-01-31T23:00:00.500Z");
+
+function decide(used: number, limits: Partial<Record<"apiRequests" | "egressBytes", number>>) {
+  const counter = new LocalCounterBackend(["oci"], { clock: new ManualClock(NOW) });
+  const tracker = new UsageTracker(counter, { limits: { oci: limits } });
+  tracker.record("oci", { apiRequests: used });
+  return tracker.check("oci", { apiRequests: 1 });
+}
+
+describe("quota headers", () => {
+  it("state policy and what is left, per limited dimension", () => {
+    expect(toHeaders(decide(4, { apiRequests: 10, egressBytes: 2048 }), { now: NOW })).toEqual({
+      RateLimit: '"apiRequests";r=6;t=3600, "egressBytes";r=2048;t=3600',
+      "RateLimit-Policy":
+        '"apiRequests";q=10;qu="requests";w=2678400, "egressBytes";q=2048;qu="content-bytes";w=2678400',
+    });
+  });
+
+  it("tell when to come back after a refusal, in whole seconds and not too early", () => {
+    expect(toHeaders(decide(10, { apiRequests: 10 }), { now: NOW })["Retry-After"]).toBe("3600");
+    expect(toHeaders(decide(10, { apiRequests: 10 }), { now: Date.UTC(2026, 1) + 5 })["Retry-After"]).toBe("1");
+  });
+
+  it("stay within the 15 digits of a structured field", () => {
+    const headers = toHeaders(decide(0, { apiRequests: Number.MAX_SAFE_INTEGER }), { now: NOW });
+    expect(headers["RateLimit-Policy"]).toContain("q=999999999999999;");
+    expect(headers.RateLimit).toContain("r=999999999999999;");
+  });
+
+  it("are absent where nothing is limited", () => {
+    expect(toHeaders(decide(5, {}), { now: NOW })).toEqual({});
+  });
+});
+
+describe("a quota problem", () => {
+  it("says what is used up and until when, without naming the backend", () => {
+    const problem = toProblem(decide(10, { apiRequests: 10, egressBytes: 5 }));
+    expect(problem).toEqual({
+      type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
+      title: "Request cannot be satisfied as assigned quota has been exceeded",
+      status: 429,
+      detail:
+        "The limit of apiRequests in the period 2026-01 leaves no room for this request. The next period begins at 2026-02-01T00:00:00.000Z.",
+      "violated-policies": ["apiRequests"],
+    });
+  });
+});

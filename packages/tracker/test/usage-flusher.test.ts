@@ -1,0 +1,316 @@
+import { LocalCounterBackend, type UsageStore } from "@usage/counter-core";
+import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { FlushError, FlushTimeoutError, UsageFlusher, type UsageFlusherOptions, UsageTracker } from "@usage/tracker";
+import { describe, expect, it } from "vitest";
+
+type Options = Partial<Omit<UsageFlusherOptions, "tracker">>;
+
+function setUp(options: Options = {}) {
+  const clock = new ManualClock("2026-01-15T00:00:00Z");
+  const counter = new LocalCounterBackend(["oci"], { clock });
+  const tracker = new UsageTracker(counter, { limits: { oci: { apiRequests: 100 } } });
+  const memory = memoryStore();
+  const state = { down: false, hangs: false, merges: 0 };
+  const store: UsageStore = {
+    ...memory,
+    async merge(tallies) {
+      state.merges += 1;
+      if (state.hangs) await new Promise(() => {});
+      if (state.down) throw new Error("down");
+      return memory.merge(tallies);
+    },
+  };
+  const flusher = new UsageFlusher({ tracker, store, clock, random: () => 0, ...options });
+  /** Lets time pass in steps, with all that is asynchronous in between. */
+  const pass = async (ms: number): Promise<void> => {
+    for (let left = ms; left > 0; left -= 500) {
+      clock.advance(Math.min(left, 500));
+      for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  const stored = async (): Promise<number> => (await memory.history({}))[0]?.usage.apiRequests ?? 0;
+  return { clock, counter, tracker, memory, store, state, flusher, pass, stored };
+}
+
+describe("UsageFlusher", () => {
+  it("flushes once an interval", async () => {
+    const { flusher, tracker, pass, stored } = setUp();
+    flusher.start();
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(29_500);
+    expect(await stored()).toBe(0);
+    await pass(500);
+    expect(await stored()).toBe(1);
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(30_000);
+    expect(await stored()).toBe(2);
+    expect(flusher.status()).toMatchObject({ failures: 0, lastFlushMs: Date.parse("2026-01-15T00:01:00Z") });
+  });
+
+  it("flushes at the shorter interval as soon as a backend comes near a limit", async () => {
+    const { flusher, tracker, pass, stored } = setUp();
+    flusher.start();
+    await pass(6_000);
+    tracker.record("oci", { apiRequests: 80 });
+    await pass(4_000);
+    expect(await stored()).toBe(80);
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(5_000);
+    expect(await stored()).toBe(81);
+  });
+
+  it("learns what others used with each flush", async () => {
+    const { flusher, tracker, memory, pass } = setUp();
+    flusher.start();
+    await memory.merge([{ writer: "w", period: "2026-01", backend: "oci", usage: { apiRequests: 7 } }]);
+    await pass(30_000);
+    expect(tracker.backend.totalAll("oci").apiRequests).toBe(7);
+  });
+
+  it("shortens its waits by up to a tenth, and never lengthens them", async () => {
+    const { flusher, tracker, pass, stored } = setUp({ random: () => 0.999 });
+    flusher.start();
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(26_500);
+    expect(await stored()).toBe(0);
+    await pass(1_000);
+    expect(await stored()).toBe(1);
+  });
+
+  it("backs off exponentially while the store fails, also near a limit, and stores all once it is back", async () => {
+    const { flusher, tracker, state, pass, stored } = setUp();
+    flusher.start();
+    state.down = true;
+    tracker.record("oci", { apiRequests: 90 });
+    await pass(5_000);
+    expect(state.merges).toBe(1);
+    await pass(1_000 + 2_000 + 4_000);
+    expect(state.merges).toBe(4);
+    expect(flusher.status()).toMatchObject({ failures: 4, lastError: new Error("down") });
+    await pass(300_000);
+    const before = state.merges;
+    await pass(60_000);
+    expect(state.merges - before).toBe(2);
+    state.down = false;
+    await pass(30_000);
+    expect(await stored()).toBe(90);
+    expect(flusher.status().failures).toBe(0);
+    expect(flusher.status().lastError).toBeUndefined();
+  });
+
+  it("gives a flush up after its timeout, and tries again", async () => {
+    const { flusher, tracker, state, pass, stored } = setUp({ timeoutMs: 2_000 });
+    flusher.start();
+    state.hangs = true;
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(32_000);
+    expect(flusher.status().lastError).toBeInstanceOf(FlushTimeoutError);
+    state.hangs = false;
+    await pass(1_000);
+    expect(await stored()).toBe(1);
+  });
+
+  it("flushes on demand, and says when that fails", async () => {
+    const { flusher, tracker, clock, state, stored } = setUp();
+    tracker.record("oci", { apiRequests: 1 });
+    state.down = true;
+    await expect(flusher.flush()).rejects.toThrow("down");
+    state.down = false;
+    await flusher.flush();
+    expect(await stored()).toBe(1);
+    expect(clock.pending).toBe(1); // the counter's own: no deadline is left behind
+  });
+
+  it("flushes a last time when it is stopped, and not after that", async () => {
+    const { flusher, tracker, clock, pass, stored } = setUp();
+    flusher.start();
+    tracker.record("oci", { apiRequests: 1 });
+    await Promise.all([flusher.stop(), flusher.stop()]);
+    expect(await stored()).toBe(1);
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(120_000);
+    expect(await stored()).toBe(1);
+    expect(clock.pending).toBe(1); // the counter's own
+  });
+
+  it("stores counts of the month before when it is stopped after midnight", async () => {
+    const { flusher, tracker, clock, memory } = setUp();
+    clock.set("2026-01-31T23:59:59.900Z");
+    tracker.record("oci", { apiRequests: 1 });
+    clock.advance(200);
+    await flusher.stop();
+    expect((await memory.history({})).map(({ period }) => period)).toEqual(["2026-01"]);
+  });
+
+  it("has one schedule, however often it is started, and goes on after it was stopped", async () => {
+    const { flusher, tracker, clock, state, pass } = setUp();
+    flusher.start();
+    flusher.start();
+    expect(clock.pending).toBe(2); // the counter's own, and one
+    await flusher.stop();
+    flusher.start();
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(30_000);
+    expect(state.merges).toBe(1);
+  });
+
+  it("has one schedule also when it is stopped and started during a flush", async () => {
+    const { flusher, tracker, clock, state, pass } = setUp({ timeoutMs: 2_000 });
+    flusher.start();
+    state.hangs = true;
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(30_500);
+    const stopped = flusher.stop().catch((error: unknown) => error);
+    flusher.start();
+    await pass(2_000);
+    state.hangs = false;
+    await pass(2_000);
+    await stopped;
+    expect(clock.pending).toBe(2);
+    await flusher.stop();
+    const { merges } = state;
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(120_000);
+    expect(state.merges).toBe(merges);
+    expect(clock.pending).toBe(1);
+  });
+
+  it("waits for a flush that is under way before it flushes the last time", async () => {
+    const { flusher, tracker, state, pass, stored } = setUp({ timeoutMs: 5_000 });
+    flusher.start();
+    state.hangs = true;
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(30_000);
+    const stopped = flusher.stop();
+    state.hangs = false;
+    await pass(5_000);
+    await stopped;
+    expect(await stored()).toBe(1);
+    expect(flusher.status().failures).toBe(0);
+  });
+
+  it("flushes each time that it is stopped", async () => {
+    const { flusher, tracker, stored } = setUp();
+    await flusher.stop();
+    tracker.record("oci", { apiRequests: 1 });
+    await flusher.stop();
+    expect(await stored()).toBe(1);
+  });
+
+  it("flushes and learns what others used soon after the clock was set to another period", async () => {
+    const { flusher, tracker, clock, memory, pass } = setUp();
+    await memory.merge([{ writer: "w", period: "2026-02", backend: "oci", usage: { apiRequests: 100 } }]);
+    flusher.start();
+    await pass(6_000);
+    clock.set("2026-02-20T00:00:00Z");
+    await pass(5_000);
+    expect(tracker.withinLimits("oci", { apiRequests: 1 })).toBe(false);
+  });
+
+  it("spreads the flushes near a limit, too", async () => {
+    const { flusher, tracker, pass, stored } = setUp({ random: () => 0.999 });
+    flusher.start();
+    tracker.record("oci", { apiRequests: 90 });
+    await pass(4_600);
+    expect(await stored()).toBe(90);
+  });
+
+  it("says what remains when the last flush fails, and can be stopped again", async () => {
+    const { flusher, tracker, state, stored } = setUp();
+    flusher.start();
+    state.down = true;
+    tracker.record("oci", { apiRequests: 1 });
+    const failed = await flusher.stop().catch((error: unknown) => error);
+    expect(failed).toBeInstanceOf(FlushError);
+    expect(failed).toMatchObject({
+      code: "USAGE_FLUSH",
+      remaining: [{ period: "2026-01", backend: "oci", usage: { apiRequests: 1 } }],
+      cause: new Error("down"),
+    });
+    state.down = false;
+    await flusher.stop();
+    expect(await stored()).toBe(1);
+  });
+
+  it("rejects when it is stopped while a tally is refused for ever", async () => {
+    const { tracker, store } = setUp();
+    tracker.record("oci", { apiRequests: 1 });
+    const refusing: UsageStore = {
+      ...store,
+      merge: async (tallies) => tallies.map((tally) => ({ tally, reason: new Error("no") })),
+    };
+    const failed = new UsageFlusher({ tracker, store: refusing }).stop();
+    await expect(failed).rejects.toMatchObject({ code: "USAGE_FLUSH", cause: new Error("no") });
+  });
+
+  it("is disposed of like any other resource", async () => {
+    const { flusher, tracker, stored } = setUp();
+    {
+      await using disposed = flusher;
+      disposed.start();
+      tracker.record("oci", { apiRequests: 1 });
+    }
+    expect(await stored()).toBe(1);
+  });
+
+  it("ends its schedule without a flush when its signal aborts", async () => {
+    const controller = new AbortController();
+    const { flusher, tracker, pass, state } = setUp({ signal: controller.signal });
+    flusher.start();
+    tracker.record("oci", { apiRequests: 1 });
+    controller.abort();
+    await pass(60_000);
+    flusher.start();
+    await pass(60_000);
+    expect(state.merges).toBe(0);
+  });
+
+  it("skips what it is told to at each flush", async () => {
+    const skip = new Set<string>();
+    const { flusher, tracker, pass, stored } = setUp({ skip: () => skip });
+    flusher.start();
+    skip.add("oci");
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(30_000);
+    expect(await stored()).toBe(0);
+    expect(tracker.backend.load("oci", "apiRequests")).toBe(0);
+  });
+
+  it("does not flush for longer than it may when the clock is set back", async () => {
+    const { flusher, tracker, clock, pass, stored } = setUp();
+    flusher.start();
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(10_000);
+    clock.set("2026-01-14T12:00:00Z");
+    await pass(20_000);
+    expect(await stored()).toBe(1);
+  });
+
+  it("runs for 60 days, and stores each month's counts in it", async () => {
+    const hourMs = 3_600_000;
+    const { flusher, tracker, clock, memory } = setUp({ intervalMs: hourMs, nearLimitIntervalMs: hourMs });
+    flusher.start();
+    for (let hour = 0; hour < 60 * 24; hour++) {
+      tracker.record("oci", { apiRequests: 1 });
+      clock.advance(hourMs);
+      for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await flusher.stop();
+    const history = await memory.history({});
+    expect(history.map(({ period, usage }) => [period, usage.apiRequests])).toEqual([
+      ["2026-01", 17 * 24],
+      ["2026-02", 28 * 24],
+      ["2026-03", 15 * 24],
+    ]);
+  });
+
+  it.each([
+    { intervalMs: 0 },
+    { intervalMs: 2 ** 31 },
+    { nearLimitIntervalMs: Number.NaN },
+    { timeoutMs: -1 },
+    { nearLimitRatio: 0 },
+  ])("refuses %j", (wrong) => {
+    expect(() => setUp(wrong)).toThrow(RangeError);
+  });
+});

@@ -1,0 +1,17 @@
+import { defineConfig } from "vitest/config";
+import type { Reporter } from "vitest/node";
+
+/** Ends the run with one line that says how it went, for people and for machines. */
+const closingLine: Reporter = {
+  onTestRunEnd(modules, errors) {
+    const results = modules.flatMap((module) => [...module.children.allTests()].map((test) => test.result().state));
+    const passed = results.filter((state) => state === "passed").length;
+    const broken = modules.filter((module) => module.state() === "failed" && module.errors().length > 0).length;
+    const failed = results.length - passed + broken + errors.length;
+    console.log(`${passed} passed, ${failed} failed`);
+  },
+};
+
+export default defineConfig({
+  test: { projects: ["packages/*", "apps/*"], reporters: ["default", closingLine] },
+});
