@@ -11,6 +11,8 @@ const MAX_CONNECTIONS = 4;
 const CONNECT_TIMEOUT_SECONDS = 10;
 const IDLE_TIMEOUT_SECONDS = 60;
 const END_TIMEOUT_SECONDS = 5;
+/** postgres.js itself would wait up to 20 seconds before it connects again, longer than a statement may take. */
+const MAX_RECONNECT_SECONDS = 0.5;
 
 /** A store that owns its connections. */
 export interface OpenPostgresStore {
@@ -51,6 +53,9 @@ export async function openPostgresStore(
       connect_timeout: CONNECT_TIMEOUT_SECONDS,
       idle_timeout: IDLE_TIMEOUT_SECONDS,
       connection: { statement_timeout: timeoutMs },
+      backoff: (failures) => Math.min(2 ** failures / 100, MAX_RECONNECT_SECONDS),
+      // Nothing here needs them, and a connection that dies while it fetches them is an unhandled rejection.
+      fetch_types: false,
       onnotice: () => {},
     }),
   );

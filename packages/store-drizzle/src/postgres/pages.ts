@@ -1,5 +1,6 @@
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import type { PgColumn, PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+import { arrayLiteral } from "./array-literal.ts";
 import type { Run } from "./deadline.ts";
 import { usageTallies } from "./schema.ts";
 
@@ -55,7 +56,7 @@ export async function tallyPages<TResult extends PgQueryResultHKT, TSchema exten
   const entries = sql`
     select row_number() over () - 1 as number,
       json_build_array(${backend}, ${writer}, json_object_agg(${dimension}, ${amount})) as entry
-    from ${usageTallies} where ${period} = ${key} and ${backend} = any(${sql.param(backends)}::text[])
+    from ${usageTallies} where ${period} = ${key} and ${backend} = any(${arrayLiteral(backends)}::text[])
     group by ${backend}, ${writer}`;
   return run("reading the tallies", () => paged(db, entries));
 }

@@ -2,6 +2,7 @@ import { and, eq, type SQL, sql } from "drizzle-orm";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
 import type { TallyRow } from "../tally-rows.ts";
 import type { UsageTable } from "../usage-table.ts";
+import { arrayLiteral } from "./array-literal.ts";
 import type { Run } from "./deadline.ts";
 import { bytes, type TallyEntry, tallyPages, type UsageEntry, usagePages } from "./pages.ts";
 import { usageTallies } from "./schema.ts";
@@ -58,7 +59,7 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
  * the row, which is a write; as a scalar it is one look-up per row, where `not exists` was planned as a scan of the table.
  */
 function upsertStatement(rows: readonly TallyRow[]): SQL {
-  const column = (name: keyof TallyRow) => sql.param(rows.map((row) => row[name]));
+  const column = (name: keyof TallyRow) => arrayLiteral(rows.map((row) => row[name]));
   return sql`
     insert into ${usageTallies} as stored (period, backend, dimension, writer, amount)
     select sent.period, sent.backend, sent.dimension, sent.writer, max(sent.amount)
