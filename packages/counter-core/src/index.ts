@@ -9,6 +9,7 @@ export {
 } from "./local-counter-backend.ts";
 export { assertBackendName, assertDimensionName } from "./names.ts";
 export { currentPeriod, type Period, type PeriodScheme, utcDays, utcMonths, utcMonthsFrom } from "./period.ts";
+export type { PeriodCounts } from "./period-counts.ts";
 export {
   type PeriodUsage,
   STORAGE_DIMENSIONS,

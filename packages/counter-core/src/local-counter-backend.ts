@@ -7,6 +7,7 @@ import type { Ledger } from "./ledger.ts";
 import { checkedDimensions, checkedNames, NamedCells } from "./named-cells.ts";
 import { type Period, type PeriodScheme, utcMonths } from "./period.ts";
 import type { PeriodCells } from "./period-cells.ts";
+import type { PeriodCounts } from "./period-counts.ts";
 import { SharedCells } from "./shared-cells.ts";
 import { SharedLedger } from "./shared-ledger.ts";
 import { TallyBook } from "./tally-book.ts";
@@ -193,6 +194,12 @@ export class LocalCounterBackend<D extends string = StorageDimension> implements
   async absorb(rows: readonly Tally[]): Promise<void> {
     this.#takeOverTime();
     this.#book.absorb(rows);
+  }
+
+  /** What was counted in each period that is held, the current one last: for a counter that shares these counts. */
+  periods(): readonly PeriodCounts[] {
+    this.#takeOverTime();
+    return this.#book.periods();
   }
 
   discard(backend: string): void {

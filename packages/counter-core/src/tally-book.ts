@@ -1,6 +1,7 @@
 import type { Ledger } from "./ledger.ts";
 import type { NamedCells } from "./named-cells.ts";
 import type { PeriodCells } from "./period-cells.ts";
+import type { PeriodCounts } from "./period-counts.ts";
 import { amountOf, type StoredUsage, type Tally } from "./usage.ts";
 
 /** The cells as tallies of one writer: what the store has yet to learn, and what it tells about everybody else. */
@@ -91,6 +92,29 @@ export class TallyBook<D extends string> {
         cells.setSettled(cell, 0);
       });
     }
+  }
+
+  /** All periods that are held, the current one last. */
+  periods(): readonly PeriodCounts[] {
+    return this.#ledger.all().map((cells) => this.#countsOf(cells));
+  }
+
+  #countsOf(cells: PeriodCells): PeriodCounts {
+    const { dimensions, stride } = this.#names;
+    return {
+      period: cells.period,
+      writerOf: (backend) => this.#writerOf(cells, backend * stride),
+      mine: (backend, dimension) => cells.mine(backend * stride + dimension),
+      readMine: (out) => {
+        let at = 0;
+        for (let row = 0; row < this.#names.size * stride; row += stride) {
+          for (let place = 0; place < dimensions.length; place++) out[at++] = cells.mine(row + place);
+        }
+      },
+      others: (backend, dimension) => cells.others(backend * stride + dimension),
+      setOthers: (backend, dimension, amount) => cells.setOthers(backend * stride + dimension, amount),
+      raiseOthers: (backend, dimension, bound) => cells.raiseOthers(backend * stride + dimension, bound),
+    };
   }
 
   #writerOf(cells: PeriodCells, row: number): string {
