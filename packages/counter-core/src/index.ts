@@ -11,6 +11,7 @@ export { assertBackendName, assertDimensionName } from "./names.ts";
 export { currentPeriod, type Period, type PeriodScheme, utcDays, utcMonths, utcMonthsFrom } from "./period.ts";
 export type { PeriodCounts } from "./period-counts.ts";
 export {
+  amountOf,
   type PeriodUsage,
   STORAGE_DIMENSIONS,
   type StorageDimension,

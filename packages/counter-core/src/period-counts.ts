@@ -10,8 +10,8 @@ export interface PeriodCounts {
   writerOf(backend: number): string;
   /** What this process counted. */
   mine(backend: number, dimension: number): number;
-  /** `mine` of all backends, in the order of `readTotals`. */
-  readMine(out: Float64Array): void;
+  /** Whether all of it is known to be stored. */
+  isSettled(backend: number): boolean;
   /** What everybody else counted, as far as known. */
   others(backend: number, dimension: number): number;
   /** Replaces it. */

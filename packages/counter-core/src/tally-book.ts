@@ -9,6 +9,7 @@ export class TallyBook<D extends string> {
   readonly #writer: string;
   readonly #names: NamedCells<D>;
   readonly #ledger: Ledger;
+  readonly #counts = new WeakMap<PeriodCells, PeriodCounts>();
 
   constructor(writer: string, names: NamedCells<D>, ledger: Ledger) {
     this.#writer = writer;
@@ -23,7 +24,7 @@ export class TallyBook<D extends string> {
     for (const cells of this.#ledger.all()) {
       for (let i = 0; i < names.length; i++) {
         const row = i * stride;
-        if (dimensions.every((_, place) => cells.mine(row + place) <= cells.settled(row + place))) continue;
+        if (this.#isSettled(cells, row)) continue;
         const usage: Record<string, number> = {};
         dimensions.forEach((dimension, place) => {
           const amount = cells.mine(row + place);
@@ -94,27 +95,30 @@ export class TallyBook<D extends string> {
     }
   }
 
-  /** All periods that are held, the current one last. */
+  /** All periods that are held, the current one last. The same cells are always the same object. */
   periods(): readonly PeriodCounts[] {
-    return this.#ledger.all().map((cells) => this.#countsOf(cells));
+    return this.#ledger.all().map((cells) => {
+      const counts = this.#counts.get(cells) ?? this.#countsOf(cells);
+      this.#counts.set(cells, counts);
+      return counts;
+    });
   }
 
   #countsOf(cells: PeriodCells): PeriodCounts {
-    const { dimensions, stride } = this.#names;
+    const { stride } = this.#names;
     return {
       period: cells.period,
       writerOf: (backend) => this.#writerOf(cells, backend * stride),
       mine: (backend, dimension) => cells.mine(backend * stride + dimension),
-      readMine: (out) => {
-        let at = 0;
-        for (let row = 0; row < this.#names.size * stride; row += stride) {
-          for (let place = 0; place < dimensions.length; place++) out[at++] = cells.mine(row + place);
-        }
-      },
+      isSettled: (backend) => this.#isSettled(cells, backend * stride),
       others: (backend, dimension) => cells.others(backend * stride + dimension),
       setOthers: (backend, dimension, amount) => cells.setOthers(backend * stride + dimension, amount),
       raiseOthers: (backend, dimension, bound) => cells.raiseOthers(backend * stride + dimension, bound),
     };
+  }
+
+  #isSettled(cells: PeriodCells, row: number): boolean {
+    return this.#names.dimensions.every((_, place) => cells.mine(row + place) <= cells.settled(row + place));
   }
 
   #writerOf(cells: PeriodCells, row: number): string {

@@ -1,10 +1,11 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { freePort } from "./free-port.ts";
 import { nginxBinary } from "./nginx-binary.ts";
 import { startReaper } from "./reaper.ts";
 
@@ -25,16 +26,19 @@ export interface NginxServer {
 /** Starts an nginx on a free port of the loopback, with a new folder of its own, and prints its version. */
 export async function startNginx(options: NginxOptions): Promise<NginxServer> {
   const binary = await nginxBinary();
-  console.log((await promisify(execFile)(binary, ["-v"])).stderr.trim());
+  const env = { ...process.env, ...binary.env };
+  console.log((await promisify(execFile)(binary.path, [...binary.args, "-v"], { env })).stderr.trim());
   const home = await mkdtemp(join(tmpdir(), "usage-nginx-"));
   const folder = join(home, "www");
   await mkdir(folder);
   const port = await freePort();
   await writeFile(join(home, "nginx.conf"), configuration(home, folder, port, options.config));
-  const child = spawn(binary, ["-p", home, "-e", join(home, "error.log"), "-c", join(home, "nginx.conf")], {
+  const settings = ["-p", home, "-e", join(home, "error.log"), "-c", join(home, "nginx.conf")];
+  const child = spawn(binary.path, [...binary.args, ...settings], {
+    env,
     stdio: "ignore",
   });
-  const reaper = startReaper(home);
+  const reaper = startReaper({ folder: home });
   reaper.watch(child.pid);
   await untilListening(child, port, join(home, "error.log"));
   return {
@@ -72,16 +76,6 @@ http {
   }
 }
 `;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (typeof address !== "object" || address === null) throw new Error("the system gave no port");
-  return address.port;
 }
 
 async function untilListening(child: ChildProcess, port: number, errorLog: string): Promise<void> {

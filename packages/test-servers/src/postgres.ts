@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "./free-port.ts";
 import { postgresBinaries } from "./postgres-binaries.ts";
 import { type Reaper, startReaper } from "./reaper.ts";
 import { type Account, serverAccount } from "./server-account.ts";
@@ -32,7 +32,7 @@ export interface PostgresServer {
 export async function startPostgres(): Promise<PostgresServer> {
   const account = serverAccount("postgres", "nobody");
   const folder = mkdtempSync(join(tmpdir(), "usage-postgres-"));
-  const reaper = startReaper(folder);
+  const reaper = startReaper({ folder });
   try {
     chmodSync(folder, 0o755);
     const bin = postgresBinaries(folder, account);
@@ -163,14 +163,4 @@ function kill(target: number): void {
   } catch {
     // It is gone already, which is what was wanted.
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no free port on 127.0.0.1");
-  return address.port;
 }

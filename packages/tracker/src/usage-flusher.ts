@@ -40,8 +40,9 @@ const MAX_RETRY_MS = 30_000;
 
 /**
  * Decides when a tracker flushes: at least every `intervalMs`, sooner while any backend is near a limit or when the period
- * has changed, and after a failure with exponentially growing pauses of 1 s to 30 s (or the interval, where that is longer). Each flush is followed
- * by a refresh of the baselines. Its timers do not keep the process alive.
+ * has changed, and after a failure with exponentially growing pauses of 1 s to 30 s (or the interval, where that is longer).
+ * Before each flush the baselines are refreshed: a shared counter learns what the store has, and then brings what it lacks.
+ * Its timers do not keep the process alive.
  */
 export class UsageFlusher<D extends string = StorageDimension> {
   readonly #tracker: UsageTracker<D>;
@@ -85,7 +86,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
     this.#wait(this.#schedule, this.#intervalMs);
   }
 
-  /** Flushes now, then refreshes the baselines. Rejects when either fails or takes longer than `timeoutMs`; nothing is lost then. */
+  /** Refreshes the baselines, then flushes. Rejects when either fails or both take longer than `timeoutMs`; nothing is lost then. */
   async flush(): Promise<void> {
     await this.#flush((signal) => this.#tracker.refreshBaselines(this.#store, { signal }));
   }
@@ -118,7 +119,11 @@ export class UsageFlusher<D extends string = StorageDimension> {
       ({ rejected }) => rejected[0]?.reason,
       (error: unknown) => error,
     );
-    const remaining = await this.#tracker.backend.tallies();
+    const { backend } = this.#tracker;
+    // What others counted is theirs to store; what this process found of it, somebody else finds, too.
+    const remaining = (await backend.tallies()).filter(
+      ({ writer }) => writer === backend.writer || writer.startsWith(`${backend.writer}.`),
+    );
     if (remaining.length > 0) throw new FlushError(remaining, outcome);
   }
 
@@ -164,15 +169,15 @@ export class UsageFlusher<D extends string = StorageDimension> {
     this.#signal?.removeEventListener("abort", this.#endSchedule);
   };
 
-  /** A flush and what follows it, within the deadline; the status tells how it went. */
-  async #flush(then: (signal: AbortSignal) => Promise<void>): Promise<FlushResult> {
+  /** What comes first and a flush, within the deadline; the status tells how it went. */
+  async #flush(first: (signal: AbortSignal) => Promise<void>): Promise<FlushResult> {
     const controller = new AbortController();
     const { signal } = controller;
     const cancel = this.#clock.after(this.#timeoutMs, () => controller.abort(new FlushTimeoutError(this.#timeoutMs)));
     try {
+      await first(signal);
       const skip = this.#skip?.();
       const result = await this.#tracker.flushUsage(this.#store, skip === undefined ? { signal } : { signal, skip });
-      await then(signal);
       this.#status = { failures: 0, lastFlushMs: this.#clock.now() };
       return result;
     } catch (error) {

@@ -1,0 +1,93 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { RedisConnectError } from "./errors.ts";
+import type { RedisClient } from "./redis-client.ts";
+
+const DEADLINE_MS = 4_500;
+const RETRY_MS = 50;
+/** Scripts that replicate what they did, and `HSET` of many fields, were there before; older ones are not tested. */
+const OLDEST = [6, 2] as const;
+
+/**
+ * Begins to use Redis, or says within 5 seconds why it cannot be used: a dependency that was configured must be there at
+ * the start.
+ *
+ * @throws RedisConnectError
+ */
+export async function begin(client: RedisClient, start: () => Promise<void>): Promise<void> {
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), DEADLINE_MS);
+  const late = new Promise<never>((_, reject) => {
+    deadline.signal.addEventListener("abort", () => reject(unreachable(client, lastError)), { once: true });
+  });
+  late.catch(() => {});
+  let lastError: unknown;
+  const attempt = async (): Promise<void> => {
+    while (!deadline.signal.aborted) {
+      try {
+        await client.call("PING", []);
+        await assertVersion(client);
+        await start();
+        return;
+      } catch (error) {
+        const problem = permanentProblem(error);
+        if (problem !== undefined) throw new RedisConnectError(problem, { cause: error });
+        lastError = error;
+        await sleep(RETRY_MS);
+      }
+    }
+  };
+  try {
+    await Promise.race([attempt(), late]);
+  } finally {
+    deadline.abort();
+    clearTimeout(timer);
+  }
+}
+
+async function assertVersion(client: RedisClient): Promise<void> {
+  const info = await client.call("INFO", ["server"]).catch((error: unknown) => {
+    // A user that may not ask for it may still do all that is needed.
+    if (messageOf(error).startsWith("NOPERM")) return "";
+    throw error;
+  });
+  const version = /^redis_version:(\d+)\.(\d+)\S*/m.exec(String(info));
+  if (version === null) return;
+  const [found, major, minor] = [version[0].slice("redis_version:".length), Number(version[1]), Number(version[2])];
+  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
+    throw new RedisConnectError(`the server is Redis ${found}; ${OLDEST.join(".")} or newer is needed`);
+  }
+}
+
+/** What waiting will not mend, and what will. */
+function permanentProblem(error: unknown): string | undefined {
+  const message = messageOf(error);
+  if (error instanceof RedisConnectError) return error.message.replace(/^.*cannot start: /, "");
+  const [code = ""] = message.split(" ", 1);
+  switch (code) {
+    case "NOAUTH":
+      return "Redis demands a password: give the client one";
+    case "WRONGPASS":
+      return "Redis refuses the user or password of the client";
+    case "NOPERM":
+      return `the user of the client may not do what is needed (${message})`;
+    case "READONLY":
+      return "this server is a read-only replica: connect to its master";
+    case "MOVED":
+    case "CROSSSLOT":
+      return "this server is part of a cluster: pass a Cluster of ioredis instead of a Redis";
+    case "ERR":
+      return `Redis refuses what is needed (${message})`;
+    default:
+      return undefined;
+  }
+}
+
+function unreachable(client: RedisClient, cause: unknown): RedisConnectError {
+  const reason = cause === undefined ? "" : `; the last error was: ${messageOf(cause)}`;
+  const problem = `no answer from Redis within ${DEADLINE_MS} ms (the client is ${client.status})${reason}`;
+  return new RedisConnectError(problem, { cause });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,12 @@
+export { NotConnectedError, PushTimeoutError, RedisConnectError, RefusedCountsError } from "./errors.ts";
+export {
+  type LostCounts,
+  type RedisCounterEvents,
+  type RedisMessage,
+  type RefusedCounts,
+  redisChannel,
+} from "./events.ts";
+export type { PushLoopOptions } from "./push-loop.ts";
+export { type RedisClient, recommendedClientOptions, recommendedClusterOptions } from "./redis-client.ts";
+export { type RedisConnectOptions, RedisCounterBackend, type RedisCounterOptions } from "./redis-counter-backend.ts";
+export type { MergeReply, MergeRequest, SharedCounts, SwapReply } from "./shared-counts.ts";

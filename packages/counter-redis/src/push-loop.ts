@@ -1,0 +1,241 @@
+import type { Clock, LocalCounterBackend, Period } from "@usage/counter-core";
+import { Circuit } from "./circuit.ts";
+import type { RedisMessage } from "./events.ts";
+import { Exchanges } from "./exchanges.ts";
+import { RETENTION_MS } from "./retention.ts";
+import type { PushPlan, SharedBackend } from "./shared-backend.ts";
+import type { MergeReply, MergeRequest, SharedCounts } from "./shared-counts.ts";
+import { SharedPeriod } from "./shared-period.ts";
+
+export interface PushLoopOptions {
+  /** The least time between two rounds, in milliseconds. @default 25 */
+  readonly syncIntervalMs?: number;
+  /** How old a backend's shared counts may become, as far as the loop keeps up, in milliseconds. @default 250 */
+  readonly refreshIntervalMs?: number;
+  /** The longest wait for one reply, in milliseconds. @default 1_000 */
+  readonly pushTimeoutMs?: number;
+  /** Rounds that may fail in a row before it stops trying. @default 3 */
+  readonly failureThreshold?: number;
+  /** The time between two probes then, in milliseconds; also between two attempts at refused counts. @default 1_000 */
+  readonly probeIntervalMs?: number;
+}
+
+interface PushLoopParts {
+  readonly local: LocalCounterBackend<string>;
+  readonly counts: SharedCounts;
+  readonly clock: Clock;
+  readonly publish: (message: RedisMessage) => void;
+}
+
+const MAX_MS = 2 ** 31 - 1;
+const REGISTER_INTERVAL_MS = 60_000;
+
+/** Keeps what this process counted and the shared counts in step: one round after the other, one exchange at a time. */
+export class PushLoop {
+  readonly #parts: PushLoopParts;
+  readonly #refreshIntervalMs: number;
+  readonly #syncIntervalMs: number;
+  readonly #probeIntervalMs: number;
+  readonly #circuit: Circuit;
+  readonly #exchanges: Exchanges;
+  #periods: readonly SharedPeriod[] = [];
+  /** Shared counts that are to be deleted. */
+  #discarded: { readonly period: Period; readonly backend: string }[] = [];
+  #running = false;
+  #cancelTimer = (): void => {};
+  #tick: Promise<void> = Promise.resolve();
+  #wholeAtMs: number | undefined;
+
+  /** @throws RangeError for a time or a number that is out of range. */
+  constructor(parts: PushLoopParts, options: PushLoopOptions) {
+    const { syncIntervalMs = 25, refreshIntervalMs = 250, pushTimeoutMs = 1_000 } = options;
+    const { failureThreshold = 3, probeIntervalMs = 1_000 } = options;
+    for (const [name, ms] of Object.entries({ syncIntervalMs, refreshIntervalMs, pushTimeoutMs, probeIntervalMs })) {
+      if (!(ms >= 1 && ms <= MAX_MS)) throw new RangeError(`${name} must be from 1 to 2^31-1, got ${String(ms)}`);
+    }
+    if (!(Number.isInteger(failureThreshold) && failureThreshold >= 1)) {
+      throw new RangeError(`failureThreshold must be a whole number from 1, got ${String(failureThreshold)}`);
+    }
+    this.#parts = parts;
+    this.#syncIntervalMs = syncIntervalMs;
+    this.#refreshIntervalMs = refreshIntervalMs;
+    this.#probeIntervalMs = probeIntervalMs;
+    this.#circuit = new Circuit(failureThreshold);
+    this.#exchanges = new Exchanges(parts.clock, pushTimeoutMs);
+  }
+
+  /** Whether it still tries. */
+  get isHealthy(): boolean {
+    return !this.#circuit.isOpen;
+  }
+
+  /** When a round last went through, in milliseconds since the Unix epoch. */
+  get wholeAtMs(): number | undefined {
+    return this.#wholeAtMs;
+  }
+
+  start(): void {
+    this.#running = true;
+    this.#wait();
+  }
+
+  /** Ends the loop after one more round, so that what can be pushed is. Does not reject. */
+  async stop(): Promise<void> {
+    if (!this.#running) return;
+    this.#running = false;
+    this.#cancelTimer();
+    await this.#tick;
+    // Whether it failed matters to nobody any more: what is not pushed is still in the tallies.
+    await this.round().catch(() => {});
+  }
+
+  /** The periods that are held, the current one last. */
+  periods(): readonly SharedPeriod[] {
+    const { local } = this.#parts;
+    const names = local.backends();
+    this.#periods = local.periods().map((counts) => {
+      const known = this.#periods.find((shared) => shared.isOf(counts));
+      const shared = known ?? new SharedPeriod(counts, local.dimensions);
+      shared.grow(names);
+      return shared;
+    });
+    return this.#periods;
+  }
+
+  current(): SharedPeriod {
+    return this.periods().at(-1) as SharedPeriod;
+  }
+
+  /** Pushes everything that is due. Rejects at the first exchange that fails. */
+  async round(): Promise<void> {
+    await this.#deleteDiscarded();
+    const { clock, counts } = this.#parts;
+    const nowMs = clock.now();
+    const held = this.periods();
+    // A probe is one backend: commands to a server that hangs stay with the client.
+    let batchSize = this.isHealthy ? counts.batchSize : 1;
+    for (const shared of held) {
+      if (nowMs >= shared.period.end + RETENTION_MS) continue;
+      const plan: PushPlan = {
+        isCurrent: shared === held.at(-1),
+        refreshIntervalMs: this.#refreshIntervalMs,
+        retryIntervalMs: this.#probeIntervalMs,
+      };
+      let batch: SharedBackend[] = [];
+      for (const backend of shared.backends) {
+        if (!backend.isDue(nowMs, plan)) continue;
+        batch.push(backend);
+        if (batch.length < batchSize) continue;
+        await this.push(shared, batch);
+        batch = [];
+        batchSize = counts.batchSize;
+      }
+      if (batch.length > 0) await this.push(shared, batch);
+    }
+  }
+
+  /** Sends these backends' tallies in one call, and takes the replies. */
+  async push(
+    shared: SharedPeriod,
+    backends: readonly SharedBackend[],
+    requestOf: (backend: SharedBackend) => MergeRequest = (backend) => backend.request(),
+  ): Promise<void> {
+    const { counts } = this.#parts;
+    await this.#register(shared);
+    let requests: readonly MergeRequest[] = [];
+    await this.exchange(
+      () => {
+        requests = backends.map(requestOf);
+        return counts.merge(shared.period, requests);
+      },
+      (outcomes) => this.#take(shared, backends, requests, outcomes),
+    );
+  }
+
+  /** One exchange in turn with all others. */
+  exchange<T, R>(exchange: () => Promise<T>, then: (reply: T) => R): Promise<R> {
+    return this.#exchanges.run(exchange, then);
+  }
+
+  /** Deletes the shared counts of a backend, in the periods that are held and the one before them, as soon as it can. */
+  discard(backend: string, previous: Period): void {
+    const periods = [previous, ...this.periods().map(({ period }) => period)];
+    this.#discarded.push(...periods.map((period) => ({ period, backend })));
+  }
+
+  async #deleteDiscarded(): Promise<void> {
+    for (let next = this.#discarded[0]; next !== undefined; next = this.#discarded[0]) {
+      const { period, backend } = next;
+      await this.exchange(
+        () => this.#parts.counts.forget(period, backend),
+        () => {
+          for (const held of this.periods()) if (held.period.start === period.start) held.find(backend).forget();
+          this.#discarded = this.#discarded.filter((other) => other !== next);
+        },
+      );
+    }
+  }
+
+  /** Again every minute: Redis can lose this without losing anything by which that is noticed. */
+  async #register(shared: SharedPeriod): Promise<void> {
+    const nowMs = this.#parts.clock.now();
+    if (Math.abs(nowMs - shared.registeredAtMs) >= REGISTER_INTERVAL_MS) shared.registered = 0;
+    const missing = shared.backends.slice(shared.registered).map(({ name }) => name);
+    if (missing.length === 0) return;
+    await this.exchange(
+      () => this.#parts.counts.register(shared.period, missing),
+      () => {
+        shared.registered += missing.length;
+        shared.registeredAtMs = nowMs;
+      },
+    );
+  }
+
+  #take(
+    shared: SharedPeriod,
+    backends: readonly SharedBackend[],
+    requests: readonly MergeRequest[],
+    outcomes: readonly (MergeReply | Error)[],
+  ): void {
+    const nowMs = this.#parts.clock.now();
+    const period = shared.period.key;
+    const lost: string[] = [];
+    outcomes.forEach((outcome, i) => {
+      const backend = backends[i] as SharedBackend;
+      if (!(outcome instanceof Error)) {
+        if (backend.take(requests[i] as MergeRequest, outcome, nowMs)) lost.push(backend.name);
+      } else if (backend.refuse(nowMs)) {
+        this.#parts.publish({ event: "refused", period, backend: backend.name, error: outcome });
+      }
+    });
+    if (lost.length === 0) return;
+    this.#doubt();
+    this.#parts.publish({ event: "lost", period, backends: lost });
+  }
+
+  /** Whatever was shared may be gone. */
+  #doubt(): void {
+    for (const shared of this.periods()) shared.doubt();
+  }
+
+  #wait(): void {
+    const delayMs = this.isHealthy ? this.#syncIntervalMs : this.#probeIntervalMs;
+    this.#cancelTimer = this.#parts.clock.after(delayMs, () => {
+      this.#tick = this.#roundAsScheduled();
+    });
+  }
+
+  async #roundAsScheduled(): Promise<void> {
+    try {
+      await this.round();
+      this.#wholeAtMs = this.#parts.clock.now();
+      if (this.#circuit.succeeded()) this.#parts.publish({ event: "healthy" });
+    } catch (error) {
+      if (this.#circuit.failed(error)) {
+        this.#doubt();
+        this.#parts.publish({ event: "unhealthy", error });
+      }
+    }
+    if (this.#running) this.#wait();
+  }
+}

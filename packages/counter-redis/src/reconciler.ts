@@ -1,0 +1,109 @@
+import type { Clock, LocalCounterBackend, PeriodScheme, Tally } from "@usage/counter-core";
+import type { PushLoop } from "./push-loop.ts";
+import { RETENTION_MS } from "./retention.ts";
+import type { SharedCounts } from "./shared-counts.ts";
+
+const FIRST_PASS_AGE_MS = 60_000;
+
+interface ReconcilerParts {
+  readonly local: LocalCounterBackend<string>;
+  readonly counts: SharedCounts;
+  readonly loop: PushLoop;
+  readonly periods: PeriodScheme;
+  readonly clock: Clock;
+}
+
+/**
+ * Finds what others shared and did not live to store. Whoever finds it stores it; doing that twice, by two instances, or
+ * while its writer still lives, is harmless.
+ *
+ * In the current period the sums tell: what others had shared at the last flush and the store lacks an interval later will
+ * not come by itself. Nobody watches a period that is over, so all of it is read: at the first flush, since everybody may
+ * have died in it, and again at ever longer intervals, for those who shared the last of it late.
+ */
+export class Reconciler {
+  readonly #parts: ReconcilerParts;
+  /** When the period that starts at `start` is read next. */
+  #nextPass = { start: Number.NaN, atMs: Number.NEGATIVE_INFINITY };
+  #doubtsCleared = { start: Number.NaN, doubts: 0 };
+  #uponSettled: (() => void)[] = [];
+
+  constructor(parts: ReconcilerParts) {
+    this.#parts = parts;
+  }
+
+  /** From here on, what others had shared now is expected in the store. */
+  noteFlush(): void {
+    for (const backend of this.#parts.loop.current().backends) backend.noteFlush();
+  }
+
+  /** Tallies of other writers that the store may lack. */
+  async missing(): Promise<readonly Tally[]> {
+    this.#uponSettled = [];
+    const current = await this.#ofCurrentPeriod();
+    return [...current, ...(await this.#ofEndedPeriod())];
+  }
+
+  /** What `missing` answered is stored. */
+  settled(): void {
+    for (const note of this.#uponSettled) note();
+    this.#uponSettled = [];
+  }
+
+  async #ofCurrentPeriod(): Promise<readonly Tally[]> {
+    const { loop, local, counts } = this.#parts;
+    const { period, backends, doubts } = loop.current();
+    const cleared = this.#doubtsCleared.start === period.start ? this.#doubtsCleared.doubts : 0;
+    const suspects = backends.filter((backend) => doubts > cleared || backend.isMissingInStore());
+    this.noteFlush();
+    const names = await loop.exchange(
+      () => counts.registered(period),
+      (registered) => registered,
+    );
+    const known = new Set(local.backends());
+    const unknown = names.filter((name) => !known.has(name));
+    const rows = await this.#read(period, [...suspects.map(({ name }) => name), ...unknown]);
+    this.#uponSettled.push(() => {
+      this.#doubtsCleared = { start: period.start, doubts };
+    });
+    return rows;
+  }
+
+  async #ofEndedPeriod(): Promise<readonly Tally[]> {
+    const { loop, local, counts, periods, clock } = this.#parts;
+    const nowMs = clock.now();
+    const ended = periods.at(loop.current().period.start - 1);
+    const isFirst = this.#nextPass.start !== ended.start;
+    if ((!isFirst && nowMs < this.#nextPass.atMs) || nowMs >= ended.end + RETENTION_MS) return [];
+    const names = await loop.exchange(
+      () => counts.registered(ended),
+      (registered) => registered,
+    );
+    const rows = await this.#read(ended, [...new Set([...names, ...local.backends()])]);
+    const atMs = ended.end + Math.max(FIRST_PASS_AGE_MS, 2 * (nowMs - ended.end));
+    this.#uponSettled.push(() => {
+      this.#nextPass = { start: ended.start, atMs };
+    });
+    return rows;
+  }
+
+  async #read(period: Parameters<SharedCounts["read"]>[0], backends: readonly string[]): Promise<readonly Tally[]> {
+    const { loop, counts, local } = this.#parts;
+    const rows: Tally[] = [];
+    for (let start = 0; start < backends.length; start += counts.batchSize) {
+      const batch = backends.slice(start, start + counts.batchSize);
+      await loop.exchange(
+        () => counts.read(period, batch),
+        (tallies) => {
+          for (const tally of tallies) if (!isOwn(tally, local.writer)) rows.push(tally);
+        },
+      );
+    }
+    return rows;
+  }
+}
+
+/** Our own counts are in our own tallies, as far as they are not stored. */
+function isOwn(tally: Tally, writer: string): boolean {
+  return tally.writer === writer || tally.writer.startsWith(`${writer}.`);
+}

@@ -1,0 +1,304 @@
+import { EventEmitter } from "node:events";
+import {
+  amountOf,
+  type Clock,
+  type CounterBackend,
+  DrainConflictError,
+  LocalCounterBackend,
+  type Period,
+  type PeriodScheme,
+  STORAGE_DIMENSIONS,
+  type StorageDimension,
+  type StoredUsage,
+  systemClock,
+  type Tally,
+  type Usage,
+  utcMonths,
+} from "@usage/counter-core";
+import { begin } from "./connect.ts";
+import { type RedisCounterEvents, type RedisMessage, redisChannel } from "./events.ts";
+import { PushLoop, type PushLoopOptions } from "./push-loop.ts";
+import { Reconciler } from "./reconciler.ts";
+import type { RedisClient } from "./redis-client.ts";
+import { RedisSharedCounts } from "./redis-shared-counts.ts";
+import type { SharedBackend } from "./shared-backend.ts";
+import type { SharedCounts } from "./shared-counts.ts";
+import type { SharedPeriod } from "./shared-period.ts";
+
+export interface RedisCounterOptions<D extends string = StorageDimension> extends PushLoopOptions {
+  readonly backends: Iterable<string>;
+  /** What is counted; the same on every instance. @default STORAGE_DIMENSIONS */
+  readonly dimensions?: readonly D[];
+  /** How time is divided; the same on every instance. @default utcMonths */
+  readonly periods?: PeriodScheme;
+  /** @default systemClock */
+  readonly clock?: Clock;
+  /** This run's name. Only for simulations: no two runs may ever use the same. @default a new UUIDv7 */
+  readonly writer?: string;
+}
+
+export interface RedisConnectOptions<D extends string = StorageDimension> extends RedisCounterOptions<D> {
+  /** An ioredis `Redis` or `Cluster`; it stays yours to close. Give it a connection of its own. */
+  readonly client: RedisClient;
+  /** Begins every key. @default "usage" */
+  readonly prefix?: string;
+}
+
+/**
+ * Counts in the memory of this process, and shares the counts with every other instance through Redis.
+ *
+ * Recording and reading never wait for Redis and never fail because of it: they are those of a `LocalCounterBackend`, whose
+ * knowledge of others this keeps up to date. While Redis is away, each instance goes on with its own counts and the last
+ * known ones of the others; its tallies reach the store all the same.
+ */
+export class RedisCounterBackend<D extends string = StorageDimension> implements CounterBackend<D> {
+  readonly writer: string;
+  readonly dimensions: readonly D[];
+  /** What happens to the shared counts. */
+  readonly events: EventEmitter<RedisCounterEvents> = new EventEmitter();
+  readonly #local: LocalCounterBackend<D>;
+  readonly #counts: SharedCounts;
+  readonly #periods: PeriodScheme;
+  readonly #loop: PushLoop;
+  readonly #reconciler: Reconciler;
+  #drainedBy: "swap" | "tallies" | undefined;
+  /** The backends whose stored rows the shared counts should have. */
+  #wanted: { readonly shared: SharedPeriod; readonly backends: readonly SharedBackend[] } | undefined;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Over any implementation of the shared counts; `connect` is the way over Redis. Counts at once, shares after `start`.
+   *
+   * @throws RangeError for an option that is out of range.
+   */
+  constructor(counts: SharedCounts, options: RedisCounterOptions<D>) {
+    const { backends, periods = utcMonths, clock = systemClock, dimensions, writer } = options;
+    const local = new LocalCounterBackend<D>(backends, {
+      periods,
+      clock,
+      ...(dimensions !== undefined && { dimensions }),
+      ...(writer !== undefined && { writer }),
+    });
+    const loop = new PushLoop({ local, counts, clock, publish: (message) => this.#publish(message) }, options);
+    this.writer = local.writer;
+    this.dimensions = local.dimensions;
+    this.#local = local;
+    this.#counts = counts;
+    this.#periods = periods;
+    this.#loop = loop;
+    this.#reconciler = new Reconciler({ local, counts, loop, periods, clock });
+  }
+
+  /**
+   * Connects to Redis and exchanges all counts once: what this counter answers from then on includes what others shared.
+   *
+   * @throws RedisConnectError when Redis cannot be reached or used; it says why, within 5 seconds.
+   */
+  static async connect<D extends string = StorageDimension>(
+    options: RedisConnectOptions<D>,
+  ): Promise<RedisCounterBackend<D>> {
+    const { client, prefix = "usage", clock = systemClock, dimensions = STORAGE_DIMENSIONS } = options;
+    const counts = new RedisSharedCounts({ client, prefix, dimensions, clock });
+    const counter = new RedisCounterBackend<D>(counts, options);
+    try {
+      await begin(client, () => counter.start());
+      return counter;
+    } catch (error) {
+      await counter.close();
+      throw error;
+    }
+  }
+
+  /** Exchanges all counts once, then goes on doing so. Rejects, and shares nothing, when that fails. */
+  async start(): Promise<void> {
+    await this.#loop.round();
+    this.#reconciler.noteFlush();
+    if (this.#closing === undefined) this.#loop.start();
+  }
+
+  add(backend: string, dimension: D, amount: number): void {
+    this.#local.add(backend, dimension, amount);
+  }
+
+  addAll(backend: string, usage: Partial<Usage<D>>): void {
+    this.#local.addAll(backend, usage);
+  }
+
+  readTotal(backend: string, out: Float64Array): void {
+    this.#local.readTotal(backend, out);
+  }
+
+  readTotals(out: Float64Array): void {
+    this.#local.readTotals(out);
+  }
+
+  totalAll(backend: string): Usage<D> {
+    return this.#local.totalAll(backend);
+  }
+
+  backends(): readonly string[] {
+    return this.#local.backends();
+  }
+
+  period(): Period {
+    return this.#local.period();
+  }
+
+  /** Adds backends; what others counted of them is known after the next exchange. Known ones are left as they are. */
+  addBackends(names: Iterable<string>): void {
+    this.#local.addBackends(names);
+  }
+
+  /** What all instances counted and the store is not known to hold. */
+  load(backend: string, dimension: D): number {
+    const mine = this.#local.load(backend, dimension);
+    return mine + this.#shared(backend).unstored(this.dimensions.indexOf(dimension));
+  }
+
+  loadAll(backend: string): Usage<D> {
+    const mine = this.#local.loadAll(backend);
+    const shared = this.#shared(backend);
+    return this.#usage((dimension, d) => mine[dimension] + shared.unstored(d));
+  }
+
+  setBaseline(backend: string, usage: Usage<D>): void {
+    this.#local.setBaseline(backend, usage);
+    this.#shared(backend).setBaseline(this.dimensions.map((dimension) => amountOf(usage, dimension)));
+  }
+
+  /** What this process counted in the current period and has not shared, as far as known. */
+  unpushedAll(backend: string): Usage<D> {
+    this.#local.load(backend, this.dimensions[0] as D); // throws for a backend that is not known
+    const shared = this.#shared(backend);
+    return this.#usage((_, d) => shared.unpushed(d));
+  }
+
+  /** Whether Redis is being tried; `false` after too many failures in a row, until a probe goes through. */
+  isHealthy(): boolean {
+    return this.#loop.isHealthy;
+  }
+
+  /** When all counts were last exchanged, in milliseconds since the Unix epoch. */
+  sharedAtMs(): number | undefined {
+    return this.#loop.wholeAtMs;
+  }
+
+  async tallies(): Promise<readonly Tally[]> {
+    if (this.#loop.current().backends.some((backend) => backend.isSwapped)) throw new DrainConflictError("tallies");
+    this.#drainBy("tallies");
+    const own = await this.#local.tallies();
+    if (!this.#sharing) return own;
+    // Without Redis, what is missing is found at a later flush.
+    const missing = await this.#reconciler.missing().catch(() => []);
+    return [...own, ...missing];
+  }
+
+  settle(stored: readonly Tally[]): void {
+    this.#local.settle(stored);
+    this.#reconciler.settled();
+  }
+
+  observe(period: string, stored: ReadonlyMap<string, StoredUsage<D>>): readonly string[] {
+    const wanted = this.#local.observe(period, stored);
+    const shared = this.#loop.current();
+    if (shared.period.key !== period) return wanted;
+    const backends = shared.backends.filter((backend) => backend.observe(stored.get(backend.name)));
+    this.#wanted = this.#sharing ? { shared, backends } : undefined;
+    if (this.#wanted === undefined) return wanted;
+    return [...new Set([...wanted, ...backends.map(({ name }) => name)])];
+  }
+
+  async absorb(rows: readonly Tally[]): Promise<void> {
+    await this.#local.absorb(rows);
+    const wanted = this.#wanted;
+    this.#wanted = undefined;
+    if (wanted === undefined || !this.#sharing) return;
+    const { shared, backends } = wanted;
+    const byBackend = Map.groupBy(
+      rows.filter(({ period }) => period === shared.period.key),
+      ({ backend }) => backend,
+    );
+    const { batchSize } = this.#counts;
+    try {
+      for (let start = 0; start < backends.length; start += batchSize) {
+        const batch = backends.slice(start, start + batchSize);
+        await this.#loop.push(shared, batch, (backend) => backend.hydration(byBackend.get(backend.name) ?? []));
+      }
+    } catch {
+      // The loop finds out by itself that Redis is away, and the next `observe` asks again.
+    }
+  }
+
+  /** Also deletes what all instances shared of the backend: discard it on all of them. */
+  discard(backend: string): void {
+    this.#local.discard(backend);
+    this.#loop.discard(backend, this.#periods.at(this.#loop.current().period.start - 1));
+  }
+
+  /** Takes what all instances counted. Rejects while Redis cannot be reached; a lost reply loses what it took. */
+  async swap(backend: string, dimension: D): Promise<number> {
+    this.#local.load(backend, dimension); // throws for what is not known
+    this.#drainBy("swap");
+    const place = this.dimensions.indexOf(dimension);
+    let amount = 0;
+    const held = this.#loop.periods();
+    for (const shared of held) {
+      const one = shared.find(backend);
+      await this.#loop.push(shared, [one]);
+      amount += await this.#loop.exchange(
+        () => this.#counts.swap(shared.period, backend, dimension),
+        (reply) => {
+          one.took(place, reply.taken);
+          return reply.amount;
+        },
+      );
+      // A period that is over is let go of once nothing of it is needed any more.
+      if (shared !== held.at(-1)) this.#local.settle([one.tallyOf(place)]);
+    }
+    return amount;
+  }
+
+  /** Shares what is left, as far as Redis can be reached, and ends. Counting goes on; the client stays open. */
+  close(): Promise<void> {
+    this.#closing ??= this.#loop.stop();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get #sharing(): boolean {
+    return this.#loop.isHealthy && this.#closing === undefined;
+  }
+
+  #shared(name: string): SharedBackend {
+    return this.#loop.current().find(name);
+  }
+
+  #usage(amountOf: (dimension: D, place: number) => number): Usage<D> {
+    return Object.fromEntries(this.dimensions.map((dimension, d) => [dimension, amountOf(dimension, d)])) as Usage<D>;
+  }
+
+  #drainBy(way: "swap" | "tallies"): void {
+    this.#drainedBy ??= way;
+    if (this.#drainedBy !== way) throw new DrainConflictError(way);
+  }
+
+  /** In a turn of its own: a listener that throws must not end the loop. */
+  #publish(message: RedisMessage): void {
+    if (redisChannel.hasSubscribers) redisChannel.publish(message);
+    queueMicrotask(() => {
+      switch (message.event) {
+        case "healthy":
+          return this.events.emit("healthy");
+        case "unhealthy":
+          return this.events.emit("unhealthy", message.error);
+        case "lost":
+          return this.events.emit("lost", message);
+        case "refused":
+          return this.events.emit("refused", message);
+      }
+    });
+  }
+}

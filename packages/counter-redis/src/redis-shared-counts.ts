@@ -1,0 +1,171 @@
+import type { Clock, Period, Tally } from "@usage/counter-core";
+import { NotConnectedError, RefusedCountsError } from "./errors.ts";
+import { assertPrefix, backendsKey, countsKey } from "./keys.ts";
+import type { RedisClient } from "./redis-client.ts";
+import { RETENTION_MS } from "./retention.ts";
+import { Script } from "./script.ts";
+import type { MergeReply, MergeRequest, SharedCounts, SwapReply } from "./shared-counts.ts";
+
+export interface RedisSharedCountsOptions {
+  readonly client: RedisClient;
+  readonly prefix: string;
+  readonly dimensions: readonly string[];
+  readonly clock: Clock;
+}
+
+const merge = new Script("merge.lua");
+const swap = new Script("swap.lua");
+/** `SADD` of this many names takes Redis less than a millisecond. */
+const NAMES_PER_CALL = 1_000;
+
+/** The shared counts on a Redis server or cluster: a hash per period and backend, written by scripts only. */
+export class RedisSharedCounts implements SharedCounts {
+  readonly batchSize = 100;
+  readonly #client: RedisClient;
+  readonly #prefix: string;
+  readonly #dimensions: readonly string[];
+  readonly #clock: Clock;
+
+  /** @throws RangeError for a prefix that would not work. */
+  constructor({ client, prefix, dimensions, clock }: RedisSharedCountsOptions) {
+    assertPrefix(prefix);
+    this.#client = client;
+    this.#prefix = prefix;
+    this.#dimensions = dimensions;
+    this.#clock = clock;
+  }
+
+  async merge(period: Period, requests: readonly MergeRequest[]): Promise<readonly (MergeReply | Error)[]> {
+    this.#assertReady();
+    // In a cluster one script touches one slot.
+    if (this.#client.isCluster && requests.length > 1) return this.#mergeEach(period, requests);
+    try {
+      return await this.#mergeAll(period, requests);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return this.#mergeEach(period, requests);
+    }
+  }
+
+  async swap(period: Period, backend: string, dimension: string): Promise<SwapReply> {
+    this.#assertReady();
+    const [amount, taken] = numbers(await swap.run(this.#client, [this.#key(period, backend)], [dimension]));
+    return { amount: amount ?? 0, taken: taken ?? 0 };
+  }
+
+  async read(period: Period, backends: readonly string[]): Promise<readonly Tally[]> {
+    this.#assertReady();
+    const hashes = await Promise.all(
+      backends.map((backend) => this.#client.call("HGETALL", [this.#key(period, backend)])),
+    );
+    return hashes.flatMap((hash, i) => talliesOf(fieldsOf(hash), period.key, backends[i] as string));
+  }
+
+  async forget(period: Period, backend: string): Promise<void> {
+    this.#assertReady();
+    await this.#client.call("DEL", [this.#key(period, backend)]);
+  }
+
+  async register(period: Period, backends: readonly string[]): Promise<void> {
+    this.#assertReady();
+    const key = backendsKey(this.#prefix, period.key);
+    for (let start = 0; start < backends.length; start += NAMES_PER_CALL) {
+      await this.#client.call("SADD", [key, ...backends.slice(start, start + NAMES_PER_CALL)]);
+    }
+    await this.#client.call("PEXPIRE", [key, this.#ttlMs(period)]);
+  }
+
+  async registered(period: Period): Promise<readonly string[]> {
+    this.#assertReady();
+    const names = await this.#client.call("SMEMBERS", [backendsKey(this.#prefix, period.key)]);
+    return Array.from(names as Iterable<unknown>, String);
+  }
+
+  async #mergeAll(period: Period, requests: readonly MergeRequest[]): Promise<readonly MergeReply[]> {
+    const args: (string | number)[] = [this.#ttlMs(period), this.#dimensions.length, ...this.#dimensions];
+    for (const request of requests) {
+      const fields = this.#fieldsOf(request);
+      args.push(request.writer, request.mark ?? "", fields.length / 2, ...fields);
+    }
+    const keys = requests.map(({ backend }) => this.#key(period, backend));
+    const reply = (await merge.run(this.#client, keys, args)) as readonly unknown[];
+    const width = 1 + 3 * this.#dimensions.length;
+    return requests.map((_, i) => ({
+      mark: String(reply[i * width]),
+      amounts: numbers(reply.slice(i * width + 1, (i + 1) * width)),
+    }));
+  }
+
+  /** One call each, so that one that is refused, or whose node is away, stops no other. */
+  async #mergeEach(period: Period, requests: readonly MergeRequest[]): Promise<readonly (MergeReply | Error)[]> {
+    const outcomes = await Promise.allSettled(requests.map((request) => this.#mergeAll(period, [request])));
+    const failure = outcomes.find((outcome) => outcome.status === "rejected" && !isRefusal(outcome.reason));
+    const isDown = outcomes.every((outcome) => outcome.status === "rejected" && !isRefusal(outcome.reason));
+    if (failure?.status === "rejected" && (isDown || !this.#client.isCluster)) throw failure.reason;
+    return outcomes.map((outcome, i) => {
+      if (outcome.status === "fulfilled") return outcome.value[0] as MergeReply;
+      if (!isRefusal(outcome.reason)) return outcome.reason as Error;
+      return new RefusedCountsError(this.#key(period, (requests[i] as MergeRequest).backend), outcome.reason);
+    });
+  }
+
+  #fieldsOf({ writer, own, others = [], taken }: MergeRequest): (string | number)[] {
+    const fields: (string | number)[] = [];
+    own.forEach((amount, d) => {
+      if (amount > 0) fields.push(`${writer}/${this.#dimensions[d]}`, amount);
+    });
+    for (const tally of others) {
+      for (const [dimension, amount] of Object.entries(tally.usage)) {
+        if (amount > 0) fields.push(`${tally.writer}/${dimension}`, amount);
+      }
+    }
+    taken?.forEach((amount, d) => {
+      if (amount > 0) fields.push(`${this.#dimensions[d]}:taken`, amount);
+    });
+    return fields;
+  }
+
+  /** By our clock, which is the one that says when the period ends. */
+  #ttlMs({ end }: Period): number {
+    return Math.max(1, Math.ceil(end + RETENTION_MS - this.#clock.now()));
+  }
+
+  #key(period: Period, backend: string): string {
+    return countsKey(this.#prefix, period.key, backend);
+  }
+
+  /** Otherwise commands would pile up in the client until it is connected again. */
+  #assertReady(): void {
+    if (this.#client.status !== "ready") throw new NotConnectedError(this.#client.status);
+  }
+}
+
+/** Whether it is about what a key holds, not about the server. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && (error.message.startsWith("USAGE ") || error.message.includes("WRONGTYPE"));
+}
+
+function numbers(reply: unknown): readonly number[] {
+  return Array.from(reply as Iterable<unknown>, Number);
+}
+
+/** A client may answer a hash as an object, as a map, or as a list. */
+function fieldsOf(hash: unknown): readonly (readonly [field: string, value: string])[] {
+  if (hash instanceof Map) return Array.from(hash, ([field, value]) => [String(field), String(value)]);
+  if (!Array.isArray(hash)) return Object.entries(hash as object).map(([field, value]) => [field, String(value)]);
+  return Array.from({ length: hash.length / 2 }, (_, i) => [String(hash[2 * i]), String(hash[2 * i + 1])]);
+}
+
+function talliesOf(fields: readonly (readonly [string, string])[], period: string, backend: string): readonly Tally[] {
+  const byWriter = new Map<string, [string, number][]>();
+  for (const [field, value] of fields) {
+    const slash = field.lastIndexOf("/");
+    // What is no count is reported where it is pushed to; here, all others are what is wanted.
+    if (slash < 0 || !/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value))) continue;
+    const writer = field.slice(0, slash);
+    const amounts = byWriter.get(writer) ?? [];
+    amounts.push([field.slice(slash + 1), Number(value)]);
+    byWriter.set(writer, amounts);
+  }
+  return Array.from(byWriter, ([writer, amounts]) => ({ writer, period, backend, usage: Object.fromEntries(amounts) }));
+}

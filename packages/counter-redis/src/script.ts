@@ -1,0 +1,24 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { RedisClient } from "./redis-client.ts";
+
+/** A Lua script, sent as a whole only to a server that does not know it yet. */
+export class Script {
+  readonly #source: string;
+  readonly #sha: string;
+
+  constructor(file: string) {
+    this.#source = readFileSync(new URL(`../lua/${file}`, import.meta.url), "utf8");
+    this.#sha = createHash("sha1").update(this.#source).digest("hex");
+  }
+
+  async run(client: RedisClient, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    const rest = [keys.length, ...keys, ...args];
+    try {
+      return await client.call("EVALSHA", [this.#sha, ...rest]);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+      return client.call("EVAL", [this.#source, ...rest]);
+    }
+  }
+}

@@ -1,0 +1,218 @@
+import { amountOf, type PeriodCounts, type StoredUsage, type Tally } from "@usage/counter-core";
+import type { MergeReply, MergeRequest } from "./shared-counts.ts";
+
+/** When backends of a period are pushed besides when they have changed. */
+export interface PushPlan {
+  readonly isCurrent: boolean;
+  readonly refreshIntervalMs: number;
+  readonly retryIntervalMs: number;
+}
+
+/**
+ * What is known of one backend's shared counts in one period, and what of ours they lack.
+ *
+ * Replies are taken in the order in which the counts were read: whoever sends waits for the reply, or ignores it for ever.
+ * So a part of others that went backwards means that counts were lost, never that a reply was late.
+ */
+export class SharedBackend {
+  readonly name: string;
+  readonly #index: number;
+  readonly #counts: PeriodCounts;
+  readonly #dimensions: readonly string[];
+  /** The last reply, and whose part it tells; none before the first, and after what made it worthless. */
+  #reply: { readonly writer: string; readonly sum: Amounts; readonly own: Amounts; readonly mark: string } | undefined;
+  #repliedAtMs = Number.NEGATIVE_INFINITY;
+  #refusedAtMs: number | undefined;
+  /** The most that was ever shown of what others counted: usage only grows, so it stays a lower bound. */
+  readonly #shared: number[];
+  readonly #taken: number[];
+  /** The most that the store ever showed of what others counted. */
+  readonly #stored: number[];
+  /** Usage that is neither ours nor shared, by `setBaseline`. */
+  readonly #baseline: number[];
+  /** What the last reply before the last flush showed of others. */
+  #flushed: Amounts;
+  /**
+   * Whether the shared counts should have what the store knows: after a loss, and before this process ever saw to it. A loss
+   * that nobody lived to mend shows in neither the sum nor the mark.
+   */
+  #wantsRows = true;
+  #hydrations = 0;
+  /** Whether what was shared may be gone. */
+  #doubted = false;
+
+  constructor(name: string, index: number, counts: PeriodCounts, dimensions: readonly string[]) {
+    this.name = name;
+    this.#index = index;
+    this.#counts = counts;
+    this.#dimensions = dimensions;
+    const zeros = (): number[] => dimensions.map(() => 0);
+    this.#shared = zeros();
+    this.#taken = zeros();
+    this.#stored = zeros();
+    this.#baseline = zeros();
+    this.#flushed = zeros();
+  }
+
+  /** Whether it should be pushed now. A clock that stepped back holds nothing up. */
+  isDue(nowMs: number, { isCurrent, refreshIntervalMs, retryIntervalMs }: PushPlan): boolean {
+    if (this.#refusedAtMs !== undefined) return !isWithin(nowMs, this.#refusedAtMs, retryIntervalMs);
+    if (this.isChanged()) return true;
+    // Nobody adds to a period that is over; but what is not stored yet must stay shared.
+    if (!isCurrent && this.#counts.isSettled(this.#index)) return false;
+    return !isWithin(nowMs, this.#repliedAtMs, refreshIntervalMs);
+  }
+
+  /** Whether our tally is not the one that is shared, as far as known. */
+  isChanged(): boolean {
+    const own = this.#reply?.own;
+    if (this.#doubted) return true;
+    for (let d = 0; d < this.#dimensions.length; d++) if (this.#mine(d) !== (own?.[d] ?? 0)) return true;
+    return false;
+  }
+
+  request(): MergeRequest {
+    const taken = this.#taken.some((amount) => amount > 0) ? { taken: [...this.#taken] } : {};
+    return { backend: this.name, writer: this.#writer, own: this.#dimensions.map((_, d) => this.#mine(d)), ...taken };
+  }
+
+  /** What this process counted of one dimension. */
+  tallyOf(dimension: number): Tally {
+    const usage = { [this.#dimensions[dimension] as string]: this.#mine(dimension) };
+    return { writer: this.#writer, period: this.#counts.period.key, backend: this.name, usage };
+  }
+
+  /** A request that also brings what the store knows, all of it. */
+  hydration(rows: readonly Tally[]): MergeRequest {
+    this.#hydrations += 1;
+    const mark = `${this.#writer} ${this.#hydrations}`;
+    return { ...this.request(), others: rows.filter(({ writer }) => writer !== this.#writer), mark };
+  }
+
+  /** Takes a reply; answers whether it shows that shared counts were lost. */
+  take(request: MergeRequest, { mark, amounts }: MergeReply, nowMs: number): boolean {
+    const { writer } = request;
+    if (writer !== this.#writer) return false; // discarded meanwhile
+    const before = this.#reply?.writer === writer ? this.#reply : undefined;
+    const sum = this.#dimensions.map((_, d) => amounts[3 * d] as number);
+    const found = this.#dimensions.map((_, d) => amounts[3 * d + 1] as number);
+    const own = found.map((amount, d) => Math.max(amount, request.own[d] as number));
+    const lost =
+      before !== undefined &&
+      ((before.mark !== "" && mark !== before.mark) ||
+        found.some((amount, d) => amount < (before.own[d] as number)) ||
+        sum.some((amount, d) => amount - (own[d] as number) < othersOf(before, d)));
+    this.#reply = { writer, sum, own, mark };
+    this.#repliedAtMs = nowMs;
+    this.#doubted = false;
+    this.#refusedAtMs = undefined;
+    this.#wantsRows = (this.#wantsRows || lost) && request.mark === undefined;
+    this.#dimensions.forEach((_, d) => {
+      this.#shared[d] = Math.max(this.#shared[d] as number, othersOf(this.#reply, d));
+      this.#taken[d] = Math.max(this.#taken[d] as number, amounts[3 * d + 2] as number);
+      this.#show(d);
+    });
+    return lost;
+  }
+
+  /** `swap` took everything up to `taken`. */
+  took(dimension: number, taken: number): void {
+    this.#taken[dimension] = Math.max(this.#taken[dimension] as number, taken);
+    this.#show(dimension);
+  }
+
+  /** These counts cannot be used; answers whether that is new. */
+  refuse(nowMs: number): boolean {
+    const isNew = this.#refusedAtMs === undefined;
+    this.#refusedAtMs = nowMs;
+    return isNew;
+  }
+
+  /** Whatever was shared may be gone: it is pushed again. */
+  doubt(): void {
+    this.#doubted = true;
+  }
+
+  /** The shared counts were deleted. */
+  forget(): void {
+    this.#reply = undefined;
+    this.#repliedAtMs = Number.NEGATIVE_INFINITY;
+    this.#shared.fill(0);
+    this.#stored.fill(0);
+    this.#flushed = this.#dimensions.map(() => 0);
+    this.#wantsRows = true;
+  }
+
+  /** Takes what the store holds; answers whether the shared counts should have its rows. */
+  observe(stored: StoredUsage<string> | undefined): boolean {
+    if (stored !== undefined) {
+      this.#dimensions.forEach((dimension, d) => {
+        const others = amountOf(stored.all, dimension) - amountOf(stored.own, dimension);
+        this.#stored[d] = Math.max(this.#stored[d] as number, others);
+      });
+    }
+    const reply = this.#reply;
+    if (reply === undefined) return false;
+    return reply.mark === "" || this.#wantsRows || this.#stored.some((amount, d) => amount > othersOf(reply, d));
+  }
+
+  /** Begins anew with usage that is neither ours nor shared. */
+  setBaseline(amounts: readonly number[]): void {
+    amounts.forEach((amount, d) => {
+      this.#baseline[d] = amount;
+      this.#counts.setOthers(this.#index, d, amount + (this.#shared[d] as number) - (this.#taken[d] as number));
+    });
+  }
+
+  /** Whether the store lacks what others had shared when `noteFlush` was last called: somebody did not live to store it. */
+  isMissingInStore(): boolean {
+    return this.#flushed.some((amount, d) => amount > (this.#stored[d] as number));
+  }
+
+  noteFlush(): void {
+    const reply = this.#reply;
+    if (reply !== undefined) this.#flushed = this.#dimensions.map((_, d) => othersOf(reply, d));
+  }
+
+  /** What others counted and the store is not known to hold. */
+  unstored(dimension: number): number {
+    const others = this.#counts.others(this.#index, dimension);
+    return others - Math.max(this.#stored[dimension] as number, this.#baseline[dimension] as number);
+  }
+
+  /** What this process counted and has not shared, as far as known. */
+  unpushed(dimension: number): number {
+    return Math.max(0, this.#mine(dimension) - (this.#reply?.own[dimension] ?? 0));
+  }
+
+  /** Whether `swap` ever took anything. */
+  get isSwapped(): boolean {
+    return this.#taken.some((amount) => amount > 0);
+  }
+
+  get #writer(): string {
+    return this.#counts.writerOf(this.#index);
+  }
+
+  #mine(dimension: number): number {
+    return this.#counts.mine(this.#index, dimension);
+  }
+
+  /** Lets the request path see what others counted. */
+  #show(dimension: number): void {
+    const taken = this.#taken[dimension] as number;
+    const others = (this.#baseline[dimension] as number) + (this.#shared[dimension] as number) - taken;
+    if (taken > 0) this.#counts.setOthers(this.#index, dimension, others);
+    else this.#counts.raiseOthers(this.#index, dimension, others);
+  }
+}
+
+type Amounts = readonly number[];
+
+function isWithin(nowMs: number, sinceMs: number, durationMs: number): boolean {
+  return nowMs >= sinceMs && nowMs - sinceMs < durationMs;
+}
+
+function othersOf(reply: { readonly sum: Amounts; readonly own: Amounts } | undefined, dimension: number): number {
+  return (reply?.sum[dimension] ?? 0) - (reply?.own[dimension] ?? 0);
+}

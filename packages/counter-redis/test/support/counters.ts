@@ -1,0 +1,33 @@
+import type {} from "@usage/test-servers/redis-setup";
+import { randomUUID } from "node:crypto";
+import { type RedisConnectOptions, RedisCounterBackend, recommendedClientOptions } from "@usage/counter-redis";
+import { Redis } from "ioredis";
+import { inject, onTestFinished } from "vitest";
+
+/** A connection with the recommended options, closed when the test is over. */
+export async function client(url: string = inject("redisUrl"), options: object = {}): Promise<Redis> {
+  const redis = new Redis(url, { ...recommendedClientOptions, ...options });
+  // Tests break the connection on purpose.
+  redis.on("error", () => {});
+  onTestFinished(() => redis.disconnect());
+  if (redis.status !== "ready") await new Promise((resolve) => redis.once("ready", resolve));
+  return redis;
+}
+
+/** No other test's keys begin with it. */
+export function freshPrefix(): string {
+  return `test-${randomUUID()}`;
+}
+
+/** A counter with a connection of its own, closed when the test is over. */
+export async function counter(
+  options: Partial<RedisConnectOptions> & { readonly prefix: string },
+): Promise<RedisCounterBackend> {
+  const connected = await RedisCounterBackend.connect({
+    backends: ["oci", "b2"],
+    ...options,
+    client: options.client ?? (await client()),
+  });
+  onTestFinished(() => connected.close());
+  return connected;
+}

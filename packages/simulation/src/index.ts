@@ -1,0 +1,2 @@
+export { ModelRedis } from "./model-redis.ts";
+export { SimulationFailure, type SimulationReport, simulate } from "./simulation.ts";

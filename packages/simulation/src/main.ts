@@ -1,0 +1,29 @@
+import { parseArgs } from "node:util";
+import { SimulationFailure, simulate } from "./simulation.ts";
+
+const { values } = parseArgs({
+  options: { seeds: { type: "string", default: "1000" }, first: { type: "string", default: "0" } },
+});
+const [first, seeds] = [values.first, values.seeds].map(Number) as [number, number];
+if (!Number.isSafeInteger(first) || !Number.isSafeInteger(seeds) || seeds < 1) {
+  console.error("usage: pnpm simulate [--seeds N] [--first SEED]");
+  process.exit(2);
+}
+
+const totals = { steps: 0, kills: 0, losses: 0 };
+try {
+  for (let seed = first; seed < first + seeds; seed++) {
+    const { steps, kills, losses } = await simulate(seed);
+    totals.steps += steps;
+    totals.kills += kills;
+    totals.losses += losses;
+  }
+  console.log(
+    `${seeds} seeds from ${first}: every promise held in ${totals.steps} steps, ${totals.kills} kills, ${totals.losses} losses of Redis`,
+  );
+} catch (error) {
+  if (!(error instanceof SimulationFailure)) throw error;
+  console.error(error.trace.join("\n"));
+  console.error(`\n${error.message}\nagain: pnpm simulate --first ${error.seed} --seeds 1`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,122 @@
+import { access, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Apt, freshApt, machineApt, run } from "./apt.ts";
+
+const CACHE = fileURLToPath(new URL("../../../node_modules/.cache/usage-test-servers/", import.meta.url));
+
+/** How a program is run: `path`, then `args` before its own, in our environment and `env`. */
+export interface Program {
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface DebianProgram {
+  /** Of the package. */
+  readonly name: string;
+  /** Inside the package. */
+  readonly path: string;
+  /** Of which Debian, by its code name. @default the machine's own */
+  readonly release?: string;
+}
+
+/** The first of `names` in a folder of PATH, or in one of the system's folders that PATH may lack. */
+export async function installedProgram(...names: readonly string[]): Promise<Program | undefined> {
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
+  for (const name of names) {
+    for (const folder of folders) {
+      if (await exists(join(folder, name))) return { path: join(folder, name), args: [], env: {} };
+    }
+  }
+  return undefined;
+}
+
+/**
+ * A program of a Debian package, which is fetched once into the workspace's cache, with the packages that it needs and that
+ * are not installed. Nothing is installed. A program of another release than the machine's brings its own C library and loader.
+ *
+ * @throws Error where there is no apt, or it cannot fetch them.
+ */
+export async function debianProgram({ name, path, release }: DebianProgram): Promise<Program> {
+  const home = join(CACHE, release === undefined ? name : `${release}-${name}`);
+  const program = join(home, path);
+  if (!(await exists(program))) await fetchPackages({ name, path, release, home });
+  const libraries = await libraryFolders(home);
+  if (release === undefined) return { path: program, args: [], env: { LD_LIBRARY_PATH: libraries.join(delimiter) } };
+  const loader = await loaderIn(libraries);
+  return { path: loader, args: ["--library-path", libraries.join(delimiter), program], env: {} };
+}
+
+interface Fetch {
+  readonly name: string;
+  readonly path: string;
+  readonly release: string | undefined;
+  readonly home: string;
+}
+
+/** Into a folder of its own first, since other test processes may do the same at this moment. */
+async function fetchPackages({ name, path, release, home }: Fetch): Promise<void> {
+  await mkdir(CACHE, { recursive: true });
+  const folder = await mkdtemp(join(CACHE, "fetch-"));
+  const unpacked = join(folder, "unpacked");
+  try {
+    if (release !== undefined) await unpack(await freshApt(folder, release), name, folder, unpacked, isOfProgram);
+    else {
+      await unpack(machineApt(folder), name, folder, unpacked).catch(async () => {
+        // The machine's lists of packages are absent, or older than what the mirror holds.
+        await unpack(await freshApt(folder), name, folder, unpacked);
+      });
+    }
+    await access(join(unpacked, path));
+    await rename(unpacked, home).catch(async (error: unknown) => {
+      if (!(await exists(join(home, path)))) throw error;
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function unpack(
+  apt: Apt,
+  name: string,
+  folder: string,
+  unpacked: string,
+  isWanted: (added: string, name: string) => boolean = () => true,
+): Promise<void> {
+  const plan = await apt("--simulate", "--no-install-recommends", "install", name);
+  const added = [...plan.matchAll(/^Inst (\S+) \(/gm)].flatMap(([, added]) => added ?? []);
+  await apt("download", ...new Set([name, ...added.filter((added) => isWanted(added, name))]));
+  for (const file of await readdir(folder)) {
+    if (file.endsWith(".deb")) await run("dpkg", ["-x", join(folder, file), unpacked]);
+  }
+}
+
+/** Where nothing counts as installed, an installation would add half a system. */
+function isOfProgram(added: string, name: string): boolean {
+  return /^(lib|lua)/.test(added) || added.startsWith(name.replace(/-.*/, "-"));
+}
+
+async function libraryFolders(home: string): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const folder of ["lib", "usr/lib"]) {
+    const names = await readdir(join(home, folder)).catch(() => []);
+    found.push(...names.filter((name) => name.includes("-linux-")).map((name) => join(home, folder, name)));
+  }
+  return found;
+}
+
+async function loaderIn(folders: readonly string[]): Promise<string> {
+  for (const folder of folders) {
+    const loader = (await readdir(folder)).find((name) => name.startsWith("ld-linux"));
+    if (loader !== undefined) return join(folder, loader);
+  }
+  throw new Error(`no loader in ${folders.join(", ")}`);
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
