@@ -1,124 +1,122 @@
--- Merges tallies into the shared counts, each amount by maximum, and answers what is there afterwards.
+-- Merges tallies into the shared counts of one period, each amount by maximum, and answers what is there then. The only
+-- script that writes counts. May run again, late, twice, or in another order: the outcome is the same.
 --
--- KEYS     key * keys
--- ARGV     expiry, dimensions, dimension * dimensions, (writer, hydrate, fields, (field, amount) * fields) * keys
--- Returns  (hydrated, (sum, own, taken) * dimensions) * keys
---
--- key        A hash with one backend's counts, never twice in a call; all keys are of one period.
--- expiry     When a key ends that has no expiry yet, in milliseconds since the Unix epoch.
--- dimension  What the reply tells, a letter and up to 63 letters, digits and underscores.
--- writer     Who asks: whose own amounts the reply tells. Any text that is not empty.
--- hydrate    1 to set `:hydrated`, or 0.
--- field      `<writer>/<dimension>`, of any writer and dimension, or `<dimension>:taken`; never twice for a key.
--- amount     A whole number from 0 to 2^53-1 in decimal digits, like all amounts here and in the reply.
--- hydrated   1 if `:hydrated` is set, else 0.
--- sum        What all writers counted, after this merge: the field `<dimension>`, moved by what the merge adds to its writers'.
--- own        What the asking writer's field was before this merge: less than it once shared means that counts were lost.
--- taken      What was taken by swap.lua, after this merge. It is no part of the sum.
---
--- All or nothing, since Redis does not undo what a script wrote before it failed: arguments and what is there are checked, of
--- all keys, before the first write. Errors begin with USAGE, and name the key and the field. Amounts are written as the text
--- that was sent: tostring loses digits of large numbers.
+-- KEYS[i]   the hash of a backend; no key twice
+-- ARGV      ttl, n, then n dimensions; then for each key: writer, mark, m, then m pairs of field and amount
+--   ttl     milliseconds until a hash expires, set whenever a field comes into being
+--   writer  who asks
+--   mark    for a hash that bears none; empty for no mark
+--   field   <writer>/<dimension>, a tally; or <dimension>:taken, what swap took; no field twice for a key
+--   amount  from 0 to 2^53-1, in decimal digits
+-- Returns   flat, for each key: its mark, then for each dimension three numbers: the sum over all writers, the asking
+--           writer's part before this merge, and what was taken
+-- Errors    USAGE <key> ...; nothing is written then, to any key: a script that fails does not undo what it wrote
 
-local MAX_AMOUNT = 9007199254740991
--- Lua passes on at most some 8,000 values at once. Even: pairs of a field and its amount stay together.
-local CHUNK = 1000
-local DIMENSION = "[A-Za-z][A-Za-z0-9_]*"
-local TALLY = "^.+/(" .. DIMENSION .. ")$"
-local TAKEN = "^(" .. DIMENSION .. "):taken$"
-local HYDRATED = ":hydrated"
+local MAX = 9007199254740991
 
-local find, match, sub, format = string.find, string.match, string.sub, string.format
-local call, ARGV, KEYS = redis.pcall, ARGV, KEYS
-
-local function refuse(where, problem)
-  return redis.error_reply("USAGE " .. where .. ": " .. problem)
+local function number(text)
+  if not text then return 0 end
+  if #text > 16 or not string.find(text, '^%d+$') then return nil end
+  local value = tonumber(text)
+  if value > MAX then return nil end
+  return value
 end
 
-local function not_an_amount(text)
-  return '"' .. sub(text, 1, 40) .. '" is not a whole number from 0 to 2^53-1'
+-- Doubles are exact to 2^53, but tostring is not.
+local function digits(value) return string.format('%.0f', value) end
+
+-- unpack fails above some thousand values.
+local function in_chunks(list, size, call)
+  for first = 1, #list, size do call(unpack(list, first, math.min(first + size - 1, #list))) end
 end
 
-local function amount_of(text)
-  if text and #text <= 16 and find(text, "^%d+$") then
-    local amount = tonumber(text)
-    if amount <= MAX_AMOUNT then return amount end
+local ttl, n = ARGV[1], tonumber(ARGV[2])
+local at = 2 + n
+local replies, plans = {}, {}
+
+for k, key in ipairs(KEYS) do
+  local writer, mark, m = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+  local first = at + 4
+  at = at + 3 + 2 * m
+
+  local names, index = {}, {}
+  local function want(name)
+    if not index[name] then
+      names[#names + 1] = name
+      index[name] = #names
+    end
+  end
+  want(':hydrated')
+  for d = 3, 2 + n do
+    want(ARGV[d])
+    want(writer .. '/' .. ARGV[d])
+    want(ARGV[d] .. ':taken')
+  end
+  for f = first, at, 2 do
+    want(ARGV[f])
+    local dimension = string.match(ARGV[f], '/([^/]*)$')
+    if dimension then want(dimension) end
+  end
+
+  local found = {}
+  in_chunks(names, 1000, function(...)
+    for _, value in ipairs(redis.call('HMGET', key, ...)) do found[#found + 1] = value end
+  end)
+  local values = {}
+  for i = 2, #names do
+    values[i] = number(found[i])
+    if not values[i] then return redis.error_reply('USAGE ' .. key .. ' holds no count in the field ' .. names[i]) end
+  end
+
+  local before = {}
+  for d = 3, 2 + n do
+    before[d] = values[index[writer .. '/' .. ARGV[d]]]
+    if before[d] > values[index[ARGV[d]]] then
+      return redis.error_reply('USAGE ' .. key .. ' holds less than one of its parts in the field ' .. ARGV[d])
+    end
+  end
+  local changed, is_new = {}, false
+  for f = first, at, 2 do
+    local field, amount = ARGV[f], number(ARGV[f + 1])
+    if not amount then return redis.error_reply('USAGE ' .. key .. ' was sent no count for the field ' .. field) end
+    local i = index[field]
+    if amount > values[i] then
+      local dimension = string.match(field, '/([^/]*)$')
+      if dimension then
+        local s = index[dimension]
+        values[s] = values[s] + amount - values[i]
+        if values[s] > MAX then return redis.error_reply('USAGE ' .. key .. ' would pass 2^53-1 in ' .. dimension) end
+        changed[dimension] = digits(values[s])
+      end
+      values[i] = amount
+      changed[field] = ARGV[f + 1]
+      is_new = is_new or not found[i]
+    end
+  end
+  if mark ~= '' and not found[1] then
+    found[1] = mark
+    changed[':hydrated'] = mark
+    is_new = true
+  end
+  plans[k] = { changed, is_new }
+
+  replies[#replies + 1] = found[1] or ''
+  for d = 3, 2 + n do
+    replies[#replies + 1] = values[index[ARGV[d]]]
+    replies[#replies + 1] = before[d]
+    replies[#replies + 1] = values[index[ARGV[d] .. ':taken']]
   end
 end
 
-local function is_dimension(name)
-  return name and #name <= 64 and find(name, "^" .. DIMENSION .. "$")
-end
-
--- The values of fields, false where there is none; or nil and an error.
-local function read(key, fields)
-  local values
-  for first = 1, #fields, CHUNK do
-    local some = call("HMGET", key, unpack(fields, first, math.min(first + CHUNK - 1, #fields)))
-    if some.err then
-      if find(some.err, "WRONGTYPE", 1, true) then return nil, refuse(key, "this is not a hash") end
-      return nil, some
-    end
-    if first == 1 then
-      values = some
-    else
-      for i = 1, #some do values[first + i - 1] = some[i] end
-    end
+for k, key in ipairs(KEYS) do
+  local changed, is_new = plans[k][1], plans[k][2]
+  local writes = {}
+  for field, value in pairs(changed) do
+    writes[#writes + 1] = field
+    writes[#writes + 1] = value
   end
-  return values
+  in_chunks(writes, 1000, function(...) redis.call('HSET', key, ...) end)
+  if is_new then redis.call('PEXPIRE', key, ttl) end
 end
 
-local expiry, count = ARGV[1], amount_of(ARGV[2])
-if not amount_of(expiry) then return refuse("expiry", "it is not in milliseconds since the Unix epoch") end
-if not count then return refuse("dimensions", "their number is missing") end
-local dimensions, index_of = {}, {}
-for d = 1, count do
-  local dimension = ARGV[2 + d]
-  if not is_dimension(dimension) then return refuse("dimensions", "one has a name that cannot be one, or is missing") end
-  if index_of[dimension] then return refuse("dimensions", dimension .. " is there twice") end
-  dimensions[d], index_of[dimension] = dimension, d
-end
-
--- What is read for every key: `:hydrated`, then three fields a dimension. Most often all keys are asked for by one writer.
-local layouts = {}
-local function layout_of(writer)
-  local layout = layouts[writer]
-  if not layout then
-    layout = { fields = { HYDRATED }, place_of = {} }
-    for d = 1, count do
-      local own, taken = writer .. "/" .. dimensions[d], dimensions[d] .. ":taken"
-      layout.fields[3 * d - 1], layout.fields[3 * d], layout.fields[3 * d + 1] = dimensions[d], own, taken
-      layout.place_of[own], layout.place_of[taken] = 3 * d, 3 * d + 1
-    end
-    layouts[writer] = layout
-  end
-  return layout
-end
-
--- Reads what fields hold that are in no layout, and merges what is sent into it. Adds what it finds to `gains`, by
--- dimension, and what is to be written to `writes`.
-local function merge_others(key, others, gains, writes)
-  local fields, texts = {}, {}
-  local n = 0
-  for field, text in pairs(others) do
-    n = n + 1
-    fields[n], texts[n] = field, text
-  end
-  local values, problem = read(key, fields)
-  if problem then return problem end
-  for i = 1, n do
-    local field, text = fields[i], texts[i]
-    local before = 0
-    if values[i] then
-      before = amount_of(values[i])
-      if not before then return refuse(key .. " " .. field, "it holds " .. not_an_amount(values[i])) end
-    end
-    local more = tonumber(text) - before
-    if more > 0 then
-      local dimension = match(field, TALLY)
-      if dimension then gains[dimension] = (gains[dimension] or 0) + more end
-      writes[#writes + 1], writes[#writes + 2] = field, text
-    end
-  end
-end
-
+return replies

@@ -209,13 +209,9 @@ export class PushLoop {
       }
     });
     if (lost.length === 0) return;
-    this.#doubt();
+    // The pushes that go on anyway make the counts whole again; who was registered they do not tell.
+    for (const held of this.periods()) held.registered = 0;
     this.#parts.publish({ event: "lost", period, backends: lost });
-  }
-
-  /** Whatever was shared may be gone. */
-  #doubt(): void {
-    for (const shared of this.periods()) shared.doubt();
   }
 
   #wait(): void {
@@ -231,10 +227,7 @@ export class PushLoop {
       this.#wholeAtMs = this.#parts.clock.now();
       if (this.#circuit.succeeded()) this.#parts.publish({ event: "healthy" });
     } catch (error) {
-      if (this.#circuit.failed(error)) {
-        this.#doubt();
-        this.#parts.publish({ event: "unhealthy", error });
-      }
+      if (this.#circuit.failed(error)) this.#parts.publish({ event: "unhealthy", error });
     }
     if (this.#running) this.#wait();
   }

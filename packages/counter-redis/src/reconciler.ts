@@ -25,7 +25,6 @@ export class Reconciler {
   readonly #parts: ReconcilerParts;
   /** When the period that starts at `start` is read next. */
   #nextPass = { start: Number.NaN, atMs: Number.NEGATIVE_INFINITY };
-  #doubtsCleared = { start: Number.NaN, doubts: 0 };
   #uponSettled: (() => void)[] = [];
 
   constructor(parts: ReconcilerParts) {
@@ -52,9 +51,9 @@ export class Reconciler {
 
   async #ofCurrentPeriod(): Promise<readonly Tally[]> {
     const { loop, local, counts } = this.#parts;
-    const { period, backends, doubts } = loop.current();
-    const cleared = this.#doubtsCleared.start === period.start ? this.#doubtsCleared.doubts : 0;
-    const suspects = backends.filter((backend) => doubts > cleared || backend.isMissingInStore());
+    const shared = loop.current();
+    const { period, backends, isReconciled } = shared;
+    const suspects = backends.filter((backend) => !isReconciled || backend.isMissingInStore());
     this.noteFlush();
     const names = await loop.exchange(
       () => counts.registered(period),
@@ -64,7 +63,7 @@ export class Reconciler {
     const unknown = names.filter((name) => !known.has(name));
     const rows = await this.#read(period, [...suspects.map(({ name }) => name), ...unknown]);
     this.#uponSettled.push(() => {
-      this.#doubtsCleared = { start: period.start, doubts };
+      shared.isReconciled = true;
     });
     return rows;
   }

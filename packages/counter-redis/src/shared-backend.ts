@@ -38,8 +38,6 @@ export class SharedBackend {
    */
   #wantsRows = true;
   #hydrations = 0;
-  /** Whether what was shared may be gone. */
-  #doubted = false;
 
   constructor(name: string, index: number, counts: PeriodCounts, dimensions: readonly string[]) {
     this.name = name;
@@ -66,7 +64,6 @@ export class SharedBackend {
   /** Whether our tally is not the one that is shared, as far as known. */
   isChanged(): boolean {
     const own = this.#reply?.own;
-    if (this.#doubted) return true;
     for (let d = 0; d < this.#dimensions.length; d++) if (this.#mine(d) !== (own?.[d] ?? 0)) return true;
     return false;
   }
@@ -104,7 +101,6 @@ export class SharedBackend {
         sum.some((amount, d) => amount - (own[d] as number) < othersOf(before, d)));
     this.#reply = { writer, sum, own, mark };
     this.#repliedAtMs = nowMs;
-    this.#doubted = false;
     this.#refusedAtMs = undefined;
     this.#wantsRows = (this.#wantsRows || lost) && request.mark === undefined;
     this.#dimensions.forEach((_, d) => {
@@ -128,11 +124,6 @@ export class SharedBackend {
     return isNew;
   }
 
-  /** Whatever was shared may be gone: it is pushed again. */
-  doubt(): void {
-    this.#doubted = true;
-  }
-
   /** The shared counts were deleted. */
   forget(): void {
     this.#reply = undefined;
@@ -153,7 +144,7 @@ export class SharedBackend {
     }
     const reply = this.#reply;
     if (reply === undefined) return false;
-    return reply.mark === "" || this.#wantsRows || this.#stored.some((amount, d) => amount > othersOf(reply, d));
+    return this.#wantsRows || this.#stored.some((amount, d) => amount > othersOf(reply, d));
   }
 
   /** Begins anew with usage that is neither ours nor shared. */

@@ -8,8 +8,8 @@ export class SharedPeriod {
   /** How many of the backends, from the first, are registered. */
   registered = 0;
   registeredAtMs: number = Number.NEGATIVE_INFINITY;
-  /** How often something was lost, our beginning included: each time, the store may lack anybody's counts. */
-  doubts = 1;
+  /** Whether the store was compared with all of these counts since this process began. */
+  isReconciled = false;
   readonly #byName = new Map<string, SharedBackend>();
   readonly #counts: PeriodCounts;
   readonly #dimensions: readonly string[];
@@ -38,12 +38,5 @@ export class SharedPeriod {
     const backend = this.#byName.get(name);
     if (backend === undefined) throw new UnknownBackendError(name);
     return backend;
-  }
-
-  /** Whatever was shared may be gone: all of it is pushed and registered again. */
-  doubt(): void {
-    this.registered = 0;
-    this.doubts += 1;
-    for (const backend of this.backends) backend.doubt();
   }
 }
