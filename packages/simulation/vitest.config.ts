@@ -1,4 +1,7 @@
-import { defineProject } from "vitest/config";
+import { fileURLToPath } from "node:url";
+import { defineProject, mergeConfig } from "vitest/config";
 import { shared } from "../../vitest.shared.ts";
 
-export default defineProject(shared);
+const globalSetup = fileURLToPath(import.meta.resolve("@usage/test-servers/redis-setup"));
+
+export default defineProject(mergeConfig(shared, { test: { globalSetup } }));

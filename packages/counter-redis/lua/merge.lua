@@ -26,96 +26,118 @@ end
 local function digits(value) return string.format('%.0f', value) end
 
 -- unpack fails above some thousand values.
-local function in_chunks(list, size, call)
-  for first = 1, #list, size do call(unpack(list, first, math.min(first + size - 1, #list))) end
+local function in_chunks(list, call)
+  for first = 1, #list, 1000 do call(unpack(list, first, math.min(first + 999, #list))) end
 end
 
 local ttl, n = ARGV[1], tonumber(ARGV[2])
-local at = 2 + n
-local replies, plans = {}, {}
+
+-- The fields of a hash that are read, and by field its place among them: the mark, then for each dimension the sum, the
+-- writer's part, and what was taken. A tally's part has its sum in `sum_of`, by place.
+local function new_layout(writer)
+  local fields, place, sum_of = { ':hydrated' }, {}, {}
+  for d = 1, n do
+    local dimension, at = ARGV[2 + d], 3 * d - 1
+    fields[at], fields[at + 1], fields[at + 2] = dimension, writer .. '/' .. dimension, dimension .. ':taken'
+    place[fields[at]], place[fields[at + 1]], place[fields[at + 2]] = at, at + 1, at + 2
+    sum_of[at + 1] = at
+  end
+  return { fields = fields, place = place, sum_of = sum_of }
+end
+
+local function add_field(layout, field)
+  local fields, place = layout.fields, layout.place
+  if place[field] then return end
+  fields[#fields + 1] = field
+  place[field] = #fields
+  local dimension = string.match(field, '/([^/]*)$')
+  if not dimension then return end
+  add_field(layout, dimension)
+  layout.sum_of[place[field]] = place[dimension]
+end
+
+local function read(key, fields)
+  if #fields <= 1000 then return redis.call('HMGET', key, unpack(fields)) end
+  local found = {}
+  in_chunks(fields, function(...)
+    for _, value in ipairs(redis.call('HMGET', key, ...)) do found[#found + 1] = value end
+  end)
+  return found
+end
+
+local layouts, replies, writes = {}, {}, {}
+local at, r = 2 + n, 0
 
 for k, key in ipairs(KEYS) do
   local writer, mark, m = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
   local first = at + 4
   at = at + 3 + 2 * m
 
-  local names, index = {}, {}
-  local function want(name)
-    if not index[name] then
-      names[#names + 1] = name
-      index[name] = #names
-    end
-  end
-  want(':hydrated')
-  for d = 3, 2 + n do
-    want(ARGV[d])
-    want(writer .. '/' .. ARGV[d])
-    want(ARGV[d] .. ':taken')
-  end
+  layouts[writer] = layouts[writer] or new_layout(writer)
+  local layout = layouts[writer]
   for f = first, at, 2 do
-    want(ARGV[f])
-    local dimension = string.match(ARGV[f], '/([^/]*)$')
-    if dimension then want(dimension) end
-  end
-
-  local found = {}
-  in_chunks(names, 1000, function(...)
-    for _, value in ipairs(redis.call('HMGET', key, ...)) do found[#found + 1] = value end
-  end)
-  local values = {}
-  for i = 2, #names do
-    values[i] = number(found[i])
-    if not values[i] then return redis.error_reply('USAGE ' .. key .. ' holds no count in the field ' .. names[i]) end
-  end
-
-  local before = {}
-  for d = 3, 2 + n do
-    before[d] = values[index[writer .. '/' .. ARGV[d]]]
-    if before[d] > values[index[ARGV[d]]] then
-      return redis.error_reply('USAGE ' .. key .. ' holds less than one of its parts in the field ' .. ARGV[d])
+    if not layout.place[ARGV[f]] then
+      if layout == layouts[writer] then layout = new_layout(writer) end
+      add_field(layout, ARGV[f])
     end
   end
-  local changed, is_new = {}, false
+  local fields, place, sum_of = layout.fields, layout.place, layout.sum_of
+
+  local found = read(key, fields)
+  local values = {}
+  for i = 2, #fields do
+    local value = number(found[i])
+    if not value then return redis.error_reply('USAGE ' .. key .. ' holds no count in the field ' .. fields[i]) end
+    values[i] = value
+  end
+  for part, sum in pairs(sum_of) do
+    if values[part] > values[sum] then
+      return redis.error_reply('USAGE ' .. key .. ' holds less than a part of it in the field ' .. fields[sum])
+    end
+  end
+  for d = 1, n do replies[r + 3 * d] = values[3 * d] end
+
+  local changed, sums, is_new = {}, {}, false
   for f = first, at, 2 do
     local field, amount = ARGV[f], number(ARGV[f + 1])
     if not amount then return redis.error_reply('USAGE ' .. key .. ' was sent no count for the field ' .. field) end
-    local i = index[field]
+    local i = place[field]
     if amount > values[i] then
-      local dimension = string.match(field, '/([^/]*)$')
-      if dimension then
-        local s = index[dimension]
-        values[s] = values[s] + amount - values[i]
-        if values[s] > MAX then return redis.error_reply('USAGE ' .. key .. ' would pass 2^53-1 in ' .. dimension) end
-        changed[dimension] = digits(values[s])
+      local sum = sum_of[i]
+      if sum then
+        values[sum] = values[sum] + amount - values[i]
+        sums[sum] = true
       end
       values[i] = amount
-      changed[field] = ARGV[f + 1]
+      changed[#changed + 1] = field
+      changed[#changed + 1] = ARGV[f + 1]
       is_new = is_new or not found[i]
     end
   end
+  for sum in pairs(sums) do
+    if values[sum] > MAX then return redis.error_reply('USAGE ' .. key .. ' would pass 2^53-1 in ' .. fields[sum]) end
+    changed[#changed + 1] = fields[sum]
+    changed[#changed + 1] = digits(values[sum])
+  end
   if mark ~= '' and not found[1] then
     found[1] = mark
-    changed[':hydrated'] = mark
+    changed[#changed + 1] = ':hydrated'
+    changed[#changed + 1] = mark
     is_new = true
   end
-  plans[k] = { changed, is_new }
+  writes[k] = { changed, is_new }
 
-  replies[#replies + 1] = found[1] or ''
-  for d = 3, 2 + n do
-    replies[#replies + 1] = values[index[ARGV[d]]]
-    replies[#replies + 1] = before[d]
-    replies[#replies + 1] = values[index[ARGV[d] .. ':taken']]
+  replies[r + 1] = found[1] or ''
+  for d = 1, n do
+    replies[r + 3 * d - 1] = values[3 * d - 1]
+    replies[r + 3 * d + 1] = values[3 * d + 1]
   end
+  r = r + 1 + 3 * n
 end
 
 for k, key in ipairs(KEYS) do
-  local changed, is_new = plans[k][1], plans[k][2]
-  local writes = {}
-  for field, value in pairs(changed) do
-    writes[#writes + 1] = field
-    writes[#writes + 1] = value
-  end
-  in_chunks(writes, 1000, function(...) redis.call('HSET', key, ...) end)
+  local changed, is_new = writes[k][1], writes[k][2]
+  in_chunks(changed, function(...) redis.call('HSET', key, ...) end)
   if is_new then redis.call('PEXPIRE', key, ttl) end
 end
 

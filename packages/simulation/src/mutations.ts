@@ -62,7 +62,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "does not reconcile",
     file: "counter-redis/src/reconciler.ts",
-    find: "doubts > cleared || backend.isMissingInStore())",
+    find: "!isReconciled || backend.isMissingInStore())",
     replace: "false)",
   },
   {
@@ -72,10 +72,10 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "return current;",
   },
   {
-    name: "takes every hash for hydrated",
+    name: "does not look at the mark of hydration",
     file: "counter-redis/src/shared-backend.ts",
-    find: 'return reply.mark === "" || this.#wantsRows',
-    replace: "return this.#wantsRows",
+    find: '(before.mark !== "" && mark !== before.mark)',
+    replace: "false",
   },
   {
     name: "marks as hydrated without what the store knows",
@@ -84,16 +84,22 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "others: [], mark",
   },
   {
-    name: "does not push again what it had pushed before a loss",
+    name: "does not keep shared what is of a period that is over and not stored yet",
     file: "counter-redis/src/shared-backend.ts",
-    find: "if (this.#doubted) return true;",
-    replace: "",
+    find: "if (!isCurrent && this.#counts.isSettled(this.#index)) return false;",
+    replace: "if (!isCurrent) return false;",
   },
   {
-    name: "does not notice a loss",
-    file: "counter-redis/src/push-loop.ts",
-    find: "if (lost.length === 0) return;",
-    replace: "return;",
+    name: "trusts the sums of a beginning that it did not see",
+    file: "counter-redis/src/reconciler.ts",
+    find: "!isReconciled || backend.isMissingInStore())",
+    replace: "backend.isMissingInStore())",
+  },
+  {
+    name: "trusts that others brought what the store knows",
+    file: "counter-redis/src/shared-backend.ts",
+    find: "#wantsRows = true;\n  #hydrations",
+    replace: "#wantsRows = false;\n  #hydrations",
   },
   {
     name: "a circuit that never closes",

@@ -1,0 +1,35 @@
+import { SimulationFailure, simulate } from "@usage/simulation";
+import { describe, expect, it } from "vitest";
+import { REGRESSIONS } from "./regressions.ts";
+
+const SEEDS = 2_000;
+
+describe("several instances, Redis and a database, where everything fails", () => {
+  it(`keep every promise in ${SEEDS} random runs`, { timeout: 240_000 }, async () => {
+    let [kills, losses, recorded] = [0, 0, 0];
+    for (let seed = 0; seed < SEEDS; seed++) {
+      const report = await simulate(seed).catch(withTrace);
+      kills += report.kills;
+      losses += report.losses;
+      recorded += report.recorded;
+    }
+    // Runs in which nothing happens would prove nothing.
+    expect(kills).toBeGreaterThan(SEEDS);
+    expect(losses).toBeGreaterThan(SEEDS);
+    expect(recorded).toBeGreaterThan(1_000 * SEEDS);
+  });
+
+  it.each(REGRESSIONS)("keep them where they were once broken: seed %i, $1", async (seed) => {
+    await simulate(seed).catch(withTrace);
+  });
+
+  it("do the same again with the same seed, and something else with another", async () => {
+    expect(await simulate(7)).toEqual(await simulate(7));
+    expect(await simulate(7)).not.toEqual({ ...(await simulate(8)), seed: 7 });
+  });
+});
+
+function withTrace(error: unknown): never {
+  if (error instanceof SimulationFailure) throw new Error(`${error.trace.join("\n")}\n${error.message}`);
+  throw error;
+}
