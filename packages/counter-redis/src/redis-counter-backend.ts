@@ -65,6 +65,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
   /** The backends whose stored rows the shared counts should have. */
   #wanted: { readonly shared: SharedPeriod; readonly backends: readonly SharedBackend[] } | undefined;
   #closing: Promise<void> | undefined;
+  /** What happened before anybody could listen. */
+  #early: RedisMessage[] | undefined = [];
 
   /**
    * Over any implementation of the shared counts; `connect` is the way over Redis. Counts at once, shares after `start`.
@@ -113,6 +115,10 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
   async start(): Promise<void> {
     await this.#loop.round();
     this.#reconciler.noteFlush();
+    setImmediate(() => {
+      for (const message of this.#early ?? []) this.#emit(message);
+      this.#early = undefined;
+    });
     if (this.#closing === undefined) this.#loop.start();
   }
 
@@ -190,7 +196,10 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     if (!this.#sharing) return own;
     // Without Redis, what is missing is found at a later flush.
     const missing = await this.#reconciler.missing().catch(() => []);
-    return [...own, ...missing];
+    const all = [...own, ...missing];
+    // Nobody settles nothing.
+    if (all.length === 0) this.#reconciler.settled();
+    return all;
   }
 
   settle(stored: readonly Tally[]): void {
@@ -288,17 +297,24 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
   /** In a turn of its own: a listener that throws must not end the loop. */
   #publish(message: RedisMessage): void {
     if (redisChannel.hasSubscribers) redisChannel.publish(message);
-    queueMicrotask(() => {
-      switch (message.event) {
-        case "healthy":
-          return this.events.emit("healthy");
-        case "unhealthy":
-          return this.events.emit("unhealthy", message.error);
-        case "lost":
-          return this.events.emit("lost", message);
-        case "refused":
-          return this.events.emit("refused", message);
-      }
-    });
+    if (this.#early === undefined) setImmediate(() => this.#emit(message));
+    else this.#early.push(message);
+  }
+
+  #emit(message: RedisMessage): void {
+    switch (message.event) {
+      case "healthy":
+        this.events.emit("healthy");
+        break;
+      case "unhealthy":
+        this.events.emit("unhealthy", message.error);
+        break;
+      case "lost":
+        this.events.emit("lost", message);
+        break;
+      case "refused":
+        this.events.emit("refused", message);
+        break;
+    }
   }
 }
