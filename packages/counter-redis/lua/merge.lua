@@ -6,7 +6,7 @@
 --   ttl     milliseconds until a hash expires, set whenever a field comes into being
 --   writer  who asks
 --   mark    for a hash that bears none; empty for no mark
---   field   <writer>/<dimension>, a tally; or <dimension>:taken, what swap took; no field twice for a key
+--   field   <writer>/<dimension>, a tally; or <dimension>:taken of one of the n, what swap took; no field twice for a key
 --   amount  from 0 to 2^53-1, in decimal digits
 -- Returns   flat, for each key: its mark, then for each dimension three numbers: the sum over all writers, the asking
 --           writer's part before this merge, and what was taken
@@ -45,15 +45,19 @@ local function new_layout(writer)
   return { fields = fields, place = place, sum_of = sum_of }
 end
 
+-- Answers whether there can be such a field.
 local function add_field(layout, field)
   local fields, place = layout.fields, layout.place
-  if place[field] then return end
+  local dimension = string.match(field, '^.+/([A-Za-z][A-Za-z0-9_]*)$')
+  if not dimension then return false end
   fields[#fields + 1] = field
   place[field] = #fields
-  local dimension = string.match(field, '/([^/]*)$')
-  if not dimension then return end
-  add_field(layout, dimension)
+  if not place[dimension] then
+    fields[#fields + 1] = dimension
+    place[dimension] = #fields
+  end
   layout.sum_of[place[field]] = place[dimension]
+  return true
 end
 
 local function read(key, fields)
@@ -78,7 +82,9 @@ for k, key in ipairs(KEYS) do
   for f = first, at, 2 do
     if not layout.place[ARGV[f]] then
       if layout == layouts[writer] then layout = new_layout(writer) end
-      add_field(layout, ARGV[f])
+      if not add_field(layout, ARGV[f]) then
+        return redis.error_reply('USAGE ' .. key .. ' was sent what is no field: ' .. ARGV[f])
+      end
     end
   end
   local fields, place, sum_of = layout.fields, layout.place, layout.sum_of

@@ -9,7 +9,9 @@
 local function number(text)
   if not text then return 0 end
   if #text > 16 or not string.find(text, '^%d+$') then return nil end
-  return tonumber(text)
+  local value = tonumber(text)
+  if value > 9007199254740991 then return nil end
+  return value
 end
 
 local key, sum_field = KEYS[1], ARGV[1]

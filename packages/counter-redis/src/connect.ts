@@ -24,7 +24,7 @@ export async function begin(client: RedisClient, start: () => Promise<void>): Pr
   const attempt = async (): Promise<void> => {
     while (!deadline.signal.aborted) {
       try {
-        await client.call("PING", []);
+        await client.call("ping", []);
         await assertVersion(client);
         await start();
         return;
@@ -45,7 +45,7 @@ export async function begin(client: RedisClient, start: () => Promise<void>): Pr
 }
 
 async function assertVersion(client: RedisClient): Promise<void> {
-  const info = await client.call("INFO", ["server"]).catch((error: unknown) => {
+  const info = await client.call("info", ["server"]).catch((error: unknown) => {
     // A user that may not ask for it may still do all that is needed.
     if (messageOf(error).startsWith("NOPERM")) return "";
     throw error;

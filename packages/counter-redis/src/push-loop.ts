@@ -27,6 +27,7 @@ interface PushLoopParts {
   readonly publish: (message: RedisMessage) => void;
 }
 
+export const DEFAULT_PUSH_TIMEOUT_MS = 1_000;
 const MAX_MS = 2 ** 31 - 1;
 const REGISTER_INTERVAL_MS = 60_000;
 
@@ -48,7 +49,7 @@ export class PushLoop {
 
   /** @throws RangeError for a time or a number that is out of range. */
   constructor(parts: PushLoopParts, options: PushLoopOptions) {
-    const { syncIntervalMs = 25, refreshIntervalMs = 250, pushTimeoutMs = 1_000 } = options;
+    const { syncIntervalMs = 25, refreshIntervalMs = 250, pushTimeoutMs = DEFAULT_PUSH_TIMEOUT_MS } = options;
     const { failureThreshold = 3, probeIntervalMs = 1_000 } = options;
     for (const [name, ms] of Object.entries({ syncIntervalMs, refreshIntervalMs, pushTimeoutMs, probeIntervalMs })) {
       if (!(ms >= 1 && ms <= MAX_MS)) throw new RangeError(`${name} must be from 1 to 2^31-1, got ${String(ms)}`);

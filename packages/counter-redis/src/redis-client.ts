@@ -3,6 +3,7 @@ export interface RedisClient {
   /** `"ready"` while commands can be sent. */
   readonly status: string;
   readonly isCluster: boolean;
+  /** Commands are in lower case: older releases of ioredis 5 put no `keyPrefix` before the keys of others. */
   call(command: string, args: (string | number)[]): Promise<unknown>;
 }
 

@@ -17,11 +17,12 @@ import {
 } from "@usage/counter-core";
 import { begin } from "./connect.ts";
 import { type RedisCounterEvents, type RedisMessage, redisChannel } from "./events.ts";
-import { PushLoop, type PushLoopOptions } from "./push-loop.ts";
+import { hydrationBatches } from "./hydration-batches.ts";
+import { DEFAULT_PUSH_TIMEOUT_MS, PushLoop, type PushLoopOptions } from "./push-loop.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { RedisSharedCounts } from "./redis-shared-counts.ts";
-import type { SharedBackend } from "./shared-backend.ts";
+import type { HydrationPart, SharedBackend } from "./shared-backend.ts";
 import type { SharedCounts } from "./shared-counts.ts";
 import type { SharedPeriod } from "./shared-period.ts";
 
@@ -100,7 +101,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     options: RedisConnectOptions<D>,
   ): Promise<RedisCounterBackend<D>> {
     const { client, prefix = "usage", clock = systemClock, dimensions = STORAGE_DIMENSIONS } = options;
-    const counts = new RedisSharedCounts({ client, prefix, dimensions, clock });
+    const { pushTimeoutMs = DEFAULT_PUSH_TIMEOUT_MS } = options;
+    const counts = new RedisSharedCounts({ client, prefix, dimensions, clock, replyTimeoutMs: 0.8 * pushTimeoutMs });
     const counter = new RedisCounterBackend<D>(counts, options);
     try {
       await begin(client, () => counter.start());
@@ -227,11 +229,11 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
       rows.filter(({ period }) => period === shared.period.key),
       ({ backend }) => backend,
     );
-    const { batchSize } = this.#counts;
     try {
-      for (let start = 0; start < backends.length; start += batchSize) {
-        const batch = backends.slice(start, start + batchSize);
-        await this.#loop.push(shared, batch, (backend) => backend.hydration(byBackend.get(backend.name) ?? []));
+      for (const batch of hydrationBatches(backends, byBackend, this.#counts.batchSize)) {
+        const parts = new Map(batch.map(({ backend, part }) => [backend, part]));
+        const push = (backend: SharedBackend) => backend.hydration(parts.get(backend) as HydrationPart);
+        await this.#loop.push(shared, [...parts.keys()], push);
       }
     } catch {
       // The loop finds out by itself that Redis is away, and the next `observe` asks again.

@@ -1,5 +1,5 @@
 import type { Clock, Period, Tally } from "@usage/counter-core";
-import { NotConnectedError, RefusedCountsError } from "./errors.ts";
+import { NotConnectedError, PushTimeoutError, RefusedCountsError } from "./errors.ts";
 import { assertPrefix, backendsKey, countsKey } from "./keys.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { RETENTION_MS } from "./retention.ts";
@@ -11,10 +11,14 @@ export interface RedisSharedCountsOptions {
   readonly prefix: string;
   readonly dimensions: readonly string[];
   readonly clock: Clock;
+  /** How long one backend's reply may take that comes in a call of its own, in milliseconds: less than all of them together. */
+  readonly replyTimeoutMs: number;
 }
 
 const merge = new Script("merge.lua");
 const swap = new Script("swap.lua");
+/** Whatever else a store may hold cannot be a count. */
+const DIMENSION = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
 /** `SADD` of this many names takes Redis less than a millisecond. */
 const NAMES_PER_CALL = 1_000;
 
@@ -25,14 +29,16 @@ export class RedisSharedCounts implements SharedCounts {
   readonly #prefix: string;
   readonly #dimensions: readonly string[];
   readonly #clock: Clock;
+  readonly #replyTimeoutMs: number;
 
   /** @throws RangeError for a prefix that would not work. */
-  constructor({ client, prefix, dimensions, clock }: RedisSharedCountsOptions) {
+  constructor({ client, prefix, dimensions, clock, replyTimeoutMs }: RedisSharedCountsOptions) {
     assertPrefix(prefix);
     this.#client = client;
     this.#prefix = prefix;
     this.#dimensions = dimensions;
     this.#clock = clock;
+    this.#replyTimeoutMs = replyTimeoutMs;
   }
 
   async merge(period: Period, requests: readonly MergeRequest[]): Promise<readonly (MergeReply | Error)[]> {
@@ -56,28 +62,36 @@ export class RedisSharedCounts implements SharedCounts {
   async read(period: Period, backends: readonly string[]): Promise<readonly Tally[]> {
     this.#assertReady();
     const hashes = await Promise.all(
-      backends.map((backend) => this.#client.call("HGETALL", [this.#key(period, backend)])),
+      backends.map(async (backend) => {
+        try {
+          return await this.#client.call("hgetall", [this.#key(period, backend)]);
+        } catch (error) {
+          // Whoever pushes to it says so; all others can be read.
+          if (isRefusal(error)) return [];
+          throw error;
+        }
+      }),
     );
     return hashes.flatMap((hash, i) => talliesOf(fieldsOf(hash), period.key, backends[i] as string));
   }
 
   async forget(period: Period, backend: string): Promise<void> {
     this.#assertReady();
-    await this.#client.call("DEL", [this.#key(period, backend)]);
+    await this.#client.call("del", [this.#key(period, backend)]);
   }
 
   async register(period: Period, backends: readonly string[]): Promise<void> {
     this.#assertReady();
     const key = backendsKey(this.#prefix, period.key);
     for (let start = 0; start < backends.length; start += NAMES_PER_CALL) {
-      await this.#client.call("SADD", [key, ...backends.slice(start, start + NAMES_PER_CALL)]);
+      await this.#client.call("sadd", [key, ...backends.slice(start, start + NAMES_PER_CALL)]);
     }
-    await this.#client.call("PEXPIRE", [key, this.#ttlMs(period)]);
+    await this.#client.call("pexpire", [key, this.#ttlMs(period)]);
   }
 
   async registered(period: Period): Promise<readonly string[]> {
     this.#assertReady();
-    const names = await this.#client.call("SMEMBERS", [backendsKey(this.#prefix, period.key)]);
+    const names = await this.#client.call("smembers", [backendsKey(this.#prefix, period.key)]);
     return Array.from(names as Iterable<unknown>, String);
   }
 
@@ -85,7 +99,8 @@ export class RedisSharedCounts implements SharedCounts {
     const args: (string | number)[] = [this.#ttlMs(period), this.#dimensions.length, ...this.#dimensions];
     for (const request of requests) {
       const fields = this.#fieldsOf(request);
-      args.push(request.writer, request.mark ?? "", fields.length / 2, ...fields);
+      args.push(request.writer, request.mark ?? "", fields.length / 2);
+      for (const field of fields) args.push(field);
     }
     const keys = requests.map(({ backend }) => this.#key(period, backend));
     const reply = (await merge.run(this.#client, keys, args)) as readonly unknown[];
@@ -96,12 +111,20 @@ export class RedisSharedCounts implements SharedCounts {
     }));
   }
 
-  /** One call each, so that one that is refused, or whose node is away, stops no other. */
+  /** One call each, so that one that is refused, or whose node hangs or is away, stops no other. */
   async #mergeEach(period: Period, requests: readonly MergeRequest[]): Promise<readonly (MergeReply | Error)[]> {
-    const outcomes = await Promise.allSettled(requests.map((request) => this.#mergeAll(period, [request])));
-    const failure = outcomes.find((outcome) => outcome.status === "rejected" && !isRefusal(outcome.reason));
-    const isDown = outcomes.every((outcome) => outcome.status === "rejected" && !isRefusal(outcome.reason));
-    if (failure?.status === "rejected" && (isDown || !this.#client.isCluster)) throw failure.reason;
+    const late = Promise.withResolvers<never>();
+    const cancel = this.#clock.after(this.#replyTimeoutMs, () =>
+      late.reject(new PushTimeoutError(this.#replyTimeoutMs)),
+    );
+    const outcomes = await Promise.allSettled(
+      requests.map((request) => Promise.race([this.#mergeAll(period, [request]), late.promise])),
+    );
+    cancel();
+    const failures = outcomes.filter((outcome) => outcome.status === "rejected" && !isRefusal(outcome.reason));
+    const [failure] = failures;
+    const isDown = failures.length === outcomes.length || !this.#client.isCluster;
+    if (failure?.status === "rejected" && isDown) throw failure.reason;
     return outcomes.map((outcome, i) => {
       if (outcome.status === "fulfilled") return outcome.value[0] as MergeReply;
       if (!isRefusal(outcome.reason)) return outcome.reason as Error;
@@ -116,7 +139,7 @@ export class RedisSharedCounts implements SharedCounts {
     });
     for (const tally of others) {
       for (const [dimension, amount] of Object.entries(tally.usage)) {
-        if (amount > 0) fields.push(`${tally.writer}/${dimension}`, amount);
+        if (amount > 0 && DIMENSION.test(dimension)) fields.push(`${tally.writer}/${dimension}`, amount);
       }
     }
     taken?.forEach((amount, d) => {

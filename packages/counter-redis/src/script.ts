@@ -15,10 +15,10 @@ export class Script {
   async run(client: RedisClient, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     const rest = [keys.length, ...keys, ...args];
     try {
-      return await client.call("EVALSHA", [this.#sha, ...rest]);
+      return await client.call("evalsha", [this.#sha, ...rest]);
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
-      return client.call("EVAL", [this.#source, ...rest]);
+      return client.call("eval", [this.#source, ...rest]);
     }
   }
 }

@@ -8,6 +8,12 @@ export interface PushPlan {
   readonly retryIntervalMs: number;
 }
 
+/** Some of the store's rows of a backend, and whether it has none besides these and those before them. */
+export interface HydrationPart {
+  readonly rows: readonly Tally[];
+  readonly isLast: boolean;
+}
+
 /**
  * What is known of one backend's shared counts in one period, and what of ours they lack.
  *
@@ -79,11 +85,12 @@ export class SharedBackend {
     return { writer: this.#writer, period: this.#counts.period.key, backend: this.name, usage };
   }
 
-  /** A request that also brings what the store knows, all of it. */
-  hydration(rows: readonly Tally[]): MergeRequest {
+  /** A request that also brings what the store knows. */
+  hydration({ rows, isLast }: HydrationPart): MergeRequest {
+    const others = rows.filter(({ writer }) => writer !== this.#writer);
+    if (!isLast) return { ...this.request(), others };
     this.#hydrations += 1;
-    const mark = `${this.#writer} ${this.#hydrations}`;
-    return { ...this.request(), others: rows.filter(({ writer }) => writer !== this.#writer), mark };
+    return { ...this.request(), others, mark: `${this.#writer} ${this.#hydrations}` };
   }
 
   /** Takes a reply; answers whether it shows that shared counts were lost. */
@@ -102,7 +109,7 @@ export class SharedBackend {
     this.#reply = { writer, sum, own, mark };
     this.#repliedAtMs = nowMs;
     this.#refusedAtMs = undefined;
-    this.#wantsRows = (this.#wantsRows || lost) && request.mark === undefined;
+    this.#wantsRows = lost || (this.#wantsRows && request.mark === undefined);
     this.#dimensions.forEach((_, d) => {
       this.#shared[d] = Math.max(this.#shared[d] as number, othersOf(this.#reply, d));
       this.#taken[d] = Math.max(this.#taken[d] as number, amounts[3 * d + 2] as number);

@@ -80,8 +80,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "marks as hydrated without what the store knows",
     file: "counter-redis/src/shared-backend.ts",
-    find: "others: rows.filter(({ writer }) => writer !== this.#writer), mark",
-    replace: "others: [], mark",
+    find: "const others = rows.filter(({ writer }) => writer !== this.#writer);",
+    replace: "const others = rows.slice(0, 0);",
   },
   {
     name: "does not keep shared what is of a period that is over and not stored yet",

@@ -1,6 +1,7 @@
 export { type CounterContractOptions, counterBackendContract } from "./counter-contract.ts";
 export { ManualClock } from "./manual-clock.ts";
 export { memoryStore } from "./memory-store.ts";
+export { ODD_NAMES } from "./odd-names.ts";
 export {
   type SharedCounterContractOptions,
   type SharedCounters,
