@@ -64,12 +64,8 @@ describe("the model of Redis", () => {
   it("answers and holds what the scripts on a real server do, after any commands", { timeout: 120_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(command, { maxLength: 25 }), async (commands) => {
-        const real = new RedisSharedCounts({
-          client,
-          prefix: randomUUID(),
-          dimensions: DIMENSIONS,
-          clock: systemClock,
-        });
+        const options = { client, dimensions: DIMENSIONS, clock: systemClock, replyTimeoutMs: 5_000 };
+        const real = new RedisSharedCounts({ ...options, prefix: randomUUID() });
         const model = new ModelRedis();
         for (const one of commands) expect(await onReal(real, one)).toEqual(onModel(model, one));
         for (const key of ["2026-01", "2026-02"]) {
