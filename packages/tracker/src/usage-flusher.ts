@@ -3,9 +3,8 @@ import { FlushError, FlushTimeoutError } from "./errors.ts";
 import type { FlushResult } from "./flush-queue.ts";
 import type { UsageTracker } from "./usage-tracker.ts";
 
-export interface UsageFlusherOptions<D extends string = StorageDimension> {
-  readonly tracker: UsageTracker<D>;
-  readonly store: UsageStore<D>;
+/** When to flush. */
+export interface FlushSchedule {
   /** The longest time from the end of one flush to the start of the next, in milliseconds. @default 30_000 */
   readonly intervalMs?: number;
   /** The same while any backend is near a limit, and after a change of the period, in milliseconds. @default 5_000 */
@@ -14,6 +13,11 @@ export interface UsageFlusherOptions<D extends string = StorageDimension> {
   readonly nearLimitRatio?: number;
   /** How long one flush may take, in milliseconds. @default 30_000 */
   readonly timeoutMs?: number;
+}
+
+export interface UsageFlusherOptions<D extends string = StorageDimension> extends FlushSchedule {
+  readonly tracker: UsageTracker<D>;
+  readonly store: UsageStore<D>;
   /** Backends that each flush skips; see `FlushOptions.skip`. @default none */
   readonly skip?: () => ReadonlySet<string>;
   /** @default systemClock */
@@ -47,35 +51,37 @@ const MAX_RETRY_MS = 30_000;
 export class UsageFlusher<D extends string = StorageDimension> {
   readonly #tracker: UsageTracker<D>;
   readonly #store: UsageStore<D>;
-  readonly #intervalMs: number;
-  readonly #nearLimitIntervalMs: number;
-  readonly #nearLimitRatio: number;
-  readonly #timeoutMs: number;
   readonly #skip: (() => ReadonlySet<string>) | undefined;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #signal: AbortSignal | undefined;
+  #times: Required<FlushSchedule>;
   #status: FlusherStatus = { failures: 0 };
   #schedule: Schedule | undefined;
   #stopping: Promise<void> | undefined;
 
   /** @throws RangeError for a time that is not from 1 to 2^31-1 ms or a ratio that is not above 0. */
   constructor(options: UsageFlusherOptions<D>) {
-    const { intervalMs = 30_000, nearLimitIntervalMs = 5_000, nearLimitRatio = 0.8, timeoutMs = 30_000 } = options;
-    for (const [name, ms] of Object.entries({ intervalMs, nearLimitIntervalMs, timeoutMs })) {
-      if (!(ms >= 1 && ms <= MAX_DELAY_MS)) throw new RangeError(`${name} must be from 1 to 2^31-1, got ${String(ms)}`);
-    }
-    if (!(nearLimitRatio > 0)) throw new RangeError(`nearLimitRatio must be above 0, got ${String(nearLimitRatio)}`);
     this.#tracker = options.tracker;
     this.#store = options.store;
-    this.#intervalMs = intervalMs;
-    this.#nearLimitIntervalMs = nearLimitIntervalMs;
-    this.#nearLimitRatio = nearLimitRatio;
-    this.#timeoutMs = timeoutMs;
+    this.#times = checkedTimes(options);
     this.#skip = options.skip;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? Math.random;
     this.#signal = options.signal;
+  }
+
+  /**
+   * Takes over other times; what is absent gets its default. Flushes at once, so that nothing waits longer than before,
+   * however often the times change.
+   *
+   * @throws RangeError like the constructor; the old times stay then.
+   */
+  reschedule(schedule: FlushSchedule): void {
+    this.#times = checkedTimes(schedule);
+    if (this.#schedule === undefined || this.#schedule.flushing !== undefined) return;
+    this.#schedule.cancelTimer();
+    this.#schedule.flushing = this.#flushAsScheduled(this.#schedule);
   }
 
   /** Begins the schedule, if it does not run; again, after `stop`. */
@@ -83,7 +89,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
     if (this.#schedule !== undefined || this.#signal?.aborted) return;
     this.#signal?.addEventListener("abort", this.#endSchedule, { once: true });
     this.#schedule = { cancelTimer: () => {}, flushing: undefined };
-    this.#wait(this.#schedule, this.#intervalMs);
+    this.#wait(this.#schedule, this.#times.intervalMs);
   }
 
   /** Refreshes the baselines, then flushes. Rejects when either fails or both take longer than `timeoutMs`; nothing is lost then. */
@@ -132,13 +138,13 @@ export class UsageFlusher<D extends string = StorageDimension> {
     const failing = this.#status.failures > 0;
     const { start } = this.#tracker.backend.period();
     const step = (leftMs: number): void => {
-      const stepMs = failing ? leftMs : Math.min(leftMs, this.#shortened(this.#nearLimitIntervalMs));
+      const stepMs = failing ? leftMs : Math.min(leftMs, this.#shortened(this.#times.nearLimitIntervalMs));
       schedule.cancelTimer = this.#clock.after(stepMs, () => {
         const due =
           stepMs >= leftMs ||
           // What others used of a period that the clock was just set to is not known yet.
           this.#tracker.backend.period().start !== start ||
-          this.#tracker.nearLimit(this.#nearLimitRatio);
+          this.#tracker.nearLimit(this.#times.nearLimitRatio);
         if (due) schedule.flushing = this.#flushAsScheduled(schedule);
         else step(leftMs - stepMs);
       });
@@ -155,8 +161,9 @@ export class UsageFlusher<D extends string = StorageDimension> {
     schedule.flushing = undefined;
     if (this.#schedule !== schedule) return;
     const { failures } = this.#status;
-    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), Math.max(MAX_RETRY_MS, this.#intervalMs));
-    this.#wait(schedule, failures === 0 ? this.#intervalMs : retryMs);
+    const { intervalMs } = this.#times;
+    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), Math.max(MAX_RETRY_MS, intervalMs));
+    this.#wait(schedule, failures === 0 ? intervalMs : retryMs);
   }
 
   #shortened(ms: number): number {
@@ -173,7 +180,8 @@ export class UsageFlusher<D extends string = StorageDimension> {
   async #flush(first: (signal: AbortSignal) => Promise<void>): Promise<FlushResult> {
     const controller = new AbortController();
     const { signal } = controller;
-    const cancel = this.#clock.after(this.#timeoutMs, () => controller.abort(new FlushTimeoutError(this.#timeoutMs)));
+    const { timeoutMs } = this.#times;
+    const cancel = this.#clock.after(timeoutMs, () => controller.abort(new FlushTimeoutError(timeoutMs)));
     try {
       await first(signal);
       const skip = this.#skip?.();
@@ -194,4 +202,13 @@ interface Schedule {
   cancelTimer: () => void;
   /** The flush that the schedule itself has begun and that is not over. */
   flushing: Promise<void> | undefined;
+}
+
+function checkedTimes(schedule: FlushSchedule): Required<FlushSchedule> {
+  const { intervalMs = 30_000, nearLimitIntervalMs = 5_000, nearLimitRatio = 0.8, timeoutMs = 30_000 } = schedule;
+  for (const [name, ms] of Object.entries({ intervalMs, nearLimitIntervalMs, timeoutMs })) {
+    if (!(ms >= 1 && ms <= MAX_DELAY_MS)) throw new RangeError(`${name} must be from 1 to 2^31-1, got ${String(ms)}`);
+  }
+  if (!(nearLimitRatio > 0)) throw new RangeError(`nearLimitRatio must be above 0, got ${String(nearLimitRatio)}`);
+  return { intervalMs, nearLimitIntervalMs, nearLimitRatio, timeoutMs };
 }

@@ -67,6 +67,37 @@ describe("UsageFlusher", () => {
     expect(tracker.backend.totalAll("oci").apiRequests).toBe(7);
   });
 
+  it("takes over other times while it runs, and flushes at once, however often they change", async () => {
+    const { flusher, tracker, pass, stored } = setUp();
+    flusher.start();
+    for (let i = 1; i <= 3; i++) {
+      tracker.record("oci", { apiRequests: 1 });
+      flusher.reschedule({ intervalMs: 10_000 });
+      await pass(500);
+      expect(await stored()).toBe(i);
+    }
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(9_000);
+    expect(await stored()).toBe(3);
+    await pass(1_000);
+    expect(await stored()).toBe(4);
+  });
+
+  it("keeps its times when it is given others that cannot be, and starts nothing by being given some", async () => {
+    const { flusher, tracker, pass, stored } = setUp({ intervalMs: 10_000 });
+    expect(() => flusher.reschedule({ intervalMs: 0 })).toThrow("intervalMs must be from 1 to 2^31-1, got 0");
+    expect(() => flusher.reschedule({ nearLimitRatio: Number.NaN })).toThrow(RangeError);
+    flusher.reschedule({ intervalMs: 20_000 });
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(60_000);
+    expect(await stored()).toBe(0);
+    flusher.start();
+    await pass(19_500);
+    expect(await stored()).toBe(0);
+    await pass(500);
+    expect(await stored()).toBe(1);
+  });
+
   it("shortens its waits by up to a tenth, and never lengthens them", async () => {
     const { flusher, tracker, pass, stored } = setUp({ random: () => 0.999 });
     flusher.start();
