@@ -1,16 +1,11 @@
+import { existsSync } from "node:fs";
 import { access, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Apt, freshApt, machineApt, run } from "./apt.ts";
+import type { Program } from "./program.ts";
 
 const CACHE = fileURLToPath(new URL("../../../node_modules/.cache/usage-test-servers/", import.meta.url));
-
-/** How a program is run: `path`, then `args` before its own, in our environment and `env`. */
-export interface Program {
-  readonly path: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-}
 
 export interface DebianProgram {
   /** Of the package. */
@@ -19,17 +14,6 @@ export interface DebianProgram {
   readonly path: string;
   /** Of which Debian, by its code name. @default the machine's own */
   readonly release?: string;
-}
-
-/** The first of `names` in a folder of PATH, or in one of the system's folders that PATH may lack. */
-export async function installedProgram(...names: readonly string[]): Promise<Program | undefined> {
-  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-  for (const name of names) {
-    for (const folder of folders) {
-      if (await exists(join(folder, name))) return { path: join(folder, name), args: [], env: {} };
-    }
-  }
-  return undefined;
 }
 
 /**
@@ -41,7 +25,7 @@ export async function installedProgram(...names: readonly string[]): Promise<Pro
 export async function debianProgram({ name, path, release }: DebianProgram): Promise<Program> {
   const home = join(CACHE, release === undefined ? name : `${release}-${name}`);
   const program = join(home, path);
-  if (!(await exists(program))) await fetchPackages({ name, path, release, home });
+  if (!existsSync(program)) await fetchPackages({ name, path, release, home });
   const libraries = await libraryFolders(home);
   if (release === undefined) return { path: program, args: [], env: { LD_LIBRARY_PATH: libraries.join(delimiter) } };
   const loader = await loaderIn(libraries);
@@ -69,8 +53,8 @@ async function fetchPackages({ name, path, release, home }: Fetch): Promise<void
       });
     }
     await access(join(unpacked, path));
-    await rename(unpacked, home).catch(async (error: unknown) => {
-      if (!(await exists(join(home, path)))) throw error;
+    await rename(unpacked, home).catch((error: unknown) => {
+      if (!existsSync(join(home, path))) throw error;
     });
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -112,11 +96,4 @@ async function loaderIn(folders: readonly string[]): Promise<string> {
     if (loader !== undefined) return join(folder, loader);
   }
   throw new Error(`no loader in ${folders.join(", ")}`);
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -21,6 +21,7 @@ interface Link {
 /** Starts a proxy on a free port of 127.0.0.1. */
 export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
   const proxy = new FaultProxy(options.port, await freePort());
+  // Healing takes up listening.
   await proxy.heal();
   return proxy;
 }

@@ -1,4 +1,4 @@
-export { type FaultProxy, type FaultProxyOptions, startFaultProxy } from "./fault-proxy.ts";
+export { type Direction, type FaultProxy, type FaultProxyOptions, startFaultProxy } from "./fault-proxy.ts";
 export { type Instance, type InstanceExit, type InstanceOptions, startInstance } from "./instance.ts";
 export { type NginxOptions, type NginxServer, startNginx } from "./nginx.ts";
 export { type PostgresServer, startPostgres } from "./postgres.ts";

@@ -1,4 +1,5 @@
-import { debianProgram, installedProgram, type Program } from "./debian-packages.ts";
+import { debianProgram } from "./debian-packages.ts";
+import { installedProgram, type Program } from "./program.ts";
 
 /**
  * An nginx: the one on PATH or among the system's binaries; else, on Debian and its kin, one that is fetched once into the
@@ -7,7 +8,7 @@ import { debianProgram, installedProgram, type Program } from "./debian-packages
  * @throws Error that says how to install nginx.
  */
 export async function nginxBinary(): Promise<Program> {
-  const installed = await installedProgram("nginx");
+  const installed = installedProgram("nginx");
   if (installed !== undefined) return installed;
   try {
     return await debianProgram({ name: "nginx", path: "usr/sbin/nginx" });

@@ -1,4 +1,5 @@
-import { type DebianProgram, debianProgram, installedProgram, type Program } from "./debian-packages.ts";
+import { type DebianProgram, debianProgram } from "./debian-packages.ts";
+import { installedProgram, type Program } from "./program.ts";
 
 /** Redis 6.0 is older than what the packages support. */
 export type RedisVersion = "Redis 6.0" | "Redis 7.0" | "Redis 8.0" | "Valkey 8.1";
@@ -22,7 +23,7 @@ const RELEASES: Readonly<Record<RedisVersion, DebianProgram & { readonly release
  */
 export async function redisBinary(version?: RedisVersion): Promise<Program> {
   if (version !== undefined) return debianProgram(RELEASES[version]).catch((cause) => refuse(missing(version), cause));
-  const installed = await installedProgram("redis-server", "valkey-server");
+  const installed = installedProgram("redis-server", "valkey-server");
   if (installed !== undefined) return installed;
   return debianProgram(REDIS).catch((cause) => refuse(MISSING, cause));
 }

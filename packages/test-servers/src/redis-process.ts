@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Program } from "./debian-packages.ts";
+import type { Program } from "./program.ts";
 import type { Reaper } from "./reaper.ts";
 import { redisInfo } from "./redis-command.ts";
 import { until } from "./until.ts";

@@ -10,11 +10,16 @@ declare module "vitest" {
 }
 
 /** A `globalSetup` for vitest: provides `redisUrl`, of the server in REDIS_URL or of one started for this run. */
-export async function setup(project: TestProject): Promise<() => Promise<void>> {
+export async function setup(project: Pick<TestProject, "provide">): Promise<() => Promise<void>> {
   const given = process.env.REDIS_URL;
   if (given !== undefined && given !== "") {
+    const info = await redisInfo(given);
+    // Valkey names the Redis that it is compatible with, too.
+    const version = info.has("valkey_version")
+      ? `Valkey ${info.get("valkey_version")}`
+      : `Redis ${info.get("redis_version")}`;
+    console.log(`Redis: the one in REDIS_URL, ${version}`);
     project.provide("redisUrl", given);
-    console.log(`Redis: the one in REDIS_URL, ${(await redisInfo(given)).get("redis_version")}`);
     return async () => {};
   }
   const server = await startRedis();

@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type RedisServer, startRedis } from "@usage/test-servers";
 import { Redis } from "ioredis";
@@ -69,15 +70,20 @@ describe("startFaultProxy", () => {
     expect(await server.command("GET", "key")).toBe("12345");
   });
 
-  it.each(["dropRequests", "dropReplies"] as const)(
+  it.each([
+    ["dropRequests", "bytesToServer"],
+    ["dropReplies", "bytesToClient"],
+  ] as const)(
     "after %s, never passes on a later byte of a connection that lost one, and closes it when it is healed",
-    async (fault) => {
+    async (fault, passed) => {
       const proxy = await faultProxy(server.port);
       const redis = await client(proxy.url(server.url), { commandTimeout: 300 });
+      const before = proxy[passed];
       proxy[fault] = true;
       await expect(redis.get("first")).rejects.toThrow("timed out");
       proxy[fault] = false;
       await expect(redis.get("second")).rejects.toThrow("timed out");
+      expect(proxy[passed]).toBe(before);
       const closed = new Promise((resolve) => redis.once("close", resolve));
       await proxy.heal();
       await closed;
@@ -118,6 +124,21 @@ describe("startFaultProxy", () => {
       expect(proxy.bytesToClient - bytesToClient).toBe(bytes);
       expect(await server.command("GET", "key"), `${bytes} bytes`).toBe("12345");
     }
+  });
+
+  it("lets all bytes before a cut arrive, however many are on their way", async () => {
+    const proxy = await faultProxy(server.port);
+    await server.command("SET", "large", "x".repeat(20_000_000));
+    const socket = connect(proxy.port, "127.0.0.1");
+    onTestFinished(() => {
+      socket.destroy();
+    });
+    proxy.cutAfter(15_000_000, "toClient");
+    socket.write("GET large\r\n");
+    await expect.poll(() => proxy.cuts, { timeout: 10_000 }).toBe(1);
+    let received = 0;
+    for await (const chunk of socket) received += chunk.length;
+    expect(received).toBe(15_000_000);
   });
 
   it("counts the bytes to a cut over several pieces, and cuts once", async () => {

@@ -1,12 +1,11 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 
-/** Says where it listens, then does what it is told. */
+/** Says where it listens, and does what it is told. */
 const server = createServer().listen(0, "127.0.0.1");
 await once(server, "listening");
 const address = server.address();
 if (address === null || typeof address === "string") throw new Error("no port");
-process.send?.(`tcp://127.0.0.1:${address.port}`);
 process.on("message", (message: unknown) => {
   if (message === "args") process.send?.([process.argv.slice(2), process.env.INSTANCE_NAME, process.execArgv]);
   else if (message === "throw") throw new Error("told to throw");
@@ -14,6 +13,7 @@ process.on("message", (message: unknown) => {
   else process.send?.(message);
 });
 process.on("SIGTERM", () => {
-  process.send?.("going");
-  process.exit(7);
+  process.send?.("going", () => process.exit(7));
 });
+// Last: whoever hears it may send a signal at once.
+process.send?.(`tcp://127.0.0.1:${address.port}`);
