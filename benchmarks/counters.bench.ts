@@ -3,7 +3,7 @@ import type { Allocations } from "./counters/count-allocations.ts";
 import type { CallTimes } from "./counters/time-calls.ts";
 import type { DimensionCount } from "./counters/usage-shapes.ts";
 import type { Row, Section, Table, Target } from "./report.ts";
-import { ratios } from "./rounds.ts";
+import { pooled, ratios } from "./rounds.ts";
 
 const PROCESSES = 3;
 
@@ -121,12 +121,4 @@ async function runsOf(dimensions: DimensionCount, cells: "heap" | "shared", proc
     runs.push(await runChild<CallTimes>("counters/time-calls.ts", { args: [String(dimensions), cells] }));
   }
   return runs;
-}
-
-function pooled<Name extends string>(runs: readonly Record<Name, number[]>[]): Record<Name, number[]> {
-  const [first] = runs;
-  if (first === undefined) throw new RangeError("no runs to pool");
-  const all = { ...first };
-  for (const name in all) all[name] = runs.flatMap((run) => run[name]);
-  return all;
 }

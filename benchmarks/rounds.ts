@@ -28,6 +28,15 @@ export async function interleave<Name extends string>(
   return Object.fromEntries(samples) as Record<Name, number[]>;
 }
 
+/** The rounds of several runs as one. */
+export function pooled<Name extends string>(runs: readonly Record<Name, number[]>[]): Record<Name, number[]> {
+  const [first] = runs;
+  if (first === undefined) throw new RangeError("no runs to pool");
+  const all = { ...first };
+  for (const name in all) all[name] = runs.flatMap((run) => run[name]);
+  return all;
+}
+
 /** Round by round: what a slow moment did to both falls out of the quotient. */
 export function ratios(values: readonly number[], peers: readonly number[]): number[] {
   return values.map((value, round) => value / (peers[round] ?? Number.NaN));

@@ -1,0 +1,57 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { RedisCounterBackend } from "@usage/counter-redis";
+import { Redis } from "ioredis";
+import { answer } from "../child.ts";
+import { openClient, WatchedClient } from "./clients.ts";
+import { serverUse } from "./server-use.ts";
+import { tenantNames, USAGE } from "./tenants.ts";
+
+/** What a second of doing nothing takes, by interval. */
+export interface RestUse {
+  /** Commands that this process sends. */
+  readonly commands: number[];
+  /** CPU time of this process, and of the server, in milliseconds. */
+  readonly cpuMs: number[];
+  readonly serverCpuMs: number[];
+}
+
+const INTERVALS = 7;
+const INTERVAL_MS = 2_000;
+/** A counter's default. */
+const SYNC_INTERVAL_MS = 25;
+
+// Arguments: the server, and the number of backends; 0 for no counter, but a timer that fires as often and does nothing.
+const [, , url = "", size = ""] = process.argv;
+const names = tenantNames(Number(size));
+const admin = new Redis(url);
+await admin.flushall();
+const connection = await openClient(url);
+const client = new WatchedClient(connection);
+const end = names.length > 0 ? await count() : wake();
+// What is pushed, and compiled, at the beginning is over by then.
+await sleep(INTERVAL_MS);
+const use: RestUse = { commands: [], cpuMs: [], serverCpuMs: [] };
+for (let interval = 0; interval < INTERVALS; interval++) {
+  const before = { commands: client.commands, cpu: process.cpuUsage(), server: await serverUse(admin) };
+  const start = performance.now();
+  await sleep(INTERVAL_MS);
+  const seconds = (performance.now() - start) / 1e3;
+  const { user, system } = process.cpuUsage(before.cpu);
+  use.commands.push((client.commands - before.commands) / seconds);
+  use.cpuMs.push((user + system) / 1e3 / seconds);
+  use.serverCpuMs.push(((await serverUse(admin)).cpuUs - before.server.cpuUs) / 1e3 / seconds);
+}
+await end();
+for (const redis of [connection, admin]) redis.disconnect();
+answer(use);
+
+async function count(): Promise<() => Promise<void>> {
+  const counter = await RedisCounterBackend.connect({ client, backends: names });
+  for (const name of names) counter.addAll(name, USAGE);
+  return () => counter.close();
+}
+
+function wake(): () => void {
+  const timer = setInterval(() => {}, SYNC_INTERVAL_MS);
+  return () => clearInterval(timer);
+}
