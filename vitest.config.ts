@@ -13,5 +13,5 @@ const closingLine: Reporter = {
 };
 
 export default defineConfig({
-  test: { projects: ["packages/*", "apps/*"], reporters: ["default", closingLine] },
+  test: { projects: ["packages/*", "apps/*", "examples"], reporters: ["default", closingLine] },
 });

@@ -1,0 +1,87 @@
+// A UsageStore of one's own: a JSON file of one process (not on Windows). Each change writes all of it and renames it.
+// npm install @usage/counter-core and then: const store = await openJsonFileStore("usage.json", STORAGE_DIMENSIONS);
+// `usageStoreContract` proves that it is one: npm install vitest, npx vitest run examples/test/json-file-store.test.ts
+import { open, readFile, rename, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Tally, Usage, UsageStore } from "@usage/counter-core";
+import { AmountError, amountOf, assertBackendName, assertDimensionName, isAmount } from "@usage/counter-core";
+
+export async function openJsonFileStore<D extends string>(
+  path: string,
+  dimensions: readonly D[],
+): Promise<UsageStore<D>> {
+  const text = await readFile(path, "utf8").catch((error) => (error.code === "ENOENT" ? "[]" : Promise.reject(error)));
+  let stored: readonly Tally[] = JSON.parse(text);
+  let last = Promise.resolve();
+
+  /** One change after the other; readers see it once it is durable. */
+  function change(edit: (before: readonly Tally[]) => readonly Tally[]): Promise<void> {
+    const changed = last.then(async () => {
+      const after = edit(stored);
+      await writeFile(`${path}.new`, JSON.stringify(after), { flush: true });
+      await rename(`${path}.new`, path);
+      const folder = await open(dirname(path)); // a rename is durable when its folder is
+      await folder.sync().finally(() => folder.close());
+      stored = after;
+    });
+    last = changed.catch(() => {});
+    return changed;
+  }
+  const within = (from = "", to?: string) => stored.filter(({ period }) => period >= from && period <= (to ?? period));
+  const usageOf = (tallies: readonly Tally[]) => {
+    const amounts = combined(tallies, sum);
+    return Object.fromEntries(dimensions.map((name) => [name, amountOf(amounts, name)])) as Usage<D>;
+  };
+  return {
+    async merge(tallies, { signal } = {}) {
+      const problems = tallies.map(problemOf);
+      await change((before) => {
+        signal?.throwIfAborted();
+        const known = Map.groupBy([...before, ...tallies.filter((_, i) => problems[i] === undefined)], keyOf);
+        return Array.from(known.values(), (same) => ({ ...(same[0] as Tally), usage: combined(same, Math.max) }));
+      });
+      return tallies.flatMap((tally, i) => (problems[i] === undefined ? [] : [{ tally, reason: problems[i] }]));
+    },
+    async totals(period, writer) {
+      const byBackend = Map.groupBy(within(period, period), ({ backend }) => backend);
+      const own = (all: readonly Tally[]) => all.filter((tally) => tally.writer === writer);
+      return new Map(Array.from(byBackend, ([name, all]) => [name, { all: usageOf(all), own: usageOf(own(all)) }]));
+    },
+    async tallies(period, backends) {
+      const asked = new Set(backends);
+      return within(period, period).filter(({ backend }) => asked.has(backend));
+    },
+    async history({ from, to, backend: only }) {
+      const asked = within(from, to).filter(({ backend }) => backend === (only ?? backend));
+      const groups = Map.groupBy(asked, ({ period, backend }) => keyOf({ period, backend }));
+      return [...groups.keys()].sort().map((key) => {
+        const [period = "", backend = ""] = key.split("\n");
+        return { period, backend, usage: combined(groups.get(key) ?? [], sum) };
+      });
+    },
+    remove: (backend) => change((before) => before.filter((tally) => tally.backend !== backend)),
+  };
+}
+
+/** No name has a line break, and all that a name may have sorts after one. */
+const keyOf = ({ period, backend, writer = "" }: Partial<Tally>): string => `${period}\n${backend}\n${writer}`;
+const sum = (a: number, b: number): number => Math.min(a + b, Number.MAX_SAFE_INTEGER);
+
+function combined(tallies: readonly Tally[], combine: (a: number, b: number) => number): Tally["usage"] {
+  const amounts = new Map<string, number>();
+  for (const [dimension, amount] of tallies.flatMap(({ usage }) => Object.entries(usage))) {
+    amounts.set(dimension, combine(amounts.get(dimension) ?? 0, amount));
+  }
+  return Object.fromEntries(amounts);
+}
+
+function problemOf({ period, backend, writer, usage }: Tally): Error | undefined {
+  try {
+    for (const name of [period, backend, writer]) assertBackendName(name);
+    for (const dimension in usage) assertDimensionName(dimension);
+  } catch (error) {
+    return error as Error;
+  }
+  const wrong = Object.entries(usage).find(([, amount]) => !isAmount(amount));
+  return wrong && new AmountError(backend, ...wrong);
+}

@@ -1,0 +1,69 @@
+// A gateway to OpenAI-compatible accounts with monthly limits in tokens: what one has no room for goes to the next.
+// npm install @usage/counter-core @usage/tracker @usage/store-drizzle drizzle-orm better-sqlite3 hono @hono/node-server
+// MAIN_KEY=... SPARE_KEY=... node examples/llm-gateway.ts and, in the client, the base URL http://localhost:3000/v1
+import { serve } from "@hono/node-server";
+import { LocalCounterBackend } from "@usage/counter-core";
+import { openSqliteStore } from "@usage/store-drizzle/sqlite";
+import { UsageFlusher, UsageTracker } from "@usage/tracker";
+import { toHeaders, toProblem } from "@usage/tracker/http";
+import { Hono } from "hono";
+
+const { LLM_URL = "https://api.openai.com/v1", MAIN_KEY = "", SPARE_KEY = "", PORT = "3000" } = process.env;
+const KEYS = new Map(Object.entries({ main: MAIN_KEY, spare: SPARE_KEY }));
+const limits = { main: { inputTokens: 2_000_000, outputTokens: 500_000 }, spare: { requests: 1_000 } };
+const dimensions = ["requests", "inputTokens", "outputTokens"] as const;
+
+const tracker = new UsageTracker(new LocalCounterBackend(KEYS.keys(), { dimensions }), { limits });
+const store = await openSqliteStore("usage.db", { dimensions });
+await tracker.refreshBaselines(store); // before the first request: what was used of this month so far
+const flusher = new UsageFlusher({ tracker, store });
+flusher.start();
+
+const app = new Hono().post("/v1/chat/completions", async (c) => {
+  const question = await c.req.json();
+  const estimate = Math.ceil(JSON.stringify(question.messages ?? "").length / 4); // about four characters a token
+  const proposed = { requests: 1, inputTokens: estimate, outputTokens: 1 };
+  const [account] = tracker.backendsWithinLimits([...KEYS.keys()], proposed);
+  if (account === undefined) {
+    const decision = tracker.check("spare", proposed);
+    return c.json(toProblem(decision), 429, { ...toHeaders(decision), "content-type": "application/problem+json" });
+  }
+  tracker.record(account, { requests: 1 }); // its tokens count when they are known, so requests in flight may overshoot
+  const answer = await fetch(`${LLM_URL}/chat/completions`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${KEYS.get(account)}`, "content-type": "application/json" },
+    body: JSON.stringify({ ...question, stream: true, stream_options: { include_usage: true } }),
+  });
+  const body = answer.ok ? answer.body?.pipeThrough(metered(account, estimate)) : answer.body;
+  const headers = { "content-type": answer.headers.get("content-type") ?? "text/event-stream" };
+  return new Response(body, { status: answer.status, headers });
+});
+
+/** Passes events on, and records the usage that the last one tells; failing that, the estimate and a token an event. */
+function metered(account: string, estimate: number): TransformStream<Uint8Array, Uint8Array> {
+  let [inputTokens, outputTokens, rest] = [estimate, 0, ""];
+  const record = () => tracker.record(account, { inputTokens, outputTokens });
+  const decoder = new TextDecoder();
+  return new TransformStream({
+    transform(piece, controller) {
+      controller.enqueue(piece);
+      const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines.filter((line) => line.startsWith("data: {"))) {
+        const { usage } = JSON.parse(line.slice(6));
+        inputTokens = usage?.prompt_tokens ?? inputTokens;
+        outputTokens = usage?.completion_tokens ?? outputTokens + 1;
+      }
+    },
+    flush: record,
+    cancel: record, // the client has left, or the account has broken off
+  });
+}
+
+const server = serve({ fetch: app.fetch, port: Number(PORT) }, (at) => console.log(`http://localhost:${at.port}/v1`));
+/** Once the server is closed and running answers have ended. */
+async function stop(): Promise<void> {
+  await flusher.stop(); // what is counted is stored, or this rejects
+  await store.close();
+}
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => server.close(stop));
