@@ -94,6 +94,7 @@ async function configure(upstreams: ReadonlyMap<string, SampleUpstream>, file: s
     flush: { intervalMs: 1_000, nearLimitIntervalMs: 1_000, nearLimitRatio: 0.8, timeoutMs: 30_000 },
     routing: "pack",
     timeouts: { connectMs: 5_000, headersMs: 60_000, idleMs: 60_000 },
+    log: { level: "info", access: false },
     backends: TIERS.flatMap(({ name, limits }) => {
       const url = upstreams.get(name)?.url;
       return url === undefined ? [] : [{ name, url, limits }];
@@ -121,10 +122,11 @@ function announce(
   const taken = (wanted: number, got: Address): string =>
     wanted === got.port ? "" : `   (port ${wanted} is taken, so it is ${got.port})`;
   console.log(`
-  proxy    ${styled("bold", `http://${formatAddress(proxy)}`)}${taken(8080, proxy)}
-  usage    ${styled("bold", `http://${formatAddress(admin)}/api/usage`)}${taken(8081, admin)}
-  SQLite   ${file}
-  traffic  ${REQUESTS_PER_SECOND} requests/s from ${CLIENTS} clients to ${config.backends.map(({ name }) => name).join(", then ")}`);
+  dashboard  ${styled("bold", `http://${formatAddress(admin)}/`)}${taken(8081, admin)}
+  usage      http://${formatAddress(admin)}/api/usage
+  proxy      http://${formatAddress(proxy)}${taken(8080, proxy)}
+  SQLite     ${file}
+  traffic    ${REQUESTS_PER_SECOND} requests/s from ${CLIENTS} clients to ${config.backends.map(({ name }) => name).join(", then ")}`);
 }
 
 /** Shows how it goes until the returned function is called. */

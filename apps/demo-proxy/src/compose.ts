@@ -1,17 +1,19 @@
-import {
-  type Clock,
-  LocalCounterBackend,
-  systemClock,
-  type TallySource,
-  type UsageCounter,
-  type UsageStore,
-} from "@usage/counter-core";
-import { FlushTimeoutError, UsageFlusher, UsageTracker } from "@usage/tracker";
+import { type Clock, systemClock, type TallySource, type UsageCounter, type UsageStore } from "@usage/counter-core";
+import { FlushTimeoutError, UsageTracker } from "@usage/tracker";
 import { apiRoutes } from "./admin/api.ts";
+import { dashboardRoutes } from "./admin/dashboard-routes.ts";
 import { guard } from "./admin/guard.ts";
 import { healthRoutes } from "./admin/health.ts";
+import { metricsRoutes } from "./admin/metrics.ts";
+import { UsageRates } from "./admin/rates.ts";
 import { AdminServer } from "./admin/server.ts";
 import type { ProxyConfig } from "./config.ts";
+import { LiveConfig } from "./live/live-config.ts";
+import type { AccessLog } from "./log/access-log.ts";
+import { ProcessMetrics } from "./metrics/process-metrics.ts";
+import { RedisEvents } from "./metrics/redis-events.ts";
+import { type FlushListener, TimedFlusher } from "./metrics/timed-flusher.ts";
+import { type OpenedCounter, openCounter } from "./open-counter.ts";
 import { openStore, StoreStartError } from "./open-store.ts";
 import { Router } from "./proxy/route.ts";
 import { ProxyServer } from "./proxy/server.ts";
@@ -28,76 +30,107 @@ export interface ProxyParts {
   readonly counter?: UsageCounter & TallySource;
   /** @default what `config.store` says */
   readonly store?: UsageStore;
+  /** Is told of every request that is over. @default nobody is */
+  readonly accessLog?: AccessLog;
+  /** Is told how each flush ended. @default nobody is */
+  readonly flushListener?: FlushListener;
 }
 
 /**
- * The composition root: every part is made here and handed to those who need it. What the store knows of this period is
- * loaded before it returns, so limits are never open; nothing listens before `start`.
+ * The composition root: every part is made here and handed to those who need it. What the store and the other instances know
+ * of this period is loaded before it returns, so limits are never open; nothing listens before `start`.
  *
- * @throws StoreStartError when the store cannot be opened or read; what was opened is closed then.
+ * @throws StoreStartError when the store cannot be opened or read, CounterStartError when the counter cannot be shared; what
+ * was opened is closed then.
  */
 export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Promise<ProxyApp> {
   const { clock = systemClock, random = Math.random } = parts;
   const { flush, timeouts, routing: policy } = config;
-  const counter = parts.counter ?? makeCounter(config, clock);
+  // What is opened later is closed sooner.
+  await using opened = new AsyncDisposableStack();
+  const store = parts.store ?? opened.adopt(await openStore(config.store), (store) => store.close());
+  const { counter, sharing, addBackends } = parts.counter
+    ? givenCounter(parts.counter)
+    : opened.adopt(await makeCounter(config, clock), (counter) => counter.close());
+  // Before anything is waited for: what happened while the counter was opened is told right after.
+  const redisEvents = sharing && new RedisEvents(sharing);
   const limits = new Map(config.backends.map((backend) => [backend.name, backend.limits]));
   const tracker = new UsageTracker(counter, { limits });
+  await loadBaselines(config, tracker, store, clock);
+
   const upstreams = config.backends.map(({ name, url }) => new Upstream({ name, url, timeouts, clock }));
   const router = new Router({ tracker, upstreams, policy });
-  const proxy = new ProxyServer({ router, timeouts, clock });
-
-  const { store, closeStore } = await readyStore(config, tracker, parts);
-  const flusher = new UsageFlusher({ ...flush, tracker, store, clock, random });
+  const proxy = new ProxyServer({ router, timeouts, clock, ...(parts.accessLog && { accessLog: parts.accessLog }) });
+  const flusher = new TimedFlusher({ ...flush, tracker, store, clock, random }, parts.flushListener);
+  const rates = opened.adopt(new UsageRates({ counter, clock }), (rates) => rates.stop());
+  rates.start();
+  const processMetrics = opened.adopt(new ProcessMetrics(), (metrics) => metrics.stop());
+  const live = new LiveConfig({
+    config,
+    tracker,
+    flusher,
+    router,
+    clock,
+    async addBackends(names, next) {
+      await addBackends(names);
+      await loadBaselines(next, tracker, store, clock);
+    },
+  });
+  const api = {
+    config,
+    live: () => live.status(),
+    router,
+    tracker,
+    store,
+    flusher,
+    clock,
+    ...(sharing && { sharing }),
+  };
   const { token, listen } = config.admin;
   const admin = new AdminServer({
     guard: guard({ host: listen.host, ...(token !== undefined && { token }) }),
-    routes: [...apiRoutes({ config, router, tracker, store, flusher }), ...healthRoutes(() => app.isReady())],
+    routes: [
+      ...apiRoutes(api),
+      ...dashboardRoutes({
+        ...api,
+        inForce: () => live.config,
+        rates,
+        startedMs: clock.now(),
+        proxyAddress: () => app.proxyAddress(),
+      }),
+      ...metricsRoutes({ ...api, flusher, proxy, processMetrics, ...(redisEvents && { redisEvents }) }),
+      ...healthRoutes(() => app.isReady()),
+    ],
   });
-  const app = new ProxyApp({ config, tracker, store, closeStore, flusher, router, proxy, admin });
+  const closing = opened.move();
+  const closeParts = (): Promise<void> => closing.disposeAsync();
+  const app = new ProxyApp({ config, tracker, store, closeParts, flusher, router, proxy, admin, live });
   return app;
 }
 
-/** Another kind of counter is one more case. */
-function makeCounter({ counter, backends }: ProxyConfig, clock: Clock): UsageCounter & TallySource {
-  const names = backends.map(({ name }) => name);
-  switch (counter.kind) {
-    case "local":
-      return new LocalCounterBackend(names, { clock });
-  }
-}
-
-interface ReadyStore {
-  readonly store: UsageStore;
-  readonly closeStore: () => Promise<void>;
-}
-
-/** The store, after the tracker has read it once. */
-async function readyStore(
-  config: ProxyConfig,
-  tracker: UsageTracker,
-  { clock = systemClock, store: given }: ProxyParts,
-): Promise<ReadyStore> {
-  let closeStore = async (): Promise<void> => {};
-  const open = async (): Promise<UsageStore> => {
-    const opened = await openStore(config.store);
-    closeStore = () => opened.close();
-    return opened;
+function givenCounter(counter: UsageCounter & TallySource): Omit<OpenedCounter, "close"> {
+  return {
+    counter,
+    addBackends: () => Promise.reject(new Error("the counter that was handed in has all the backends it can have")),
   };
-  try {
-    const store = given ?? (await open());
-    await loadBaselines(tracker, store, config.flush.timeoutMs, clock);
-    return { store, closeStore };
-  } catch (error) {
-    await closeStore();
-    throw new StoreStartError(config.store, error);
-  }
 }
 
-async function loadBaselines(tracker: UsageTracker, store: UsageStore, timeoutMs: number, clock: Clock): Promise<void> {
+function makeCounter({ counter, backends }: ProxyConfig, clock: Clock): Promise<OpenedCounter> {
+  return openCounter(counter, { backends: backends.map(({ name }) => name), clock });
+}
+
+async function loadBaselines(
+  { store: storeConfig, flush: { timeoutMs } }: ProxyConfig,
+  tracker: UsageTracker,
+  store: UsageStore,
+  clock: Clock,
+): Promise<void> {
   const deadline = new AbortController();
   const cancel = clock.after(timeoutMs, () => deadline.abort(new FlushTimeoutError(timeoutMs)));
   try {
     await tracker.refreshBaselines(store, { signal: deadline.signal });
+  } catch (error) {
+    throw new StoreStartError(storeConfig, error);
   } finally {
     cancel();
   }

@@ -5,6 +5,7 @@ import type { z } from "zod";
 import type { Address } from "./address.ts";
 import { type Complaint, ConfigError } from "./config-error.ts";
 import { type ConfigFile, configFile } from "./config-schema.ts";
+import type { LogLevel } from "./log/logger.ts";
 import { nearMiss } from "./near-miss.ts";
 import type { RoutingPolicy } from "./proxy/route.ts";
 import type { Timeouts } from "./proxy/timeouts.ts";
@@ -27,11 +28,19 @@ export interface ProxyConfig {
   };
   readonly routing: RoutingPolicy;
   readonly timeouts: Timeouts;
+  /** `access` writes a line for every request. */
+  readonly log: { readonly level: LogLevel; readonly access: boolean };
   /** At least one, with different names. A dimension that is absent from `limits` is unlimited. */
   readonly backends: readonly BackendConfig[];
 }
 
-export type CounterConfig = { readonly kind: "local" };
+export type CounterConfig = { readonly kind: "local" } | RedisConfig;
+
+/** One server by its `url`, or a cluster by the addresses of some of its nodes. Who shares a prefix shares counts. */
+export type RedisConfig = { readonly kind: "redis"; readonly prefix: string } & (
+  | { readonly url: string }
+  | { readonly cluster: readonly string[] }
+);
 
 export type StoreConfig =
   | { readonly kind: "sqlite" /** An absolute path. */; readonly file: string }

@@ -1,11 +1,21 @@
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { systemClock } from "@usage/counter-core";
 import { FlushError } from "@usage/tracker";
 import { formatAddress } from "./address.ts";
 import { compose } from "./compose.ts";
 import { loadConfig, type ProxyConfig } from "./config.ts";
-import { logFlushes } from "./flush-log.ts";
-import { describeStore } from "./open-store.ts";
+import { reloadOnChange } from "./live/reload.ts";
+import { fingerprintOf } from "./live/watch-config.ts";
+import { accessLog } from "./log/access-log.ts";
+import { BackendWatch } from "./log/backend-watch.ts";
+import { describeConfig, summarizeConfig } from "./log/describe-config.ts";
+import { flushListener, logRefusedUsage } from "./log/flush-log.ts";
+import { createLogger, type Log, messageOf } from "./log/logger.ts";
+import { logRedisMessage } from "./log/redis-lines.ts";
+import { packageVersion } from "./log/version.ts";
 import type { ProxyApp } from "./proxy-app.ts";
+import { logRedis } from "./redis-log.ts";
 import { onSignal } from "./signals.ts";
 import { formatUsage, unstoredUsage } from "./unstored.ts";
 
@@ -13,6 +23,8 @@ const HELP = `Usage: start --config FILE
 
 Runs the proxy on a YAML file, until SIGTERM or SIGINT: then it takes no more
 requests, lets running ones end (10 s), stores what is counted, and exits.
+Backends, limits, flush settings and routing are taken over whenever the file
+changes, and on SIGHUP.
 
   --config FILE   the configuration, relative to where you are; so are paths in it
   --help          this text
@@ -32,10 +44,11 @@ async function main(): Promise<void> {
   if (file === undefined) return;
   try {
     // A package manager changes to the package's folder, and says in INIT_CWD where the user stands.
-    const config = await loadConfig(file, process.env.INIT_CWD ?? process.cwd());
-    await run(config);
+    const folder = process.env.INIT_CWD ?? process.cwd();
+    const load = (): Promise<ProxyConfig> => loadConfig(file, folder);
+    await run(resolve(folder, file), load);
   } catch (error) {
-    fail(error instanceof Error ? error.message : String(error));
+    fail(messageOf(error));
   }
 }
 
@@ -54,33 +67,74 @@ function configFile(): string | undefined {
   return undefined;
 }
 
-async function run(config: ProxyConfig): Promise<void> {
-  const app = await compose(config);
-  logFlushes((line) => console.error(line));
+async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void> {
+  // Before it is read, so that no change is missed.
+  const read = await fingerprintOf(file);
+  const config = await load();
+  const log = createLogger({
+    level: config.log.level,
+    out: process.stdout,
+    err: process.stderr,
+    colors: wantsColors(),
+  });
+  const versions = { version: packageVersion(), node: process.version };
+  log.info(
+    { event: "start", ...versions, config: describeConfig(config) },
+    `${title(versions)}: ${summarizeConfig(config)}`,
+  );
+  logRefusedUsage(log);
+  logRedis((line, message) => logRedisMessage(log, line, message));
+  const app = await compose(config, {
+    flushListener: flushListener(log),
+    ...(config.log.access && { accessLog: accessLog(log) }),
+  });
   const stopped = onSignal((signal) => {
-    console.log(`${signal}: no new requests; waiting up to ${GRACE_MS / 1_000} s for running ones`);
-    return stop(app);
+    const waiting = `no new requests; waiting up to ${GRACE_MS / 1_000} s for running ones`;
+    log.info({ event: "stopping", signal, inFlight: app.inFlight() }, `${signal}: ${waiting}`);
+    return stop(app, log);
   });
   const { proxy, admin } = await app.start();
-  for (const { name, url } of config.backends) console.log(`backend ${JSON.stringify(name)} ${url.href}`);
-  console.log(`store ${describeStore(config.store)}, flushed every ${config.flush.intervalMs} ms`);
-  console.log(`admin http://${formatAddress(admin)}/api/usage`);
-  console.log(`proxy http://${formatAddress(proxy)} (routing: ${config.routing})`);
+  const [proxyUrl, adminUrl] = [`http://${formatAddress(proxy)}`, `http://${formatAddress(admin)}`];
+  const places = `proxy ${proxyUrl} (routing: ${config.routing}), dashboard and API ${adminUrl}`;
+  log.info({ event: "listening", proxy: proxyUrl, admin: adminUrl }, places);
+  const watch = new BackendWatch({ router: app.router, tracker: app.tracker, clock: systemClock, log });
+  watch.start();
+  const endReloads = reloadOnChange({
+    file,
+    read,
+    load,
+    live: app.live,
+    log: (line) => log.info({ event: "config" }, line),
+    warn: (line) => log.warn({ event: "config-refused" }, line),
+  });
   await stopped;
+  watch.stop();
+  endReloads();
 }
 
-async function stop(app: ProxyApp): Promise<void> {
+async function stop(app: ProxyApp, log: Log): Promise<void> {
   const { cut, flushError } = await app.stop({ graceMs: GRACE_MS });
-  if (cut > 0) console.error(`${cut} requests were still running and were cut`);
-  if (flushError === undefined) return console.log("everything is stored");
-  fail(flushError instanceof Error ? flushError.message : String(flushError));
+  if (cut > 0) log.warn({ event: "cut", requests: cut }, `${cut} requests were still running and were cut`);
+  if (flushError === undefined) return log.info({ event: "stopped", stored: true }, "everything is stored");
+  process.exitCode = 1;
+  const error = messageOf(flushError);
+  log.error({ event: "stopped", stored: false, error }, error);
   if (!(flushError instanceof FlushError)) return;
-  for (const usage of unstoredUsage(flushError.remaining, app.tracker.backend)) {
-    console.error(`not stored: ${formatUsage(usage)}`);
+  for (const { period, backend, usage } of unstoredUsage(flushError.remaining, app.tracker.backend)) {
+    const words = `not stored: ${formatUsage({ period, backend, usage })}`;
+    log.error({ event: "not-stored", period, backend, usage }, words);
   }
 }
 
 function fail(message: string): void {
   console.error(message);
   process.exitCode = 1;
+}
+
+function title({ version, node }: { readonly version: string; readonly node: string }): string {
+  return `usage proxy ${version} on Node ${node}`;
+}
+
+function wantsColors(): boolean {
+  return !process.env.NO_COLOR;
 }

@@ -18,8 +18,20 @@ export class StoreStartError extends Error {
   }
 }
 
-/** Opens the configured store. Another kind is one more case. */
+/**
+ * Opens the configured store. Another kind is one more case.
+ *
+ * @throws StoreStartError
+ */
 export async function openStore(config: StoreConfig): Promise<OpenedStore> {
+  try {
+    return await open(config);
+  } catch (error) {
+    throw new StoreStartError(config, error);
+  }
+}
+
+async function open(config: StoreConfig): Promise<OpenedStore> {
   switch (config.kind) {
     case "sqlite":
       return openSqliteStore(config.file);

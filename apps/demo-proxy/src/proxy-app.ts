@@ -4,6 +4,7 @@ import type { Address } from "./address.ts";
 import type { AdminServer } from "./admin/server.ts";
 import type { ProxyConfig } from "./config.ts";
 import { ListenError } from "./listen-error.ts";
+import type { LiveConfig } from "./live/live-config.ts";
 import type { Router } from "./proxy/route.ts";
 import type { ProxyServer } from "./proxy/server.ts";
 
@@ -11,12 +12,13 @@ export interface ProxyAppParts {
   readonly config: Pick<ProxyConfig, "listen" | "admin">;
   readonly tracker: UsageTracker;
   readonly store: UsageStore;
-  /** Ends the store if it was opened for this app. */
-  readonly closeStore: () => Promise<void>;
+  /** Ends the counter and then the store, as far as they were opened for this app. */
+  readonly closeParts: () => Promise<void>;
   readonly flusher: UsageFlusher;
   readonly router: Router;
   readonly proxy: ProxyServer;
   readonly admin: AdminServer;
+  readonly live: LiveConfig;
 }
 
 export interface Addresses {
@@ -37,8 +39,10 @@ export class ProxyApp {
   readonly store: UsageStore;
   readonly flusher: UsageFlusher;
   readonly router: Router;
+  readonly live: LiveConfig;
   readonly #parts: ProxyAppParts;
   #ready = false;
+  #proxyAddress: Address | undefined;
   #starting: Promise<Addresses> | undefined;
   #stopping: Promise<StopReport> | undefined;
 
@@ -47,7 +51,18 @@ export class ProxyApp {
     this.store = parts.store;
     this.flusher = parts.flusher;
     this.router = parts.router;
+    this.live = parts.live;
     this.#parts = parts;
+  }
+
+  /** Where the proxy listens, with the port that port 0 became once it does. */
+  proxyAddress(): Address {
+    return this.#proxyAddress ?? this.#parts.config.listen;
+  }
+
+  /** Requests that are being answered. */
+  inFlight(): number {
+    return this.#parts.proxy.inFlight;
   }
 
   /** Whether it takes requests: it listens, and is not shutting down. */
@@ -75,6 +90,7 @@ export class ProxyApp {
     // The proxy last: no request is taken before everything else is there.
     const adminAddress = await listen("the admin listener", admin, config.admin.listen);
     const proxyAddress = await listen("the proxy", proxy, config.listen);
+    this.#proxyAddress = proxyAddress;
     this.flusher.start();
     this.#ready = true;
     return { proxy: proxyAddress, admin: adminAddress };
@@ -87,7 +103,7 @@ export class ProxyApp {
   }
 
   async #stop(graceMs: number): Promise<StopReport> {
-    const { proxy, admin, router, closeStore } = this.#parts;
+    const { proxy, admin, router, closeParts } = this.#parts;
     // A listener that is being opened can only be closed once it is open.
     await this.#starting?.catch(() => {});
     this.#ready = false;
@@ -98,7 +114,8 @@ export class ProxyApp {
       (flushError: unknown) => ({ flushError }),
     );
     await Promise.all([admin.close(), ...router.upstreams.map((upstream) => upstream.destroy())]);
-    await closeStore();
+    // What could not be stored is still shared, where counts are.
+    await closeParts();
     return { cut, ...failure };
   }
 }

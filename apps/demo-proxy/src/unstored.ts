@@ -1,24 +1,34 @@
 import type { PeriodUsage, Tally, UsageCounter } from "@usage/counter-core";
 
+type Amounts = PeriodUsage["usage"];
+
 /**
- * What a failed last flush left behind, by period and backend. Of the current period it is exact; of closed ones, whose
- * tallies are cumulative, it is the most that can be missing.
+ * What a failed last flush left behind, by period and backend: the most that can be missing. Tallies are cumulative, so of a
+ * closed period that is all of them; of the current one, what the counter does not know to be stored, which is exact unless
+ * it is shared and others have not stored theirs either.
  */
 export function unstoredUsage(remaining: readonly Tally[], counter: UsageCounter): readonly PeriodUsage[] {
   const current = counter.period().key;
   const byPlace = new Map<string, PeriodUsage>();
   for (const { period, backend, usage } of remaining) {
     const place = JSON.stringify([period, backend]);
-    const before = byPlace.get(place)?.usage;
-    byPlace.set(place, { period, backend, usage: period === current ? counter.loadAll(backend) : sum(before, usage) });
+    byPlace.set(place, { period, backend, usage: sum(byPlace.get(place)?.usage, usage) });
   }
-  return [...byPlace.values()];
+  return Array.from(byPlace.values(), ({ period, backend, usage }) => {
+    return { period, backend, usage: period === current ? least(counter.loadAll(backend), usage) : usage };
+  });
 }
 
-function sum(a: PeriodUsage["usage"] = {}, b: PeriodUsage["usage"]): PeriodUsage["usage"] {
+function sum(a: Amounts = {}, b: Amounts): Amounts {
   const total: Record<string, number> = { ...a };
   for (const [dimension, amount] of Object.entries(b)) total[dimension] = (total[dimension] ?? 0) + amount;
   return total;
+}
+
+function least(a: Amounts, b: Amounts): Amounts {
+  return Object.fromEntries(
+    Object.entries(a).map(([dimension, amount]) => [dimension, Math.min(amount, b[dimension] ?? 0)]),
+  );
 }
 
 /** One line for each, as in `2026-01 "oci": apiRequests 12, egressBytes 4096`. */

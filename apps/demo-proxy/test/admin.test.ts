@@ -36,8 +36,9 @@ describe("GET /api/usage", () => {
     const put = first.measured().egressBytes - 400;
     expect(json).toEqual({
       period: { key, start: new Date(from).toISOString(), end: new Date(end).toISOString() },
-      counter: { kind: "local", healthy: true },
+      counter: { kind: "local", healthy: true, sharedAt: null, sharedAgeMs: null },
       store: { kind: "sqlite", lastFlush: expect.stringMatching(/^\d{4}-.*Z$/), lastError: null },
+      config: { loadedAt: expect.stringMatching(/^\d{4}-.*Z$/), error: null, needRestart: [] },
       backends: [
         {
           name: NAME,
@@ -47,6 +48,7 @@ describe("GET /api/usage", () => {
           withinLimits: true,
           usage: { apiRequests: 2, egressBytes: 400 + put, ingressBytes: 100 },
           unflushed: { apiRequests: 1, egressBytes: put, ingressBytes: 100 },
+          unpushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           limits: { apiRequests: 3, egressBytes: 1_000 },
         },
         {
@@ -57,6 +59,7 @@ describe("GET /api/usage", () => {
           withinLimits: true,
           usage: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           unflushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
+          unpushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           limits: {},
         },
       ],

@@ -218,7 +218,7 @@ describe("an upstream that refuses connections", () => {
 });
 
 describe("unstored usage", () => {
-  it("is exact for the current period, and the most that can be missing for closed ones", () => {
+  it("is exact for the current period of a local counter, and the most that can be missing for closed ones", () => {
     const counter = new LocalCounterBackend(["oci"], { clock: new FakeClock(Date.UTC(2026, 1, 1)) });
     counter.addAll("oci", { apiRequests: 2 });
     const tally = { writer: "w", backend: "oci", usage: { apiRequests: 5 } };
@@ -230,6 +230,16 @@ describe("unstored usage", () => {
     expect(unstoredUsage(remaining, counter).map(formatUsage)).toEqual([
       '2026-01 "oci": apiRequests 10',
       '2026-02 "oci": apiRequests 2, egressBytes 0, ingressBytes 0',
+    ]);
+  });
+
+  it("is never more than this instance counted, whatever others have not stored", () => {
+    const counter = new LocalCounterBackend(["oci"], { clock: new FakeClock(Date.UTC(2026, 1, 1)) });
+    counter.addAll("oci", { apiRequests: 9, egressBytes: 9 });
+    const tally = { writer: "w", period: "2026-02", backend: "oci", usage: { apiRequests: 4 } };
+    const again = { ...tally, writer: "w.1", usage: { apiRequests: 1 } };
+    expect(unstoredUsage([tally, again], counter).map(formatUsage)).toEqual([
+      '2026-02 "oci": apiRequests 5, egressBytes 0, ingressBytes 0',
     ]);
   });
 });

@@ -39,6 +39,7 @@ describe("a configuration that names nothing but backends", () => {
       flush: { intervalMs: 1_000, nearLimitIntervalMs: 1_000, nearLimitRatio: 0.8, timeoutMs: 30_000 },
       routing: "pack",
       timeouts: { connectMs: 5_000, headersMs: 60_000, idleMs: 60_000 },
+      log: { level: "info", access: false },
       backends: [{ name: "oci", url: new URL("http://127.0.0.1:9001"), limits: {} }],
     });
   });
@@ -63,6 +64,7 @@ store: { kind: sqlite, file: data/usage.db }
 flush: { intervalMs: 2000, nearLimitIntervalMs: 500, nearLimitRatio: 1, timeoutMs: 100 }
 routing: spread
 timeouts: { connectMs: 1, headersMs: 2, idleMs: 3 }
+log: { level: warn, access: true }
 backends:
   - name: __proto__
     url: https://s3.example.com/bucket/
@@ -76,6 +78,7 @@ backends:
       flush: { intervalMs: 2_000, nearLimitIntervalMs: 500, nearLimitRatio: 1, timeoutMs: 100 },
       routing: "spread",
       timeouts: { connectMs: 1, headersMs: 2, idleMs: 3 },
+      log: { level: "warn", access: true },
       backends: [
         {
           name: "__proto__",
@@ -84,6 +87,20 @@ backends:
         },
       ],
     });
+  });
+
+  it.each<[string, ProxyConfig["counter"]]>([
+    ["{ kind: redis, url: 'redis://127.0.0.1' }", { kind: "redis", url: "redis://127.0.0.1", prefix: "usage" }],
+    [
+      "{ kind: redis, url: 'rediss://u:p%40%23@[::1]:6380/7', prefix: my:usage }",
+      { kind: "redis", url: "rediss://u:p%40%23@[::1]:6380/7", prefix: "my:usage" },
+    ],
+    [
+      "{ kind: redis, cluster: ['redis://:p@a:1', 'redis://:p@b:2/'] }",
+      { kind: "redis", cluster: ["redis://:p@a:1", "redis://:p@b:2/"], prefix: "usage" },
+    ],
+  ])("takes a counter on Redis: %s", (yaml, counter) => {
+    expect(parse(`${BACKEND}\ncounter: ${yaml}`).counter).toEqual(counter);
   });
 
   it("leaves an absolute path of the SQLite file as it is", () => {
@@ -107,12 +124,98 @@ describe("a configuration with a mistake is refused with the line, the column, t
     ["a misspelled key", `${BACKEND}\nrouteing: pack`, "proxy.yaml:2:1 routeing: unknown key, did you mean routing?"],
     ["an unknown key", `${BACKEND}\nflush: { x: 1 }`, "proxy.yaml:2:10 flush.x: unknown key; known here: intervalMs,"],
     ["__proto__ as a key", `${BACKEND}\nflush: { __proto__: 1 }`, "proxy.yaml:2:10 flush.__proto__: unknown key;"],
-    ["an unknown kind", `${BACKEND}\ncounter: { kind: disk }`, "proxy.yaml:2:18 counter.kind: expected local"],
+    ["an unknown kind", `${BACKEND}\ncounter: { kind: disk }`, "proxy.yaml:2:18 counter.kind: expected local or redis"],
     ["no kind", `${BACKEND}\nstore: { file: x }`, "proxy.yaml:2:8 store.kind: is missing; give sqlite or postgres"],
     [
       "a setting of another kind",
       `${BACKEND}\nstore: { kind: sqlite, file: x, url: x }`,
       "proxy.yaml:2:33 store.url: unknown key;",
+    ],
+    [
+      "Redis without an address",
+      `${BACKEND}\ncounter: { kind: redis }`,
+      "proxy.yaml:2:10 counter.url: is missing; give url for one server, or cluster for a Redis Cluster",
+    ],
+    [
+      "Redis with two kinds of address",
+      `${BACKEND}\ncounter: { kind: redis, url: 'redis://h', cluster: ['redis://h'] }`,
+      "proxy.yaml:2:52 counter.cluster: cannot stand beside url; give url for one server, or cluster for a Redis Cluster",
+    ],
+    [
+      "an address of Redis on a local counter",
+      `${BACKEND}\ncounter: { kind: local, url: 'redis://h' }`,
+      "proxy.yaml:2:25 counter.url: unknown key;",
+    ],
+    [
+      "an empty address of Redis",
+      `${BACKEND}\ncounter: { kind: redis, url: }`,
+      "proxy.yaml:2:30 counter.url: is empty; give an address such as redis://user:password@127.0.0.1:6379",
+    ],
+    ["no URL", `${BACKEND}\ncounter: { kind: redis, url: 'h:6379:1' }`, "proxy.yaml:2:30 counter.url: expected"],
+    [
+      "another scheme than that of Redis",
+      `${BACKEND}\ncounter: { kind: redis, url: 'http://h:6379' }`,
+      "proxy.yaml:2:30 counter.url: expected redis://, or rediss:// for TLS",
+    ],
+    [
+      "no host",
+      `${BACKEND}\ncounter: { kind: redis, url: 'redis:///0' }`,
+      "proxy.yaml:2:30 counter.url: expected an address",
+    ],
+    [
+      "a database that is no number",
+      `${BACKEND}\ncounter: { kind: redis, url: 'redis://h/usage' }`,
+      "proxy.yaml:2:30 counter.url: expected nothing but the number of a database after the host",
+    ],
+    [
+      "options in the address of Redis",
+      `${BACKEND}\ncounter: { kind: redis, url: 'redis://h?family=6' }`,
+      "proxy.yaml:2:30 counter.url: a query or fragment cannot stand here: write ? as %3F and # as %23 in a password",
+    ],
+    [
+      "an address where a list belongs",
+      `${BACKEND}\ncounter: { kind: redis, cluster: 'redis://h' }`,
+      "proxy.yaml:2:34 counter.cluster: expected a list with the addresses of some nodes",
+    ],
+    [
+      "a cluster without nodes",
+      `${BACKEND}\ncounter: { kind: redis, cluster: [] }`,
+      "proxy.yaml:2:34 counter.cluster: expected a list with the addresses of some nodes",
+    ],
+    [
+      "a bad address among others",
+      `${BACKEND}\ncounter: { kind: redis, cluster: ['redis://h', 'x'] }`,
+      "proxy.yaml:2:48 counter.cluster[1]: expected an address such as redis://",
+    ],
+    [
+      "a numbered database of a cluster",
+      `${BACKEND}\ncounter: { kind: redis, cluster: ['redis://h/1'] }`,
+      "proxy.yaml:2:35 counter.cluster[0]: a cluster has no numbered databases",
+    ],
+    [
+      "different logins for the nodes of a cluster",
+      `${BACKEND}\ncounter: { kind: redis, cluster: ['redis://:a@h', 'redis://:b@h'] }`,
+      "proxy.yaml:2:51 counter.cluster[1]: has another scheme, user or password than the first",
+    ],
+    [
+      "a prefix with braces",
+      `${BACKEND}\ncounter: { kind: redis, url: 'redis://h', prefix: 'a{b}' }`,
+      'proxy.yaml:2:51 counter.prefix: expected 1 to 128 characters without braces and control characters, got "a{b}"',
+    ],
+    [
+      "an empty prefix",
+      `${BACKEND}\ncounter: { kind: redis, url: 'redis://h', prefix: '' }`,
+      "proxy.yaml:2:51 counter.prefix: ",
+    ],
+    [
+      "an unknown level of the log",
+      `${BACKEND}\nlog: { level: loud }`,
+      'proxy.yaml:2:15 log.level: expected one of debug, info, warn, error, silent, got "loud"',
+    ],
+    [
+      "an access log that is neither on nor off",
+      `${BACKEND}\nlog: { access: sometimes }`,
+      'proxy.yaml:2:16 log.access: expected true or false, got "sometimes"',
     ],
     [
       "a fraction of a millisecond",
@@ -207,6 +310,17 @@ describe("a configuration with a mistake is refused with the line, the column, t
     expect(others).toEqual([]);
   });
 
+  it("all that is wrong with a Redis", () => {
+    const text = `${BACKEND}\ncounter: { kind: redis, url: 'http://h', cluster: [x], prefix: '{', retries: 3 }`;
+    expect(complaints(text).map((line) => line.split(":", 4).join(":"))).toEqual([
+      "proxy.yaml:2:30 counter.url: expected redis",
+      "proxy.yaml:2:51 counter.cluster: cannot stand beside url; give url for one server, or cluster for a Redis Cluster",
+      "proxy.yaml:2:52 counter.cluster[0]: expected an address such as redis",
+      'proxy.yaml:2:64 counter.prefix: expected 1 to 128 characters without braces and control characters, got "{"',
+      "proxy.yaml:2:69 counter.retries: unknown key; known here",
+    ]);
+  });
+
   it("several at once, in the order of the file", () => {
     const text = `
 listen: nowhere
@@ -234,6 +348,14 @@ describe("a secret is never part of a complaint:", () => {
     ["a database's password", `${BACKEND}\nstore: { kind: postgres, url: 'postgres://u:hunter2@x:port' }`],
     ["a database where a map belongs", `${BACKEND}\nstore: postgres://u:hunter2@x`],
     ["a database as kind", `${BACKEND}\nstore: { kind: postgres://u:hunter2@x }`],
+    ["a Redis's password", `${BACKEND}\ncounter: { kind: redis, url: 'redis://u:hunter2@x:port' }`],
+    ["a Redis's password with a sign", `${BACKEND}\ncounter: { kind: redis, url: 'redis://u:hunter2#@x' }`],
+    ["a Redis's password with a percent sign", `${BACKEND}\ncounter: { kind: redis, url: 'redis://u:hunter2%@x' }`],
+    ["a Redis where a map belongs", `${BACKEND}\ncounter: redis://u:hunter2@x`],
+    ["a Redis as kind", `${BACKEND}\ncounter: { kind: redis://u:hunter2@x }`],
+    ["a node's password", `${BACKEND}\ncounter: { kind: redis, cluster: [redis://u:hunter2@x/db] }`],
+    ["one of two nodes' passwords", `${BACKEND}\ncounter: { kind: redis, cluster: [redis://:hunter2@x, redis://y] }`],
+    ["nodes as a text", `${BACKEND}\ncounter: { kind: redis, cluster: redis://:hunter2@x }`],
     ["a token with a space", `${BACKEND}\nadmin: { token: "hunter2 hunter2" }`],
     ["a token where a map belongs", `${BACKEND}\nadmin: hunter2`],
     ["a token as alias", `${BACKEND}\nadmin: { token: *hunter2 }`],
@@ -260,6 +382,14 @@ describe("the README", () => {
       backends: defaults.backends.map((backend) => ({ ...backend, limits })),
     });
     expect(parse(yaml.replace("# token:", "token:")).admin.token).toBe("a-long-random-text");
+    const others = Array.from(yaml.matchAll(/^# ((?:counter|store): .*)$/gm), ([, line]) =>
+      parse(`${BACKEND}\n${line}`),
+    );
+    expect(others.map(({ counter, store }) => [counter.kind, store.kind])).toEqual([
+      ["redis", "sqlite"],
+      ["redis", "sqlite"],
+      ["local", "postgres"],
+    ]);
   });
 });
 

@@ -34,8 +34,9 @@ describe("the demo", () => {
     const folder = tempFolder();
     const demo = new Child("demo/main.ts", ["--seconds", "3"], folder, { TMPDIR: folder });
     expect([await demo.exit(), demo.errors]).toEqual([0, ""]);
-    expect(demo.output).toMatch(/^ {2}proxy {4}http:\/\/127\.0\.0\.1:\d+ {3}\(port 8080 is taken, so it is \d+\)$/m);
-    expect(demo.output).toMatch(/^ {2}usage {4}http:\/\/127\.0\.0\.1:\d+\/api\/usage/m);
+    expect(demo.output).toMatch(/^ {2}proxy {6}http:\/\/127\.0\.0\.1:\d+ {3}\(port 8080 is taken, so it is \d+\)$/m);
+    expect(demo.output).toMatch(/^\n {2}dashboard {2}http:\/\/127\.0\.0\.1:\d+\//);
+    expect(demo.output).toMatch(/^ {2}usage {6}http:\/\/127\.0\.0\.1:\d+\/api\/usage$/m);
     const [, measured = "0", counted, stored] =
       /^ {2}oci {5}apiRequests +([\d,]+) +([\d,]+) +([\d,]+) {3}equal$/m.exec(demo.output) ?? [];
     expect(Number(measured)).toBeGreaterThan(0);

@@ -4,39 +4,17 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import type { Address } from "../src/address.ts";
 import { startUpstream } from "./support/app.ts";
 import { call } from "./support/call.ts";
 import { Child } from "./support/child.ts";
 import { startHeldUpstream } from "./support/held-upstream.ts";
+import { startProxy, writeConfig } from "./support/running-proxy.ts";
 import { tempFolder } from "./support/temp-folder.ts";
-
-interface Running {
-  readonly child: Child;
-  readonly proxy: Address;
-  readonly admin: Address;
-}
-
-/** The proxy on `folder`/proxy.yaml, once it listens. */
-async function start(folder: string): Promise<Running> {
-  const child = new Child("src/main.ts", ["--config", "proxy.yaml"], folder);
-  const port = async (name: string) =>
-    Number(await child.line(new RegExp(`^${name} http://127\\.0\\.0\\.1:(\\d+)`, "m")));
-  const at = async (name: string): Promise<Address> => ({ host: "127.0.0.1", port: await port(name) });
-  return { child, proxy: await at("proxy"), admin: await at("admin") };
-}
 
 /** A folder with a configuration on free ports, whose flush interval is the default unless told. */
 function folderFor(upstream: URL, flush = "{}", limits = "{}"): string {
   const folder = tempFolder();
-  const yaml = `
-listen: 127.0.0.1:0
-admin: { listen: 127.0.0.1:0 }
-flush: ${flush}
-backends:
-  - { name: oci, url: "${upstream.href}", limits: ${limits} }
-`;
-  writeFileSync(join(folder, "proxy.yaml"), yaml);
+  writeConfig(folder, `flush: ${flush}\nbackends: [{ name: oci, url: "${upstream.href}", limits: ${limits} }]`);
   return folder;
 }
 
@@ -59,22 +37,22 @@ describe.each(["SIGTERM", "SIGINT"] as const)("on %s the proxy", (signal) => {
   it("lets running requests end, stores everything, and exits 0", async () => {
     const upstream = await startHeldUpstream();
     const folder = folderFor(upstream.url, NEVER);
-    const { child, proxy } = await start(folder);
+    const { child, proxy } = await startProxy(folder);
     const running = call(proxy, "/", { method: "PUT", body: "12345" });
     const response = await upstream.next();
     child.signal(signal);
-    await child.line(new RegExp(`^(${signal}): no new requests`, "m"));
+    expect(await child.event("stopping")).toMatchObject({ signal, inFlight: 1 });
     response.end("123");
     expect((await running).text).toBe("123");
     expect(await child.exit()).toBe(0);
     expect(child.errors).toBe("");
-    expect(child.output).toContain("everything is stored");
+    expect(child.log.at(-1)).toMatchObject({ event: "stopped", stored: true, msg: "everything is stored" });
     expect(stored(folder)).toEqual({ apiRequests: 1, egressBytes: 3, ingressBytes: 5 });
   });
 
   it("ends at once when a second one comes", async () => {
     const upstream = await startHeldUpstream();
-    const { child, proxy } = await start(folderFor(upstream.url));
+    const { child, proxy } = await startProxy(folderFor(upstream.url));
     const running = call(proxy, "/").catch(() => "cut");
     await upstream.next();
     const ended = child.exit();
@@ -89,7 +67,7 @@ describe("a proxy whose store fails at the end", () => {
   it("says what is not stored, by period and backend, and exits 1", async () => {
     const upstream = await startUpstream();
     const folder = folderFor(upstream.url, NEVER);
-    const { child, proxy, admin } = await start(folder);
+    const { child, proxy, admin } = await startProxy(folder);
     await call(proxy, "/objects/100");
     await call(admin, "/api/flush", { method: "POST" });
     await call(proxy, "/objects/10");
@@ -99,8 +77,17 @@ describe("a proxy whose store fails at the end", () => {
     child.signal("SIGTERM");
     expect(await child.exit()).toBe(1);
     const period = new Date().toISOString().slice(0, 7);
-    expect(child.errors).toContain(`not stored: ${period} "oci": apiRequests 1, egressBytes 10, ingressBytes 0\n`);
-    expect(child.errors).toMatch(/^flush failed, the counts are kept and tried again: .*usage_tallies/m);
+    const [failed, ended, ...left] = child.problems;
+    expect(failed).toMatchObject({
+      event: "flush-failed",
+      failures: 1,
+      error: expect.stringContaining("usage_tallies"),
+    });
+    expect(failed?.msg).toMatch(/^flush failed, the counts are kept and tried again: .*usage_tallies/);
+    expect(ended).toMatchObject({ level: "error", event: "stopped", stored: false });
+    const usage = { apiRequests: 1, egressBytes: 10, ingressBytes: 0 };
+    const msg = `not stored: ${period} "oci": apiRequests 1, egressBytes 10, ingressBytes 0`;
+    expect(left).toMatchObject([{ level: "error", event: "not-stored", period, backend: "oci", usage, msg }]);
   });
 });
 
@@ -108,14 +95,14 @@ describe("a proxy that was killed", () => {
   it("continues where the store stands when it starts again", async () => {
     const upstream = await startUpstream();
     const folder = folderFor(upstream.url, "{}", "{ apiRequests: 3 }");
-    const first = await start(folder);
+    const first = await startProxy(folder);
     for (const _ of [1, 2]) await call(first.proxy, "/objects/10");
     // The default interval on SQLite, one second, is what a kill can lose.
     await vi.waitFor(() => expect(stored(folder)).toEqual({ apiRequests: 2, egressBytes: 20 }), { timeout: 15_000 });
     first.child.signal("SIGKILL");
     expect(await first.child.exit()).toBe("SIGKILL");
 
-    const second = await start(folder);
+    const second = await startProxy(folder);
     expect((await call(second.proxy, "/objects/10")).status).toBe(200);
     expect((await call(second.proxy, "/objects/10")).status).toBe(429);
     second.child.signal("SIGTERM");
@@ -129,7 +116,7 @@ describe("two proxies on one SQLite file", () => {
   it("see each other's usage after a flush, and store the sum", async () => {
     const upstream = await startUpstream();
     const folder = folderFor(upstream.url, "{ intervalMs: 50 }", "{ apiRequests: 40 }");
-    const proxies = await Promise.all([start(folder), start(folder)]);
+    const proxies = await Promise.all([startProxy(folder), startProxy(folder)]);
     const all = Array.from({ length: 15 }, () => proxies.map(({ proxy }) => call(proxy, "/objects/1000"))).flat();
     expect((await Promise.all(all)).map(({ status }) => status)).toEqual(all.map(() => 200));
     for (const { admin } of proxies) {
@@ -200,13 +187,15 @@ describe("the command line", () => {
     const upstream = await startUpstream();
     const folder = folderFor(upstream.url);
     const child = new Child("src/main.ts", ["--config", "./proxy.yaml"], tempFolder(), { INIT_CWD: folder });
-    expect(await child.line(/^store SQLite (.*), flushed every 1000 ms$/m)).toBe(join(folder, "usage.db"));
+    const { config, msg } = await child.event("start");
+    expect(config).toMatchObject({ store: `SQLite ${join(folder, "usage.db")}`, flush: { intervalMs: 1_000 } });
+    expect(msg).toContain(`store SQLite ${join(folder, "usage.db")}, flushed every 1000 ms`);
   });
 
   it("goes on when nobody reads its output any more", async () => {
     const upstream = await startUpstream();
     const folder = folderFor(upstream.url);
-    const { child, proxy } = await start(folder);
+    const { child, proxy } = await startProxy(folder);
     child.process.stdout?.destroy();
     child.process.stderr?.destroy();
     await call(proxy, "/objects/5");

@@ -3,17 +3,26 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { describe, expect, it } from "vitest";
+import { type RedisServer, startRedis } from "@usage/test-servers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { tempFolder } from "./support/temp-folder.ts";
 
 const APP = fileURLToPath(new URL("..", import.meta.url));
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** The TypeScript blocks of a README, as a user would copy them; the database goes to a folder that is thrown away. */
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis?.stop());
+
+/** The TypeScript blocks of a README, as a user would copy them, on a Redis of ours and a database that is thrown away. */
 async function examplesOf(readme: string, folder: string): Promise<readonly string[]> {
   const text = await readFile(join(ROOT, readme), "utf8");
   return Array.from(text.matchAll(/```ts\n(.*?)```/gs), ([, code = ""]) =>
-    code.replace(`"usage.db"`, JSON.stringify(join(folder, "usage.db"))),
+    code
+      .replace(`"usage.db"`, JSON.stringify(join(folder, "usage.db")))
+      .replace(`"redis://127.0.0.1:6379"`, JSON.stringify(redis.url)),
   );
 }
 
@@ -28,6 +37,7 @@ describe("the examples of the README", () => {
   it.each<[string, readonly string[]]>([
     ["README.md", [""]],
     ["packages/counter-core/README.md", ["{ apiRequests: 1, egressBytes: 5242880, ingressBytes: 0 }\n"]],
+    ["packages/counter-redis/README.md", ["{ apiRequests: 1, egressBytes: 5242880, ingressBytes: 0 }\n"]],
     ["packages/tracker/README.md", ["429 {", ""]],
     ["packages/store-drizzle/README.md", ["{ apiRequests: 3, egressBytes: 5242880, ingressBytes: 0 }\n"]],
   ])("%s run, and print what they say", async (readme, outputs) => {

@@ -8,8 +8,8 @@
 --   mark    for a hash that bears none; empty for no mark
 --   field   <writer>/<dimension>, a tally; or <dimension>:taken of one of the n, what swap took; no field twice for a key
 --   amount  from 0 to 2^53-1, in decimal digits
--- Returns   flat, for each key: its mark, then for each dimension three numbers: the sum over all writers, the asking
---           writer's part before this merge, and what was taken
+-- Returns   flat, for each key: its mark, then for each dimension three amounts: the sum over all writers, the asking
+--           writer's part before this merge, and what was taken; large ones as text
 -- Errors    USAGE <key> ...; nothing is written then, to any key: a script that fails does not undo what it wrote
 
 local MAX = 9007199254740991
@@ -25,12 +25,16 @@ end
 -- Doubles are exact to 2^53, but tostring is not.
 local function digits(value) return string.format('%.0f', value) end
 
+-- ioredis 6 rounds integers in a reply that come near 2^53.
+local function answer(value) return value > 2^52 and digits(value) or value end
+
 -- unpack fails above some thousand values.
 local function in_chunks(list, call)
   for first = 1, #list, 1000 do call(unpack(list, first, math.min(first + 999, #list))) end
 end
 
 local ttl, n = ARGV[1], tonumber(ARGV[2])
+if (number(ttl) or 0) < 1 then return redis.error_reply('USAGE was sent no time to live') end
 
 -- The fields of a hash that are read, and by field its place among them: the mark, then for each dimension the sum, the
 -- writer's part, and what was taken. A tally's part has its sum in `sum_of`, by place.
@@ -101,18 +105,22 @@ for k, key in ipairs(KEYS) do
       return redis.error_reply('USAGE ' .. key .. ' holds less than a part of it in the field ' .. fields[sum])
     end
   end
-  for d = 1, n do replies[r + 3 * d] = values[3 * d] end
+  for d = 1, n do replies[r + 3 * d] = answer(values[3 * d]) end
 
   local changed, sums, is_new = {}, {}, false
   for f = first, at, 2 do
     local field, amount = ARGV[f], number(ARGV[f + 1])
-    if not amount then return redis.error_reply('USAGE ' .. key .. ' was sent no count for the field ' .. field) end
+    if not amount or not ARGV[f + 1] then
+      return redis.error_reply('USAGE ' .. key .. ' was sent no count for the field ' .. field)
+    end
     local i = place[field]
     if amount > values[i] then
       local sum = sum_of[i]
       if sum then
         values[sum] = values[sum] + amount - values[i]
         sums[sum] = true
+      elseif not string.find(field, ':', 1, true) then
+        return redis.error_reply('USAGE ' .. key .. ' was sent what is no field: ' .. field)
       end
       values[i] = amount
       changed[#changed + 1] = field
@@ -135,8 +143,8 @@ for k, key in ipairs(KEYS) do
 
   replies[r + 1] = found[1] or ''
   for d = 1, n do
-    replies[r + 3 * d - 1] = values[3 * d - 1]
-    replies[r + 3 * d + 1] = values[3 * d + 1]
+    replies[r + 3 * d - 1] = answer(values[3 * d - 1])
+    replies[r + 3 * d + 1] = answer(values[3 * d + 1])
   end
   r = r + 1 + 3 * n
 end

@@ -6,6 +6,7 @@ const DEADLINE_MS = 4_500;
 const RETRY_MS = 50;
 /** Scripts that replicate what they did, and `HSET` of many fields, were there before; older ones are not tested. */
 const OLDEST = [6, 2] as const;
+const NODE_OF_CLUSTER = "this server is part of a cluster: pass a Cluster of ioredis instead of a Redis";
 
 /**
  * Begins to use Redis, or says within 5 seconds why it cannot be used: a dependency that was configured must be there at
@@ -17,16 +18,30 @@ export async function begin(client: RedisClient, start: () => Promise<void>): Pr
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(), DEADLINE_MS);
   const late = new Promise<never>((_, reject) => {
-    deadline.signal.addEventListener("abort", () => reject(unreachable(client, lastError)), { once: true });
+    deadline.signal.addEventListener("abort", () => reject(unreachable(client, connectionError, lastError)), {
+      once: true,
+    });
   });
   late.catch(() => {});
   let lastError: unknown;
+  let connectionError: unknown;
+  const refused = Promise.withResolvers<never>();
+  refused.promise.catch(() => {});
+  // Why there is no connection, only the client's events tell.
+  const onError = (event: unknown): void => {
+    const error = nodeErrorOf(event);
+    connectionError = error;
+    const problem = permanentProblem(error);
+    if (problem !== undefined) refused.reject(new RedisConnectError(problem, { cause: error }));
+  };
+  client.on?.("error", onError);
   const attempt = async (): Promise<void> => {
     while (!deadline.signal.aborted) {
       try {
         await client.call("ping", []);
-        await assertVersion(client);
-        await start();
+        await assertServer(client);
+        // What was asked before nobody waited any more may be answered long after.
+        if (!deadline.signal.aborted) await start();
         return;
       } catch (error) {
         const problem = permanentProblem(error);
@@ -37,19 +52,23 @@ export async function begin(client: RedisClient, start: () => Promise<void>): Pr
     }
   };
   try {
-    await Promise.race([attempt(), late]);
+    await Promise.race([attempt(), late, refused.promise]);
   } finally {
+    client.off?.("error", onError);
     deadline.abort();
     clearTimeout(timer);
   }
 }
 
-async function assertVersion(client: RedisClient): Promise<void> {
+async function assertServer(client: RedisClient): Promise<void> {
   const info = await client.call("info", ["server"]).catch((error: unknown) => {
     // A user that may not ask for it may still do all that is needed.
     if (messageOf(error).startsWith("NOPERM")) return "";
     throw error;
   });
+  // By chance, all keys might be on this node.
+  if (!client.isCluster && /^(redis|server)_mode:cluster/m.test(String(info)))
+    throw new RedisConnectError(NODE_OF_CLUSTER);
   const version = /^redis_version:(\d+)\.(\d+)\S*/m.exec(String(info));
   if (version === null) return;
   const [found, major, minor] = [version[0].slice("redis_version:".length), Number(version[1]), Number(version[2])];
@@ -74,7 +93,7 @@ function permanentProblem(error: unknown): string | undefined {
       return "this server is a read-only replica: connect to its master";
     case "MOVED":
     case "CROSSSLOT":
-      return "this server is part of a cluster: pass a Cluster of ioredis instead of a Redis";
+      return NODE_OF_CLUSTER;
     case "ERR":
       return `Redis refuses what is needed (${message})`;
     default:
@@ -82,10 +101,16 @@ function permanentProblem(error: unknown): string | undefined {
   }
 }
 
-function unreachable(client: RedisClient, cause: unknown): RedisConnectError {
+function unreachable(client: RedisClient, connectionError: unknown, lastError: unknown): RedisConnectError {
+  const cause = client.status === "ready" ? lastError : (connectionError ?? lastError);
   const reason = cause === undefined ? "" : `; the last error was: ${messageOf(cause)}`;
   const problem = `no answer from Redis within ${DEADLINE_MS} ms (the client is ${client.status})${reason}`;
   return new RedisConnectError(problem, { cause });
+}
+
+/** A `Cluster` tells only inside its own error what its nodes said. */
+function nodeErrorOf(error: unknown): unknown {
+  return error instanceof Error && "lastNodeError" in error ? (error.lastNodeError ?? error) : error;
 }
 
 function messageOf(error: unknown): string {

@@ -36,9 +36,9 @@ export class RefusedCountsError extends Error {
   readonly code = "USAGE_REDIS_REFUSED";
   readonly key: string;
 
-  constructor(key: string, cause: unknown) {
+  constructor(key: string, cause: unknown, remedy = "delete it, and what is counted is pushed again") {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    super(`the key ${key} cannot be used: ${reason}; delete it, and what is counted is pushed again`, { cause });
+    super(`the key ${key} cannot be used: ${reason}; ${remedy}`, { cause });
     this.name = "RefusedCountsError";
     this.key = key;
   }

@@ -107,14 +107,38 @@ export class PushLoop {
     return this.periods().at(-1) as SharedPeriod;
   }
 
-  /** Pushes everything that is due. Rejects at the first exchange that fails. */
+  /** Pushes everything that is due. Rejects at the first push that fails, or when anything else did. */
   async round(): Promise<void> {
-    await this.#deleteDiscarded();
+    // A probe is one backend: commands to a server that hangs stay with the client.
+    const isProbe = !this.isHealthy;
+    const failures = isProbe ? [] : await this.#tend();
+    await this.#pushDue(isProbe);
+    if (isProbe) failures.push(...(await this.#tend()));
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /**
+   * Sees to what is no count, and answers what failed: it must not hold up counts. Where the former cannot be used, the latter
+   * may be: in a cluster, they may be on other nodes.
+   */
+  async #tend(): Promise<unknown[]> {
+    const failures: unknown[] = [];
+    await this.#deleteDiscarded().catch((error: unknown) => void failures.push(error));
+    for (const shared of this.periods()) {
+      if (this.#parts.clock.now() >= shared.period.end + RETENTION_MS) continue;
+      await this.#register(shared).catch((error: unknown) => {
+        shared.registered = 0;
+        failures.push(error);
+      });
+    }
+    return failures;
+  }
+
+  async #pushDue(isProbe: boolean): Promise<void> {
     const { clock, counts } = this.#parts;
     const nowMs = clock.now();
     const held = this.periods();
-    // A probe is one backend: commands to a server that hangs stay with the client.
-    let batchSize = this.isHealthy ? counts.batchSize : 1;
+    let batchSize = isProbe ? 1 : counts.batchSize;
     for (const shared of held) {
       if (nowMs >= shared.period.end + RETENTION_MS) continue;
       const plan: PushPlan = {
@@ -142,7 +166,6 @@ export class PushLoop {
     requestOf: (backend: SharedBackend) => MergeRequest = (backend) => backend.request(),
   ): Promise<void> {
     const { counts } = this.#parts;
-    await this.#register(shared);
     let requests: readonly MergeRequest[] = [];
     await this.exchange(
       () => {

@@ -25,7 +25,7 @@ export class Reconciler {
   readonly #parts: ReconcilerParts;
   /** When the period that starts at `start` is read next. */
   #nextPass = { start: Number.NaN, atMs: Number.NEGATIVE_INFINITY };
-  #uponSettled: (() => void)[] = [];
+  #uponSettled = (): void => {};
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
@@ -38,22 +38,21 @@ export class Reconciler {
 
   /** Tallies of other writers that the store may lack. */
   async missing(): Promise<readonly Tally[]> {
-    this.#uponSettled = [];
+    this.#uponSettled = () => {};
     const current = await this.#ofCurrentPeriod();
     return [...current, ...(await this.#ofEndedPeriod())];
   }
 
   /** What `missing` answered is stored. */
   settled(): void {
-    for (const note of this.#uponSettled) note();
-    this.#uponSettled = [];
+    this.#uponSettled();
+    this.#uponSettled = () => {};
   }
 
   async #ofCurrentPeriod(): Promise<readonly Tally[]> {
     const { loop, local, counts } = this.#parts;
-    const shared = loop.current();
-    const { period, backends, isReconciled } = shared;
-    const suspects = backends.filter((backend) => !isReconciled || backend.isMissingInStore());
+    const { period, backends } = loop.current();
+    const suspects = backends.filter((backend) => backend.isMissingInStore());
     this.noteFlush();
     const names = await loop.exchange(
       () => counts.registered(period),
@@ -62,9 +61,6 @@ export class Reconciler {
     const known = new Set(local.backends());
     const unknown = names.filter((name) => !known.has(name));
     const rows = await this.#read(period, [...suspects.map(({ name }) => name), ...unknown]);
-    this.#uponSettled.push(() => {
-      shared.isReconciled = true;
-    });
     return rows;
   }
 
@@ -80,9 +76,9 @@ export class Reconciler {
     );
     const rows = await this.#read(ended, [...new Set([...names, ...local.backends()])]);
     const atMs = ended.end + Math.max(FIRST_PASS_AGE_MS, 2 * (nowMs - ended.end));
-    this.#uponSettled.push(() => {
+    this.#uponSettled = () => {
       this.#nextPass = { start: ended.start, atMs };
-    });
+    };
     return rows;
   }
 

@@ -5,6 +5,9 @@ export interface RedisClient {
   readonly isCluster: boolean;
   /** Commands are in lower case: older releases of ioredis 5 put no `keyPrefix` before the keys of others. */
   call(command: string, args: (string | number)[]): Promise<unknown>;
+  /** Listened to while a counter connects: why a client is not connected, only its `"error"` events tell. */
+  on?(event: "error", listener: (error: Error) => void): unknown;
+  off?(event: "error", listener: (error: Error) => void): unknown;
 }
 
 /**

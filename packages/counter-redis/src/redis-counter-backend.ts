@@ -157,6 +157,11 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     this.#local.addBackends(names);
   }
 
+  /** Exchanges what is due now. Rejects when that fails; the loop goes on all the same. */
+  sync(): Promise<void> {
+    return this.#loop.round();
+  }
+
   /** What all instances counted and the store is not known to hold. */
   load(backend: string, dimension: D): number {
     const mine = this.#local.load(backend, dimension);

@@ -83,10 +83,14 @@ export class RedisSharedCounts implements SharedCounts {
   async register(period: Period, backends: readonly string[]): Promise<void> {
     this.#assertReady();
     const key = backendsKey(this.#prefix, period.key);
-    for (let start = 0; start < backends.length; start += NAMES_PER_CALL) {
-      await this.#client.call("sadd", [key, ...backends.slice(start, start + NAMES_PER_CALL)]);
+    try {
+      for (let start = 0; start < backends.length; start += NAMES_PER_CALL) {
+        await this.#client.call("sadd", [key, ...backends.slice(start, start + NAMES_PER_CALL)]);
+      }
+      await this.#client.call("pexpire", [key, this.#ttlMs(period)]);
+    } catch (error) {
+      throw isRefusal(error) ? new RefusedCountsError(key, error) : error;
     }
-    await this.#client.call("pexpire", [key, this.#ttlMs(period)]);
   }
 
   async registered(period: Period): Promise<readonly string[]> {
@@ -127,8 +131,9 @@ export class RedisSharedCounts implements SharedCounts {
     if (failure?.status === "rejected" && isDown) throw failure.reason;
     return outcomes.map((outcome, i) => {
       if (outcome.status === "fulfilled") return outcome.value[0] as MergeReply;
-      if (!isRefusal(outcome.reason)) return outcome.reason as Error;
-      return new RefusedCountsError(this.#key(period, (requests[i] as MergeRequest).backend), outcome.reason);
+      const key = this.#key(period, (requests[i] as MergeRequest).backend);
+      if (isRefusal(outcome.reason)) return new RefusedCountsError(key, outcome.reason);
+      return new RefusedCountsError(key, outcome.reason, "it is tried again");
     });
   }
 

@@ -8,8 +8,6 @@ export class SharedPeriod {
   /** How many of the backends, from the first, are registered. */
   registered = 0;
   registeredAtMs: number = Number.NEGATIVE_INFINITY;
-  /** Whether the store was compared with all of these counts since this process began. */
-  isReconciled = false;
   readonly #byName = new Map<string, SharedBackend>();
   readonly #counts: PeriodCounts;
   readonly #dimensions: readonly string[];

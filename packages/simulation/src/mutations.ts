@@ -62,7 +62,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "does not reconcile",
     file: "counter-redis/src/reconciler.ts",
-    find: "!isReconciled || backend.isMissingInStore())",
+    find: "backend.isMissingInStore())",
     replace: "false)",
   },
   {
@@ -88,12 +88,6 @@ export const MUTATIONS: readonly Mutation[] = [
     file: "counter-redis/src/shared-backend.ts",
     find: "if (!isCurrent && this.#counts.isSettled(this.#index)) return false;",
     replace: "if (!isCurrent) return false;",
-  },
-  {
-    name: "trusts the sums of a beginning that it did not see",
-    file: "counter-redis/src/reconciler.ts",
-    find: "!isReconciled || backend.isMissingInStore())",
-    replace: "backend.isMissingInStore())",
   },
   {
     name: "trusts that others brought what the store knows",

@@ -72,7 +72,7 @@ class Simulation {
   /** What must be stored in the end of runs that died: by run, period, backend, dimension. */
   #pushedByDead = new Book();
   readonly #discarded = new Set<string>();
-  #snapshot: RedisSnapshot | undefined;
+  readonly #snapshots: RedisSnapshot[] = [];
   #storeFails = 0;
   #isStoreReadOnly = false;
   #steps = 0;
@@ -156,11 +156,10 @@ class Simulation {
       }
       case 7:
         this.#say("Redis saves a snapshot");
-        this.#snapshot = redis.snapshot();
+        this.#snapshots.push(redis.snapshot());
         break;
       case 8:
-        if (this.#snapshot === undefined) return;
-        this.#lose("Redis restarts from its snapshot", () => redis.restore(this.#snapshot));
+        this.#rollBack();
         break;
       case 9:
       case 10:
@@ -280,6 +279,7 @@ class Simulation {
     this.#storeFails = 0;
     this.#thawAll();
     if (!this.#instances.some(({ machine }) => machine.isRunning)) this.#boot();
+    if (this.#random.chance(0.6)) await this.#storm();
     if (this.#random.chance(0.5)) {
       this.#say("the database can be read, and not written to");
       this.#isStoreReadOnly = true;
@@ -297,6 +297,26 @@ class Simulation {
     if (this.#timeline.nowMs < MONTH_END - 60_000) return;
     this.#timeline.skip(SECOND_PASS_MS);
     await this.#runUntil(this.#timeline.nowMs + HEALING_MS);
+  }
+
+  /** What is hardest to notice: other instances, and other beginnings of the same counts, with everybody's networks sound. */
+  async #storm(): Promise<void> {
+    const restart = (): void => {
+      for (const instance of [...this.#instances]) this.#kill(instance);
+    };
+    const wipe = (): void => this.#lose("Redis is wiped", () => this.#world.redis.restore());
+    const wait = (): Promise<void> => this.#runUntil(this.#timeline.nowMs + 2_500);
+    const rollBack = (): void => this.#rollBack();
+    const steps = this.#random.chance(0.5)
+      ? [restart, wipe, wait, rollBack]
+      : Array.from({ length: 6 }, () => this.#random.pick([restart, wipe, rollBack, wait, wait]));
+    for (const step of steps) await step();
+  }
+
+  #rollBack(): void {
+    if (this.#snapshots.length === 0) return;
+    const snapshot = this.#random.pick(this.#snapshots);
+    this.#lose("Redis restarts from a snapshot", () => this.#world.redis.restore(snapshot));
   }
 
   /** While nothing can be stored: Redis has all that is not, and everybody sees all that is in either. */

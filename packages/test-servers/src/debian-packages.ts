@@ -12,6 +12,8 @@ export interface DebianProgram {
   readonly name: string;
   /** Inside the package. */
   readonly path: string;
+  /** Further packages that it is fetched with, such as fonts. @default none */
+  readonly also?: readonly string[];
   /** Of which Debian, by its code name. @default the machine's own */
   readonly release?: string;
 }
@@ -22,10 +24,10 @@ export interface DebianProgram {
  *
  * @throws Error where there is no apt, or it cannot fetch them.
  */
-export async function debianProgram({ name, path, release }: DebianProgram): Promise<Program> {
+export async function debianProgram({ name, path, also = [], release }: DebianProgram): Promise<Program> {
   const home = join(CACHE, release === undefined ? name : `${release}-${name}`);
   const program = join(home, path);
-  if (!existsSync(program)) await fetchPackages({ name, path, release, home });
+  if (!existsSync(program)) await fetchPackages({ name, path, also, release, home });
   const libraries = await libraryFolders(home);
   if (release === undefined) return { path: program, args: [], env: { LD_LIBRARY_PATH: libraries.join(delimiter) } };
   const loader = await loaderIn(libraries);
@@ -35,21 +37,23 @@ export async function debianProgram({ name, path, release }: DebianProgram): Pro
 interface Fetch {
   readonly name: string;
   readonly path: string;
+  readonly also: readonly string[];
   readonly release: string | undefined;
   readonly home: string;
 }
 
 /** Into a folder of its own first, since other test processes may do the same at this moment. */
-async function fetchPackages({ name, path, release, home }: Fetch): Promise<void> {
+async function fetchPackages({ name, path, also, release, home }: Fetch): Promise<void> {
   await mkdir(CACHE, { recursive: true });
   const folder = await mkdtemp(join(CACHE, "fetch-"));
   const unpacked = join(folder, "unpacked");
+  const names = [name, ...also];
   try {
-    if (release !== undefined) await unpack(await freshApt(folder, release), name, folder, unpacked, isOfProgram);
+    if (release !== undefined) await unpack(await freshApt(folder, release), names, folder, unpacked, isOfProgram);
     else {
-      await unpack(machineApt(folder), name, folder, unpacked).catch(async () => {
+      await unpack(machineApt(folder), names, folder, unpacked).catch(async () => {
         // The machine's lists of packages are absent, or older than what the mirror holds.
-        await unpack(await freshApt(folder), name, folder, unpacked);
+        await unpack(await freshApt(folder), names, folder, unpacked);
       });
     }
     await access(join(unpacked, path));
@@ -63,14 +67,17 @@ async function fetchPackages({ name, path, release, home }: Fetch): Promise<void
 
 async function unpack(
   apt: Apt,
-  name: string,
+  names: readonly string[],
   folder: string,
   unpacked: string,
   isWanted: (added: string, name: string) => boolean = () => true,
 ): Promise<void> {
-  const plan = await apt("--simulate", "--no-install-recommends", "install", name);
+  const plan = await apt("--simulate", "--no-install-recommends", "install", ...names);
   const added = [...plan.matchAll(/^Inst (\S+) \(/gm)].flatMap(([, added]) => added ?? []);
-  await apt("download", ...new Set([name, ...added.filter((added) => isWanted(added, name))]));
+  await apt(
+    "download",
+    ...new Set([...names, ...added.filter((added) => names.some((name) => isWanted(added, name)))]),
+  );
   for (const file of await readdir(folder)) {
     if (file.endsWith(".deb")) await run("dpkg", ["-x", join(folder, file), unpacked]);
   }

@@ -1,6 +1,8 @@
-import { assertBackendName, type Period, type Usage, type UsageStore } from "@usage/counter-core";
+import { assertBackendName, type Clock, type Period, type Usage, type UsageStore } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { ProxyConfig } from "../config.ts";
+import type { LiveConfigStatus } from "../live/live-config.ts";
+import type { Sharing } from "../open-counter.ts";
 import type { Router } from "../proxy/route.ts";
 import type { Upstream } from "../proxy/upstream.ts";
 import { type Answer, badRequest, ok, refuse } from "./problem.ts";
@@ -13,13 +15,32 @@ export interface ApiParts {
   readonly tracker: UsageTracker;
   readonly store: UsageStore;
   readonly flusher: Pick<UsageFlusher, "flush" | "status">;
+  readonly clock: Clock;
+  readonly live: () => LiveConfigStatus;
+  /** Absent when the counts stay in this process. */
+  readonly sharing?: Sharing;
 }
 
 /** What `GET /api/usage` answers. Instants are ISO 8601, usages and limits by dimension, limits only where there are any. */
 export interface UsageReport {
   readonly period: { readonly key: string; readonly start: string; readonly end: string };
-  readonly counter: { readonly kind: string; readonly healthy: boolean };
+  readonly counter: {
+    readonly kind: string;
+    /** Whether counts are being exchanged; a local counter has nobody to exchange them with, and is. */
+    readonly healthy: boolean;
+    /** When all counts were last exchanged, and how long ago that is; null where they never were. */
+    readonly sharedAt: string | null;
+    readonly sharedAgeMs: number | null;
+  };
   readonly store: { readonly kind: string; readonly lastFlush: string | null; readonly lastError: string | null };
+  readonly config: {
+    /** When the configuration in force was taken over. */
+    readonly loadedAt: string;
+    /** Why a later one was refused. */
+    readonly error: string | null;
+    /** Sections that were changed in the file and take effect at the next start. */
+    readonly needRestart: readonly string[];
+  };
   readonly backends: readonly BackendReport[];
 }
 
@@ -31,7 +52,10 @@ export interface BackendReport {
   /** Whether a plain GET would still be let through. */
   readonly withinLimits: boolean;
   readonly usage: Usage;
+  /** What is not known to be stored; of all instances, as far as they have shared it. */
   readonly unflushed: Usage;
+  /** What this instance has not shared; zero where counts are not shared. */
+  readonly unpushed: Usage;
   readonly limits: Partial<Usage>;
 }
 
@@ -44,17 +68,34 @@ export function apiRoutes(parts: ApiParts): readonly Route[] {
   ];
 }
 
-export function usageReport({ config, router, tracker, flusher }: ApiParts): UsageReport {
+export function usageReport(parts: ApiParts): UsageReport {
+  const { config, router, tracker, flusher } = parts;
   const { lastError } = flusher.status();
   return {
     period: isoPeriod(tracker.backend.period()),
-    counter: { kind: config.counter.kind, healthy: true },
+    counter: counterReport(parts),
     store: {
       kind: config.store.kind,
       lastFlush: lastFlush(flusher),
       lastError: lastError === undefined ? null : messageOf(lastError),
     },
-    backends: router.upstreams.map((upstream) => backendReport(tracker, upstream)),
+    config: configReport(parts),
+    backends: router.upstreams.map((upstream) => backendReport(parts, upstream)),
+  };
+}
+
+function configReport({ live }: ApiParts): UsageReport["config"] {
+  const { loadedAtMs, error = null, needRestart } = live();
+  return { loadedAt: new Date(loadedAtMs).toISOString(), error, needRestart };
+}
+
+function counterReport({ config, clock, sharing }: ApiParts): UsageReport["counter"] {
+  const atMs = sharing?.sharedAtMs();
+  return {
+    kind: config.counter.kind,
+    healthy: sharing?.isHealthy() ?? true,
+    sharedAt: atMs === undefined ? null : new Date(atMs).toISOString(),
+    sharedAgeMs: atMs === undefined ? null : Math.max(0, clock.now() - atMs),
   };
 }
 
@@ -67,7 +108,9 @@ function lastFlush(flusher: ApiParts["flusher"]): string | null {
   return lastFlushMs === undefined ? null : new Date(lastFlushMs).toISOString();
 }
 
-function backendReport(tracker: UsageTracker, upstream: Upstream): BackendReport {
+const NOTHING: Usage = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+
+function backendReport({ tracker, sharing }: ApiParts, upstream: Upstream): BackendReport {
   const { name, url, draining } = upstream;
   // The least that the proxy proposes for a GET: the request, and a response of unknown length.
   const { allowed, usage, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
@@ -80,6 +123,7 @@ function backendReport(tracker: UsageTracker, upstream: Upstream): BackendReport
     withinLimits: allowed,
     usage,
     unflushed,
+    unpushed: sharing?.unpushedAll(name) ?? NOTHING,
     limits,
   };
 }
@@ -120,7 +164,8 @@ function flush({ flusher }: ApiParts): Promise<Answer> {
   });
 }
 
-async function withStore(work: () => Promise<Answer>): Promise<Answer> {
+/** What the work answers, or 503 when the store fails. */
+export async function withStore(work: () => Promise<Answer>): Promise<Answer> {
   try {
     return await work();
   } catch (error) {

@@ -43,9 +43,9 @@ function hostName(host: string | undefined): string | undefined {
 }
 
 /** Spelt exactly so: a path in any other spelling is none of these, whatever it is decoded to later. */
-const OPEN_TO_ALL = /^\/(?:healthz|readyz)(?:\?|$)/;
+const OPEN_TO_ALL = /^\/(?:healthz|readyz|dashboard\/[a-z-]+\.[a-z]+)?(?:\?|$)/;
 
-/** The token of every request but those for health, compared in constant time. */
+/** The token of every request, compared in constant time; but not for health, nor for the page, which asks for it and shows nothing before. */
 function bearerToken(token: string | undefined): Guard {
   if (token === undefined) return () => undefined;
   const wanted = digest(token);

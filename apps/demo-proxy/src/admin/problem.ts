@@ -1,3 +1,5 @@
+import type { Writable } from "node:stream";
+
 /** A refusal, as RFC 9457 writes it. */
 export interface Problem {
   readonly status: number;
@@ -7,18 +9,32 @@ export interface Problem {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What a request is answered with, written as JSON. */
-export interface Answer {
+interface Head {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What a request is answered with: a body written as JSON, a text as it is, or whatever is written until somebody ends it. */
+export type Answer = JsonAnswer | TextAnswer | StreamAnswer;
+
+export interface JsonAnswer extends Head {
   readonly body: unknown;
 }
 
-export function ok(body: unknown): Answer {
+export interface TextAnswer extends Head {
+  readonly text: string;
+}
+
+export interface StreamAnswer extends Head {
+  /** Takes the response once its head is sent. Whoever writes to it minds whether it is being read. */
+  readonly stream: (response: Writable) => void;
+}
+
+export function ok(body: unknown): JsonAnswer {
   return { status: 200, headers: { "content-type": "application/json" }, body };
 }
 
-export function refuse({ status, title, detail, headers }: Problem): Answer {
+export function refuse({ status, title, detail, headers }: Problem): JsonAnswer {
   return {
     status,
     headers: { "content-type": "application/problem+json", ...headers },
@@ -26,6 +42,6 @@ export function refuse({ status, title, detail, headers }: Problem): Answer {
   };
 }
 
-export function badRequest(detail: string): Answer {
+export function badRequest(detail: string): JsonAnswer {
   return refuse({ status: 400, title: "Bad request", detail });
 }

@@ -51,16 +51,19 @@ export class AdminServer {
   }
 
   async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { status, headers, body } = await this.#answer(request);
-    const text = `${JSON.stringify(body)}\n`;
+    const answer = await this.#answer(request);
     // A body that nobody reads must not be taken for the next request.
     const close = request.complete ? {} : { connection: "close" };
-    response.writeHead(status, {
-      ...SECURITY_HEADERS,
-      ...headers,
-      ...close,
-      "content-length": Buffer.byteLength(text),
-    });
+    const headers = { ...SECURITY_HEADERS, ...answer.headers, ...close };
+    if ("stream" in answer) {
+      response.writeHead(answer.status, headers);
+      response.flushHeaders();
+      if (request.method === "HEAD") response.end();
+      else answer.stream(response);
+      return;
+    }
+    const text = "text" in answer ? answer.text : `${JSON.stringify(answer.body)}\n`;
+    response.writeHead(answer.status, { ...headers, "content-length": Buffer.byteLength(text) });
     response.end(text);
   }
 

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type Dispatcher, errors } from "undici";
+import { msSince, ticks } from "../metrics/stopwatch.ts";
 import type { Reservation } from "./reservation.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -33,6 +34,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   readonly #upstream: Upstream;
   readonly #reservation: Reservation;
   readonly #observer: AttemptObserver;
+  readonly #begun: number = ticks();
   #state: State = CONNECTING;
 
   constructor(upstream: Upstream, reservation: Reservation, observer: AttemptObserver) {
@@ -81,6 +83,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   ): void {
     if (status === 101) controller.abort(new errors.SocketError("switched protocols without being asked"));
     if (status < 200) return;
+    this.#upstream.traffic.answered(status, msSince(this.#begun));
     this.#observer.head(status, reason, headers);
   }
 
@@ -104,9 +107,15 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const { at } = this.#state;
     if (at === "over") return;
     this.#finish();
-    if (at === "started") this.#observer.broken(error);
-    else if (error instanceof errors.InvalidArgumentError) this.#observer.unsendable();
-    else this.#observer.passedOver(this.#upstream, error);
+    if (at === "started") {
+      this.#upstream.traffic.broken += 1;
+      this.#observer.broken(error);
+    } else if (error instanceof errors.InvalidArgumentError) {
+      this.#observer.unsendable();
+    } else {
+      this.#upstream.traffic.unconnected += 1;
+      this.#observer.passedOver(this.#upstream, error);
+    }
   }
 
   #finish(): void {

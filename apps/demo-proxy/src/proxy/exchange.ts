@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "@usage/counter-core";
 import { errors } from "undici";
+import type { AccessEntry, AccessLog } from "../log/access-log.ts";
+import type { OwnAnswers } from "../metrics/own-answers.ts";
 import { Attempt, type AttemptObserver } from "./attempt.ts";
 import { type BodyLength, bodyLengthOf } from "./framing.ts";
 import { asksForUpgrade, requestHeaders, responseHeaders } from "./headers.ts";
@@ -17,6 +19,8 @@ export interface ExchangeContext {
   readonly clock: Clock;
   /** Whether the server is shutting down: connections are not kept alive. */
   readonly closing: boolean;
+  readonly ownAnswers: OwnAnswers;
+  readonly accessLog: AccessLog | undefined;
 }
 
 /** What the request's `Expect` header asks for; "unknown" is refused. */
@@ -50,6 +54,9 @@ export class Exchange implements AttemptObserver {
   #drains = false;
   /** Whether the response's head waits for the first bytes of its body, to leave in one packet with them. */
   #headHeld = false;
+  #backend: string | undefined;
+  #egressBytes = 0;
+  #begun = 0;
 
   constructor(context: ExchangeContext, request: IncomingMessage, response: ServerResponse, expectation: Expectation) {
     this.#context = context;
@@ -63,8 +70,10 @@ export class Exchange implements AttemptObserver {
   start(over: () => void): void {
     const response = this.#response;
     response.on("error", ignore);
+    if (this.#context.accessLog !== undefined) this.#begun = performance.now();
     response.on("close", () => {
       this.#stop();
+      this.#context.accessLog?.(this.#entry());
       over();
     });
     const outgoing = this.#prepare();
@@ -87,6 +96,7 @@ export class Exchange implements AttemptObserver {
         return;
       }
       response.shouldKeepAlive = false;
+      this.#context.ownAnswers.count(problem.status);
       problems.writeProblem(response, problem);
     }
     const { socket } = this.#request;
@@ -147,6 +157,7 @@ export class Exchange implements AttemptObserver {
 
   data(chunk: Buffer): boolean {
     this.#headHeld = false;
+    this.#egressBytes += chunk.length;
     if (this.#response.write(chunk)) return true;
     if (!this.#drains) {
       this.#drains = true;
@@ -193,6 +204,7 @@ export class Exchange implements AttemptObserver {
       this.#answer(this.#refusal(routed));
       return;
     }
+    this.#backend = routed.upstream.name;
     this.#attempt = new Attempt(routed.upstream, routed.reservation, this);
     const method = this.#request.method ?? "GET";
     routed.upstream.dispatch({ method, path: routed.upstream.pathFor(path), headers, body }, this.#attempt);
@@ -209,6 +221,7 @@ export class Exchange implements AttemptObserver {
   #answer(problem: problems.Problem): void {
     // The rest of a body that is not sent on would have to be read before the connection could be used again.
     if (this.#bodyPending() || this.#context.closing) this.#response.shouldKeepAlive = false;
+    this.#context.ownAnswers.count(problem.status);
     problems.writeProblem(this.#response, problem);
     this.#end();
   }
@@ -232,6 +245,20 @@ export class Exchange implements AttemptObserver {
         if (!drained) socket.destroySoon();
       });
     });
+  }
+
+  #entry(): AccessEntry {
+    const { method = "", url = "" } = this.#request;
+    const response = this.#response;
+    return {
+      method,
+      path: url.replace(/[?#].*$/s, ""),
+      status: response.headersSent ? response.statusCode : 0,
+      ...(this.#backend !== undefined && { backend: this.#backend }),
+      egressBytes: this.#egressBytes,
+      durationMs: performance.now() - this.#begun,
+      complete: response.writableFinished,
+    };
   }
 
   #bodyPending(): boolean {

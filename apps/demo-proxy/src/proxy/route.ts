@@ -1,4 +1,4 @@
-import type { StorageDimension } from "@usage/counter-core";
+import { paddedLength, STORAGE_DIMENSIONS, type StorageDimension } from "@usage/counter-core";
 import type { Decision, UsageTracker } from "@usage/tracker";
 import type { BodyLength } from "./framing.ts";
 import { Reservation } from "./reservation.ts";
@@ -37,21 +37,37 @@ export interface Refused {
 
 /** Chooses the upstream of a request and reserves there what the request is known to use. */
 export class Router {
-  readonly upstreams: readonly Upstream[];
   readonly #tracker: UsageTracker;
-  readonly #policy: RoutingPolicy;
+  #upstreams: readonly Upstream[] = [];
+  #policy: RoutingPolicy = "pack";
+  /** By upstream, in the order of dimensions: only to tell which limit refused a request. */
+  #limits: ReadonlyMap<Upstream, Float64Array> = new Map();
+  readonly #totals = new Float64Array(paddedLength(STORAGE_DIMENSIONS.length));
   // Filled in anew for every candidate: a check reads it and keeps nothing.
   readonly #proposal = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
 
   /** @throws UnknownBackendError for an upstream that the tracker's counter does not have. */
   constructor(options: RouterOptions) {
-    const { tracker, upstreams, policy } = options;
+    this.#tracker = options.tracker;
+    this.update(options);
+  }
+
+  /** In order of preference. */
+  get upstreams(): readonly Upstream[] {
+    return this.#upstreams;
+  }
+
+  /**
+   * Takes over other upstreams for the requests to come; those that run end where they are.
+   *
+   * @throws UnknownBackendError for an upstream that the tracker's counter does not have; nothing changes then.
+   */
+  update({ upstreams, policy }: Omit<RouterOptions, "tracker">): void {
     if (policy !== "pack" && policy !== "spread") {
       throw new RangeError(`policy must be "pack" or "spread", got ${String(policy)}`);
     }
-    for (const upstream of upstreams) tracker.check(upstream.name, {});
-    this.upstreams = upstreams;
-    this.#tracker = tracker;
+    this.#limits = new Map(upstreams.map((upstream) => [upstream, this.#limitsOf(upstream)]));
+    this.#upstreams = upstreams;
     this.#policy = policy;
   }
 
@@ -61,7 +77,7 @@ export class Router {
     let bestPart = Number.POSITIVE_INFINITY;
     let refusing: Upstream | undefined;
     let unreachable = false;
-    for (const upstream of this.upstreams) {
+    for (const upstream of this.#upstreams) {
       if (upstream.draining) continue;
       if (failed?.has(upstream) || !upstream.isReachable()) {
         unreachable = true;
@@ -83,7 +99,25 @@ export class Router {
   }
 
   #admits(upstream: Upstream, demand: Demand): boolean {
-    return this.#tracker.withinLimits(upstream.name, this.#propose(upstream, demand));
+    const proposal = this.#propose(upstream, demand);
+    if (this.#tracker.withinLimits(upstream.name, proposal)) return true;
+    this.#countRejection(upstream, proposal);
+    return false;
+  }
+
+  #countRejection(upstream: Upstream, proposal: Readonly<Record<StorageDimension, number>>): void {
+    const limits = this.#limits.get(upstream);
+    const { rejections } = upstream.traffic;
+    this.#tracker.backend.readTotal(upstream.name, this.#totals);
+    for (let d = 0; d < STORAGE_DIMENSIONS.length; d++) {
+      const wanted = (this.#totals[d] as number) + proposal[STORAGE_DIMENSIONS[d] as StorageDimension];
+      if (limits !== undefined && wanted > (limits[d] as number)) (rejections[d] as number) += 1;
+    }
+  }
+
+  #limitsOf({ name }: Upstream): Float64Array {
+    const { limits } = this.#tracker.check(name, {});
+    return Float64Array.from(STORAGE_DIMENSIONS, (dimension) => limits[dimension] ?? Number.POSITIVE_INFINITY);
   }
 
   #admit(upstream: Upstream, demand: Demand): Admitted {

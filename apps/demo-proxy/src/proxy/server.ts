@@ -2,6 +2,8 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "@usage/counter-core";
+import type { AccessLog } from "../log/access-log.ts";
+import { OwnAnswers } from "../metrics/own-answers.ts";
 import { createLimitedServer, MAX_PIPELINED, problemOfClientError } from "./client-limits.ts";
 import { Exchange, type Expectation } from "./exchange.ts";
 import { Lane, LOOKS_PER_SILENCE } from "./lane.ts";
@@ -13,6 +15,8 @@ export interface ProxyServerOptions {
   readonly router: Router;
   readonly timeouts: Timeouts;
   readonly clock: Clock;
+  /** Is told of every request that is over. @default nobody is */
+  readonly accessLog?: AccessLog;
 }
 
 export interface ProxyAddress {
@@ -23,6 +27,9 @@ export interface ProxyAddress {
 
 /** The proxy's listener. Requests of one connection run one after the other, those of different connections side by side. */
 export class ProxyServer {
+  /** What it answered instead of a backend. */
+  readonly ownAnswers: OwnAnswers = new OwnAnswers();
+  readonly accessLog: AccessLog | undefined;
   readonly #server: Server;
   readonly #router: Router;
   readonly #clock: Clock;
@@ -37,6 +44,7 @@ export class ProxyServer {
   constructor(options: ProxyServerOptions) {
     const { router, timeouts, clock } = options;
     assertTimeouts(timeouts);
+    this.accessLog = options.accessLog;
     this.#router = router;
     this.#clock = clock;
     this.#idleMs = timeouts.idleMs;
@@ -53,6 +61,11 @@ export class ProxyServer {
   /** Requests that are being answered. */
   get inFlight(): number {
     return this.#running;
+  }
+
+  /** Open connections of clients. */
+  get connections(): number {
+    return this.#lanes.size;
   }
 
   get router(): Router {
@@ -137,8 +150,10 @@ export class ProxyServer {
     socket.on("error", () => {});
     const running = this.#lanes.get(socket)?.exchanges[0];
     if (running !== undefined) running.clientBroke(problem);
-    else if (socket.writable) socket.end(problemText(problem), () => socket.destroy());
-    else socket.destroy();
+    else if (socket.writable) {
+      this.ownAnswers.count(problem.status);
+      socket.end(problemText(problem), () => socket.destroy());
+    } else socket.destroy();
   }
 
   #watchSilence(): void {

@@ -1,5 +1,6 @@
 import type { Clock } from "@usage/counter-core";
 import { type Dispatcher, Pool } from "undici";
+import { UpstreamTraffic } from "../metrics/upstream-traffic.ts";
 import type { Reserved } from "./reservation.ts";
 import { assertDelay, assertTimeouts, type Timeouts } from "./timeouts.ts";
 
@@ -14,6 +15,10 @@ export interface UpstreamOptions {
   /** Certificates (PEM) that an https upstream is trusted by, instead of the ones that Node brings along. */
   readonly ca?: string;
   readonly clock: Clock;
+  /** What is admitted to the backend already, by another address of it. @default nothing */
+  readonly reserved?: Reserved;
+  /** What the backend was asked and answered before, at another address of it. @default nothing */
+  readonly traffic?: UpstreamTraffic;
 }
 
 /** One metered upstream: its connections, what is admitted and not yet counted, and whether it can be reached. */
@@ -24,7 +29,8 @@ export class Upstream {
   draining = false;
   /** Requests that were given to this upstream and are not over. */
   inFlight = 0;
-  readonly reserved: Reserved = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+  readonly reserved: Reserved;
+  readonly traffic: UpstreamTraffic;
   readonly #basePath: string;
   readonly #pool: Pool;
   readonly #clock: Clock;
@@ -38,6 +44,8 @@ export class Upstream {
     assertDelay("unreachableMs", unreachableMs);
     this.name = name;
     this.url = url;
+    this.reserved = options.reserved ?? { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+    this.traffic = options.traffic ?? new UpstreamTraffic();
     this.#basePath = url.pathname.replace(/\/+$/, "");
     this.#clock = clock;
     this.#unreachableMs = unreachableMs;

@@ -2,6 +2,19 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { onTestFinished } from "vitest";
 
+/** A line of the proxy's log. */
+export interface LogLine {
+  readonly time: string;
+  readonly level: string;
+  readonly event: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+function logLines(text: string): LogLine[] {
+  return text.split("\n").flatMap((line) => (line.startsWith("{") && line.endsWith("}") ? [JSON.parse(line)] : []));
+}
+
 /** A script of this app in a process of its own, killed after the test if it still runs. */
 export class Child {
   readonly process: ChildProcess;
@@ -36,6 +49,21 @@ export class Child {
 
   get errors(): string {
     return this.#errors;
+  }
+
+  /** The whole lines of JSON that it has written: what is as it should be on stdout, the rest on stderr. */
+  get log(): readonly LogLine[] {
+    return logLines(this.#output);
+  }
+
+  get problems(): readonly LogLine[] {
+    return logLines(this.#errors);
+  }
+
+  /** Resolves with the first line of the log that tells this event; rejects when the process ends without it. */
+  async event(event: string): Promise<LogLine> {
+    const line = new RegExp(`^(\\{.*"event":"${event}".*\\})$`, "m");
+    return JSON.parse(await this.line(line)) as LogLine;
   }
 
   /** Resolves with the first group of a line of the output; rejects when the process ends without it. */

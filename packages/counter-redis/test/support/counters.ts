@@ -1,6 +1,6 @@
-import type {} from "@usage/test-servers/redis-setup";
 import { randomUUID } from "node:crypto";
 import { type RedisConnectOptions, RedisCounterBackend, recommendedClientOptions } from "@usage/counter-redis";
+import type {} from "@usage/test-servers/redis-setup";
 import { Redis } from "ioredis";
 import { inject, onTestFinished } from "vitest";
 
@@ -30,4 +30,12 @@ export async function counter(
   });
   onTestFinished(() => connected.close());
   return connected;
+}
+
+/** As many counters on connections of their own. */
+export function manyCounters(
+  count: number,
+  options: Partial<RedisConnectOptions> & { readonly prefix: string },
+): Promise<RedisCounterBackend[]> {
+  return Promise.all(Array.from({ length: count }, () => counter(options)));
 }

@@ -1,0 +1,81 @@
+import { STORAGE_DIMENSIONS, type StorageDimension, type Usage } from "@usage/counter-core";
+import { type Address, formatAddress } from "../address.ts";
+import type { ProxyConfig } from "../config.ts";
+import { describeCounter } from "../open-counter.ts";
+import { describeStore } from "../open-store.ts";
+import { type ApiParts, type BackendReport, type UsageReport, usageReport } from "./api.ts";
+import { type Projection, project } from "./projection.ts";
+import type { UsageRates } from "./rates.ts";
+
+export interface LiveParts extends ApiParts {
+  /** The configuration in force, since parts of it may change while the proxy runs. */
+  readonly inForce: () => Pick<ProxyConfig, "routing" | "flush">;
+  readonly rates: UsageRates;
+  /** When this run began. */
+  readonly startedMs: number;
+  /** Where clients reach the proxy. */
+  readonly proxyAddress: () => Address;
+}
+
+/** One event of `GET /api/events`: the usage report, how fast it changes, and where that leads. Instants are ISO 8601. */
+export interface LiveReport extends UsageReport {
+  /** When it was made, by the proxy's clock. */
+  readonly at: string;
+  readonly startedAt: string;
+  readonly proxy: { readonly address: string; readonly routing: ProxyConfig["routing"] };
+  /** The counter and the store by name and place, without passwords. */
+  readonly places: { readonly counter: string; readonly store: string };
+  readonly flushIntervalMs: number;
+  readonly backends: readonly LiveBackend[];
+}
+
+export interface LiveBackend extends BackendReport {
+  readonly inFlight: number;
+  /** Over the last seconds. */
+  readonly perSecond: Usage;
+  /** Over this run, the last hour foremost; what the outlook continues to the end of the period. */
+  readonly averagePerSecond: Usage;
+  readonly outlook: { readonly [dimension in StorageDimension]: Outlook };
+}
+
+export interface Outlook {
+  /** What will be used at the end of the period, were nothing refused. */
+  readonly atEnd: number;
+  /** When the limit is reached; null when this period ends before that, or without a limit. */
+  readonly limitAt: string | null;
+}
+
+export function liveReport(parts: LiveParts): LiveReport {
+  const { config, inForce, router, rates, clock, startedMs, proxyAddress } = parts;
+  const { routing, flush } = inForce();
+  rates.read();
+  const report = usageReport(parts);
+  const nowMs = clock.now();
+  const endMs = Date.parse(report.period.end);
+  return {
+    ...report,
+    at: new Date(nowMs).toISOString(),
+    startedAt: new Date(startedMs).toISOString(),
+    proxy: { address: formatAddress(proxyAddress()), routing },
+    places: { counter: describeCounter(config.counter), store: describeStore(config.store) },
+    flushIntervalMs: flush.intervalMs,
+    backends: report.backends.map((backend): LiveBackend => {
+      const { now, average } = rates.of(backend.name);
+      const outlookOf = (dimension: StorageDimension): readonly [StorageDimension, Outlook] => {
+        const [used, limit, perSecond] = [backend.usage[dimension], backend.limits[dimension], average[dimension]];
+        return [dimension, isoOutlook(project({ used, limit, perSecond, nowMs, endMs }))];
+      };
+      return {
+        ...backend,
+        inFlight: router.upstreams.find(({ name }) => name === backend.name)?.inFlight ?? 0,
+        perSecond: now,
+        averagePerSecond: average,
+        outlook: Object.fromEntries(STORAGE_DIMENSIONS.map(outlookOf)) as LiveBackend["outlook"],
+      };
+    }),
+  };
+}
+
+function isoOutlook({ atEnd, limitAtMs }: Projection): Outlook {
+  return { atEnd, limitAt: limitAtMs === undefined ? null : new Date(limitAtMs).toISOString() };
+}

@@ -1,0 +1,140 @@
+import {
+  type Clock,
+  STORAGE_DIMENSIONS,
+  type StorageDimension,
+  type Usage,
+  type UsageCounter,
+} from "@usage/counter-core";
+
+export interface UsageRatesOptions {
+  readonly counter: Pick<UsageCounter, "backends" | "period" | "totalAll">;
+  readonly clock: Clock;
+  /** How often usage is read while nobody asks. @default 10_000 */
+  readonly intervalMs?: number;
+}
+
+/** How fast a backend is used, in units per second. */
+export interface BackendRates {
+  /** Over the last seconds. */
+  readonly now: Usage;
+  /** Over this run, the last hour foremost. */
+  readonly average: Usage;
+}
+
+/** How fast each backend is used, from readings of its usage one after the other: the request path knows nothing of it. */
+export class UsageRates {
+  readonly #counter: UsageRatesOptions["counter"];
+  readonly #clock: Clock;
+  readonly #intervalMs: number;
+  readonly #rates = new Map<string, Readonly<Record<StorageDimension, AmountRate>>>();
+  #period: string;
+  #cancel: (() => void) | undefined;
+
+  constructor(options: UsageRatesOptions) {
+    const { counter, clock, intervalMs = 10_000 } = options;
+    this.#counter = counter;
+    this.#clock = clock;
+    this.#intervalMs = intervalMs;
+    this.#period = counter.period().key;
+  }
+
+  /** Reads now, and then once per interval until it is stopped. */
+  start(): void {
+    this.read();
+    this.#cancel = this.#clock.after(this.#intervalMs, () => this.start());
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  /** Takes a further reading of every backend. */
+  read(): void {
+    const { key } = this.#counter.period();
+    const atMs = this.#clock.now();
+    for (const name of this.#counter.backends()) {
+      const usage = this.#counter.totalAll(name);
+      const rates = this.#of(name);
+      for (const dimension of STORAGE_DIMENSIONS) {
+        // Usage begins at zero with each period; how fast it grows does not change by that.
+        if (key !== this.#period) rates[dimension].restart();
+        rates[dimension].observe(usage[dimension], atMs);
+      }
+    }
+    this.#period = key;
+  }
+
+  of(backend: string): BackendRates {
+    const { apiRequests, egressBytes, ingressBytes } = this.#of(backend);
+    const each = (rate: (of: AmountRate) => number): Usage => ({
+      apiRequests: rate(apiRequests),
+      egressBytes: rate(egressBytes),
+      ingressBytes: rate(ingressBytes),
+    });
+    return { now: each((of) => of.now()), average: each((of) => of.average()) };
+  }
+
+  #of(backend: string): Readonly<Record<StorageDimension, AmountRate>> {
+    let rates = this.#rates.get(backend);
+    if (rates === undefined) {
+      rates = { apiRequests: new AmountRate(), egressBytes: new AmountRate(), ingressBytes: new AmountRate() };
+      this.#rates.set(backend, rates);
+    }
+    return rates;
+  }
+}
+
+/** What the present weighs over what was an hour ago: e. */
+export const AVERAGE_MS: number = 3_600_000;
+const NOW_MS = 5_000;
+
+interface Reading {
+  readonly amount: number;
+  readonly atMs: number;
+}
+
+/** How fast one amount grows, per second. */
+export class AmountRate {
+  #last: Reading | undefined;
+  /** All growth so far, at the readings of the last seconds and at one before. */
+  #recent: Reading[] = [];
+  // Growth and time, both weighted by exp(-age / AVERAGE_MS). Their quotient is the plain average of a short run.
+  #weightedAmount = 0;
+  #weightedMs = 0;
+
+  /** The amount begins again at zero. */
+  restart(): void {
+    if (this.#last !== undefined) this.#last = { ...this.#last, amount: 0 };
+  }
+
+  observe(amount: number, atMs: number): void {
+    const last = this.#last;
+    // Two readings at one instant have no rate: what grew belongs to the time that comes.
+    if (atMs === last?.atMs) return;
+    this.#last = { amount, atMs };
+    if (last === undefined || atMs < last.atMs) {
+      this.#recent = [{ amount: 0, atMs }];
+      return;
+    }
+    const passedMs = atMs - last.atMs;
+    const grown = Math.max(0, amount - last.amount);
+    const decay = Math.exp(-passedMs / AVERAGE_MS);
+    const weightMs = AVERAGE_MS * (1 - decay);
+    this.#weightedAmount = this.#weightedAmount * decay + (grown / passedMs) * weightMs;
+    this.#weightedMs = this.#weightedMs * decay + weightMs;
+    this.#recent.push({ amount: (this.#recent.at(-1)?.amount ?? 0) + grown, atMs });
+    while (this.#recent.length > 2 && (this.#recent[1]?.atMs ?? atMs) <= atMs - NOW_MS) this.#recent.shift();
+  }
+
+  /** Over the last five seconds, or since the reading before the last one where that is longer. */
+  now(): number {
+    const [first, last] = [this.#recent[0], this.#recent.at(-1)];
+    if (first === undefined || last === undefined || last.atMs === first.atMs) return 0;
+    return ((last.amount - first.amount) * 1_000) / (last.atMs - first.atMs);
+  }
+
+  average(): number {
+    return this.#weightedMs === 0 ? 0 : (this.#weightedAmount * 1_000) / this.#weightedMs;
+  }
+}

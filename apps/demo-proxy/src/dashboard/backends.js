@@ -1,0 +1,129 @@
+import { byId, element, setAttribute, setText } from "./dom.js";
+import { DIMENSIONS, formatRate, formatUsage, LABELS } from "./format.js";
+import { Meter } from "./meter.js";
+import { Sparkline } from "./sparkline.js";
+
+/** @typedef {import("../admin/live-report.ts").LiveBackend} LiveBackend */
+
+/** A card per backend. Cards stay and change their texts, so that the focus stays, too. */
+export class Backends {
+  #drain;
+  /** @type {Map<string, Card>} */
+  #cards = new Map();
+
+  /** @param {{ drain: (name: string) => void }} actions asks first */
+  constructor({ drain }) {
+    this.#drain = drain;
+  }
+
+  /** @param {import("../admin/live-report.ts").LiveReport} report */
+  show({ backends, period, at }) {
+    const time = { nowMs: Date.parse(at), endMs: Date.parse(period.end) };
+    for (const [name, card] of this.#cards) {
+      if (backends.some((backend) => backend.name === name)) continue;
+      card.node.remove();
+      this.#cards.delete(name);
+    }
+    for (const backend of backends) {
+      let card = this.#cards.get(backend.name);
+      if (card === undefined) {
+        card = new Card(backend.name, this.#cards.size, () => this.#drain(backend.name));
+        this.#cards.set(backend.name, card);
+        byId("backends").append(card.node);
+      }
+      card.show(backend, time);
+    }
+    const open = backends.filter(takesRequests).length;
+    setText(byId("backends-summary"), `${open} of ${backends.length} take requests`);
+  }
+}
+
+/** @param {LiveBackend} backend */
+function takesRequests({ draining, reachable, withinLimits }) {
+  return !draining && reachable && withinLimits;
+}
+
+class Card {
+  #state = element("span", { class: "pill" });
+  #url = element("p", { class: "url muted" });
+  #note = element("p", { class: "card-note muted" });
+  #rates = DIMENSIONS.map((dimension) => ({ dimension, value: element("dd") }));
+  #spark = new Sparkline();
+  #meters;
+  #drain = element("button", { type: "button", class: "small" }, "Drain");
+  node;
+
+  /**
+   * @param {string} name
+   * @param {number} index
+   * @param {() => void} drain
+   */
+  constructor(name, index, drain) {
+    const id = `backend-${index}-${Math.random().toString(36).slice(2, 8)}`;
+    this.#meters = DIMENSIONS.map((dimension) => new Meter(name, dimension));
+    this.#drain.setAttribute("aria-label", `Drain ${name}`);
+    this.#drain.addEventListener("click", drain);
+    const title = element("h3", { id, title: name }, name);
+    const rates = element("dl", { class: "rates" });
+    for (const { dimension, value } of this.#rates) {
+      rates.append(element("div", {}, element("dt", {}, LABELS[dimension]), value));
+    }
+    this.node = element(
+      "article",
+      { class: "card", "aria-labelledby": id, "data-backend": name },
+      element("div", { class: "card-head" }, title, this.#state, this.#url, this.#drain),
+      element("div", { class: "meters" }, ...this.#meters.map(({ node }) => node)),
+      element("div", { class: "card-side" }, element("p", { class: "side-title" }, "Now"), this.#spark.node, rates),
+      this.#note,
+    );
+  }
+
+  /**
+   * @param {LiveBackend} backend
+   * @param {{ nowMs: number, endMs: number }} time
+   */
+  show(backend, time) {
+    const { state, text } = stateOf(backend);
+    setAttribute(this.node, "data-state", state);
+    setText(this.#state, text);
+    setText(this.#url, backend.url);
+    setAttribute(this.#url, "title", backend.url);
+    for (const meter of this.#meters) meter.show(backend, time);
+    for (const { dimension, value } of this.#rates) {
+      setText(value, formatRate(dimension, backend.perSecond[dimension]));
+    }
+    this.#spark.add(backend.perSecond.apiRequests);
+    this.#drain.hidden = backend.draining;
+    setText(this.#note, noteOn(backend));
+  }
+}
+
+/**
+ * The one thing that matters most about it.
+ *
+ * @param {LiveBackend} backend
+ */
+function stateOf({ draining, reachable, withinLimits, inFlight, usage, limits, perSecond }) {
+  if (draining) return { state: "draining", text: inFlight > 0 ? `Draining, ${inFlight} running` : "Drained" };
+  if (!withinLimits) {
+    const full = DIMENSIONS.filter((dimension) => limits[dimension] && usage[dimension] >= limits[dimension]);
+    const which = full.map((dimension) => LABELS[dimension].toLowerCase()).join(", ");
+    return { state: "exhausted", text: which === "" ? "Exhausted" : `Exhausted: ${which}` };
+  }
+  if (!reachable) return { state: "unreachable", text: "Unreachable" };
+  return perSecond.apiRequests > 0 ? { state: "active", text: "In use" } : { state: "ready", text: "Ready" };
+}
+
+/** @param {LiveBackend} backend */
+function noteOn({ unflushed, unpushed, reachable, draining, inFlight }) {
+  const [stored, shared] = [formatUsage(unflushed), formatUsage(unpushed)];
+  return [
+    inFlight > 0 && `${inFlight} running`,
+    stored !== "" && `not yet stored: ${stored}`,
+    shared !== "" && `not yet shared: ${shared}`,
+    !reachable && "could not be connected to; it is tried again within seconds",
+    draining && "gets no new requests until the proxy is started again",
+  ]
+    .filter(Boolean)
+    .join(" · ");
+}

@@ -1,0 +1,75 @@
+import { element, setAttribute, setText } from "./dom.js";
+import { formatAmount, formatDuration, formatInstant, formatPart, formatPercent, LABELS } from "./format.js";
+
+/** From this part of a limit on it is worth a look. */
+const NEAR = 0.8;
+
+/** One dimension of a backend: usage against limit, and where it leads. */
+export class Meter {
+  #dimension;
+  #value = element("span", { class: "meter-value" });
+  #percent = element("span", { class: "meter-percent" });
+  #fill = element("span", { class: "fill" });
+  #ahead = element("span", { class: "ahead" });
+  #bar;
+  #outlook = element("p", { class: "meter-outlook muted" });
+  node;
+
+  /**
+   * @param {string} backend
+   * @param {import("./format.js").Dimension} dimension
+   */
+  constructor(backend, dimension) {
+    this.#dimension = dimension;
+    const label = `${LABELS[dimension]} of ${backend}`;
+    this.#bar = element("div", { class: "bar", role: "meter", "aria-label": label }, this.#ahead, this.#fill);
+    const head = element("p", { class: "meter-head" });
+    head.append(element("span", { class: "meter-label" }, LABELS[dimension]), this.#value, this.#percent);
+    this.node = element("div", { class: "meter", "data-dimension": dimension }, head, this.#bar, this.#outlook);
+  }
+
+  /**
+   * @param {import("../admin/live-report.ts").LiveBackend} backend
+   * @param {{ nowMs: number, endMs: number }} time
+   */
+  show(backend, time) {
+    const dimension = this.#dimension;
+    const used = backend.usage[dimension];
+    const limit = backend.limits[dimension] ?? 0;
+    const { atEnd } = backend.outlook[dimension];
+    const part = limit === 0 ? 0 : used / limit;
+    const text = limit === 0 ? formatAmount(dimension, used) : formatPart(dimension, used, limit);
+    setText(this.#value, text);
+    setText(this.#percent, limit === 0 ? "no limit" : formatPercent(part));
+    setAttribute(this.node, "data-level", limit === 0 ? "free" : part >= 1 ? "full" : part >= NEAR ? "near" : "calm");
+    setAttribute(this.#bar, "aria-valuemin", 0);
+    setAttribute(this.#bar, "aria-valuemax", limit === 0 ? Math.max(1, used) : limit);
+    setAttribute(this.#bar, "aria-valuenow", limit === 0 ? used : Math.min(used, limit));
+    setAttribute(this.#bar, "aria-valuetext", limit === 0 ? `${text}, no limit` : `${text}, ${formatPercent(part)}`);
+    this.#fill.style.inlineSize = width(part);
+    this.#ahead.style.inlineSize = limit === 0 ? "0" : width(atEnd / limit);
+    setText(this.#outlook, this.#words(backend, time));
+  }
+
+  /**
+   * @param {import("../admin/live-report.ts").LiveBackend} backend
+   * @param {{ nowMs: number, endMs: number }} time
+   */
+  #words({ usage, limits, outlook }, { nowMs, endMs }) {
+    const dimension = this.#dimension;
+    const { atEnd, limitAt } = outlook[dimension];
+    const limit = limits[dimension] ?? 0;
+    if (limit > 0 && usage[dimension] >= limit) return `Limit reached. It opens again ${formatInstant(endMs)}.`;
+    if (atEnd === usage[dimension]) return "Not growing at present";
+    const projected = `Projected ${formatAmount(dimension, atEnd)}`;
+    if (limitAt === null) return limit === 0 ? projected : `${projected}, ${formatPercent(atEnd / limit)} of the limit`;
+    const inMs = Date.parse(limitAt) - nowMs;
+    const when = inMs < 86_400_000 ? `in ${formatDuration(inMs)}, ${formatInstant(limitAt)}` : formatInstant(limitAt);
+    return `${projected}; limit reached ${when}`;
+  }
+}
+
+/** @param {number} part */
+function width(part) {
+  return `${Math.min(100, part * 100).toFixed(2)}%`;
+}

@@ -1,0 +1,90 @@
+import type { Clock } from "@usage/counter-core";
+import type { UsageTracker } from "@usage/tracker";
+import type { Router } from "../proxy/route.ts";
+import type { Upstream } from "../proxy/upstream.ts";
+import type { Log } from "./logger.ts";
+
+export interface BackendWatchOptions {
+  readonly router: Pick<Router, "upstreams">;
+  readonly tracker: Pick<UsageTracker, "check">;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How often it looks, in milliseconds. @default 1_000 */
+  readonly intervalMs?: number;
+}
+
+interface Seen {
+  readonly exceeded: readonly string[];
+  readonly draining: boolean;
+  readonly reachable: boolean;
+}
+
+const WELL: Seen = { exceeded: [], draining: false, reachable: true };
+
+/**
+ * Says once when a backend reaches a limit and once when it has left it, when it is drained, and when it is gone and back.
+ * It looks at intervals: the request path knows nothing of it, and what changes to and fro in between is one change or none.
+ */
+export class BackendWatch {
+  readonly #options: BackendWatchOptions;
+  #seen: ReadonlyMap<string, Seen> = new Map();
+  #cancel: () => void = () => {};
+
+  constructor(options: BackendWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Looks now, and then once per interval until it is stopped. What is as it should be at first is not worth a word. */
+  start(): void {
+    const { clock, intervalMs = 1_000 } = this.#options;
+    this.look();
+    this.#cancel = clock.after(intervalMs, () => this.start());
+  }
+
+  stop(): void {
+    this.#cancel();
+  }
+
+  look(): void {
+    const seen = new Map<string, Seen>();
+    for (const upstream of this.#options.router.upstreams) {
+      const now = this.#stateOf(upstream);
+      this.#tell(upstream, this.#seen.get(upstream.name) ?? WELL, now);
+      seen.set(upstream.name, now);
+    }
+    this.#seen = seen;
+  }
+
+  #stateOf(upstream: Upstream): Seen {
+    // The least that the proxy proposes for a GET, as in the report of the API.
+    const { exceeded } = this.#options.tracker.check(upstream.name, { apiRequests: 1, egressBytes: 1 });
+    return { exceeded, draining: upstream.draining, reachable: upstream.isReachable() };
+  }
+
+  #tell({ name, inFlight }: Upstream, before: Seen, now: Seen): void {
+    const { log, tracker } = this.#options;
+    const backend = JSON.stringify(name);
+    const closed = now.exceeded.length > 0;
+    if (closed !== before.exceeded.length > 0) {
+      const { usage, limits, period } = tracker.check(name, {});
+      const fields = { backend: name, period: period.key, usage, limits };
+      if (closed) {
+        const dimensions = now.exceeded.join(", ");
+        const words = `${backend} has reached its limit of ${dimensions} in ${period.key}`;
+        log.warn({ event: "limit-reached", ...fields, exceeded: now.exceeded }, words);
+      } else {
+        log.info({ event: "limit-left", ...fields }, `${backend} is within its limits again`);
+      }
+    }
+    if (now.draining !== before.draining) {
+      const fields = { backend: name, inFlight };
+      if (now.draining)
+        log.info({ event: "drain", ...fields }, `${backend} gets no new requests; ${inFlight} are running`);
+      else log.info({ event: "resume", ...fields }, `${backend} gets requests again`);
+    }
+    if (now.reachable !== before.reachable) {
+      if (now.reachable) log.info({ event: "backend-retried", backend: name }, `${backend} is tried again`);
+      else log.warn({ event: "backend-unreachable", backend: name }, `${backend} cannot be connected to`);
+    }
+  }
+}

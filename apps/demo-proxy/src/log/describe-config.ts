@@ -1,0 +1,34 @@
+import { formatAddress } from "../address.ts";
+import type { ProxyConfig } from "../config.ts";
+import { describeCounter } from "../open-counter.ts";
+import { describeStore } from "../open-store.ts";
+
+/**
+ * The configuration in force, for the log. It names what it shows, so that whatever is added to the configuration one day is
+ * left out until somebody has decided that it is no secret.
+ */
+export function describeConfig(config: ProxyConfig): object {
+  const { listen, admin, counter, store, flush, routing, timeouts, log, backends } = config;
+  return {
+    listen: formatAddress(listen),
+    admin: { listen: formatAddress(admin.listen), token: admin.token !== undefined },
+    counter: describeCounter(counter),
+    ...(counter.kind === "redis" && { prefix: counter.prefix }),
+    store: describeStore(store),
+    flush,
+    routing,
+    timeouts,
+    log,
+    backends: backends.map(({ name, url, limits }) => ({ name, url: url.href, limits })),
+  };
+}
+
+/** The same in a few words. */
+export function summarizeConfig({ counter, store, flush, backends }: ProxyConfig): string {
+  const parts = [
+    backends.length === 1 ? "1 backend" : `${backends.length} backends`,
+    `counter ${describeCounter(counter)}`,
+    `store ${describeStore(store)}, flushed every ${flush.intervalMs} ms`,
+  ];
+  return parts.join("; ");
+}

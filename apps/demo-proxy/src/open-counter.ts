@@ -1,0 +1,74 @@
+import type { EventEmitter } from "node:events";
+import { type Clock, LocalCounterBackend, type TallySource, type Usage, type UsageCounter } from "@usage/counter-core";
+import type { RedisCounterEvents } from "@usage/counter-redis";
+import type { CounterConfig } from "./config.ts";
+
+/** What operators see of a counter that shares its counts with other instances. */
+export interface Sharing {
+  isHealthy(): boolean;
+  /** When all counts were last exchanged, in milliseconds since the Unix epoch; undefined before the first time. */
+  sharedAtMs(): number | undefined;
+  /** What this instance counted of a backend and has not shared. */
+  unpushedAll(backend: string): Usage;
+  /** What happens to the shared counts. */
+  readonly events: Pick<EventEmitter<RedisCounterEvents>, "on">;
+}
+
+export interface OpenedCounter {
+  readonly counter: UsageCounter & TallySource;
+  /** Absent when the counts stay in this process. */
+  readonly sharing?: Sharing;
+  /** Makes it know more backends, and what others counted of them, as far as that can be known now. */
+  addBackends(names: readonly string[]): Promise<void>;
+  /** Shares what is left, as far as it can, and ends. Does not reject. */
+  close(): Promise<void>;
+}
+
+export interface CounterOptions {
+  readonly backends: readonly string[];
+  readonly clock: Clock;
+}
+
+/** The configured counter cannot be used, so nothing starts: limits are never open. */
+export class CounterStartError extends Error {
+  readonly code = "USAGE_PROXY_COUNTER";
+  /** Which counter, without its password. */
+  readonly counter: string;
+
+  constructor(config: CounterConfig, cause: unknown) {
+    const counter = describeCounter(config);
+    super(`the counter (${counter}) cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+    this.name = "CounterStartError";
+    this.counter = counter;
+  }
+}
+
+/** Makes the configured counter. Another kind is one more case. */
+export async function openCounter(config: CounterConfig, options: CounterOptions): Promise<OpenedCounter> {
+  switch (config.kind) {
+    case "local":
+      return openLocalCounter(options);
+    case "redis": {
+      // Imported only where it is configured: nobody else needs the client.
+      const { openRedisCounter } = await import("./redis-counter.ts");
+      return openRedisCounter(config, options);
+    }
+  }
+}
+
+function openLocalCounter({ backends, clock }: CounterOptions): OpenedCounter {
+  const counter = new LocalCounterBackend(backends, { clock });
+  return { counter, addBackends: async (names) => counter.addBackends(names), close: async () => {} };
+}
+
+/** A counter as messages name it: never with its user or password. */
+export function describeCounter(config: CounterConfig): string {
+  if (config.kind === "local") return "local";
+  const places = ("url" in config ? [config.url] : config.cluster).map((url) => {
+    const { host, pathname } = new URL(url);
+    return `${host}${pathname}`;
+  });
+  return `Redis ${places.join(", ")}`;
+}

@@ -1,0 +1,137 @@
+import { startPostgres, startRedis, startRedisCluster } from "@usage/test-servers";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { compose } from "../src/compose.ts";
+import { startApp, testConfig } from "./support/app.ts";
+import { call } from "./support/call.ts";
+import { connections, NOTHING, report, type Servers, SOON, share } from "./support/shared-proxies.ts";
+
+let servers: Servers;
+beforeAll(async () => {
+  const [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
+  servers = { redis, postgres };
+});
+afterAll(() => Promise.all([servers?.redis.stop(), servers?.postgres.stop()]));
+
+describe("two proxies on one Redis and one Postgres", () => {
+  it("see each other's usage without a flush, and say how fresh it is", async () => {
+    const { config, upstream } = await share(servers);
+    const [one, other] = [await startApp(config), await startApp(config)];
+    for (let i = 0; i < 5; i++) await call(one.proxy, "/objects/100");
+    await call(other.proxy, "/objects/100", { method: "PUT", body: "12345" });
+    const usage = upstream.measured();
+    for (const { admin } of [one, other]) {
+      await vi.waitFor(async () => {
+        const { backend, counter, store } = await report(admin);
+        expect(backend).toMatchObject({ usage, unflushed: usage, unpushed: NOTHING });
+        expect(counter).toEqual({
+          kind: "redis",
+          healthy: true,
+          sharedAt: expect.stringMatching(/^\d{4}-.*Z$/),
+          sharedAgeMs: expect.any(Number),
+        });
+        expect(counter.sharedAgeMs).toBeLessThan(1_000);
+        expect(store.lastFlush).toBeNull();
+      }, SOON);
+    }
+  });
+
+  it("refuse through one what was used up through the other", async () => {
+    const { config, upstream } = await share(servers, { apiRequests: 4 });
+    const [one, other] = [await startApp(config), await startApp(config)];
+    for (let i = 0; i < 4; i++) expect((await call(one.proxy, "/objects/1")).status).toBe(200);
+    await vi.waitFor(async () => expect((await report(other.admin)).backend.withinLimits).toBe(false), SOON);
+    expect((await call(other.proxy, "/objects/1")).status).toBe(429);
+    expect(upstream.measured().apiRequests).toBe(4);
+  });
+
+  it("store what the other one has shared and does not store", async () => {
+    const { config, upstream, name } = await share(servers);
+    const [one, other] = [await startApp(config), await startApp(config)];
+    for (let i = 0; i < 3; i++) await call(one.proxy, "/objects/7");
+    const usage = upstream.measured();
+    await vi.waitFor(async () => expect((await report(other.admin)).backend.usage).toEqual(usage), SOON);
+    // The first flush finds all that is shared before it; whoever comes later shows at the second.
+    await other.app.flusher.flush();
+    await other.app.flusher.flush();
+    expect(await other.app.store.history({ backend: name })).toMatchObject([
+      { usage: { apiRequests: 3, egressBytes: 21 } },
+    ]);
+    expect((await report(other.admin)).backend).toMatchObject({ usage, unflushed: NOTHING });
+  });
+});
+
+describe("two proxies on a cluster that demands a password", () => {
+  it("share their counts, told of one node", async () => {
+    const cluster = await startRedisCluster({ config: { requirepass: "s:e/s@me", masterauth: "s:e/s@me" } });
+    onTestFinished(() => cluster.stop());
+    const { config, upstream } = await share(servers);
+    const counter = { kind: "redis", cluster: [cluster.nodes[0]?.url ?? ""], prefix: "usage" } as const;
+    const backends = ["oci", "b2", "r2", "s3"].map((name) => ({ name, url: upstream.url, limits: { apiRequests: 1 } }));
+    const [one, other] = [
+      await startApp({ ...config, counter, backends }),
+      await startApp({ ...config, counter, backends }),
+    ];
+    for (const _ of backends) expect((await call(one.proxy, "/objects/1")).status).toBe(200);
+    await vi.waitFor(async () => {
+      const { counter, backends } = await report(other.admin);
+      expect(counter.healthy).toBe(true);
+      expect(backends.map(({ withinLimits }) => withinLimits)).toEqual([false, false, false, false]);
+    }, SOON);
+    expect((await call(other.proxy, "/objects/1")).status).toBe(429);
+
+    const url = cluster.nodes[0]?.url ?? "";
+    await expect(compose({ ...config, counter: { kind: "redis", url, prefix: "usage" } })).rejects.toThrow(
+      "cannot be used: it is part of a cluster; give counter.cluster instead of counter.url",
+    );
+  });
+});
+
+describe("a proxy that starts", () => {
+  it("knows what others have shared before it listens", async () => {
+    const { config } = await share(servers, { apiRequests: 2 });
+    const one = await startApp(config);
+    for (let i = 0; i < 2; i++) await call(one.proxy, "/objects/1");
+    await vi.waitFor(async () => expect((await report(one.admin)).backend.unpushed).toEqual(NOTHING), SOON);
+    const other = await startApp(config);
+    expect((await call(other.proxy, "/objects/1")).status).toBe(429);
+  });
+
+  it("brings what the database holds to a Redis that knows nothing of it", async () => {
+    const { config, inRedis } = await share(servers, { apiRequests: 2 });
+    const one = await startApp(config);
+    for (let i = 0; i < 2; i++) await call(one.proxy, "/objects/1");
+    await one.app.stop({ graceMs: 0 });
+    await servers.redis.command("FLUSHALL");
+    const other = await startApp(config);
+    expect((await call(other.proxy, "/objects/1")).status).toBe(429);
+    expect((await report(other.admin)).backend).toMatchObject({ usage: { apiRequests: 2 }, unflushed: NOTHING });
+    expect(await inRedis()).toEqual({ apiRequests: 2, egressBytes: 2 });
+  });
+
+  it("refuses a Redis that cannot be reached or does not let it in, without telling a password", async () => {
+    const locked = await startRedis({ config: { requirepass: "sesame" } });
+    onTestFinished(() => locked.stop());
+    const start = (login: string, port = locked.port) => {
+      const url = `redis://${login}127.0.0.1:${port}/0`;
+      return compose(testConfig([], { counter: { kind: "redis", url, prefix: "usage" } }));
+    };
+    const failures = [start("someone:hunter2@", 1), start(""), start(":hunter2@"), start("someone:hunter2@")];
+    const place = `CounterStartError: the counter (Redis 127.0.0.1:${locked.port}/0) cannot be used:`;
+    expect(await Promise.all(failures.map((failure) => failure.catch(String)))).toEqual([
+      "CounterStartError: the counter (Redis 127.0.0.1:1/0) cannot be used: connect ECONNREFUSED 127.0.0.1:1",
+      `${place} it demands a password; write redis://user:password@host, or redis://:password@host without a user`,
+      `${place} it refuses the user or password`,
+      `${place} it refuses the user or password`,
+    ]);
+    const app = await start(":sesame@");
+    await app.stop({ graceMs: 0 });
+  });
+
+  it("leaves no connection to Redis open when its store cannot be used", async () => {
+    const { config } = await share(servers);
+    const before = await connections(servers.redis);
+    const store = { kind: "postgres", url: "postgres://u:hunter2@127.0.0.1:1/usage" } as const;
+    await expect(compose({ ...config, store })).rejects.toMatchObject({ code: "USAGE_PROXY_STORE" });
+    await vi.waitFor(async () => expect(await connections(servers.redis)).toBe(before), SOON);
+  });
+});

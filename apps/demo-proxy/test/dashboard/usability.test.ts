@@ -1,0 +1,150 @@
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startApp, startUpstream, testConfig } from "../support/app.ts";
+import { launchBrowser } from "../support/browser.ts";
+import { call } from "../support/call.ts";
+import { card, openPage, textOf, untilLive } from "./watched-page.ts";
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await launchBrowser();
+});
+afterAll(() => browser?.close());
+
+/** Backends in every state that there is: full, in use, unlimited, draining. */
+async function start(token?: string) {
+  const upstream = await startUpstream();
+  const many = { apiRequests: 1e15, egressBytes: 9e15, ingressBytes: 9e15 };
+  const config = testConfig(
+    [
+      { name: "full", url: upstream.url, limits: { apiRequests: 3 } },
+      { name: `a-long-name-${"x".repeat(200)}`, url: upstream.url, limits: many },
+      { name: "free", url: upstream.url, limits: {} },
+      { name: "leaving", url: upstream.url, limits: { egressBytes: 5_000 } },
+    ],
+    token === undefined ? {} : { admin: { listen: { host: "127.0.0.1", port: 0 }, token } },
+  );
+  const started = await startApp(config);
+  const { key: period } = started.app.tracker.backend.period();
+  const usage = { apiRequests: 123_456_789, egressBytes: 8e15, ingressBytes: 4e15 };
+  await started.app.store.merge([{ writer: "import", period, backend: `a-long-name-${"x".repeat(200)}`, usage }]);
+  for (let n = 0; n < 5; n += 1) await call(started.proxy, "/objects/100");
+  await call(started.admin, "/api/backends/leaving/drain", { method: "POST" });
+  return started;
+}
+
+/** What axe-core finds that is serious or critical, by rule and place. */
+async function violations(page: Page): Promise<readonly string[]> {
+  const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  // As text to be evaluated by the debugger: the page's own policy would not let a script in.
+  await page.evaluate(source);
+  const found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })");
+  const { violations } = found as { violations: { id: string; impact: string; nodes: { html: string }[] }[] };
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+}
+
+/** The name of what has the focus, nearly as a screen reader says it; empty for the page as a whole. */
+const FOCUSED = `(() => {
+  const focused = document.activeElement;
+  if (focused === null || focused === document.body) return "";
+  return focused.getAttribute("aria-label") ?? focused.textContent ?? focused.tagName;
+})()`;
+
+/** Presses Tab until the focus leaves the page at its end; answers what had it, by name. */
+async function tabStops(page: Page): Promise<readonly string[]> {
+  const stops: string[] = [];
+  // Before the first stop the focus may rest on the page as a whole once.
+  for (let presses = 0; presses < 60; presses += 1) {
+    await page.keyboard.press("Tab");
+    const stop = String(await page.evaluate(FOCUSED));
+    if (stop !== "") stops.push(stop);
+    else if (stops.length > 0) break;
+  }
+  return stops;
+}
+
+describe.each([375, 768, 1440])("at %d px", (width) => {
+  it.each(["light", "dark"] as const)(
+    "in %s colours nothing is cut off, and axe finds nothing serious",
+    async (colorScheme) => {
+      const { admin } = await start();
+      const { page, complaints } = await openPage(browser, admin, { width, colorScheme });
+      await untilLive(page);
+      await card(page, "full").hasState("exhausted");
+      for (const summary of await page.locator("summary").all()) await summary.click();
+      await page.locator("#audit table").waitFor();
+      const overflow = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth");
+      expect(overflow).toBeLessThanOrEqual(0);
+      expect(await violations(page)).toEqual([]);
+      expect(complaints).toEqual([]);
+    },
+  );
+});
+
+describe("the form for the token", () => {
+  it.each(["light", "dark"] as const)("is fine for axe in %s colours", async (colorScheme) => {
+    const { admin } = await start("s3cret");
+    const { page } = await openPage(browser, admin, { width: 375, colorScheme });
+    await page.getByLabel("Token", { exact: true }).waitFor();
+    expect(await violations(page)).toEqual([]);
+  });
+});
+
+describe("with the keyboard alone", () => {
+  it("everything can be reached, and the first stop leads past the overview", async () => {
+    const { admin } = await start();
+    const { page } = await openPage(browser, admin);
+    await untilLive(page);
+    const stops = await tabStops(page);
+    expect(stops[0]).toContain("Skip to the backends");
+    for (const name of ["Flush now", "Drain full", "Drain free", "In numbers", "How these numbers are made"]) {
+      expect(stops.join("\n")).toContain(name);
+    }
+    expect(stops.join("\n")).not.toContain("Drain leaving");
+    const interactive = await page.locator("a, button, summary, input").filter({ visible: true }).count();
+    expect(stops.length).toBeGreaterThanOrEqual(interactive);
+  });
+
+  it("a backend is drained after a question, and not when one escapes from it", async () => {
+    const { app, admin } = await start();
+    const { page } = await openPage(browser, admin);
+    await untilLive(page);
+    const drain = page.getByRole("button", { name: "Drain free" });
+    const free = app.router.upstreams.find(({ name }) => name === "free");
+    const dialog = page.getByRole("dialog", { name: "Drain free?" });
+
+    await drain.press("Enter");
+    await dialog.waitFor();
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "hidden" });
+    await drain.press("Enter");
+    await dialog.waitFor();
+    // The safe answer has the focus.
+    await page.keyboard.press("Enter");
+    await dialog.waitFor({ state: "hidden" });
+    expect(free?.draining).toBe(false);
+
+    await drain.press("Enter");
+    await dialog.waitFor();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await card(page, "free").hasState("draining");
+    expect(free?.draining).toBe(true);
+    expect(await textOf(card(page, "free").article)).toContain("Drained");
+  });
+
+  it("the focus stays where it is while the numbers change", async () => {
+    const { proxy, admin } = await start();
+    const { page } = await openPage(browser, admin);
+    await untilLive(page);
+    const drain = page.getByRole("button", { name: "Drain full" });
+    await drain.focus();
+    await call(proxy, "/objects/100");
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    expect(await page.evaluate(FOCUSED)).toBe("Drain full");
+  });
+});

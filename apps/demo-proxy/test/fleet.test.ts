@@ -1,0 +1,146 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { startPostgres, startRedis } from "@usage/test-servers";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { Book } from "./support/book.ts";
+import { fleetOn, sumOf } from "./support/fleet.ts";
+import { type Servers, SOON } from "./support/shared-proxies.ts";
+
+const ENDED_WELL = { code: 0, signal: null };
+
+let servers: Servers;
+beforeAll(async () => {
+  const [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
+  servers = { redis, postgres };
+});
+afterAll(() => Promise.all([servers?.redis.stop(), servers?.postgres.stop()]));
+
+/** What an instance sees, as a book. */
+function viewOf(totals: Readonly<Record<string, Readonly<Record<string, number>>>>, period = currentMonth()): Book {
+  const book = new Book();
+  for (const [backend, usage] of Object.entries(totals)) book.add(period, backend, usage);
+  return book;
+}
+
+function currentMonth(): string {
+  return new Date().toISOString().slice(0, 7);
+}
+
+describe("an instance that is killed under load", () => {
+  it("has all that it had shared stored by another one, at its second flush, and nothing that it had not recorded", async () => {
+    const fleet = fleetOn(servers);
+    const survivor = await fleet.start();
+    const victims: Book[] = [];
+    for (let round = 0; round < 5; round++) {
+      // Every other one lives to store nothing itself.
+      const victim = await fleet.start({ reports: true, ...(round % 2 === 1 && { flushIntervalMs: 60 }) });
+      await Promise.all([victim.load(), survivor.load()]);
+      await sleep(300 + 200 * Math.random());
+      await victim.instance.kill();
+      const { planned, pushed } = await victim.lastReport();
+      await survivor.rest();
+      const before = await fleet.stored(victim.writer);
+      expect(before.isAtMost(planned)).toBe(true);
+      expect(pushed.entries()).not.toEqual([]);
+      if (round % 2 === 0) expect(before.entries()).toEqual([]);
+
+      // What it does not see yet, it cannot miss.
+      await vi.waitFor(async () => expect(pushed.isAtMost(viewOf(await survivor.totals()))).toBe(true), SOON);
+      expect([await survivor.flush(), await survivor.flush()]).toEqual([true, true]);
+      const stored = await fleet.stored(victim.writer);
+      expect([pushed.isAtMost(stored), stored.isAtMost(planned)]).toEqual([true, true]);
+      victims.push(stored);
+    }
+    const recorded = await survivor.stop();
+    expect((await fleet.stored()).entries()).toEqual(sumOf([recorded, ...victims]).entries());
+    expect(await survivor.instance.exited).toEqual(ENDED_WELL);
+    expect(survivor.instance.output()).toBe("");
+  });
+});
+
+describe("an instance that was stopped for a while under load", () => {
+  it("changes nothing for the worse when it wakes: no count is lost, doubled or lowered", async () => {
+    const fleet = fleetOn(servers);
+    const [sleeper, other] = [await fleet.start({ flushIntervalMs: 50 }), await fleet.start({ flushIntervalMs: 50 })];
+    await Promise.all([sleeper.load(), other.load()]);
+    await sleep(400);
+    sleeper.instance.pause();
+    // Longer than its sockets to Redis may be silent.
+    await sleep(1_500);
+    const othersBook = await other.rest();
+    await other.flush();
+    const [seen, stored] = [viewOf(await other.totals()), await fleet.stored()];
+
+    sleeper.instance.resume();
+    await sleep(500);
+    const recorded = sumOf([await sleeper.rest(), othersBook]);
+    expect([seen.isAtMost(recorded), stored.isAtMost(recorded)]).toEqual([true, true]);
+    for (const member of [sleeper, other]) {
+      await vi.waitFor(async () => expect(viewOf(await member.totals()).entries()).toEqual(recorded.entries()), SOON);
+    }
+    for (const member of [sleeper, other]) {
+      await member.stop();
+      expect(await member.instance.exited).toEqual(ENDED_WELL);
+    }
+    expect((await fleet.stored()).entries()).toEqual(recorded.entries());
+    expect(stored.isAtMost(await fleet.stored())).toBe(true);
+  });
+});
+
+describe("instances that flush all at once to a Postgres that is killed again and again", () => {
+  it("store exact totals in the end, and none of them ends or complains", async () => {
+    const fleet = fleetOn(servers, 300);
+    const members = await Promise.all([fleet.start(), fleet.start(), fleet.start()]);
+    await Promise.all(members.map((member) => member.load({ flushing: true })));
+    for (let round = 0; round < 6; round++) {
+      await sleep(200 + 100 * Math.random());
+      await servers.postgres.kill();
+      await sleep(100 * Math.random());
+      await servers.postgres.start();
+    }
+    const recorded = sumOf(await Promise.all(members.map((member) => member.rest())));
+    for (const member of members) {
+      const { good, failed } = await member.flushes();
+      // Each kill broke a flush that was under way, or kept one from its beginning; between two of them some went through.
+      expect(Math.min(good, failed)).toBeGreaterThanOrEqual(6);
+    }
+    for (const member of members) await vi.waitFor(async () => expect(await member.flush()).toBe(true), SOON);
+    expect((await fleet.stored()).entries()).toEqual(recorded.entries());
+    // All at once: the driver may wait for a connection that died.
+    await Promise.all(members.map((member) => member.stop()));
+    for (const member of members) {
+      expect([await member.instance.exited, member.instance.output()]).toEqual([ENDED_WELL, ""]);
+    }
+  });
+});
+
+describe("instances whose clocks differ by 2 s when a month ends", () => {
+  it("count each use in one month, that of their own clock, and lose none", async () => {
+    const fleet = fleetOn(servers);
+    const beganMs = Date.now();
+    const untilMidnightMs = Date.UTC(2027, 0, 1) - beganMs;
+    const starts = [4_000, 6_000].map((inMs) =>
+      fleet.start({ clockOffsetMs: untilMidnightMs - inMs, flushIntervalMs: 200 }),
+    );
+    const [ahead, behind] = await Promise.all(starts);
+    if (ahead === undefined || behind === undefined) throw new Error("no instances");
+    await Promise.all([ahead.load(), behind.load()]);
+    await sleep(beganMs + 7_500 - Date.now());
+    const recorded = await Promise.all([ahead.rest(), behind.rest()]);
+    for (const book of recorded)
+      expect(new Set(book.entries().map(([period]) => period))).toEqual(new Set(["2026-12", "2027-01"]));
+    const january = Book.of(
+      sumOf(recorded)
+        .entries()
+        .filter(([period]) => period === "2027-01"),
+    );
+    for (const [i, member] of [ahead, behind].entries()) {
+      await vi.waitFor(async () => {
+        expect(viewOf(await member.totals(), "2027-01").entries()).toEqual(january.entries());
+      }, SOON);
+      await member.stop();
+      expect([await member.instance.exited, member.instance.output()]).toEqual([ENDED_WELL, ""]);
+      expect((await fleet.stored(member.writer)).entries()).toEqual(recorded[i]?.entries());
+    }
+    expect((await fleet.stored()).entries()).toEqual(sumOf(recorded).entries());
+  });
+});

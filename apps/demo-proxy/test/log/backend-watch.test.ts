@@ -1,0 +1,88 @@
+import { LocalCounterBackend } from "@usage/counter-core";
+import { UsageTracker } from "@usage/tracker";
+import { expect, it, onTestFinished } from "vitest";
+import { BackendWatch } from "../../src/log/backend-watch.ts";
+import { Router } from "../../src/proxy/route.ts";
+import { DEFAULT_TIMEOUTS } from "../../src/proxy/timeouts.ts";
+import { Upstream } from "../../src/proxy/upstream.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { recordedLog } from "../support/recorded-log.ts";
+
+function start() {
+  const clock = new FakeClock(Date.UTC(2026, 0, 31, 23, 59, 0));
+  const limits = { a: { apiRequests: 2, egressBytes: 100 } };
+  const tracker = new UsageTracker(new LocalCounterBackend(["a", "b"], { clock }), { limits });
+  const upstreams = ["a", "b"].map(
+    (name) => new Upstream({ name, url: new URL("http://127.0.0.1:1"), timeouts: DEFAULT_TIMEOUTS, clock }),
+  );
+  const router = new Router({ tracker, upstreams, policy: "pack" });
+  const { log, lines } = recordedLog();
+  const watch = new BackendWatch({ router, tracker, clock, log });
+  watch.start();
+  onTestFinished(async () => {
+    watch.stop();
+    await Promise.all(upstreams.map((upstream) => upstream.destroy()));
+  });
+  const [a, b] = upstreams;
+  if (a === undefined || b === undefined) throw new Error("there are two");
+  return { clock, tracker, a, b, watch, lines, told: () => lines.splice(0) };
+}
+
+it("a limit is said to be reached once, and to be left once, when it is raised or the month ends", () => {
+  const { clock, tracker, told } = start();
+  tracker.record("a", { apiRequests: 1 });
+  clock.advance(5_000);
+  expect(told()).toEqual([]);
+  tracker.record("a", { apiRequests: 1, egressBytes: 100 });
+  clock.advance(10_000);
+  expect(told()).toMatchObject([
+    {
+      level: "warn",
+      event: "limit-reached",
+      backend: "a",
+      period: "2026-01",
+      exceeded: ["apiRequests", "egressBytes"],
+      usage: { apiRequests: 2, egressBytes: 100, ingressBytes: 0 },
+      limits: { apiRequests: 2, egressBytes: 100 },
+      msg: '"a" has reached its limit of apiRequests, egressBytes in 2026-01',
+    },
+  ]);
+  tracker.updateLimits({ a: { apiRequests: 2 } });
+  clock.advance(10_000);
+  expect(told()).toEqual([]);
+  tracker.updateLimits({ a: { apiRequests: 3 } });
+  clock.advance(10_000);
+  expect(told()).toMatchObject([{ level: "info", event: "limit-left", backend: "a", limits: { apiRequests: 3 } }]);
+  tracker.updateLimits({ a: { apiRequests: 2 } });
+  clock.advance(1_000);
+  expect(told()).toMatchObject([{ event: "limit-reached" }]);
+  clock.advance(60_000);
+  expect(told()).toMatchObject([{ event: "limit-left", period: "2026-02", usage: { apiRequests: 0 } }]);
+});
+
+it("a backend that is drained or cannot be reached is said to be so once, and to be back once", () => {
+  const { clock, a, b, told } = start();
+  b.inFlight = 4;
+  b.draining = true;
+  a.markUnreachable();
+  clock.advance(3_000);
+  expect(told()).toMatchObject([
+    { level: "warn", event: "backend-unreachable", backend: "a" },
+    { level: "info", event: "drain", backend: "b", inFlight: 4 },
+  ]);
+  b.inFlight = 0;
+  b.draining = false;
+  clock.advance(10_000);
+  expect(told().map(({ event, backend }) => [event, backend])).toEqual([
+    ["resume", "b"],
+    ["backend-retried", "a"],
+  ]);
+});
+
+it("nothing is said once it is stopped", () => {
+  const { clock, a, watch, lines } = start();
+  watch.stop();
+  a.draining = true;
+  clock.advance(60_000);
+  expect(lines).toEqual([]);
+});

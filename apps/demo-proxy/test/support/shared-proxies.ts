@@ -1,0 +1,86 @@
+import { randomUUID } from "node:crypto";
+import type { PostgresServer, RedisServer } from "@usage/test-servers";
+import { onTestFinished } from "vitest";
+import type { SampleUpstream } from "../../demo/sample-upstream.ts";
+import { Traffic } from "../../demo/traffic.ts";
+import type { Address } from "../../src/address.ts";
+import type { BackendReport, UsageReport } from "../../src/admin/api.ts";
+import type { ProxyConfig } from "../../src/config.ts";
+import { startUpstream, testConfig } from "./app.ts";
+import { call } from "./call.ts";
+
+/** Of what waits for an exchange, a reconnect or a flush; far more than any of them takes. */
+export const SOON = { timeout: 20_000, interval: 20 };
+export const NOTHING = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+
+export interface Servers {
+  readonly redis: RedisServer;
+  readonly postgres: PostgresServer;
+}
+
+/** What the proxies of one test share: an upstream, and a backend's counts that no other test has. */
+export interface Shared {
+  readonly config: ProxyConfig;
+  readonly upstream: SampleUpstream;
+  /** The backend's name. */
+  readonly name: string;
+  readonly prefix: string;
+  /** What all writers have shared, by dimension. */
+  inRedis(): Promise<Record<string, number>>;
+}
+
+/** A configuration for several proxies, which flush only when told. */
+export async function share(
+  { redis, postgres }: Servers,
+  { apiRequests }: { readonly apiRequests?: number } = {},
+): Promise<Shared> {
+  const upstream = await startUpstream();
+  const [name, prefix] = [`oci-${randomUUID()}`, `test-${randomUUID()}`];
+  const limits = apiRequests === undefined ? {} : { apiRequests };
+  const config = testConfig([{ name, url: upstream.url, limits }], {
+    counter: { kind: "redis", url: redis.url, prefix },
+    store: { kind: "postgres", url: postgres.url },
+  });
+  return { config, upstream, name, prefix, inRedis: () => sumsIn(redis, countsKey(prefix, name)) };
+}
+
+/** The key of a backend's counts in this month; its name has nothing that would have to be encoded. */
+export function countsKey(prefix: string, name: string): string {
+  return `${prefix}:v1:${new Date().toISOString().slice(0, 7)}:{${name}}`;
+}
+
+/** What all writers have shared under a key, by dimension. */
+export async function sumsIn(redis: RedisServer, key: string): Promise<Record<string, number>> {
+  const fields = (await redis.command("HGETALL", key)) as readonly string[];
+  const pairs = fields.flatMap((field, i): [string, number][] =>
+    i % 2 === 0 && /^\w+$/.test(field) ? [[field, Number(fields[i + 1])]] : [],
+  );
+  return Object.fromEntries(pairs);
+}
+
+/** How many clients a Redis has, besides the one that asks. */
+export async function connections(redis: RedisServer): Promise<number> {
+  const clients = String(await redis.command("CLIENT", "LIST")).split("\n");
+  return clients.filter((client) => client !== "" && !client.includes("cmd=client")).length;
+}
+
+/** What the admin listener tells, and of the only backend. */
+export async function report(admin: Address): Promise<UsageReport & { readonly backend: BackendReport }> {
+  const usage = (await call(admin, "/api/usage")).json as UsageReport;
+  const [backend] = usage.backends;
+  if (backend === undefined) throw new Error("there is no backend");
+  return { ...usage, backend };
+}
+
+/** Steady requests to a proxy until they are stopped, at the latest with the test. */
+export function startTraffic({ host, port }: Address, requestsPerSecond = 200): Traffic {
+  const requests = [
+    { method: "GET", bytes: 1_000 },
+    { method: "PUT", bytes: 300 },
+  ] as const;
+  const traffic = new Traffic({ url: new URL(`http://${host}:${port}`), requests, clients: 4, requestsPerSecond });
+  // Most often the test has stopped it already.
+  onTestFinished(() => traffic.stop().catch(() => {}));
+  traffic.start();
+  return traffic;
+}

@@ -1,0 +1,134 @@
+import { memoryStore } from "@usage/counter-core/testing";
+import { RedisCounterBackend } from "@usage/counter-redis";
+import { describe, expect, it } from "vitest";
+import { ODD_NAMES } from "../../counter-core/src/testing/odd-names.ts";
+import { client, counter, freshPrefix, manyCounters } from "./support/counters.ts";
+import { flush, storedRequests } from "./support/flush.ts";
+import { Truth, traffic } from "./support/truth.ts";
+
+describe("counters that share a Redis", () => {
+  it.each([2, 8])("all %i come to see what all recorded, and never more on the way", async (count) => {
+    const prefix = freshPrefix();
+    const counters = await manyCounters(count, { prefix });
+    const truth = new Truth();
+    truth.watch(...counters);
+    const stop = traffic(truth, counters);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    stop();
+    await truth.seenByAll();
+    const redis = await client();
+    for (const backend of ["oci", "b2"]) {
+      const key = `${prefix}:v1:${counters[0]?.period().key}:{${backend}}`;
+      expect(await redis.hmget(key, "apiRequests", "egressBytes")).toEqual([
+        String(truth.of(backend).apiRequests),
+        String(truth.of(backend).egressBytes),
+      ]);
+    }
+  });
+
+  it("refuse a backend on all of them when one has reached its limit", async () => {
+    const [first, ...others] = await manyCounters(3, { prefix: freshPrefix() });
+    const limit = 100;
+    const isWithin = (one: RedisCounterBackend, proposed: number): boolean => {
+      const total = new Float64Array(one.dimensions.length);
+      one.readTotal("oci", total);
+      return (total[one.dimensions.indexOf("egressBytes")] ?? Number.NaN) + proposed <= limit;
+    };
+    first?.add("oci", "egressBytes", limit - 1);
+    await expect
+      .poll(() => others.map((one) => [isWithin(one, 1), isWithin(one, 2)]))
+      .toEqual([
+        [true, false],
+        [true, false],
+      ]);
+    first?.add("oci", "egressBytes", 1);
+    await expect.poll(() => others.map((one) => isWithin(one, 1))).toEqual([false, false]);
+    expect(others.map((one) => one.totalAll("b2").egressBytes)).toEqual([0, 0]);
+  });
+
+  it("know from the first moment what others shared before", async () => {
+    const prefix = freshPrefix();
+    const first = await counter({ prefix });
+    first.add("oci", "apiRequests", 7);
+    await expect.poll(() => first.unpushedAll("oci").apiRequests).toBe(0);
+    const second = await counter({ prefix });
+    expect(second.totalAll("oci").apiRequests).toBe(7);
+    expect(second.load("oci", "apiRequests")).toBe(7);
+  });
+
+  it("share a backend that is added later, by one first and then by the other", async () => {
+    const prefix = freshPrefix();
+    const [first, second] = (await manyCounters(2, { prefix })) as [RedisCounterBackend, RedisCounterBackend];
+    first.addBackends(["later"]);
+    first.add("later", "apiRequests", 3);
+    await expect.poll(() => first.unpushedAll("later").apiRequests).toBe(0);
+    expect(() => second.totalAll("later")).toThrow("unknown backend");
+    second.addBackends(["oci", "later"]);
+    second.add("later", "apiRequests", 4);
+    await expect.poll(() => [first, second].map((one) => one.totalAll("later").apiRequests)).toEqual([7, 7]);
+    const redis = await client();
+    const names = await redis.smembers(`${prefix}:v1:${first.period().key}:backends`);
+    expect([...names].sort()).toEqual(["b2", "later", "oci"]);
+  });
+
+  it("share 250 backends, more than go into one call, each with its own count", async () => {
+    const backends = Array.from({ length: 250 }, (_, i) => `backend-${i}`);
+    const [first, second] = await manyCounters(2, { prefix: freshPrefix(), backends });
+    backends.forEach((backend, i) => void first?.add(backend, "egressBytes", i + 1));
+    await expect
+      .poll(() => backends.map((backend) => second?.totalAll(backend).egressBytes))
+      .toEqual(backends.map((_, i) => i + 1));
+  });
+
+  it("tell apart names that break what is quoted, split or looked up", async () => {
+    const [first, second] = await manyCounters(2, { prefix: freshPrefix(), backends: ODD_NAMES });
+    ODD_NAMES.forEach((name, i) => void first?.add(name, "apiRequests", i + 1));
+    await expect
+      .poll(() => ODD_NAMES.map((name) => second?.totalAll(name).apiRequests))
+      .toEqual(ODD_NAMES.map((_, i) => i + 1));
+  });
+
+  it("share the dimensions that they are told, and leave those of others as they are", async () => {
+    const prefix = freshPrefix();
+    const redis = await client();
+    const options = { client: redis, prefix, backends: ["llm"] };
+    const tokens = await RedisCounterBackend.connect({
+      ...options,
+      dimensions: ["requests", "inputTokens", "outputTokens"],
+    });
+    const requests = await RedisCounterBackend.connect({ ...options, dimensions: ["outputTokens", "requests"] });
+    tokens.addAll("llm", { requests: 1, inputTokens: 20, outputTokens: 300 });
+    requests.addAll("llm", { requests: 4, outputTokens: 5 });
+    await expect.poll(() => tokens.totalAll("llm")).toEqual({ requests: 5, inputTokens: 20, outputTokens: 305 });
+    await expect.poll(() => requests.totalAll("llm")).toEqual({ requests: 5, outputTokens: 305 });
+    await Promise.all([tokens.close(), requests.close()]);
+  });
+
+  it("keep under two prefixes what has nothing to do with each other", async () => {
+    const [first, second] = [await counter({ prefix: freshPrefix() }), await counter({ prefix: freshPrefix() })];
+    first.add("oci", "apiRequests", 3);
+    await expect.poll(() => first.unpushedAll("oci").apiRequests).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 350));
+    expect(second.totalAll("oci").apiRequests).toBe(0);
+  });
+
+  it("store what an instance shared of backends that nobody else knows, when it did not live to do so", async () => {
+    const prefix = freshPrefix();
+    const store = memoryStore();
+    const victimsClient = await client();
+    const victim = await counter({ prefix, backends: ["only here", "oci"], client: victimsClient });
+    const survivor = await counter({ prefix, backends: ["oci"] });
+    victim.add("only here", "apiRequests", 5);
+    victim.add("oci", "apiRequests", 6);
+    await expect.poll(() => ["only here", "oci"].map((name) => victim.unpushedAll(name).apiRequests)).toEqual([0, 0]);
+    victimsClient.disconnect();
+    for (let i = 0; i < 2; i++) await flush(survivor, store);
+    expect(await storedRequests(survivor, store, "only here")).toBe(5);
+    expect(await storedRequests(survivor, store, "oci")).toBe(6);
+    // Nobody counts it twice: not those who flush again, and not the victim if it lives after all.
+    for (let i = 0; i < 2; i++) await flush(survivor, store);
+    await store.merge(await victim.tallies());
+    expect(await storedRequests(survivor, store, "only here")).toBe(5);
+    expect(await storedRequests(survivor, store, "oci")).toBe(6);
+  });
+});

@@ -1,0 +1,139 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { memoryStore } from "@usage/counter-core/testing";
+import { type RedisCounterBackend, type RedisMessage, type RefusedCounts, redisChannel } from "@usage/counter-redis";
+import type { Redis } from "ioredis";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { client, counter, freshPrefix, manyCounters } from "./support/counters.ts";
+import { flush, storedRequests } from "./support/flush.ts";
+import { Truth, traffic } from "./support/truth.ts";
+
+type Spoil = (redis: Redis, key: string) => Promise<unknown>;
+
+/** What somebody may do to a key by hand. */
+const SPOILED: readonly (readonly [what: string, spoil: Spoil, named: string])[] = [
+  ["is no hash any more", (redis, key) => redis.set(key, "x"), ""],
+  ["has a sum that is no count", (redis, key) => redis.hset(key, { apiRequests: "many" }), "apiRequests"],
+  ["has a sum below one of its parts", (redis, key) => redis.hset(key, { apiRequests: 0 }), "apiRequests"],
+  ["has a negative field", (redis, key) => redis.hset(key, { "egressBytes:taken": -1 }), "egressBytes:taken"],
+];
+
+describe("a key that cannot be used", () => {
+  let redis: Redis;
+  let prefix: string;
+  let first: RedisCounterBackend;
+  let second: RedisCounterBackend;
+  let refusals: RefusedCounts[];
+  let key: string;
+  beforeEach(async () => {
+    redis = await client();
+    prefix = freshPrefix();
+    const options = { prefix, backends: ["oci", "b2", "s3"], probeIntervalMs: 100 };
+    [first, second] = (await manyCounters(2, options)) as [RedisCounterBackend, RedisCounterBackend];
+    refusals = [];
+    for (const one of [first, second]) one.events.on("refused", (refusal) => refusals.push(refusal));
+    key = `${prefix}:v1:${first.period().key}:{oci}`;
+  });
+
+  describe.each(SPOILED)("because it %s", (_, spoil, named) => {
+    it("holds up its own backend only, is named in one event of each instance, and is whole again once deleted", async () => {
+      const truth = new Truth();
+      truth.watch(first, second);
+      for (const one of [first, second]) truth.record(one, "oci", { apiRequests: 10, egressBytes: 5 });
+      await truth.seenByAll();
+      for (const one of [first, second]) one.events.on("unhealthy", (error) => expect.unreachable(String(error)));
+      await spoil(redis, key);
+      const stop = traffic(truth, [first, second], 2);
+      await expect.poll(() => refusals.length, { timeout: 5_000 }).toBe(2);
+      for (const { backend, period, error } of refusals) {
+        expect([backend, period]).toEqual(["oci", first.period().key]);
+        expect(error.message).toContain(key);
+        expect(error.message).toContain(named);
+      }
+      // Longer than several attempts.
+      await sleep(350);
+      expect(refusals).toHaveLength(2);
+      stop();
+      for (const backend of ["b2", "s3"]) {
+        const agreed = () => [first, second].map((one) => one.totalAll(backend));
+        await expect.poll(agreed, { timeout: 5_000 }).toEqual([truth.of(backend), truth.of(backend)]);
+      }
+      expect([first.isHealthy(), second.isHealthy()]).toEqual([true, true]);
+      await redis.del(key);
+      await truth.seenByAll();
+      expect(await redis.hget(key, "apiRequests")).toBe(String(truth.of("oci").apiRequests));
+    });
+  });
+
+  it("is stored all the same: each instance stores what it counted itself", async () => {
+    const store = memoryStore();
+    await redis.set(key, "x");
+    for (const one of [first, second]) one.addAll("oci", { apiRequests: 5 });
+    for (const one of [first, second]) one.addAll("b2", { apiRequests: 1 });
+    for (const one of [first, second]) await flush(one, store);
+    expect(await storedRequests(first, store, "oci")).toBe(10);
+    expect(await storedRequests(first, store, "b2")).toBe(2);
+    // And is known from there meanwhile.
+    await flush(first, store);
+    expect(first.totalAll("oci").apiRequests).toBe(10);
+  });
+
+  it("that is refused again after it was whole is told again", async () => {
+    for (const times of [1, 2]) {
+      await redis.del(key);
+      first.add("oci", "apiRequests", 1);
+      await expect.poll(() => first.unpushedAll("oci").apiRequests, { timeout: 5_000 }).toBe(0);
+      await redis.set(key, "x");
+      await expect.poll(() => refusals.length, { timeout: 5_000 }).toBe(2 * times);
+    }
+  });
+
+  it("is told to listeners who come right after the counter has connected, and on the channel", async () => {
+    await redis.set(key, "x");
+    const messages: RedisMessage[] = [];
+    const listener = (message: unknown): void => void messages.push(message as RedisMessage);
+    redisChannel.subscribe(listener);
+    onTestFinished(() => {
+      redisChannel.unsubscribe(listener);
+    });
+    const third = await counter({ prefix, backends: ["oci"] });
+    const told: RefusedCounts[] = [];
+    third.events.on("refused", (refusal) => told.push(refusal));
+    await expect.poll(() => told.length).toBe(1);
+    expect(messages).toContainEqual({ event: "refused", ...told[0] });
+  });
+
+  it("does not end the loop when a listener throws", async () => {
+    const thrown: unknown[] = [];
+    const listeners = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException");
+    process.on("uncaughtException", (error) => thrown.push(error));
+    onTestFinished(() => {
+      process.removeAllListeners("uncaughtException");
+      for (const listener of listeners) process.on("uncaughtException", listener);
+    });
+    first.events.on("refused", () => {
+      throw new Error("the listener's own fault");
+    });
+    await redis.set(key, "x");
+    await expect.poll(() => thrown.length, { timeout: 5_000 }).toBe(1);
+    first.add("b2", "apiRequests", 3);
+    await expect.poll(() => second.totalAll("b2").apiRequests, { timeout: 5_000 }).toBe(3);
+  });
+
+  it("holds up no count when it is the list of backends, and is told until it is deleted", async () => {
+    const list = `${prefix}:v1:${first.period().key}:backends`;
+    const errors: unknown[] = [];
+    first.events.on("unhealthy", (error) => errors.push(error));
+    await redis.set(list, "x");
+    first.addBackends(["later"]);
+    second.addBackends(["later"]);
+    for (const backend of ["oci", "later"]) first.add(backend, "apiRequests", 3);
+    await expect
+      .poll(() => ["oci", "later"].map((backend) => second.totalAll(backend).apiRequests), { timeout: 5_000 })
+      .toEqual([3, 3]);
+    await expect.poll(() => errors.map(String), { timeout: 5_000 }).toEqual([expect.stringContaining(list)]);
+    await redis.del(list);
+    await expect.poll(() => [first.isHealthy(), second.isHealthy()], { timeout: 5_000 }).toEqual([true, true]);
+    expect([...(await redis.smembers(list))].sort()).toEqual(["b2", "later", "oci", "s3"]);
+  });
+});

@@ -1,0 +1,19 @@
+import type { CounterBackend, UsageStore } from "@usage/counter-core";
+
+/** What a `UsageFlusher` does at every interval: store what is counted, then learn what everybody else stored. */
+export async function flush(counter: CounterBackend, store: UsageStore): Promise<void> {
+  const tallies = await counter.tallies();
+  if (tallies.length > 0) {
+    await store.merge(tallies);
+    counter.settle(tallies);
+  }
+  const { key } = counter.period();
+  const wanted = counter.observe(key, await store.totals(key, counter.writer));
+  if (wanted.length > 0) await counter.absorb(await store.tallies(key, wanted));
+}
+
+/** What the store holds of a backend in the counter's current period, of all writers. */
+export async function storedRequests(counter: CounterBackend, store: UsageStore, backend: string): Promise<number> {
+  const totals = await store.totals(counter.period().key, counter.writer);
+  return totals.get(backend)?.all.apiRequests ?? 0;
+}

@@ -1,0 +1,44 @@
+import { counterBackendContract } from "@usage/counter-core/testing";
+import { RedisCounterBackend } from "@usage/counter-redis";
+import { type RedisServer, type RedisVersion, startRedis } from "@usage/test-servers";
+import { afterAll, describe, expect, it } from "vitest";
+import { client, counter, freshPrefix } from "./support/counters.ts";
+import { Truth, traffic } from "./support/truth.ts";
+
+/** The other tests run on the one that the machine has. */
+describe.each<RedisVersion>(["Redis 7.0", "Redis 8.0", "Valkey 8.1"])("on %s", { timeout: 60_000 }, (version) => {
+  let starting: Promise<RedisServer> | undefined;
+  const server = (): Promise<RedisServer> => {
+    starting ??= startRedis({ version });
+    return starting;
+  };
+  afterAll(async () => (await starting)?.stop());
+
+  it("counters share their counts, survive a wipe, and take by swap", async () => {
+    const { url, command } = await server();
+    const prefix = freshPrefix();
+    const connected = async () => counter({ prefix, client: await client(url) });
+    const all = [await connected(), await connected()];
+    const truth = new Truth();
+    truth.watch(...all);
+    const stop = traffic(truth, all);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await command("FLUSHALL");
+    await command("SCRIPT", "FLUSH");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    stop();
+    await truth.seenByAll();
+    // What is taken is no usage of anybody's any more: the totals go back.
+    truth.stopWatching();
+    expect(await all[0]?.swap("oci", "apiRequests")).toBe(truth.of("oci").apiRequests);
+    expect(await all[1]?.swap("oci", "apiRequests")).toBe(0);
+  });
+
+  counterBackendContract(`RedisCounterBackend on ${version}`, {
+    async create(backends, clock) {
+      const redis = await client((await server()).url);
+      return RedisCounterBackend.connect({ client: redis, prefix: freshPrefix(), backends, clock });
+    },
+    dispose: (connected) => (connected as RedisCounterBackend).close(),
+  });
+});
