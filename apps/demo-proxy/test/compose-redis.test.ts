@@ -50,7 +50,7 @@ describe("two proxies on one Redis and one Postgres", () => {
     for (let i = 0; i < 3; i++) await call(one.proxy, "/objects/7");
     const usage = upstream.measured();
     await vi.waitFor(async () => expect((await report(other.admin)).backend.usage).toEqual(usage), SOON);
-    // The first flush finds all that is shared before it; whoever comes later shows at the second.
+    // The first flush notes what is shared; what the store still lacks of it at the second would not come by itself.
     await other.app.flusher.flush();
     await other.app.flusher.flush();
     expect(await other.app.store.history({ backend: name })).toMatchObject([

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { startPostgres, startRedis } from "@usage/test-servers";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { Book } from "./support/book.ts";
 import { fleetOn, sumOf } from "./support/fleet.ts";
 import { type Servers, SOON } from "./support/shared-proxies.ts";
@@ -88,14 +88,17 @@ describe("an instance that was stopped for a while under load", () => {
 
 describe("instances that flush all at once to a Postgres that is killed again and again", () => {
   it("store exact totals in the end, and none of them ends or complains", async () => {
-    const fleet = fleetOn(servers, 300);
+    // Of its own: whatever becomes of it, the other tests have theirs.
+    const postgres = await startPostgres();
+    onTestFinished(() => postgres.stop());
+    const fleet = fleetOn({ ...servers, postgres }, 300);
     const members = await Promise.all([fleet.start(), fleet.start(), fleet.start()]);
     await Promise.all(members.map((member) => member.load({ flushing: true })));
     for (let round = 0; round < 6; round++) {
       await sleep(200 + 100 * Math.random());
-      await servers.postgres.kill();
+      await postgres.kill();
       await sleep(100 * Math.random());
-      await servers.postgres.start();
+      await postgres.start();
     }
     const recorded = sumOf(await Promise.all(members.map((member) => member.rest())));
     for (const member of members) {

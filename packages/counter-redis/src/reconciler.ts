@@ -43,10 +43,14 @@ export class Reconciler {
     return [...current, ...(await this.#ofEndedPeriod())];
   }
 
-  /** What `missing` answered is stored. */
-  settled(): void {
+  /** What `missing` answered is stored, and with it, of each backend that it is about, what all others had shared. */
+  settled(stored: readonly Tally[]): void {
     this.#uponSettled();
     this.#uponSettled = () => {};
+    const { loop, local } = this.#parts;
+    const current = loop.current();
+    const others = stored.filter((tally) => tally.period === current.period.key && !isOwn(tally, local.writer));
+    for (const [name, tallies] of Map.groupBy(others, ({ backend }) => backend)) current.get(name)?.noteStored(tallies);
   }
 
   async #ofCurrentPeriod(): Promise<readonly Tally[]> {
@@ -60,8 +64,7 @@ export class Reconciler {
     );
     const known = new Set(local.backends());
     const unknown = names.filter((name) => !known.has(name));
-    const rows = await this.#read(period, [...suspects.map(({ name }) => name), ...unknown]);
-    return rows;
+    return this.#read(period, [...suspects.map(({ name }) => name), ...unknown]);
   }
 
   async #ofEndedPeriod(): Promise<readonly Tally[]> {

@@ -205,13 +205,13 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     const missing = await this.#reconciler.missing().catch(() => []);
     const all = [...own, ...missing];
     // Nobody settles nothing.
-    if (all.length === 0) this.#reconciler.settled();
+    if (all.length === 0) this.#reconciler.settled(all);
     return all;
   }
 
   settle(stored: readonly Tally[]): void {
     this.#local.settle(stored);
-    this.#reconciler.settled();
+    this.#reconciler.settled(stored);
   }
 
   observe(period: string, stored: ReadonlyMap<string, StoredUsage<D>>): readonly string[] {

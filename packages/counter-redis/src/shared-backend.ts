@@ -154,6 +154,14 @@ export class SharedBackend {
     return this.#wantsRows || this.#stored.some((amount, d) => amount > othersOf(reply, d));
   }
 
+  /** The store has these tallies of others. */
+  noteStored(tallies: readonly Tally[]): void {
+    this.#dimensions.forEach((dimension, d) => {
+      const sum = tallies.reduce((all, { usage }) => all + amountOf(usage, dimension), 0);
+      this.#stored[d] = Math.max(this.#stored[d] as number, sum);
+    });
+  }
+
   /** Begins anew with usage that is neither ours nor shared. */
   setBaseline(amounts: readonly number[]): void {
     amounts.forEach((amount, d) => {

@@ -31,6 +31,10 @@ export class SharedPeriod {
     }
   }
 
+  get(name: string): SharedBackend | undefined {
+    return this.#byName.get(name);
+  }
+
   /** @throws UnknownBackendError */
   find(name: string): SharedBackend {
     const backend = this.#byName.get(name);

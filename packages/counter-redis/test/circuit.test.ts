@@ -2,8 +2,9 @@ import { ManualClock } from "@usage/counter-core/testing";
 import { RedisCounterBackend, type RedisMessage, redisChannel } from "@usage/counter-redis";
 import { beforeEach, describe, expect, inject, it, onTestFinished } from "vitest";
 import { advance, settled } from "./support/advance.ts";
-import { client, counter, freshPrefix } from "./support/counters.ts";
+import { client, counter, freshPrefix, patientClient } from "./support/counters.ts";
 import { faultProxy } from "./support/servers.ts";
+import { SOON } from "./support/soon.ts";
 import { TappedClient } from "./support/tapped-client.ts";
 
 const SYNC_MS = 25;
@@ -16,7 +17,7 @@ describe("the circuit", () => {
   let told: string[];
   beforeEach(async () => {
     clock = new ManualClock(Date.now());
-    tapped = new TappedClient(await client());
+    tapped = new TappedClient(await patientClient());
     const backends = ["oci", "b2"];
     // Every round pushes both backends.
     const options = { prefix: freshPrefix(), backends, clock, refreshIntervalMs: 1 };
@@ -56,7 +57,7 @@ describe("the circuit", () => {
   });
 
   it("opens after as many as it is told", async () => {
-    const other = new TappedClient(await client());
+    const other = new TappedClient(await patientClient());
     const options = { prefix: freshPrefix(), backends: ["oci"], clock, refreshIntervalMs: 1, failureThreshold: 1 };
     const hasty = await RedisCounterBackend.connect({ client: other, ...options });
     onTestFinished(() => hasty.close());
@@ -147,11 +148,11 @@ describe("the circuit, on a connection that is really refused,", () => {
     one.events.on("healthy", () => told.push("healthy"));
     for (let times = 1; times <= 2; times++) {
       await proxy.refuse();
-      await expect.poll(() => one.isHealthy(), { timeout: 5_000 }).toBe(false);
+      await expect.poll(() => one.isHealthy(), SOON).toBe(false);
       one.add("oci", "apiRequests", 1);
       await proxy.heal();
-      await expect.poll(() => one.isHealthy(), { timeout: 5_000 }).toBe(true);
-      await expect.poll(() => told).toHaveLength(2 * times);
+      await expect.poll(() => one.isHealthy(), SOON).toBe(true);
+      await expect.poll(() => told, SOON).toHaveLength(2 * times);
     }
     expect(told.map((text) => text.replace(/:.*/, ""))).toEqual([
       "NotConnectedError",

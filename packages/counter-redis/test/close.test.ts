@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { RedisCounterBackend } from "@usage/counter-redis";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
-import { client, counter, freshPrefix, manyCounters } from "./support/counters.ts";
+import { client, counter, freshPrefix, manyCounters, patientClient } from "./support/counters.ts";
 import { faultProxy, redisServer } from "./support/servers.ts";
+import { SOON } from "./support/soon.ts";
 import { TappedClient } from "./support/tapped-client.ts";
 
 /** So seldom that only closing pushes. */
@@ -43,11 +44,11 @@ describe("closing a counter", () => {
     expect(redis.status).toBe("ready");
     expect(await redis.ping()).toBe("PONG");
     second?.add("oci", "apiRequests", 1);
-    await expect.poll(() => second?.unpushedAll("oci").apiRequests).toBe(0);
+    await expect.poll(() => second?.unpushedAll("oci").apiRequests, SOON).toBe(0);
   });
 
   it("ends every exchange; counting, reading and storing what was counted here go on", async () => {
-    const tapped = new TappedClient(await client());
+    const tapped = new TappedClient(await patientClient());
     const one = await counter({ prefix: freshPrefix(), client: tapped });
     one.add("oci", "apiRequests", 1);
     await one.close();
@@ -77,7 +78,7 @@ describe("closing a counter", () => {
 
   it("waits for a Redis that does not answer no longer than for two replies", async () => {
     const { proxy, url } = await faultProxy(inject("redisUrl"));
-    const redis = await client(url, { commandTimeout: 60_000, socketTimeout: 60_000 });
+    const redis = await patientClient(url);
     const one = await counter({ prefix: freshPrefix(), client: redis, pushTimeoutMs: 300 });
     onTestFinished(() => proxy.heal());
     proxy.blackHole = true;

@@ -8,6 +8,7 @@ import { ODD_NAMES } from "../../counter-core/src/testing/odd-names.ts";
 import { backendsKey, countsKey } from "../src/keys.ts";
 import { counter, freshPrefix } from "./support/counters.ts";
 import { flush, storedRequests } from "./support/flush.ts";
+import { SOON } from "./support/soon.ts";
 import { Truth, traffic } from "./support/truth.ts";
 
 /** Enough for each node to have several. */
@@ -62,7 +63,7 @@ describe("on a Redis Cluster", { timeout: 60_000 }, () => {
     const [first, second] = await counters(2, { prefix: freshPrefix(), backends: ODD_NAMES });
     ODD_NAMES.forEach((name, i) => void first?.add(name, "apiRequests", i + 1));
     await expect
-      .poll(() => ODD_NAMES.map((name) => second?.totalAll(name).apiRequests), { timeout: 5_000 })
+      .poll(() => ODD_NAMES.map((name) => second?.totalAll(name).apiRequests), SOON)
       .toEqual(ODD_NAMES.map((_, i) => i + 1));
   });
 
@@ -70,7 +71,7 @@ describe("on a Redis Cluster", { timeout: 60_000 }, () => {
     const [first, second] = await counters(2, { prefix: freshPrefix() });
     first?.add("backend-0", "apiRequests", 3);
     second?.add("backend-0", "apiRequests", 4);
-    await expect.poll(() => first?.totalAll("backend-0").apiRequests, { timeout: 5_000 }).toBe(7);
+    await expect.poll(() => first?.totalAll("backend-0").apiRequests, SOON).toBe(7);
     expect(await second?.swap("backend-0", "apiRequests")).toBe(7);
     expect(await first?.swap("backend-0", "apiRequests")).toBe(0);
   });
@@ -123,7 +124,7 @@ describe("on a Redis Cluster", { timeout: 60_000 }, () => {
     await sleep(2_000);
     stop();
     await expect
-      .poll(() => reachable.map((name) => second.totalAll(name)), { timeout: 10_000 })
+      .poll(() => reachable.map((name) => second.totalAll(name)), SOON)
       .toEqual(reachable.map((name) => truth.of(name)));
     await victim.startEmpty();
     await cluster.ready();
@@ -152,9 +153,7 @@ describe("on a Redis Cluster", { timeout: 60_000 }, () => {
     hung.pause();
     onTestFinished(() => hung.resume());
     for (const name of BACKENDS) truth.record(first, name, { apiRequests: 1 });
-    await expect
-      .poll(() => others.map((name) => second.totalAll(name).apiRequests), { timeout: 10_000 })
-      .toEqual(others.map(() => 1));
+    await expect.poll(() => others.map((name) => second.totalAll(name).apiRequests), SOON).toEqual(others.map(() => 1));
     expect(second.totalAll("backend-0").apiRequests).toBe(0);
     hung.resume();
     await truth.seenByAll(10_000);

@@ -12,6 +12,7 @@ import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { backendsKey, countsKey } from "../src/keys.ts";
 import { freshPrefix } from "./support/counters.ts";
 import { faultProxy, redisServer } from "./support/servers.ts";
+import { SOON } from "./support/soon.ts";
 import { TappedClient } from "./support/tapped-client.ts";
 
 /** Five seconds, and what a busy machine takes. */
@@ -160,7 +161,9 @@ describe("connecting, with the recommended options and with ioredis's own,", { t
       const told: unknown[] = [];
       counter.events.on("unhealthy", (error) => told.push(error));
       counter.add("oci", "apiRequests", 1);
-      await expect.poll(() => told.map(String)).toEqual([expect.stringMatching(/can't run this command|permission/)]);
+      await expect
+        .poll(() => told.map(String), SOON)
+        .toEqual([expect.stringMatching(/can't run this command|permission/)]);
     }
   });
 
@@ -175,7 +178,7 @@ describe("connecting, with the recommended options and with ioredis's own,", { t
     for (const client of clientsOf(`redis://frugal:secret@127.0.0.1:${server.port}`, more)) {
       const counter = await RedisCounterBackend.connect({ client, prefix, backends: ["oci"] });
       counter.add("oci", "apiRequests", 1);
-      await expect.poll(() => counter.unpushedAll("oci").apiRequests).toBe(0);
+      await expect.poll(() => counter.unpushedAll("oci").apiRequests, SOON).toBe(0);
       await counter.tallies();
       counter.discard("oci");
       await counter.close();

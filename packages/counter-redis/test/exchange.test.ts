@@ -2,8 +2,10 @@ import { memoryStore } from "@usage/counter-core/testing";
 import { RedisCounterBackend } from "@usage/counter-redis";
 import { describe, expect, it } from "vitest";
 import { ODD_NAMES } from "../../counter-core/src/testing/odd-names.ts";
-import { client, counter, freshPrefix, manyCounters } from "./support/counters.ts";
+import { client, counter, freshPrefix, manyCounters, patientClient } from "./support/counters.ts";
 import { flush, storedRequests } from "./support/flush.ts";
+import { SOON } from "./support/soon.ts";
+import { TappedClient } from "./support/tapped-client.ts";
 import { Truth, traffic } from "./support/truth.ts";
 
 describe("counters that share a Redis", () => {
@@ -16,7 +18,7 @@ describe("counters that share a Redis", () => {
     await new Promise((resolve) => setTimeout(resolve, 500));
     stop();
     await truth.seenByAll();
-    const redis = await client();
+    const redis = await patientClient();
     for (const backend of ["oci", "b2"]) {
       const key = `${prefix}:v1:${counters[0]?.period().key}:{${backend}}`;
       expect(await redis.hmget(key, "apiRequests", "egressBytes")).toEqual([
@@ -36,13 +38,13 @@ describe("counters that share a Redis", () => {
     };
     first?.add("oci", "egressBytes", limit - 1);
     await expect
-      .poll(() => others.map((one) => [isWithin(one, 1), isWithin(one, 2)]))
+      .poll(() => others.map((one) => [isWithin(one, 1), isWithin(one, 2)]), SOON)
       .toEqual([
         [true, false],
         [true, false],
       ]);
     first?.add("oci", "egressBytes", 1);
-    await expect.poll(() => others.map((one) => isWithin(one, 1))).toEqual([false, false]);
+    await expect.poll(() => others.map((one) => isWithin(one, 1)), SOON).toEqual([false, false]);
     expect(others.map((one) => one.totalAll("b2").egressBytes)).toEqual([0, 0]);
   });
 
@@ -50,7 +52,7 @@ describe("counters that share a Redis", () => {
     const prefix = freshPrefix();
     const first = await counter({ prefix });
     first.add("oci", "apiRequests", 7);
-    await expect.poll(() => first.unpushedAll("oci").apiRequests).toBe(0);
+    await expect.poll(() => first.unpushedAll("oci").apiRequests, SOON).toBe(0);
     const second = await counter({ prefix });
     expect(second.totalAll("oci").apiRequests).toBe(7);
     expect(second.load("oci", "apiRequests")).toBe(7);
@@ -61,12 +63,12 @@ describe("counters that share a Redis", () => {
     const [first, second] = (await manyCounters(2, { prefix })) as [RedisCounterBackend, RedisCounterBackend];
     first.addBackends(["later"]);
     first.add("later", "apiRequests", 3);
-    await expect.poll(() => first.unpushedAll("later").apiRequests).toBe(0);
+    await expect.poll(() => first.unpushedAll("later").apiRequests, SOON).toBe(0);
     expect(() => second.totalAll("later")).toThrow("unknown backend");
     second.addBackends(["oci", "later"]);
     second.add("later", "apiRequests", 4);
-    await expect.poll(() => [first, second].map((one) => one.totalAll("later").apiRequests)).toEqual([7, 7]);
-    const redis = await client();
+    await expect.poll(() => [first, second].map((one) => one.totalAll("later").apiRequests), SOON).toEqual([7, 7]);
+    const redis = await patientClient();
     const names = await redis.smembers(`${prefix}:v1:${first.period().key}:backends`);
     expect([...names].sort()).toEqual(["b2", "later", "oci"]);
   });
@@ -76,7 +78,7 @@ describe("counters that share a Redis", () => {
     const [first, second] = await manyCounters(2, { prefix: freshPrefix(), backends });
     backends.forEach((backend, i) => void first?.add(backend, "egressBytes", i + 1));
     await expect
-      .poll(() => backends.map((backend) => second?.totalAll(backend).egressBytes))
+      .poll(() => backends.map((backend) => second?.totalAll(backend).egressBytes), SOON)
       .toEqual(backends.map((_, i) => i + 1));
   });
 
@@ -84,13 +86,13 @@ describe("counters that share a Redis", () => {
     const [first, second] = await manyCounters(2, { prefix: freshPrefix(), backends: ODD_NAMES });
     ODD_NAMES.forEach((name, i) => void first?.add(name, "apiRequests", i + 1));
     await expect
-      .poll(() => ODD_NAMES.map((name) => second?.totalAll(name).apiRequests))
+      .poll(() => ODD_NAMES.map((name) => second?.totalAll(name).apiRequests), SOON)
       .toEqual(ODD_NAMES.map((_, i) => i + 1));
   });
 
   it("share the dimensions that they are told, and leave those of others as they are", async () => {
     const prefix = freshPrefix();
-    const redis = await client();
+    const redis = await patientClient();
     const options = { client: redis, prefix, backends: ["llm"] };
     const tokens = await RedisCounterBackend.connect({
       ...options,
@@ -99,15 +101,30 @@ describe("counters that share a Redis", () => {
     const requests = await RedisCounterBackend.connect({ ...options, dimensions: ["outputTokens", "requests"] });
     tokens.addAll("llm", { requests: 1, inputTokens: 20, outputTokens: 300 });
     requests.addAll("llm", { requests: 4, outputTokens: 5 });
-    await expect.poll(() => tokens.totalAll("llm")).toEqual({ requests: 5, inputTokens: 20, outputTokens: 305 });
-    await expect.poll(() => requests.totalAll("llm")).toEqual({ requests: 5, outputTokens: 305 });
+    await expect.poll(() => tokens.totalAll("llm"), SOON).toEqual({ requests: 5, inputTokens: 20, outputTokens: 305 });
+    await expect.poll(() => requests.totalAll("llm"), SOON).toEqual({ requests: 5, outputTokens: 305 });
     await Promise.all([tokens.close(), requests.close()]);
+  });
+
+  it("exchange what is due at once when they are told to, and reject when that fails", async () => {
+    const tapped = new TappedClient(await patientClient());
+    const one = await counter({ prefix: freshPrefix(), client: tapped, syncIntervalMs: 60_000 });
+    one.add("oci", "apiRequests", 5);
+    await one.sync();
+    expect(one.unpushedAll("oci").apiRequests).toBe(0);
+    tapped.fault = "rejects";
+    one.add("oci", "apiRequests", 1);
+    await expect(one.sync()).rejects.toThrow("Connection is closed.");
+    expect(one.unpushedAll("oci").apiRequests).toBe(1);
+    tapped.fault = "none";
+    await one.sync();
+    expect(one.unpushedAll("oci").apiRequests).toBe(0);
   });
 
   it("keep under two prefixes what has nothing to do with each other", async () => {
     const [first, second] = [await counter({ prefix: freshPrefix() }), await counter({ prefix: freshPrefix() })];
     first.add("oci", "apiRequests", 3);
-    await expect.poll(() => first.unpushedAll("oci").apiRequests).toBe(0);
+    await expect.poll(() => first.unpushedAll("oci").apiRequests, SOON).toBe(0);
     await new Promise((resolve) => setTimeout(resolve, 350));
     expect(second.totalAll("oci").apiRequests).toBe(0);
   });
@@ -120,7 +137,10 @@ describe("counters that share a Redis", () => {
     const survivor = await counter({ prefix, backends: ["oci"] });
     victim.add("only here", "apiRequests", 5);
     victim.add("oci", "apiRequests", 6);
-    await expect.poll(() => ["only here", "oci"].map((name) => victim.unpushedAll(name).apiRequests)).toEqual([0, 0]);
+    await expect
+      .poll(() => ["only here", "oci"].map((name) => victim.unpushedAll(name).apiRequests), SOON)
+      .toEqual([0, 0]);
+    await expect.poll(() => survivor.totalAll("oci").apiRequests, SOON).toBe(6);
     victimsClient.disconnect();
     for (let i = 0; i < 2; i++) await flush(survivor, store);
     expect(await storedRequests(survivor, store, "only here")).toBe(5);

@@ -3,8 +3,9 @@ import { type RedisClient, recommendedClientOptions } from "@usage/counter-redis
 import type { Direction } from "@usage/test-servers";
 import { Redis } from "ioredis";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
-import { client, counter, freshPrefix, manyCounters } from "./support/counters.ts";
+import { counter, freshPrefix, manyCounters, patientClient } from "./support/counters.ts";
 import { faultProxy } from "./support/servers.ts";
+import { SOON } from "./support/soon.ts";
 import { Truth, traffic } from "./support/truth.ts";
 
 /** With ioredis's own options, commands are kept, and sent again after a reconnect. */
@@ -24,7 +25,7 @@ describe("nothing is lost or counted twice", () => {
   }
 
   async function sharedRequests(prefix: string, backend = "oci"): Promise<number> {
-    const redis = await client();
+    const redis = await patientClient();
     const [key] = await redis.keys(`${prefix}:v1:*{${backend}}`);
     return key === undefined ? 0 : Number(await redis.hget(key, "apiRequests"));
   }
@@ -52,7 +53,7 @@ describe("nothing is lost or counted twice", () => {
       const before = truth.of("oci").apiRequests;
       proxy.dropReplies = true;
       truth.record(one, "oci", { apiRequests: 10 });
-      await expect.poll(() => sharedRequests(prefix), { timeout: 5_000 }).toBe(before + 10);
+      await expect.poll(() => sharedRequests(prefix), SOON).toBe(before + 10);
       expect(one.unpushedAll("oci").apiRequests).toBe(10);
       await proxy.heal();
       await truth.seenByAll();
@@ -119,14 +120,14 @@ describe("nothing is lost or counted twice", () => {
     proxy.delayMs = 1_000;
     current = slow;
     truth.record(late, "oci", { apiRequests: 10 });
-    await expect.poll(() => sentSlowly).toBeGreaterThan(0);
+    await expect.poll(() => sentSlowly, SOON).toBeGreaterThan(0);
     current = fast;
     truth.record(late, "oci", { apiRequests: 100 });
     await truth.seenByAll();
     expect(await sharedRequests(prefix)).toBe(111);
     const { bytesToServer } = proxy;
     // What was held up arrives.
-    await expect.poll(() => proxy.bytesToServer, { timeout: 5_000 }).toBeGreaterThan(bytesToServer);
+    await expect.poll(() => proxy.bytesToServer, SOON).toBeGreaterThan(bytesToServer);
     await sleep(50);
     expect(await sharedRequests(prefix)).toBe(111);
     truth.record(other, "oci", { apiRequests: 1_000 });

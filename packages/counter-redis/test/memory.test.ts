@@ -4,7 +4,7 @@ import { ManualClock, memoryStore } from "@usage/counter-core/testing";
 import { RedisCounterBackend } from "@usage/counter-redis";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { advance } from "./support/advance.ts";
-import { client, freshPrefix } from "./support/counters.ts";
+import { freshPrefix, patientClient } from "./support/counters.ts";
 import { flush } from "./support/flush.ts";
 import { TappedClient } from "./support/tapped-client.ts";
 
@@ -26,7 +26,7 @@ describe("an outage of a day", { timeout: 60_000 }, () => {
     "takes no memory and no timers when the client %s",
     async (fault) => {
       const clock = new ManualClock("2026-01-15T00:00:00Z");
-      const tapped = new TappedClient(await client());
+      const tapped = new TappedClient(await patientClient());
       const backends = Array.from({ length: 20 }, (_, i) => `backend-${i}`);
       const one = await RedisCounterBackend.connect({ client: tapped, prefix: freshPrefix(), backends, clock });
       onTestFinished(() => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { client, freshPrefix } from "./support/counters.ts";
+import { freshPrefix, patientClient } from "./support/counters.ts";
 import { DIMENSIONS, held, merge, type Sent } from "./support/scripts.ts";
 
 const WRITERS = ["w", "w.1", "v/x", "{}", "🪣"];
@@ -38,7 +38,7 @@ describe("merge.lua, whatever is sent how often and in which order", () => {
   it("holds the maximum of each field and, of each dimension, the sum over its writers", {
     timeout: 60_000,
   }, async () => {
-    const redis = await client();
+    const redis = await patientClient();
     await fc.assert(
       fc.asyncProperty(schedule, async ({ all, order, keysPerCall }) => {
         const prefix = freshPrefix();
@@ -63,7 +63,7 @@ describe("merge.lua, whatever is sent how often and in which order", () => {
   });
 
   it("answers of the asking writer what was there before the call", { timeout: 60_000 }, async () => {
-    const redis = await client();
+    const redis = await patientClient();
     await fc.assert(
       fc.asyncProperty(fc.array(sent, { maxLength: 8 }), sent, async (before, last) => {
         const key = freshPrefix();

@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { client, freshPrefix } from "./support/counters.ts";
+import { freshPrefix, patientClient } from "./support/counters.ts";
 import { held, MERGE, merge, mergeArguments, type Sent } from "./support/scripts.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -10,7 +10,7 @@ describe("merge.lua", () => {
   let key: string;
   let other: string;
   beforeEach(async () => {
-    redis = await client();
+    redis = await patientClient();
     key = freshPrefix();
     other = freshPrefix();
   });

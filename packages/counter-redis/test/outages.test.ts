@@ -3,9 +3,10 @@ import { memoryStore } from "@usage/counter-core/testing";
 import type { RedisCounterBackend } from "@usage/counter-redis";
 import { type RedisServer, startReplica } from "@usage/test-servers";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { client, counter, freshPrefix } from "./support/counters.ts";
+import { client, counter, freshPrefix, patientClient } from "./support/counters.ts";
 import { flush, storedRequests } from "./support/flush.ts";
 import { faultProxy, redisServer } from "./support/servers.ts";
+import { SOON } from "./support/soon.ts";
 import { TappedClient } from "./support/tapped-client.ts";
 import { Truth, traffic } from "./support/truth.ts";
 
@@ -96,7 +97,7 @@ async function instances(url: string) {
 /** What must be true after anything: all agree, Redis has all of it, and so has the store once it is flushed. */
 async function expectWhole(url: string, { prefix, store, truth, counters }: Awaited<ReturnType<typeof instances>>) {
   await truth.seenByAll(AGREED_WITHIN_MS);
-  const redis = await client(url);
+  const redis = await patientClient(url);
   const [one] = counters as [RedisCounterBackend];
   for (const backend of BACKENDS) {
     const sum = async () => Number(await redis.hget(`${prefix}:v1:${one.period().key}:{${backend}}`, "apiRequests"));
@@ -189,7 +190,7 @@ describe("when Redis", { timeout: 60_000 }, () => {
     const store = memoryStore();
     const one = await counter({ prefix: freshPrefix(), backends: BACKENDS, client: tapped });
     await server.kill();
-    await expect.poll(() => redis.status).not.toBe("ready");
+    await expect.poll(() => redis.status, SOON).not.toBe("ready");
     const sent = tapped.sent.length;
     one.add("oci", "apiRequests", 5);
     await flush(one, store);

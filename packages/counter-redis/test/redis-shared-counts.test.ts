@@ -4,7 +4,8 @@ import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, inject, it } from "vitest";
 import { ODD_NAMES } from "../../counter-core/src/testing/odd-names.ts";
 import { RedisSharedCounts } from "../src/redis-shared-counts.ts";
-import { client, freshPrefix } from "./support/counters.ts";
+import { freshPrefix, patientClient } from "./support/counters.ts";
+import { redisServer } from "./support/servers.ts";
 import { TappedClient } from "./support/tapped-client.ts";
 
 const DAY_MS = 86_400_000;
@@ -17,7 +18,7 @@ describe("the shared counts on Redis", () => {
   let prefix: string;
   let counts: RedisSharedCounts;
   beforeEach(async () => {
-    redis = await client();
+    redis = await patientClient();
     tapped = new TappedClient(redis);
     prefix = freshPrefix();
     counts = countsOf(tapped);
@@ -46,8 +47,11 @@ describe("the shared counts on Redis", () => {
   });
 
   it("are merged by a script that is sent once, and again when the server has forgotten it", async () => {
+    // One of its own: others' scripts are the same.
+    redis = await patientClient((await redisServer()).url);
+    tapped = new TappedClient(redis);
+    counts = countsOf(tapped);
     const merge = (): Promise<unknown> => counts.merge(period, [{ backend: "oci", writer: "w", own: [1, 1] }]);
-    await redis.script("FLUSH");
     await merge();
     await merge();
     await redis.script("FLUSH");
@@ -59,7 +63,7 @@ describe("the shared counts on Redis", () => {
   });
 
   it("are under the client's own key prefix", async () => {
-    const prefixed = countsOf(new TappedClient(await client(inject("redisUrl"), { keyPrefix: `${prefix}!` })));
+    const prefixed = countsOf(new TappedClient(await patientClient(inject("redisUrl"), { keyPrefix: `${prefix}!` })));
     await prefixed.register(period, ["oci"]);
     await prefixed.merge(period, [{ backend: "oci", writer: "w", own: [1, 2] }]);
     expect(await redis.hget(`${prefix}!${prefix}:v1:2026-01:{oci}`, "requests")).toBe("1");

@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, it } from "vitest";
-import { client, freshPrefix } from "./support/counters.ts";
+import { freshPrefix, patientClient } from "./support/counters.ts";
 import { held, merge, swap } from "./support/scripts.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -9,7 +9,7 @@ describe("swap.lua", () => {
   let redis: Redis;
   let key: string;
   beforeEach(async () => {
-    redis = await client();
+    redis = await patientClient();
     key = freshPrefix();
   });
 
@@ -52,7 +52,7 @@ describe("swap.lua", () => {
 
   it("gives each count to one of many who ask at once", async () => {
     await merge(redis, [{ key, fields: { "w/requests": 100 } }]);
-    const takers = await Promise.all(Array.from({ length: 5 }, () => client()));
+    const takers = await Promise.all(Array.from({ length: 5 }, () => patientClient()));
     const taken = await Promise.all(takers.map((taker) => swap(taker, key, "requests")));
     expect(taken.map(([amount]) => amount ?? 0).sort((a, b) => a - b)).toEqual([0, 0, 0, 0, 100]);
   });

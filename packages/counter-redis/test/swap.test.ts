@@ -2,8 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DrainConflictError, UnknownBackendError, UnknownDimensionError } from "@usage/counter-core";
 import type { RedisClient, RedisCounterBackend } from "@usage/counter-redis";
 import { beforeEach, describe, expect, it } from "vitest";
-import { client, counter, freshPrefix, manyCounters } from "./support/counters.ts";
+import { client, counter, freshPrefix, manyCounters, patientClient } from "./support/counters.ts";
 import { redisServer } from "./support/servers.ts";
+import { SOON } from "./support/soon.ts";
 
 const requests = (one: RedisCounterBackend): number => one.totalAll("oci").apiRequests;
 
@@ -20,10 +21,10 @@ describe("swap", () => {
     first.addAll("oci", { apiRequests: 3, egressBytes: 9 });
     second.addAll("oci", { apiRequests: 4 });
     second.addAll("b2", { apiRequests: 8 });
-    await expect.poll(() => requests(first)).toBe(7);
+    await expect.poll(() => requests(first), SOON).toBe(7);
     expect(await first.swap("oci", "apiRequests")).toBe(7);
     expect(requests(first)).toBe(0);
-    await expect.poll(() => second.totalAll("oci")).toEqual({ apiRequests: 0, egressBytes: 9, ingressBytes: 0 });
+    await expect.poll(() => second.totalAll("oci"), SOON).toEqual({ apiRequests: 0, egressBytes: 9, ingressBytes: 0 });
     expect(await second.swap("oci", "apiRequests")).toBe(0);
     second.add("oci", "apiRequests", 1);
     expect(await second.swap("oci", "apiRequests")).toBe(1);
@@ -46,7 +47,7 @@ describe("swap", () => {
       taken += amounts.reduce((sum, amount) => sum + amount);
       expect(taken).toBeLessThanOrEqual(recorded);
     }
-    await expect.poll(() => first.unpushedAll("oci").apiRequests + second.unpushedAll("oci").apiRequests).toBe(0);
+    await expect.poll(() => first.unpushedAll("oci").apiRequests + second.unpushedAll("oci").apiRequests, SOON).toBe(0);
     expect(taken + (await first.swap("oci", "apiRequests"))).toBe(recorded);
   });
 
@@ -58,7 +59,7 @@ describe("swap", () => {
     first.add("oci", "apiRequests", 2);
     expect(requests(first)).toBe(7);
     second.add("oci", "apiRequests", 4);
-    await expect.poll(() => requests(first)).toBe(11);
+    await expect.poll(() => requests(first), SOON).toBe(11);
     expect(await first.swap("oci", "apiRequests")).toBe(6);
     expect(requests(first)).toBe(5);
   });
@@ -80,9 +81,9 @@ describe("swap", () => {
 
   it("and tallies exclude each other across instances, also those that come later", async () => {
     second.add("oci", "apiRequests", 3);
-    await expect.poll(() => requests(first)).toBe(3);
+    await expect.poll(() => requests(first), SOON).toBe(3);
     await first.swap("oci", "apiRequests");
-    await expect.poll(() => requests(second)).toBe(0);
+    await expect.poll(() => requests(second), SOON).toBe(0);
     await expect(second.tallies()).rejects.toThrow(DrainConflictError);
     const later = await counter({ prefix });
     await expect(later.tallies()).rejects.toThrow(DrainConflictError);
@@ -99,15 +100,15 @@ describe("swap, when Redis fails,", { timeout: 60_000 }, () => {
     const [first, second] = all;
     first.add("oci", "apiRequests", 3);
     second.add("oci", "apiRequests", 4);
-    await expect.poll(() => requests(first)).toBe(7);
+    await expect.poll(() => requests(first), SOON).toBe(7);
     expect(await first.swap("oci", "apiRequests")).toBe(7);
-    await expect.poll(() => requests(second)).toBe(0);
+    await expect.poll(() => requests(second), SOON).toBe(0);
     for (const lose of [() => server.command("FLUSHALL"), () => server.startEmpty()]) {
       await lose();
       second.add("oci", "apiRequests", 1);
-      await expect.poll(() => all.map(requests), { timeout: 10_000 }).toEqual([1, 1]);
+      await expect.poll(() => all.map(requests), SOON).toEqual([1, 1]);
       expect(await first.swap("oci", "apiRequests")).toBe(1);
-      await expect.poll(() => all.map(requests), { timeout: 10_000 }).toEqual([0, 0]);
+      await expect.poll(() => all.map(requests), SOON).toEqual([0, 0]);
       expect(await second.swap("oci", "apiRequests")).toBe(0);
     }
   });
@@ -122,12 +123,12 @@ describe("swap, when Redis fails,", { timeout: 60_000 }, () => {
     await sleep(300);
     await expect(one.swap("oci", "apiRequests")).rejects.toThrow("not connected");
     await server.start();
-    await expect.poll(() => one.isHealthy() && one.unpushedAll("oci").apiRequests, { timeout: 10_000 }).toBe(0);
+    await expect.poll(() => one.isHealthy() && one.unpushedAll("oci").apiRequests, SOON).toBe(0);
     expect(await one.swap("oci", "apiRequests")).toBe(3);
   });
 
   it("loses what it took when the reply is lost, and never takes it twice", async () => {
-    const redis = await client();
+    const redis = await patientClient();
     let isLosing = false;
     const losing: RedisClient = {
       status: "ready",

@@ -90,7 +90,10 @@ describe("GET /metrics", () => {
     const { app, proxy, admin, config } = await start();
     const [odd, b2] = config.backends;
     if (odd === undefined || b2 === undefined) throw new Error("there are two");
-    await app.live.take(async () => ({ ...config, backends: [{ ...odd, limits: { ingressBytes: 50 } }, b2] }));
+    await app.live.take(async () => ({
+      ...config,
+      backends: [{ ...odd, limits: { apiRequests: 1, ingressBytes: 50 } }, b2],
+    }));
     expect((await call(proxy, "/", { method: "PUT", body: "x".repeat(60) })).status).toBe(200);
     const metrics = await scrape(admin);
     const rejections = STORAGE_DIMENSIONS.map((dimension) =>
@@ -102,7 +105,9 @@ describe("GET /metrics", () => {
       ingressBytes: 1,
     });
     expect(metrics.value("usage_limit_ingress_bytes", { backend: ODD })).toBe(50);
-    expect(metrics.value("usage_limit_api_requests", { backend: ODD })).toBeUndefined();
+    // A request would just have filled this one.
+    expect(metrics.value("usage_limit_api_requests", { backend: ODD })).toBe(1);
+    expect(metrics.value("usage_limit_egress_bytes", { backend: ODD })).toBeUndefined();
   });
 
   it("tells a backend that is drained or cannot be reached, and keeps its counts at another address", async () => {

@@ -14,6 +14,11 @@ export async function client(url: string = inject("redisUrl"), options: object =
   return redis;
 }
 
+/** One that waits for its replies: to look at Redis, and where a busy machine must not pass for a Redis that is away. */
+export function patientClient(url: string = inject("redisUrl"), options: object = {}): Promise<Redis> {
+  return client(url, { commandTimeout: 30_000, socketTimeout: 60_000, ...options });
+}
+
 /** No other test's keys begin with it. */
 export function freshPrefix(): string {
   return `test-${randomUUID()}`;
