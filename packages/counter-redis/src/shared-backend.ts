@@ -180,10 +180,11 @@ export class SharedBackend {
     if (reply !== undefined) this.#flushed = this.#dimensions.map((_, d) => othersOf(reply, d));
   }
 
-  /** What others counted and the store is not known to hold. */
+  /** What others counted and the store is not known to hold; less than nothing where `swap` took what was counted here. */
   unstored(dimension: number): number {
     const others = this.#counts.others(this.#index, dimension);
-    return others - Math.max(this.#stored[dimension] as number, this.#baseline[dimension] as number);
+    const known = Math.max(this.#stored[dimension] as number, this.#baseline[dimension] as number);
+    return others - Math.max(0, Math.min(others, known));
   }
 
   /** What this process counted and has not shared, as far as known. */
