@@ -300,6 +300,7 @@ export function counterBackendContract(name: string, options: CounterContractOpt
         expect(await counter.swap("oci", "apiRequests")).toBe(4);
         expect(await counter.swap("oci", "apiRequests")).toBe(0);
         expect(counter.totalAll("oci")).toEqual({ ...ZERO, egressBytes: 9 });
+        expect(counter.loadAll("oci")).toEqual({ ...ZERO, egressBytes: 9 });
         await expect(counter.tallies()).rejects.toThrow(DrainConflictError);
       }));
   });
