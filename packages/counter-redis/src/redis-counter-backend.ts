@@ -1,4 +1,4 @@
-import { EventEmitter } from "node:events";
+import type { EventEmitter } from "node:events";
 import {
   amountOf,
   type Clock,
@@ -15,8 +15,9 @@ import {
   type Usage,
   utcMonths,
 } from "@usage/counter-core";
+import { Announcer } from "./announcer.ts";
 import { begin } from "./connect.ts";
-import { type RedisCounterEvents, type RedisMessage, redisChannel } from "./events.ts";
+import type { RedisCounterEvents } from "./events.ts";
 import { hydrationBatches } from "./hydration-batches.ts";
 import { DEFAULT_PUSH_TIMEOUT_MS, PushLoop, type PushLoopOptions } from "./push-loop.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -56,7 +57,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
   readonly writer: string;
   readonly dimensions: readonly D[];
   /** What happens to the shared counts. */
-  readonly events: EventEmitter<RedisCounterEvents> = new EventEmitter();
+  readonly events: EventEmitter<RedisCounterEvents>;
   readonly #local: LocalCounterBackend<D>;
   readonly #counts: SharedCounts;
   readonly #periods: PeriodScheme;
@@ -66,8 +67,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
   /** The backends whose stored rows the shared counts should have. */
   #wanted: { readonly shared: SharedPeriod; readonly backends: readonly SharedBackend[] } | undefined;
   #closing: Promise<void> | undefined;
-  /** What happened before anybody could listen. */
-  #early: RedisMessage[] | undefined = [];
+  readonly #announcer = new Announcer();
 
   /**
    * Over any implementation of the shared counts; `connect` is the way over Redis. Counts at once, shares after `start`.
@@ -82,7 +82,11 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
       ...(dimensions !== undefined && { dimensions }),
       ...(writer !== undefined && { writer }),
     });
-    const loop = new PushLoop({ local, counts, clock, publish: (message) => this.#publish(message) }, options);
+    const loop = new PushLoop(
+      { local, counts, clock, publish: (message) => this.#announcer.publish(message) },
+      options,
+    );
+    this.events = this.#announcer.events;
     this.writer = local.writer;
     this.dimensions = local.dimensions;
     this.#local = local;
@@ -117,10 +121,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
   async start(): Promise<void> {
     await this.#loop.round();
     this.#reconciler.noteFlush();
-    setImmediate(() => {
-      for (const message of this.#early ?? []) this.#emit(message);
-      this.#early = undefined;
-    });
+    this.#announcer.begin();
     if (this.#closing === undefined) this.#loop.start();
   }
 
@@ -299,29 +300,5 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
   #drainBy(way: "swap" | "tallies"): void {
     this.#drainedBy ??= way;
     if (this.#drainedBy !== way) throw new DrainConflictError(way);
-  }
-
-  /** In a turn of its own: a listener that throws must not end the loop. */
-  #publish(message: RedisMessage): void {
-    if (redisChannel.hasSubscribers) redisChannel.publish(message);
-    if (this.#early === undefined) setImmediate(() => this.#emit(message));
-    else this.#early.push(message);
-  }
-
-  #emit(message: RedisMessage): void {
-    switch (message.event) {
-      case "healthy":
-        this.events.emit("healthy");
-        break;
-      case "unhealthy":
-        this.events.emit("unhealthy", message.error);
-        break;
-      case "lost":
-        this.events.emit("lost", message);
-        break;
-      case "refused":
-        this.events.emit("refused", message);
-        break;
-    }
   }
 }
