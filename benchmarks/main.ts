@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { loadavg } from "node:os";
 import { runChild } from "./child.ts";
@@ -6,9 +7,15 @@ import { missedTargets, type Section, sectionText } from "./report.ts";
 
 const BENCHMARKS = ["counters", "many-backends", "flush", "redis", "proxy"];
 
-const README_INTRO = `# Benchmarks
+const PEERS = ["rate-limiter-flexible", "@fastify/http-proxy", "undici", "ioredis", "better-sqlite3", "postgres"];
 
-Written by \`pnpm bench\`; \`pnpm bench counters flush\` runs some of them and leaves this file alone.
+const REPORT_INTRO = `# Benchmarks
+
+Written by \`npx -y pnpm@12 bench\`, all of it; \`npx -y pnpm@12 bench ${BENCHMARKS[0]}\` runs one of them and leaves this file alone
+(there are ${BENCHMARKS.join(", ")}). Run it on a quiet machine.
+
+Each section says how it measures, what that leaves out, and beside which peers: the libraries that one would otherwise take, and
+*bare* code that does the same work and promises nothing.
 
 Every number is the median of interleaved rounds: in each round every subject runs once, peers beside ours, each round
 beginning with another one. \`p10 .. p90\` is the spread of the rounds. A ratio is formed within each round, and its median
@@ -33,9 +40,23 @@ const missed = sections.flatMap(missedTargets);
 const summary =
   missed.length === 0 ? "All targets are met." : `Not met:\n\n${missed.map((line) => `- ${line}`).join("\n")}`;
 console.log(summary);
-if (named.length === 0) await writeFile(new URL("README.md", import.meta.url), readme());
+if (named.length === 0) await writeFile(new URL("../docs/benchmarks.md", import.meta.url), report());
 
-function readme(): string {
+function report(): string {
   const load = `- Load before the run: ${loadBefore.toFixed(2)} processes (one-minute average), ${began.toISOString().slice(0, 10)}`;
-  return `${[README_INTRO, `${machineText()}\n${load}`, summary, ...sections.map(sectionText)].join("\n\n")}\n`;
+  const contents = sections.map(({ title }) => `- [${title}](#${anchorOf(title)})`).join("\n");
+  const machine = `Measured on:\n\n${machineText()}\n- Libraries: ${PEERS.map(versionText).join(", ")}\n${load}`;
+  return `${[REPORT_INTRO, contents, machine, summary, ...sections.map(sectionText)].join("\n\n")}\n`;
+}
+
+function anchorOf(title: string): string {
+  return title
+    .toLowerCase()
+    .replaceAll(/[^\w -]/g, "")
+    .replaceAll(" ", "-");
+}
+
+function versionText(name: string): string {
+  const manifest = readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url), "utf8");
+  return `${name} ${(JSON.parse(manifest) as { readonly version: string }).version}`;
 }

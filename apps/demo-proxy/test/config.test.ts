@@ -371,10 +371,10 @@ describe("a secret is never part of a complaint:", () => {
   });
 });
 
-describe("the README", () => {
+describe("docs/configuration.md", () => {
   it("shows the defaults as they are", async () => {
-    const readme = await readFile(new URL("../../../README.md", import.meta.url), "utf8");
-    const [, yaml = ""] = /```yaml\n(.*?)```/s.exec(readme) ?? [];
+    const page = await readFile(new URL("../../../docs/configuration.md", import.meta.url), "utf8");
+    const [, yaml = ""] = /```yaml\n(.*?)```/s.exec(page) ?? [];
     const limits = { apiRequests: 50_000, egressBytes: 10_737_418_240, ingressBytes: 500_000_000 };
     const defaults = parse(BACKEND);
     expect(parse(yaml)).toEqual({
