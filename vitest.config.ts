@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import type { Reporter } from "vitest/node";
 
@@ -13,5 +14,10 @@ const closingLine: Reporter = {
 };
 
 export default defineConfig({
-  test: { projects: ["packages/*", "apps/*", "examples"], reporters: ["default", closingLine] },
+  test: {
+    projects: ["packages/*", "apps/*", "examples"],
+    reporters: ["default", closingLine],
+    // Most tests wait for servers and processes most of the time: one worker a core would leave the cores idle.
+    maxWorkers: Math.ceil(1.5 * availableParallelism()),
+  },
 });

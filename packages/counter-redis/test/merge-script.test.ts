@@ -2,6 +2,7 @@ import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { freshPrefix, patientClient } from "./support/counters.ts";
 import { held, MERGE, merge, mergeArguments, type Sent } from "./support/scripts.ts";
+import { SOON } from "./support/soon.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
@@ -187,6 +188,6 @@ describe("merge.lua", () => {
     );
     const sums = (await Promise.all(tallies)).map(([answer]) => answer?.sum[0] ?? Number.NaN);
     expect(sums).toEqual([...sums].sort((a, b) => a - b));
-    await vi.waitFor(async () => expect(await redis.hget(key, "requests")).toBe(String(sums.at(-1))));
+    await vi.waitFor(async () => expect(await redis.hget(key, "requests")).toBe(String(sums.at(-1))), SOON);
   });
 });
