@@ -15,8 +15,7 @@ export const OUTAGES: NamedTest = {
 };
 export const FLEET_KILL: NamedTest = {
   file: "apps/demo-proxy/test/fleet.test.ts",
-  title:
-    "has all that it had shared stored by another one, at its second flush, and nothing that it had not recorded",
+  title: "has all that it had shared stored by another one, at its second flush, and nothing that it had not recorded",
 };
 export const FLEET_FREEZE: NamedTest = {
   file: "apps/demo-proxy/test/fleet.test.ts",

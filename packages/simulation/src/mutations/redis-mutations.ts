@@ -107,7 +107,9 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
     replace: "return false;",
     caughtBy: [
       contract("and comes back whole when all that was shared is lost"),
-      outages("fails over to a replica that lacked the last writes, no count is lost or doubled, and all soon agree again"),
+      outages(
+        "fails over to a replica that lacked the last writes, no count is lost or doubled, and all soon agree again",
+      ),
     ],
   },
   {

@@ -3,8 +3,8 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { keyOf, type NamedTest } from "./mutation.ts";
 
-/** Longer than the slowest test may take; what hangs longer is no answer. */
-const TIMEOUT_MS = 400_000;
+/** Longer than the slowest file's tests may take, twice; what hangs longer is no answer. */
+const TIMEOUT_MS_PER_FILE = 400_000;
 
 export interface Outcome {
   /** Missing: no such test has run, perhaps because its file could not even be loaded. */
@@ -27,14 +27,12 @@ interface Report {
 }
 
 /** Runs these tests and no others of a tree. Answers how each ended: failed, when any run of it did. */
-export async function runTests(
-  folder: string,
-  tests: readonly NamedTest[],
-): Promise<ReadonlyMap<string, Outcome>> {
+export async function runTests(folder: string, tests: readonly NamedTest[]): Promise<ReadonlyMap<string, Outcome>> {
   const reportFile = join(folder, "vitest-report.json");
   await rm(reportFile, { force: true });
-  const output = await runVitest(folder, [
-    ...new Set(tests.map(({ file }) => file)),
+  const files = [...new Set(tests.map(({ file }) => file))];
+  const output = await runVitest(folder, files.length * TIMEOUT_MS_PER_FILE, [
+    ...files,
     `--testNamePattern=${tests.map(({ title }) => patternOf(title)).join("|")}`,
     // Whoever needs a quiet machine has it, and what fails has failed twice.
     "--no-file-parallelism",
@@ -46,9 +44,9 @@ export async function runTests(
   return new Map(tests.map((test) => [keyOf(test), outcomeOf(test, folder, report, output)]));
 }
 
-function runVitest(folder: string, args: readonly string[]): Promise<string> {
+function runVitest(folder: string, timeout: number, args: readonly string[]): Promise<string> {
   const vitest = join(folder, "node_modules/vitest/vitest.mjs");
-  const options = { cwd: folder, timeout: TIMEOUT_MS, maxBuffer: 2 ** 26 };
+  const options = { cwd: folder, timeout, maxBuffer: 2 ** 26 };
   return new Promise((resolve) => {
     execFile(process.execPath, [vitest, "run", ...args], options, (_, stdout, stderr) => resolve(stdout + stderr));
   });

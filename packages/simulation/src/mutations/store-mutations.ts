@@ -70,9 +70,9 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "SQLite sums over the asking writer only",
-    file: "packages/store-drizzle/src/sqlite/pages.ts",
-    find: "min(total(${amount}), ${MAX_AMOUNT})",
-    replace: "min(total(${amount}) filter (where ${writer} = ${own}), ${MAX_AMOUNT})",
+    file: "packages/store-drizzle/src/sqlite/table.ts",
+    find: 'usageOf(own, "all")',
+    replace: 'usageOf(own, "own")',
     caughtBy: [
       { file: "apps/demo-proxy/test/compose.test.ts", title: "see each other's usage after a flush" },
       { file: "apps/demo-proxy/test/main.test.ts", title: "see each other's usage after a flush, and store the sum" },
