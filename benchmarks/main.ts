@@ -4,7 +4,7 @@ import { runChild } from "./child.ts";
 import { machineText } from "./machine.ts";
 import { missedTargets, type Section, sectionText } from "./report.ts";
 
-const BENCHMARKS = ["counters", "many-backends", "flush", "redis", "proxy"];
+const BENCHMARKS = ["counters", "many-backends", "flush", "growth", "redis", "proxy"];
 
 const README_INTRO = `# Benchmarks
 

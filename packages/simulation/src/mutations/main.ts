@@ -4,15 +4,15 @@ import { runTests } from "./run-tests.ts";
 import { TreeCopy } from "./tree-copy.ts";
 import { tryMutation } from "./try-mutation.ts";
 
-const USAGE = `usage: pnpm mutate [WORDS]
+const USAGE = `usage: pnpm mutate [PART...]
 
 Breaks the code in one place after the other, in a copy of the tree, and runs the tests that must notice.
-WORDS: only mutations whose names contain them.`;
+PART: only mutations whose names contain one of these.`;
 
-const words = process.argv.slice(2).join(" ");
-const mutations = MUTATIONS.filter(({ name }) => name.includes(words));
+const parts = process.argv.slice(2);
+const mutations = MUTATIONS.filter(({ name }) => parts.length === 0 || parts.some((part) => name.includes(part)));
 if (mutations.length === 0) {
-  console.error(`${USAGE}\n\nno mutation is called "${words}"`);
+  console.error(`${USAGE}\n\nno mutation has any of this in its name: ${parts.join(", ")}`);
   process.exit(2);
 }
 

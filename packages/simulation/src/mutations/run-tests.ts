@@ -59,7 +59,7 @@ function outcomeOf({ file, title }: NamedTest, folder: string, { testResults }: 
     .flatMap(({ assertionResults }) => assertionResults)
     .filter((run) => pattern.test(run.title) && /^(passed|failed)$/.test(run.status));
   const failed = runs.find(({ status }) => status === "failed");
-  if (failed !== undefined) return { state: "failed", message: firstLine(failed.failureMessages?.[0] ?? "") };
+  if (failed !== undefined) return { state: "failed", message: essenceOf(failed.failureMessages?.[0] ?? "") };
   if (runs.length > 0) return { state: "passed", message: "" };
   return { state: "missing", message: found[0]?.message || output.trim().split("\n").slice(-5).join("\n") };
 }
@@ -69,6 +69,8 @@ function patternOf(title: string): string {
   return `${title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/%[sdifjo]|\\\$\w+/g, ".*")}$`;
 }
 
-function firstLine(message: string): string {
-  return message.split("\n", 1)[0] ?? "";
+/** The simulation says first all that happened, and then which seed failed of what. */
+function essenceOf(message: string): string {
+  const lines = message.split("\n");
+  return lines.find((line) => line.startsWith("seed ")) ?? lines[0] ?? "";
 }

@@ -1,5 +1,5 @@
 import type { Mutation, NamedTest } from "./mutation.ts";
-import { SIMULATION } from "./named-tests.ts";
+import { FLEET_FREEZE, SIMULATION } from "./named-tests.ts";
 
 const sqliteContract = (title: string): NamedTest => ({
   file: "packages/store-drizzle/test/sqlite-contract.test.ts",
@@ -79,18 +79,18 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "Postgres adds what it has already",
+    name: "Postgres adds up what one merge has twice",
     file: "packages/store-drizzle/src/postgres/table.ts",
-    find: "), -1)\n",
-    replace: "), -1) or true\n",
-    caughtBy: [postgresContract(NOT_LOWERED)],
+    find: "max(sent.amount)",
+    replace: "sum(sent.amount)",
+    caughtBy: [postgresContract("takes the larger when one merge has the same tally twice")],
   },
   {
     name: "Postgres adds instead of keeping the maximum",
     file: "packages/store-drizzle/src/postgres/table.ts",
     find: "set amount = excluded.amount",
     replace: "set amount = stored.amount + excluded.amount",
-    caughtBy: [postgresContract("takes the larger amount of each dimension by itself")],
+    caughtBy: [postgresContract("takes the larger amount of each dimension by itself"), FLEET_FREEZE],
   },
   {
     name: "Postgres's failed chunks are taken for stored",
@@ -105,10 +105,10 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "Postgres writes rows in the order in which they came",
+    name: "Postgres writes rows in no order",
     file: "packages/store-drizzle/src/postgres/table.ts",
     find: "order by sent.period, sent.backend, sent.dimension, sent.writer",
-    replace: "order by min(sent.ctid)",
+    replace: "order by random()",
     caughtBy: [
       {
         file: "packages/store-drizzle/test/postgres-failures.test.ts",
