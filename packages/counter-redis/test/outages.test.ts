@@ -166,7 +166,7 @@ describe("when Redis", { timeout: 60_000 }, () => {
     for (const isBack of [false, true]) {
       if (isBack) await server.start();
       else await server.kill();
-      await sleep(300);
+      await expect.poll(() => one.isHealthy(), SOON).toBe(isBack);
       const out = new Float64Array(6);
       const sent = tapped.sent.length;
       for (let i = 0; i < 1_000; i++) {
