@@ -20,7 +20,7 @@ export interface GrownStore {
   readonly flushMs: number[];
 }
 
-const ROUNDS = { rounds: 9, warmups: 2 };
+const ROUNDS = { rounds: 7, warmups: 1 };
 /** A run flushes far more often than it begins: rows do not grow by that, but in Postgres it leaves dead ones behind. */
 const FLUSHES_A_RUN = 2;
 
