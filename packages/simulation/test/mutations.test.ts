@@ -20,7 +20,6 @@ describe("a mutation", { timeout: 120_000 }, () => {
 
   it.each<[what: string, change: Partial<Mutation>]>([
     ["that test passes", { replace: `${BITES.find} ` }],
-    ["there is no such test", { caughtBy: [{ file: "packages/tracker/test/flush.test.ts", title: "no such title" }] }],
     ["the code cannot even be loaded", { replace: `${BITES.find} (` }],
   ])("is missed when %s", async (_, change) => {
     expect(await tryMutation(copy, { ...BITES, ...change })).toMatchObject({ caught: false });
