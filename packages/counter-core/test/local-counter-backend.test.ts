@@ -151,8 +151,9 @@ describe("LocalCounterBackend", () => {
   });
 
   it("draws a writer of its own: a UUIDv7 that sorts by time", () => {
-    const early = new LocalCounterBackend(["oci"], { clock: new ManualClock("2026-01-01") }).writer;
-    const late = new LocalCounterBackend(["oci"], { clock: new ManualClock("2026-01-02") }).writer;
+    const drawn = (at: string): string => new LocalCounterBackend(["oci"], { clock: new ManualClock(at) }).writer;
+    const [early, late] = [drawn("2026-01-01"), drawn("2026-01-02")];
+    expect(drawn("2026-01-01")).not.toBe(early);
     expect(early).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     expect(early < late).toBe(true);
   });

@@ -1,2 +1,3 @@
 export { ModelRedis } from "./model-redis.ts";
-export { SimulationFailure, type SimulationReport, simulate } from "./simulation.ts";
+export { type SimulationReport, simulate } from "./simulation.ts";
+export { SimulationFailure } from "./simulation-failure.ts";

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
-import { SimulationFailure, simulate } from "./simulation.ts";
+import { simulate } from "./simulation.ts";
+import { SimulationFailure } from "./simulation-failure.ts";
 
 const { values } = parseArgs({
   options: { seeds: { type: "string", default: "1000" }, first: { type: "string", default: "0" } },

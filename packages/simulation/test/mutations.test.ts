@@ -1,22 +1,27 @@
-import { availableParallelism } from "node:os";
-import { describe, expect, it } from "vitest";
-import { MUTATIONS } from "../src/mutations.ts";
-import { tryMutation } from "../src/try-mutation.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Mutation } from "../src/mutations/mutation.ts";
+import { MUTATIONS } from "../src/mutations/mutations.ts";
+import { TreeCopy } from "../src/mutations/tree-copy.ts";
+import { tryMutation } from "../src/mutations/try-mutation.ts";
 
-/** Ten times as many as the best hidden one needs. */
-const SEEDS = 4_000;
+let copy: TreeCopy;
+beforeAll(async () => {
+  copy = await TreeCopy.make();
+});
+afterAll(() => copy[Symbol.asyncDispose]());
 
-describe("the simulation", () => {
-  it("catches every deliberate fault in the code", { timeout: 280_000 }, async () => {
-    const left = [...MUTATIONS];
-    const missed: string[] = [];
-    const work = async (): Promise<void> => {
-      for (let mutation = left.pop(); mutation !== undefined; mutation = left.pop()) {
-        const { caught, output } = await tryMutation(mutation, SEEDS);
-        if (!caught) missed.push(`${mutation.name}: ${output}`);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, work));
-    expect(missed).toEqual([]);
+const BITES = MUTATIONS.find(({ name }) => name === "does not flush when it is stopped") as Mutation;
+
+/** All of them are tried by `pnpm mutate`. */
+describe("a mutation", { timeout: 120_000 }, () => {
+  it("is caught when the test fails that is named for it", async () => {
+    expect(await tryMutation(copy, BITES)).toMatchObject({ caught: true });
+  });
+
+  it.each<[what: string, change: Partial<Mutation>]>([
+    ["that test passes", { replace: `${BITES.find} ` }],
+    ["the code cannot even be loaded", { replace: `${BITES.find} (` }],
+  ])("is missed when %s", async (_, change) => {
+    expect(await tryMutation(copy, { ...BITES, ...change })).toMatchObject({ caught: false });
   });
 });

@@ -44,6 +44,13 @@ describe("the exported drizzle schema", () => {
       where attrelid = 'usage_tallies'::regclass and attnum > 0 order by attnum`);
     const { columns, primaryKeys } = postgresConfig(postgresSchema.usageTallies);
     expect([...found]).toEqual(described(columns, primaryKeys));
+    const indexes = await store.db.execute(sql`
+      select relname as name, amname as method from pg_index
+      join pg_class on pg_class.oid = indexrelid join pg_am on pg_am.oid = relam
+      where indrelid = 'usage_tallies'::regclass and not indisprimary`);
+    const expected = postgresConfig(postgresSchema.usageTallies).indexes.map(({ config }) => config);
+    expect(expected).not.toEqual([]);
+    expect([...indexes]).toEqual(expected.map(({ name, method }) => ({ name, method })));
     await store.close();
     await schema.dispose();
   });

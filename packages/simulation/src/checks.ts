@@ -1,0 +1,134 @@
+import { Book } from "./book.ts";
+import { DIMENSIONS, type Instance } from "./instance.ts";
+import { ALL_BACKENDS, type Scene } from "./scene.ts";
+
+/** The promises, held against what really happened. Each check fails the simulation. */
+export class Checks {
+  readonly #scene: Scene;
+  readonly #totals = new Float64Array(ALL_BACKENDS.length * DIMENSIONS.length);
+  /** By run and period. */
+  readonly #seen = new Map<string, number[]>();
+  #checkedRevision = 0;
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+  }
+
+  /** What must hold at every instant. */
+  always(): void {
+    const { store } = this.#scene.world;
+    if (store.revision !== this.#checkedRevision) {
+      this.#checkedRevision = store.revision;
+      for (const [of, amount] of this.#scene.storedByRun().entries()) {
+        const recorded = this.#scene.recorded.get(...of);
+        if (amount > recorded) this.#scene.fail(`${of.join(" ")}: ${amount} is stored, ${recorded} were recorded`);
+      }
+    }
+    for (const { machine, counter, name } of this.#scene.instances) {
+      if (machine.isDead) continue;
+      const { key } = counter.period();
+      const backends = counter.backends();
+      const totals = this.#totals.subarray(0, backends.length * DIMENSIONS.length);
+      counter.readTotals(totals);
+      const truth = this.#scene.truth.get(key);
+      const seen = this.#seenBefore(name, key);
+      for (let at = 0; at < totals.length; at++) {
+        const before = seen[at] ?? 0;
+        const isDiscarded = this.#scene.discarded.has(backends[at >> 1] as string);
+        if ((totals[at] as number) < before && !isDiscarded) {
+          this.#scene.fail(
+            `${name} sees ${totals[at]} ${DIMENSIONS[at & 1]} of ${backends[at >> 1]} in ${key}, and saw ${before} before`,
+          );
+        }
+        seen[at] = totals[at] as number;
+        if ((totals[at] as number) <= (truth?.[at] ?? 0)) continue;
+        const [backend, dimension] = [backends[at >> 1], DIMENSIONS[at & 1]];
+        this.#scene.fail(
+          `${name} sees ${totals[at]} ${dimension} of ${backend} in ${key}, the truth is ${truth?.[at] ?? 0}`,
+        );
+      }
+    }
+  }
+
+  /** What an instance last saw of a period: usage only grows. */
+  #seenBefore(name: string, period: string): number[] {
+    const of = `${name} ${period}`;
+    const seen = this.#seen.get(of) ?? [];
+    this.#seen.set(of, seen);
+    return seen;
+  }
+
+  /** While nothing can be stored: Redis has all that is not, and everybody sees all that is in either. */
+  shared(): void {
+    const stored = this.#scene.storedByRun();
+    const known = new Book();
+    for (const [of, recorded] of this.#scene.recorded.entries()) {
+      const [run, period, backend, dimension] = of as [string, string, string, string];
+      if (this.#scene.discarded.has(backend)) continue;
+      const found = Math.max(stored.get(...of), this.#scene.world.redis.amountOf(period, backend, run, dimension));
+      const isLive = this.#scene.instances.some(({ name, isReady }) => name === run && isReady);
+      if (isLive && found < recorded) this.#scene.fail(`${of.join(" ")}: ${found} is shared of ${recorded}`);
+      known.add(found, period, backend, dimension);
+    }
+    for (const { counter, name, isReady } of this.#scene.instances) {
+      if (!isReady) continue;
+      const { key } = counter.period();
+      for (const backend of counter.backends()) {
+        const totals = counter.totalAll(backend);
+        for (const dimension of DIMENSIONS) {
+          const all = known.get(key, backend, dimension);
+          if (totals[dimension] < all) {
+            this.#scene.fail(
+              `${name} sees ${totals[dimension]} ${dimension} of ${backend} in ${key}, known are ${all}`,
+            );
+          }
+        }
+      }
+    }
+  }
+
+  /** What must hold once everything is healed, and nothing is under way. */
+  atRest(): void {
+    const stored = this.#scene.storedByRun();
+    const complete = new Set(
+      this.#scene.instances.filter(({ machine, isStopped }) => isStopped || !machine.isDead).map(({ name }) => name),
+    );
+    for (const [of, recorded] of this.#scene.recorded.entries()) {
+      const [run, , backend] = of as [string, string, string];
+      if (this.#scene.discarded.has(backend)) continue;
+      const due = complete.has(run) ? recorded : this.#scene.pushedByDead.get(...of);
+      const found = stored.get(...of);
+      if (found < due) this.#scene.fail(`${of.join(" ")}: ${found} is stored of ${due}`);
+    }
+    for (const instance of this.#scene.instances) if (!instance.machine.isDead) this.#instanceAtRest(instance);
+  }
+
+  #instanceAtRest(instance: Instance): void {
+    const { counter, name, flusher } = instance;
+    if (!instance.isReady) this.#scene.fail(`${name} did not become ready`);
+    if (!counter.isHealthy()) this.#scene.fail(`${name} has given up on Redis`);
+    if (flusher.status().failures > 0)
+      this.#scene.fail(`${name} still fails to flush: ${String(flusher.status().lastError)}`);
+    const { key } = counter.period();
+    const stored = this.#scene.world.store.totals(key, name, DIMENSIONS);
+    for (const backend of counter.backends()) {
+      if (this.#scene.discarded.has(backend)) continue;
+      const totals = counter.totalAll(backend);
+      for (const dimension of DIMENSIONS) {
+        const all = stored.get(backend)?.all[dimension] ?? 0;
+        if (totals[dimension] < all)
+          this.#scene.fail(`${name} sees ${totals[dimension]} ${dimension} of ${backend}, stored are ${all}`);
+        if (this.#scene.losses === 0 && totals[dimension] !== all) {
+          this.#scene.fail(
+            `${name} sees ${totals[dimension]} ${dimension} of ${backend}, but nothing was lost and stored are ${all}`,
+          );
+        }
+        const unpushed = counter.unpushedAll(backend)[dimension];
+        if (unpushed > 0) this.#scene.fail(`${name} has not shared ${unpushed} ${dimension} of ${backend}`);
+        const unflushed = counter.load(backend, dimension);
+        if (this.#scene.losses === 0 && unflushed !== 0)
+          this.#scene.fail(`${name} takes ${unflushed} ${dimension} of ${backend} for unflushed`);
+      }
+    }
+  }
+}

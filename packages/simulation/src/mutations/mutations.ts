@@ -1,0 +1,15 @@
+import { COUNTER_MUTATIONS } from "./counter-mutations.ts";
+import type { Mutation } from "./mutation.ts";
+import { PROXY_MUTATIONS } from "./proxy-mutations.ts";
+import { REDIS_MUTATIONS } from "./redis-mutations.ts";
+import { STORE_MUTATIONS } from "./store-mutations.ts";
+import { TRACKER_MUTATIONS } from "./tracker-mutations.ts";
+
+/** docs/reliability.md says which promise each of them breaks. */
+export const MUTATIONS: readonly Mutation[] = [
+  ...COUNTER_MUTATIONS,
+  ...REDIS_MUTATIONS,
+  ...STORE_MUTATIONS,
+  ...TRACKER_MUTATIONS,
+  ...PROXY_MUTATIONS,
+];

@@ -1,0 +1,126 @@
+import type { Mutation, NamedTest } from "./mutation.ts";
+import { FLEET_FREEZE, SIMULATION } from "./named-tests.ts";
+
+const sqliteContract = (title: string): NamedTest => ({
+  file: "packages/store-drizzle/test/sqlite-contract.test.ts",
+  title,
+});
+const postgresContract = (title: string): NamedTest => ({
+  file: "packages/store-drizzle/test/postgres-contract.test.ts",
+  title,
+});
+const ONCE = "counts a tally once, however often it is merged";
+const NOT_LOWERED = "is not lowered by a smaller, an empty or a zero tally";
+
+export const STORE_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "SQLite adds instead of keeping the maximum",
+    file: "packages/store-drizzle/src/sqlite/table.ts",
+    find: "set amount = excluded.amount",
+    replace: "set amount = usage_tallies.amount + excluded.amount",
+    caughtBy: [
+      sqliteContract("takes the larger amount of each dimension by itself"),
+      { file: "apps/demo-proxy/test/schedules.test.ts", title: "keep them on a real SQLite file" },
+    ],
+  },
+  {
+    name: "SQLite adds what it has already",
+    file: "packages/store-drizzle/src/sqlite/table.ts",
+    find: "set amount = excluded.amount, updated_at = excluded.updated_at\n    where excluded.amount > usage_tallies.amount",
+    replace: "set amount = usage_tallies.amount + excluded.amount",
+    caughtBy: [sqliteContract(ONCE)],
+  },
+  {
+    name: "SQLite keeps what came last",
+    file: "packages/store-drizzle/src/sqlite/table.ts",
+    find: "where excluded.amount > usage_tallies.amount",
+    replace: "",
+    caughtBy: [
+      sqliteContract(NOT_LOWERED),
+      {
+        file: "packages/store-drizzle/test/laws.test.ts",
+        title:
+          "keeps the maximum of each key, whatever the order, the chunks and the repetitions, and sums over writers",
+      },
+    ],
+  },
+  {
+    name: "SQLite takes a full disk for success",
+    file: "packages/store-drizzle/src/sqlite/retry-while-busy.ts",
+    find: "if (!isBusy(code)) throw",
+    replace: 'if (code === "SQLITE_FULL") return undefined as never; if (!isBusy(code)) throw',
+    caughtBy: [
+      {
+        file: "packages/store-drizzle/test/sqlite-failures.test.ts",
+        title: "says that the disk is full, and stores everything exactly once after room was made",
+      },
+    ],
+  },
+  {
+    name: "SQLite gives up at once on a locked database",
+    file: "packages/store-drizzle/src/sqlite/retry-while-busy.ts",
+    find: "if (!isBusy(code)) throw",
+    replace: "throw",
+    caughtBy: [
+      {
+        file: "packages/store-drizzle/test/sqlite-processes.test.ts",
+        title: "merge at once, while another one holds the write lock for two seconds, and all is stored",
+      },
+    ],
+  },
+  {
+    name: "SQLite sums over the asking writer only",
+    file: "packages/store-drizzle/src/sqlite/table.ts",
+    find: 'usageOf(own, "all")',
+    replace: 'usageOf(own, "own")',
+    caughtBy: [
+      { file: "apps/demo-proxy/test/compose.test.ts", title: "see each other's usage after a flush" },
+      { file: "apps/demo-proxy/test/main.test.ts", title: "see each other's usage after a flush, and store the sum" },
+    ],
+  },
+  {
+    name: "Postgres adds up what one merge has twice",
+    file: "packages/store-drizzle/src/postgres/table.ts",
+    find: "max(sent.amount)",
+    replace: "sum(sent.amount)",
+    caughtBy: [postgresContract("takes the larger when one merge has the same tally twice")],
+  },
+  {
+    name: "Postgres adds instead of keeping the maximum",
+    file: "packages/store-drizzle/src/postgres/table.ts",
+    find: "set amount = excluded.amount",
+    replace: "set amount = stored.amount + excluded.amount",
+    caughtBy: [postgresContract("takes the larger amount of each dimension by itself"), FLEET_FREEZE],
+  },
+  {
+    name: "Postgres's failed chunks are taken for stored",
+    file: "packages/store-drizzle/src/merge-tallies.ts",
+    find: "await (table.pipelined ? before : sent);\n      before = sent;\n    }\n  }\n  await before;",
+    replace: "await (table.pipelined ? before : sent).catch(() => {});\n      before = sent;\n    }\n  }",
+    caughtBy: [
+      {
+        file: "packages/store-drizzle/test/postgres-failures.test.ts",
+        title: "stores everything after its connections were cut in the middle of a merge",
+      },
+    ],
+  },
+  {
+    name: "Postgres writes rows in no order",
+    file: "packages/store-drizzle/src/postgres/table.ts",
+    find: "order by sent.period, sent.backend, sent.dimension, sent.writer",
+    replace: "order by random()",
+    caughtBy: [
+      {
+        file: "packages/store-drizzle/test/postgres-failures.test.ts",
+        title: "cannot deadlock with another instance that writes the same rows in another order",
+      },
+    ],
+  },
+  {
+    name: "the model of a store adds instead of keeping the maximum",
+    file: "packages/simulation/src/model-store.ts",
+    find: "Math.max(amount, amountOf(known, name))",
+    replace: "amount + amountOf(known, name)",
+    caughtBy: [SIMULATION],
+  },
+];
