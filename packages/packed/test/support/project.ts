@@ -80,6 +80,6 @@ export async function typecheck(
   };
   const config = { compilerOptions, files: files.map((name) => `../${name}.ts`) };
   await writeFile(join(folder, "tsconfig.json"), JSON.stringify(config));
-  const { output } = await tryRun(path, TSC, "--singleThreaded", "--pretty", "false", "-p", folder);
+  const { output } = await tryRun(path, process.execPath, TSC, "--singleThreaded", "--pretty", "false", "-p", folder);
   return output.split("\n").filter((line) => line.includes("error TS"));
 }

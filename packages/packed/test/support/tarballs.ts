@@ -15,7 +15,7 @@ export interface Tarballs {
 /** Builds and packs what is published, as `pnpm publish` does. */
 export async function packAll(): Promise<Tarballs> {
   const folder = await mkdtemp(join(tmpdir(), "usage-tarballs-"));
-  await run(ROOT, TSC, "-b", ...PUBLISHED.map((name) => `packages/${name}/tsconfig.build.json`));
+  await run(ROOT, process.execPath, TSC, "-b", ...PUBLISHED.map((name) => `packages/${name}/tsconfig.build.json`));
   const filters = PUBLISHED.flatMap((name) => ["--filter", `@usage/${name}`]);
   const output = await run(
     ROOT,

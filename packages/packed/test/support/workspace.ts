@@ -1,18 +1,24 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { parse } from "yaml";
 
 const { resolve } = createRequire(import.meta.url);
 
 export const ROOT: string = fileURLToPath(new URL("../../../..", import.meta.url));
-export const TSC: string = fileURLToPath(new URL("../../../../node_modules/.bin/tsc", import.meta.url));
 
 /** The packages that are published, by their folders. */
 export const PUBLISHED = ["counter-core", "tracker", "store-drizzle", "counter-redis"] as const;
 
 /** The Node releases that the packages are for: the first of the oldest one, and the others as they are now. */
-export const NODES: readonly string[] = ["node22", "node", "node26"].map((name) => resolve(`${name}/bin/node`));
+export const NODES: readonly string[] = [
+  resolve("node22/bin/node"),
+  resolve("node/bin/node"),
+  resolve("node26/bin/node"),
+];
+
+/** A script, for the Node that runs this one. */
+export const TSC: string = fileURLToPath(new URL("../bin/tsc", pathToFileURL(resolve("typescript"))));
 
 const { catalog } = parse(readFileSync(new URL("../../../../pnpm-workspace.yaml", import.meta.url), "utf8"));
 
