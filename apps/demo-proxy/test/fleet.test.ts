@@ -100,7 +100,7 @@ describe("instances that flush all at once to a Postgres that is killed again an
     const fleet = fleetOn({ ...servers, postgres }, 300);
     const members = await Promise.all([fleet.start(), fleet.start(), fleet.start()]);
     await Promise.all(members.map((member) => member.load({ flushing: true })));
-    const allGoOn = (kind: "good" | "failed"): Promise<void[]> => Promise.all(members.map((one) => goesOn(one, kind)));
+    const allGoOn = (kind: "good" | "failed"): Promise<unknown> => Promise.all(members.map((one) => goesOn(one, kind)));
     for (let round = 0; round < 6; round++) {
       await allGoOn("good");
       // In the midst of one.
