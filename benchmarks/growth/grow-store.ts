@@ -33,7 +33,7 @@ for (const days of args.map(Number)) {
   const { store, hurry, calmDown, size } = await farm.open(String(days));
   hurry();
   await live(store, days);
-  calmDown();
+  await calmDown();
   const found: GrownStore = {
     days,
     ...(await size()),
