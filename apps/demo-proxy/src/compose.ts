@@ -11,7 +11,6 @@ import type { ProxyConfig } from "./config.ts";
 import { LiveConfig } from "./live/live-config.ts";
 import type { AccessLog } from "./log/access-log.ts";
 import { ProcessMetrics } from "./metrics/process-metrics.ts";
-import { RedisEvents } from "./metrics/redis-events.ts";
 import { TimedFlusher } from "./metrics/timed-flusher.ts";
 import { type OpenedCounter, openCounter } from "./open-counter.ts";
 import { openStore, StoreStartError } from "./open-store.ts";
@@ -50,8 +49,6 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const { counter, sharing, addBackends } = parts.counter
     ? givenCounter(parts.counter)
     : opened.adopt(await makeCounter(config, clock), (counter) => counter.close());
-  // Before anything is waited for: what happened while the counter was opened is told right after.
-  const redisEvents = sharing && new RedisEvents(sharing);
   const limits = new Map(config.backends.map((backend) => [backend.name, backend.limits]));
   const tracker = new UsageTracker(counter, { limits });
   await loadBaselines(config, tracker, store, clock);
@@ -96,7 +93,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
         startedMs: clock.now(),
         proxyAddress: () => app.proxyAddress(),
       }),
-      ...metricsRoutes({ ...api, flusher, proxy, processMetrics, ...(redisEvents && { redisEvents }) }),
+      ...metricsRoutes({ ...api, flusher, proxy, processMetrics }),
       ...healthRoutes(() => app.isReady()),
     ],
   });
