@@ -101,7 +101,7 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
     read,
     load,
     live: app.live,
-    log: (line) => log.info({ event: "config" }, line),
+    log: (line, change) => log.info({ event: "config", ...change }, line),
     warn: (line) => log.warn({ event: "config-refused" }, line),
   });
   await stopped;
