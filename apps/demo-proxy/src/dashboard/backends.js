@@ -24,13 +24,16 @@ export class Backends {
       card.node.remove();
       this.#cards.delete(name);
     }
-    for (const backend of backends) {
+    const list = byId("backends");
+    for (const [index, backend] of backends.entries()) {
       let card = this.#cards.get(backend.name);
       if (card === undefined) {
         card = new Card(backend.name, this.#cards.size, () => this.#drain(backend.name));
         this.#cards.set(backend.name, card);
-        byId("backends").append(card.node);
       }
+      // Only what is out of place is moved, since that takes the focus from it.
+      const there = list.children[index] ?? null;
+      if (there !== card.node) list.insertBefore(card.node, there);
       card.show(backend, time);
     }
     const open = backends.filter(takesRequests).length;

@@ -190,6 +190,17 @@ describe("the dashboard", () => {
     await expect.poll(heightOf).toBeCloseTo((before * 20) / 30);
   });
 
+  it("has the backends in the order in which they are preferred, whatever the order was before", async () => {
+    const { app, admin, config } = await start();
+    const { page } = await openPage(browser, admin);
+    await untilLive(page);
+    const names = () => page.locator("#backends h3").allTextContents();
+    expect(await names()).toEqual(["oci", HOSTILE]);
+    const first = { name: "first", url: new URL("http://127.0.0.1:9"), limits: {} };
+    await app.live.take(async () => ({ ...config, backends: [first, ...config.backends.toReversed()] }));
+    await expect.poll(names, { timeout: 15_000 }).toEqual(["first", HOSTILE, "oci"]);
+  });
+
   it("draws what was used in the months before, of backends that are gone, too", async () => {
     const { app, admin } = await start();
     const { key } = app.tracker.backend.period();
