@@ -5,7 +5,7 @@ import { runChild } from "./child.ts";
 import { machineText } from "./machine.ts";
 import { missedTargets, type Section, sectionText } from "./report.ts";
 
-const BENCHMARKS = ["counters", "many-backends", "flush", "growth", "redis", "proxy"];
+const BENCHMARKS = ["counters", "many-backends", "flush", "growth", "redis", "proxy", "observed"];
 
 const PEERS = ["rate-limiter-flexible", "@fastify/http-proxy", "undici", "ioredis", "better-sqlite3", "postgres"];
 

@@ -10,7 +10,7 @@ const pool = new Pool(upstreamOrigin(), { connections: null, pipelining: 1 });
 const server = createServer((request, response) => pipe(request, response));
 server.listen(0, "127.0.0.1", () => {
   const address = server.address();
-  if (typeof address === "object" && address !== null) serve(address.port);
+  if (typeof address === "object" && address !== null) serve(address);
 });
 
 const HOP_BY_HOP = new Set([

@@ -10,13 +10,13 @@ export interface CpuUsed {
 }
 
 /** Tells the benchmark where this server listens, and from then on, each time it asks, how much CPU time it has used. */
-export function serve(port: number): void {
+export function serve<S extends Serving>(serving: S): void {
   process.on("message", () => {
     const { user, system } = process.cpuUsage();
     answer({ cpuUs: user + system } satisfies CpuUsed);
   });
   process.on("disconnect", () => process.exit());
-  answer({ port } satisfies Serving);
+  answer(serving);
 }
 
 /** The upstream, as the first argument says. */

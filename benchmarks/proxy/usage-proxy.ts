@@ -13,4 +13,4 @@ const limits = { [name]: { apiRequests: limit, egressBytes: limit, ingressBytes:
 const tracker = new UsageTracker(new LocalCounterBackend([name]), { limits });
 const upstreams = [new Upstream({ name, url: new URL(upstreamOrigin()), timeouts, clock })];
 const server = new ProxyServer({ router: new Router({ tracker, upstreams, policy: "pack" }), timeouts, clock });
-serve((await server.listen({ host: "127.0.0.1", port: 0 })).port);
+serve(await server.listen({ host: "127.0.0.1", port: 0 }));

@@ -11,8 +11,7 @@ import type { ProxyConfig } from "./config.ts";
 import { LiveConfig } from "./live/live-config.ts";
 import type { AccessLog } from "./log/access-log.ts";
 import { ProcessMetrics } from "./metrics/process-metrics.ts";
-import { RedisEvents } from "./metrics/redis-events.ts";
-import { type FlushListener, TimedFlusher } from "./metrics/timed-flusher.ts";
+import { TimedFlusher } from "./metrics/timed-flusher.ts";
 import { type OpenedCounter, openCounter } from "./open-counter.ts";
 import { openStore, StoreStartError } from "./open-store.ts";
 import { Router } from "./proxy/route.ts";
@@ -32,8 +31,6 @@ export interface ProxyParts {
   readonly store?: UsageStore;
   /** Is told of every request that is over. @default nobody is */
   readonly accessLog?: AccessLog;
-  /** Is told how each flush ended. @default nobody is */
-  readonly flushListener?: FlushListener;
 }
 
 /**
@@ -52,8 +49,6 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const { counter, sharing, addBackends } = parts.counter
     ? givenCounter(parts.counter)
     : opened.adopt(await makeCounter(config, clock), (counter) => counter.close());
-  // Before anything is waited for: what happened while the counter was opened is told right after.
-  const redisEvents = sharing && new RedisEvents(sharing);
   const limits = new Map(config.backends.map((backend) => [backend.name, backend.limits]));
   const tracker = new UsageTracker(counter, { limits });
   await loadBaselines(config, tracker, store, clock);
@@ -61,7 +56,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const upstreams = config.backends.map(({ name, url }) => new Upstream({ name, url, timeouts, clock }));
   const router = new Router({ tracker, upstreams, policy });
   const proxy = new ProxyServer({ router, timeouts, clock, ...(parts.accessLog && { accessLog: parts.accessLog }) });
-  const flusher = new TimedFlusher({ ...flush, tracker, store, clock, random }, parts.flushListener);
+  const flusher = new TimedFlusher({ ...flush, tracker, store, clock, random });
   const rates = opened.adopt(new UsageRates({ counter, clock }), (rates) => rates.stop());
   rates.start();
   const processMetrics = opened.adopt(new ProcessMetrics(), (metrics) => metrics.stop());
@@ -98,7 +93,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
         startedMs: clock.now(),
         proxyAddress: () => app.proxyAddress(),
       }),
-      ...metricsRoutes({ ...api, flusher, proxy, processMetrics, ...(redisEvents && { redisEvents }) }),
+      ...metricsRoutes({ ...api, flusher, proxy, processMetrics }),
       ...healthRoutes(() => app.isReady()),
     ],
   });

@@ -10,7 +10,7 @@ import { fingerprintOf } from "./live/watch-config.ts";
 import { accessLog } from "./log/access-log.ts";
 import { BackendWatch } from "./log/backend-watch.ts";
 import { describeConfig, summarizeConfig } from "./log/describe-config.ts";
-import { flushListener, logRefusedUsage } from "./log/flush-log.ts";
+import { logFlushes } from "./log/flush-log.ts";
 import { createLogger, type Log, messageOf } from "./log/logger.ts";
 import { logRedisMessage } from "./log/redis-lines.ts";
 import { packageVersion } from "./log/version.ts";
@@ -82,12 +82,9 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
     { event: "start", ...versions, config: describeConfig(config) },
     `${title(versions)}: ${summarizeConfig(config)}`,
   );
-  logRefusedUsage(log);
+  logFlushes(log);
   logRedis((line, message) => logRedisMessage(log, line, message));
-  const app = await compose(config, {
-    flushListener: flushListener(log),
-    ...(config.log.access && { accessLog: accessLog(log) }),
-  });
+  const app = await compose(config, config.log.access ? { accessLog: accessLog(log) } : {});
   const stopped = onSignal((signal) => {
     const waiting = `no new requests; waiting up to ${GRACE_MS / 1_000} s for running ones`;
     log.info({ event: "stopping", signal, inFlight: app.inFlight() }, `${signal}: ${waiting}`);
@@ -104,7 +101,7 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
     read,
     load,
     live: app.live,
-    log: (line) => log.info({ event: "config" }, line),
+    log: (line, change) => log.info({ event: "config", ...change }, line),
     warn: (line) => log.warn({ event: "config-refused" }, line),
   });
   await stopped;

@@ -1,7 +1,7 @@
-import type { EventEmitter } from "node:events";
 import { type Clock, LocalCounterBackend, type TallySource, type Usage, type UsageCounter } from "@usage/counter-core";
-import type { RedisCounterEvents } from "@usage/counter-redis";
 import type { CounterConfig } from "./config.ts";
+import type { RedisEvents } from "./metrics/redis-events.ts";
+import type { HistogramState } from "./metrics/text-format.ts";
 
 /** What operators see of a counter that shares its counts with other instances. */
 export interface Sharing {
@@ -10,8 +10,10 @@ export interface Sharing {
   sharedAtMs(): number | undefined;
   /** What this instance counted of a backend and has not shared. */
   unpushedAll(backend: string): Usage;
-  /** What happens to the shared counts. */
-  readonly events: Pick<EventEmitter<RedisCounterEvents>, "on">;
+  /** What happened to the shared counts. */
+  readonly events: Pick<RedisEvents, "lost" | "refused" | "away" | "lastError">;
+  /** How long commands took. */
+  readonly durations: HistogramState;
 }
 
 export interface OpenedCounter {

@@ -1,7 +1,9 @@
 import { RedisCounterBackend, recommendedClientOptions, recommendedClusterOptions } from "@usage/counter-redis";
 import { Cluster, Redis } from "ioredis";
 import type { RedisConfig } from "./config.ts";
-import { type CounterOptions, CounterStartError, type OpenedCounter } from "./open-counter.ts";
+import { RedisEvents } from "./metrics/redis-events.ts";
+import { TimedRedis } from "./metrics/timed-redis.ts";
+import { type CounterOptions, CounterStartError, type OpenedCounter, type Sharing } from "./open-counter.ts";
 
 /** How long a client waits for the server to close its side, also of a connection that is not there: no reply is due then. */
 const disconnectTimeout = 100;
@@ -18,7 +20,16 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
     lastError = error;
   });
   try {
-    const counter = await RedisCounterBackend.connect({ ...options, client, prefix: config.prefix });
+    const timed = new TimedRedis(client);
+    const counter = await RedisCounterBackend.connect({ ...options, client: timed, prefix: config.prefix });
+    const sharing: Sharing = {
+      isHealthy: () => counter.isHealthy(),
+      sharedAtMs: () => counter.sharedAtMs(),
+      unpushedAll: (backend) => counter.unpushedAll(backend),
+      // Before anything is waited for: what happened while the counter was opened is told right after.
+      events: new RedisEvents(counter.events),
+      durations: timed.durations,
+    };
     const close = async (): Promise<void> => {
       await counter.close();
       client.disconnect();
@@ -28,7 +39,7 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
       // While Redis is away, the store tells; the rest is known once it is back.
       await counter.sync().catch(() => {});
     };
-    return { counter, sharing: counter, addBackends, close };
+    return { counter, sharing, addBackends, close };
   } catch (error) {
     // Without a connection, only the client knows why there is none.
     const cause = client.status === "ready" ? error : (lastError ?? error);

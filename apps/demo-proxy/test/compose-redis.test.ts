@@ -28,6 +28,7 @@ describe("two proxies on one Redis and one Postgres", () => {
           healthy: true,
           sharedAt: expect.stringMatching(/^\d{4}-.*Z$/),
           sharedAgeMs: expect.any(Number),
+          lastError: null,
         });
         expect(counter.sharedAgeMs).toBeLessThan(1_000);
         expect(store.lastFlush).toBeNull();

@@ -23,5 +23,8 @@ export interface FlushMessage {
 /** Publishes a `LimitExceededMessage` for every `withinLimits` that answers false, while anybody listens. */
 export const limitExceededChannel: Channel = channel("usage:limit-exceeded");
 
-/** Publishes a `FlushMessage` for every flush, while anybody listens. */
+/**
+ * Publishes a `FlushMessage` for every flush, while anybody listens; also for one of a `UsageFlusher` that fails before it
+ * has anything to store, as all do while the database is away.
+ */
 export const flushChannel: Channel = channel("usage:flush");

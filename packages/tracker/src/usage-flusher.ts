@@ -1,4 +1,5 @@
 import { type Clock, type StorageDimension, systemClock, type UsageStore } from "@usage/counter-core";
+import { type FlushMessage, flushChannel } from "./channels.ts";
 import { FlushError, FlushTimeoutError } from "./errors.ts";
 import type { FlushResult } from "./flush-queue.ts";
 import type { UsageTracker } from "./usage-tracker.ts";
@@ -94,7 +95,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
 
   /** Refreshes the baselines, then flushes. Rejects when either fails or both take longer than `timeoutMs`; nothing is lost then. */
   async flush(): Promise<void> {
-    await this.#flush((signal) => this.#tracker.refreshBaselines(this.#store, { signal }));
+    await this.#flush((signal) => this.#refresh(signal));
   }
 
   status(): FlusherStatus {
@@ -175,6 +176,17 @@ export class UsageFlusher<D extends string = StorageDimension> {
     this.#schedule = undefined;
     this.#signal?.removeEventListener("abort", this.#endSchedule);
   };
+
+  /** A flush that ends here never gets to tell so itself. */
+  async #refresh(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#tracker.refreshBaselines(this.#store, { signal });
+    } catch (error) {
+      const message: FlushMessage = { stored: 0, rejected: [], error };
+      flushChannel.publish(message);
+      throw error;
+    }
+  }
 
   /** What comes first and a flush, within the deadline; the status tells how it went. */
   async #flush(first: (signal: AbortSignal) => Promise<void>): Promise<FlushResult> {

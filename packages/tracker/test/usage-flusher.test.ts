@@ -1,7 +1,15 @@
 import { LocalCounterBackend, type UsageStore } from "@usage/counter-core";
 import { ManualClock, memoryStore } from "@usage/counter-core/testing";
-import { FlushError, FlushTimeoutError, UsageFlusher, type UsageFlusherOptions, UsageTracker } from "@usage/tracker";
-import { describe, expect, it } from "vitest";
+import {
+  FlushError,
+  type FlushMessage,
+  FlushTimeoutError,
+  flushChannel,
+  UsageFlusher,
+  type UsageFlusherOptions,
+  UsageTracker,
+} from "@usage/tracker";
+import { describe, expect, it, onTestFinished } from "vitest";
 
 type Options = Partial<Omit<UsageFlusherOptions, "tracker">>;
 
@@ -150,6 +158,21 @@ describe("UsageFlusher", () => {
     await flusher.flush();
     expect(await stored()).toBe(1);
     expect(clock.pending).toBe(1); // the counter's own: no deadline is left behind
+  });
+
+  it("tells the channel usage:flush of a flush that could not even read the store, once", async () => {
+    const { flusher, tracker, store, clock } = setUp();
+    const messages: FlushMessage[] = [];
+    const listener = (message: unknown): void => void messages.push(message as FlushMessage);
+    flushChannel.subscribe(listener);
+    onTestFinished(() => void flushChannel.unsubscribe(listener));
+    const away = new Error("away");
+    const totals = () => Promise.reject(away);
+    const cut = new UsageFlusher({ tracker, store: { ...store, totals }, clock });
+    await expect(cut.flush()).rejects.toThrow(away);
+    expect(messages).toEqual([{ stored: 0, rejected: [], error: away }]);
+    await flusher.flush();
+    expect(messages.slice(1)).toEqual([{ stored: 0, rejected: [] }]);
   });
 
   it("flushes a last time when it is stopped, and not after that", async () => {

@@ -9,7 +9,7 @@ import type { UsageRates } from "./rates.ts";
 
 export interface LiveParts extends ApiParts {
   /** The configuration in force, since parts of it may change while the proxy runs. */
-  readonly inForce: () => Pick<ProxyConfig, "routing" | "flush">;
+  readonly inForce: () => Pick<ProxyConfig, "routing" | "flush" | "backends">;
   readonly rates: UsageRates;
   /** When this run began. */
   readonly startedMs: number;
@@ -30,11 +30,14 @@ export interface LiveReport extends UsageReport {
 }
 
 export interface LiveBackend extends BackendReport {
+  /** Whether the configuration in force has it; one that was removed drains, and is shown until the next start. */
+  readonly configured: boolean;
   readonly inFlight: number;
   /** Over the last seconds. */
   readonly perSecond: Usage;
-  /** Over this run, the last hour foremost; what the outlook continues to the end of the period. */
+  /** Over this period and this run, the last hour foremost. */
   readonly averagePerSecond: Usage;
+  /** What comes of the average; of a backend that takes no requests, what comes of the growth that there still is. */
   readonly outlook: { readonly [dimension in StorageDimension]: Outlook };
 }
 
@@ -47,7 +50,8 @@ export interface Outlook {
 
 export function liveReport(parts: LiveParts): LiveReport {
   const { config, inForce, router, rates, clock, startedMs, proxyAddress } = parts;
-  const { routing, flush } = inForce();
+  const { routing, flush, backends } = inForce();
+  const configured = new Set(backends.map(({ name }) => name));
   rates.read();
   const report = usageReport(parts);
   const nowMs = clock.now();
@@ -61,12 +65,14 @@ export function liveReport(parts: LiveParts): LiveReport {
     flushIntervalMs: flush.intervalMs,
     backends: report.backends.map((backend): LiveBackend => {
       const { now, average } = rates.of(backend.name);
+      const ahead = backend.draining || !backend.withinLimits ? now : average;
       const outlookOf = (dimension: StorageDimension): readonly [StorageDimension, Outlook] => {
-        const [used, limit, perSecond] = [backend.usage[dimension], backend.limits[dimension], average[dimension]];
+        const [used, limit, perSecond] = [backend.usage[dimension], backend.limits[dimension], ahead[dimension]];
         return [dimension, isoOutlook(project({ used, limit, perSecond, nowMs, endMs }))];
       };
       return {
         ...backend,
+        configured: configured.has(backend.name),
         inFlight: router.upstreams.find(({ name }) => name === backend.name)?.inFlight ?? 0,
         perSecond: now,
         averagePerSecond: average,

@@ -1,8 +1,8 @@
 import { STORAGE_DIMENSIONS, type StorageDimension } from "@usage/counter-core";
 import type { ProcessMetrics } from "../metrics/process-metrics.ts";
-import type { RedisEvents } from "../metrics/redis-events.ts";
 import { type Labels, MetricsText, type Sample, TEXT_FORMAT } from "../metrics/text-format.ts";
 import { FLUSH_BOUNDS, type TimedFlusher } from "../metrics/timed-flusher.ts";
+import { REDIS_BOUNDS } from "../metrics/timed-redis.ts";
 import { LATENCY_BOUNDS } from "../metrics/upstream-traffic.ts";
 import type { ProxyServer } from "../proxy/server.ts";
 import type { Upstream } from "../proxy/upstream.ts";
@@ -13,8 +13,6 @@ export interface MetricsParts extends ApiParts {
   readonly flusher: TimedFlusher;
   readonly proxy: Pick<ProxyServer, "connections" | "ownAnswers">;
   readonly processMetrics: ProcessMetrics;
-  /** Absent when the counts stay in this process. */
-  readonly redisEvents?: RedisEvents;
 }
 
 /** What Prometheus scrapes. Everything is read when it is asked for. */
@@ -162,19 +160,28 @@ function secondsSince(thenMs: number, nowMs: number): number {
   return Math.max(0, nowMs - thenMs) / 1_000;
 }
 
-function writeSharing(text: MetricsText, { counter }: UsageReport, { redisEvents }: MetricsParts): void {
-  if (redisEvents === undefined) return;
+function writeSharing(text: MetricsText, { counter }: UsageReport, { sharing }: MetricsParts): void {
+  if (sharing === undefined) return;
+  const { events, durations } = sharing;
   const { healthy, sharedAgeMs } = counter;
   text.gauge({ name: "usage_redis_healthy", help: "Whether counts are exchanged with Redis." }, Number(healthy));
   const age = sharedAgeMs === null ? [] : [[{}, sharedAgeMs / 1_000] as const];
   text.gauge({ name: "usage_redis_shared_age_seconds", help: "Time since all counts were last exchanged." }, age);
-  text.counter({ name: "usage_redis_outages_total", help: "How often Redis was given up on." }, redisEvents.away);
+  text.counter({ name: "usage_redis_outages_total", help: "How often Redis was given up on." }, events.away);
   text.counter(
     { name: "usage_redis_lost_total", help: "Backends whose shared counts were lost and are made whole again." },
-    redisEvents.lost,
+    events.lost,
   );
   text.counter(
     { name: "usage_redis_refused_total", help: "How often shared counts could not be used." },
-    redisEvents.refused,
+    events.refused,
+  );
+  text.histogram(
+    {
+      name: "usage_redis_command_duration_seconds",
+      help: "How long commands took, failed ones as well; most are pushes.",
+    },
+    REDIS_BOUNDS,
+    [[{}, durations]],
   );
 }

@@ -17,7 +17,7 @@ export interface UsageRatesOptions {
 export interface BackendRates {
   /** Over the last seconds. */
   readonly now: Usage;
-  /** Over this run, the last hour foremost. */
+  /** Over this period and this run, the last hour foremost. */
   readonly average: Usage;
 }
 
@@ -51,7 +51,7 @@ export class UsageRates {
 
   /** Takes a further reading of every backend. */
   read(): void {
-    const { key } = this.#counter.period();
+    const { key, start } = this.#counter.period();
     const atMs = this.#clock.now();
     for (const name of this.#counter.backends()) {
       const usage = this.#counter.totalAll(name);
@@ -59,7 +59,7 @@ export class UsageRates {
       for (const dimension of STORAGE_DIMENSIONS) {
         // Usage begins at zero with each period; how fast it grows does not change by that.
         if (key !== this.#period) rates[dimension].restart();
-        rates[dimension].observe(usage[dimension], atMs);
+        rates[dimension].observe(usage[dimension], atMs, start);
       }
     }
     this.#period = key;
@@ -99,7 +99,7 @@ export class AmountRate {
   #last: Reading | undefined;
   /** All growth so far, at the readings of the last seconds and at one before. */
   #recent: Reading[] = [];
-  // Growth and time, both weighted by exp(-age / AVERAGE_MS). Their quotient is the plain average of a short run.
+  // Growth and time, both weighted by exp(-age / AVERAGE_MS). Their quotient is the plain average of a short time.
   #weightedAmount = 0;
   #weightedMs = 0;
 
@@ -108,23 +108,29 @@ export class AmountRate {
     if (this.#last !== undefined) this.#last = { ...this.#last, amount: 0 };
   }
 
-  observe(amount: number, atMs: number): void {
+  /** @param sinceMs when the amount was zero: what the first reading finds has grown since then, as far as anybody knows. */
+  observe(amount: number, atMs: number, sinceMs: number = atMs): void {
     const last = this.#last;
     // Two readings at one instant have no rate: what grew belongs to the time that comes.
     if (atMs === last?.atMs) return;
     this.#last = { amount, atMs };
     if (last === undefined || atMs < last.atMs) {
       this.#recent = [{ amount: 0, atMs }];
+      // What was never used before has no history that could say how it will be used.
+      if (last === undefined && amount > 0 && sinceMs < atMs) this.#weigh(amount, atMs - sinceMs);
       return;
     }
-    const passedMs = atMs - last.atMs;
     const grown = Math.max(0, amount - last.amount);
+    this.#weigh(grown, atMs - last.atMs);
+    this.#recent.push({ amount: (this.#recent.at(-1)?.amount ?? 0) + grown, atMs });
+    while (this.#recent.length > 2 && (this.#recent[1]?.atMs ?? atMs) <= atMs - NOW_MS) this.#recent.shift();
+  }
+
+  #weigh(grown: number, passedMs: number): void {
     const decay = Math.exp(-passedMs / AVERAGE_MS);
     const weightMs = AVERAGE_MS * (1 - decay);
     this.#weightedAmount = this.#weightedAmount * decay + (grown / passedMs) * weightMs;
     this.#weightedMs = this.#weightedMs * decay + weightMs;
-    this.#recent.push({ amount: (this.#recent.at(-1)?.amount ?? 0) + grown, atMs });
-    while (this.#recent.length > 2 && (this.#recent[1]?.atMs ?? atMs) <= atMs - NOW_MS) this.#recent.shift();
   }
 
   /** Over the last five seconds, or since the reading before the last one where that is longer. */

@@ -24,13 +24,16 @@ export class Backends {
       card.node.remove();
       this.#cards.delete(name);
     }
-    for (const backend of backends) {
+    const list = byId("backends");
+    for (const [index, backend] of backends.entries()) {
       let card = this.#cards.get(backend.name);
       if (card === undefined) {
         card = new Card(backend.name, this.#cards.size, () => this.#drain(backend.name));
         this.#cards.set(backend.name, card);
-        byId("backends").append(card.node);
       }
+      // Only what is out of place is moved, since that takes the focus from it.
+      const there = list.children[index] ?? null;
+      if (there !== card.node) list.insertBefore(card.node, there);
       card.show(backend, time);
     }
     const open = backends.filter(takesRequests).length;
@@ -103,8 +106,9 @@ class Card {
  *
  * @param {LiveBackend} backend
  */
-function stateOf({ draining, reachable, withinLimits, inFlight, usage, limits, perSecond }) {
-  if (draining) return { state: "draining", text: inFlight > 0 ? `Draining, ${inFlight} running` : "Drained" };
+function stateOf({ draining, configured, reachable, withinLimits, inFlight, usage, limits, perSecond }) {
+  if (draining && inFlight > 0) return { state: "draining", text: `Draining, ${inFlight} running` };
+  if (draining) return { state: "draining", text: configured ? "Drained" : "Removed" };
   if (!withinLimits) {
     const full = DIMENSIONS.filter((dimension) => limits[dimension] && usage[dimension] >= limits[dimension]);
     const which = full.map((dimension) => LABELS[dimension].toLowerCase()).join(", ");
@@ -115,14 +119,15 @@ function stateOf({ draining, reachable, withinLimits, inFlight, usage, limits, p
 }
 
 /** @param {LiveBackend} backend */
-function noteOn({ unflushed, unpushed, reachable, draining, inFlight }) {
+function noteOn({ unflushed, unpushed, reachable, draining, configured, inFlight }) {
   const [stored, shared] = [formatUsage(unflushed), formatUsage(unpushed)];
   return [
     inFlight > 0 && `${inFlight} running`,
     stored !== "" && `not yet stored: ${stored}`,
     shared !== "" && `not yet shared: ${shared}`,
     !reachable && "could not be connected to; it is tried again within seconds",
-    draining && "gets no new requests until the proxy is started again",
+    draining && configured && "gets no new requests until the proxy is started again",
+    !configured && "is not in the configuration any more, and gets no new requests; add it again, and it resumes",
   ]
     .filter(Boolean)
     .join(" · ");

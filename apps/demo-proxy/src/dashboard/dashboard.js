@@ -2,7 +2,7 @@ import { Audit } from "./audit.js";
 import { Backends } from "./backends.js";
 import { request, savedToken, saveToken } from "./client.js";
 import { byId, setAttribute, setText } from "./dom.js";
-import { formatDuration, formatInstant } from "./format.js";
+import { formatInstant } from "./format.js";
 import { History } from "./history.js";
 import { Live } from "./live.js";
 import { Status } from "./status.js";
@@ -38,15 +38,8 @@ function show(report) {
   audit.show();
   showEmpty(report);
   showConfig(report);
-  setText(byId("basis"), basis(report));
   if (changed || performance.now() - asked.history > HISTORY_MS) void loadHistory();
   if (changed || performance.now() - asked.audit > AUDIT_MS) void loadAudit();
-}
-
-/** @param {LiveReport} report */
-function basis({ at, startedAt }) {
-  const ms = Date.parse(at) - Date.parse(startedAt);
-  return ms < 3_600_000 ? `${formatDuration(ms)} so far` : "the last hour foremost";
 }
 
 /** @param {LiveReport} report */

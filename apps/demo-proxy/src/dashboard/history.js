@@ -50,8 +50,12 @@ export class History {
 /** @typedef {{ name: string, limits: Partial<Record<Dimension, number>> | undefined, usages: Partial<Record<Dimension, number>>[] }} Series */
 
 /** @param {Series} series */
-function texts({ name, usages }) {
-  return [name, usages.map((usage) => DIMENSIONS.map((dimension) => formatAmount(dimension, usage[dimension] ?? 0)))];
+function texts({ name, limits, usages }) {
+  return [
+    name,
+    limits,
+    usages.map((usage) => DIMENSIONS.map((dimension) => formatAmount(dimension, usage[dimension] ?? 0))),
+  ];
 }
 
 /**

@@ -78,7 +78,9 @@ export class Status {
     this.#counter.tell(
       kind,
       `${place}; ${age}; ${unpushed === "" ? "everything is shared" : `not yet shared: ${unpushed}`}`,
-      counter.healthy ? "" : "Counts are not being exchanged. Limits go by what is known; counting goes on.",
+      counter.healthy
+        ? ""
+        : `Counts are not being exchanged: ${counter.lastError}. Limits go by what is known; counting goes on.`,
       counter.healthy ? "good" : "bad",
     );
   }

@@ -11,7 +11,7 @@ export interface ReloadOptions {
   readonly load: () => Promise<ProxyConfig>;
   readonly live: LiveConfig;
   /** One line for what was taken over. */
-  readonly log: (line: string) => void;
+  readonly log: (line: string, change: ConfigChange) => void;
   /** One line, or several, for what was refused. */
   readonly warn: (line: string) => void;
 }
@@ -20,7 +20,7 @@ export interface ReloadOptions {
 export function reloadOnChange({ file, read, load, live, log, warn }: ReloadOptions): () => void {
   return watchConfig(file, read, (reason) => {
     live.take(load).then(
-      (change) => log(`${reason}: ${describeChange(change)}`),
+      (change) => log(`${reason}: ${describeChange(change)}`, change),
       (error: unknown) => warn(`${reason}: the configuration stays as it was: ${problemOf(error)}`),
     );
   });

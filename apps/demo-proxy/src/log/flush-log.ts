@@ -1,36 +1,36 @@
 import { type FlushMessage, flushChannel } from "@usage/tracker";
-import type { FlushListener } from "../metrics/timed-flusher.ts";
 import { type Log, messageOf } from "./logger.ts";
 
-/** Writes a line when flushes begin to fail, for the 10th, 100th and so on failure in a row, and when they work again. */
-export function flushListener(log: Log): FlushListener {
+/**
+ * Writes a line when flushes begin to fail, for the 10th, 100th and so on failure in a row, and when they work again; and one
+ * for what the store refuses for ever. Answers how to stop.
+ */
+export function logFlushes(log: Log): () => void {
   let failures = 0;
-  return (error) => {
-    if (error !== undefined) {
+  const refused = new Set<string>();
+  const listener = (message: unknown): void => {
+    if (!isFlushMessage(message)) return;
+    logRefused(log, message, refused);
+    if (message.error !== undefined) {
       failures += 1;
-      if (isPowerOfTen(failures)) logFailure(log, failures, messageOf(error));
+      if (isPowerOfTen(failures)) logFailure(log, failures, messageOf(message.error));
     } else if (failures > 0) {
       log.info({ event: "flush-recovered", failures }, `flush works again after ${times(failures)}, nothing is lost`);
       failures = 0;
     }
   };
-}
-
-/** Writes a line for what the store refuses for ever. Answers how to stop. */
-export function logRefusedUsage(log: Log): () => void {
-  const refused = new Set<string>();
-  const listener = (message: unknown): void => {
-    if (!isFlushMessage(message)) return;
-    for (const { tally, reason } of message.rejected) {
-      const { backend, period } = tally;
-      const line = `the store refuses the usage of ${JSON.stringify(backend)} in ${period}: ${reason.message}`;
-      // It is tried again with every flush; once is enough to say so.
-      if (!refused.has(line)) log.error({ event: "usage-refused", backend, period, error: reason.message }, line);
-      refused.add(line);
-    }
-  };
   flushChannel.subscribe(listener);
   return () => flushChannel.unsubscribe(listener);
+}
+
+/** It is tried again with every flush; once is enough to say so. */
+function logRefused(log: Log, { rejected }: FlushMessage, told: Set<string>): void {
+  for (const { tally, reason } of rejected) {
+    const { backend, period } = tally;
+    const line = `the store refuses the usage of ${JSON.stringify(backend)} in ${period}: ${reason.message}`;
+    if (!told.has(line)) log.error({ event: "usage-refused", backend, period, error: reason.message }, line);
+    told.add(line);
+  }
 }
 
 function logFailure(log: Log, failures: number, error: string): void {

@@ -214,6 +214,7 @@ export class Exchange implements AttemptObserver {
     if (decision !== undefined) {
       return unreachable ? problems.UNREACHABLE_OR_FULL : problems.overLimit(decision, this.#context.clock);
     }
+    if (!unreachable) return problems.DRAINED;
     if (this.#connectError === undefined) return problems.UNREACHABLE;
     return isTimeout(this.#connectError) ? problems.CONNECT_TIMEOUT : problems.CONNECT_FAILED;
   }

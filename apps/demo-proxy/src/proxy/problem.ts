@@ -32,6 +32,7 @@ export const HEAD_TOO_LARGE: Problem = problem(431, "The request's headers are t
 export const HEAD_TOO_SLOW: Problem = problem(408, "The request's headers did not come in time.");
 export const SILENT_CLIENT: Problem = problem(408, "The rest of the request's body did not come in time.");
 export const CLOSING: Problem = problem(503, "This proxy is shutting down.", retryAfter(1));
+export const DRAINED: Problem = problem(503, "All backends are drained, and take no new requests.", retryAfter(5));
 export const UNREACHABLE: Problem = problem(503, "No backend can be reached at the moment.", retryAfter(5));
 export const UNREACHABLE_OR_FULL: Problem = problem(
   503,

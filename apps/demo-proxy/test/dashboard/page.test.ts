@@ -167,6 +167,40 @@ describe("the dashboard", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("says of a backend that is gone from the file how it comes back, and draws a limit that was changed", async () => {
+    const { app, admin, config } = await start();
+    await app.store.merge([
+      { writer: "import", period: app.tracker.backend.period().key, backend: "oci", usage: { apiRequests: 15 } },
+    ]);
+    await app.flusher.flush();
+    const { page } = await openPage(browser, admin);
+    await untilLive(page);
+    const [oci] = config.backends;
+    if (oci === undefined) throw new Error("there are two");
+    const bar = page.getByRole("img", { name: "Requests of oci" }).locator("rect.current");
+    const heightOf = async () => Number(await bar.getAttribute("height"));
+    const before = await heightOf();
+    await app.live.take(async () => ({ ...config, backends: [{ ...oci, limits: { apiRequests: 30 } }] }));
+    const { article, hasState } = card(page, HOSTILE);
+    await hasState("draining");
+    expect(await textOf(article.locator(".pill"))).toBe("Removed");
+    expect(await textOf(article.locator(".card-note"))).toContain("add it again, and it resumes");
+    await card(page, "oci").shows("apiRequests", /15 of 30/);
+    // The limit is the top of the chart.
+    await expect.poll(heightOf).toBeCloseTo((before * 20) / 30);
+  });
+
+  it("has the backends in the order in which they are preferred, whatever the order was before", async () => {
+    const { app, admin, config } = await start();
+    const { page } = await openPage(browser, admin);
+    await untilLive(page);
+    const names = () => page.locator("#backends h3").allTextContents();
+    expect(await names()).toEqual(["oci", HOSTILE]);
+    const first = { name: "first", url: new URL("http://127.0.0.1:9"), limits: {} };
+    await app.live.take(async () => ({ ...config, backends: [first, ...config.backends.toReversed()] }));
+    await expect.poll(names, { timeout: 15_000 }).toEqual(["first", HOSTILE, "oci"]);
+  });
+
   it("draws what was used in the months before, of backends that are gone, too", async () => {
     const { app, admin } = await start();
     const { key } = app.tracker.backend.period();

@@ -8,9 +8,11 @@ const START = Date.parse("2026-03-10T00:00:00Z");
 const END = Date.parse("2026-04-01T00:00:00Z");
 const HOUR_S = 3_600;
 
-function start(startMs = START) {
+/** @param recorded what earlier runs used of the period */
+function start(startMs = START, recorded: Usage = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 }) {
   const clock = new FakeClock(startMs);
   const counter = new LocalCounterBackend(["oci"], { clock });
+  counter.setBaseline("oci", recorded);
   const rates = new UsageRates({ counter, clock });
   rates.start();
   /** Goes on for so many seconds, with what each of them uses. */
@@ -48,6 +50,41 @@ describe("steady traffic", () => {
     expect(used).toBe(2 * HOUR_S * 3);
     expect(atEnd / (3 * 22 * 24 * HOUR_S)).toBeCloseTo(1, 6);
     expect(((limitAtMs ?? 0) - START) / ((1_000_000 / 3) * 1_000)).toBeCloseTo(1, 6);
+  });
+});
+
+describe("a run that begins within a period", () => {
+  // Nine days at ten a second, with an hour of ingress somewhere in them.
+  const recorded = { apiRequests: 9 * 24 * HOUR_S * 10, egressBytes: 0, ingressBytes: 3_600_000 };
+
+  it("begins with the rate that is recorded of the period, before it has seen any traffic", () => {
+    const { rates, projected } = start(START, recorded);
+    const { now, average } = rates.of("oci");
+    expect([now.apiRequests, average.egressBytes]).toEqual([0, 0]);
+    expect(average.apiRequests).toBeCloseTo(10);
+    expect(projected(0).atEnd / (31 * 24 * HOUR_S * 10)).toBeCloseTo(1, 6);
+  });
+
+  it("is not misled by its first seconds, and follows its own traffic within hours", () => {
+    const { rates, run } = start(START, recorded);
+    run(10, { apiRequests: 1_000 });
+    expect(rates.of("oci").average.apiRequests).toBeLessThan(15);
+    run(4 * HOUR_S, { apiRequests: 40 });
+    expect(rates.of("oci").average.apiRequests).toBeGreaterThan(39);
+  });
+
+  it("takes the little that a young period has recorded for little", () => {
+    const first = Date.parse("2026-03-01T00:01:00Z");
+    const { rates, run } = start(first, { ...recorded, apiRequests: 6_000 });
+    expect(rates.of("oci").average.apiRequests).toBeCloseTo(100);
+    run(9 * 60, { apiRequests: 10 });
+    expect(rates.of("oci").average.apiRequests).toBeLessThan(20);
+  });
+
+  it("of a backend that was never used before has its own rate alone", () => {
+    const { rates, run } = start();
+    run(60, { apiRequests: 7 });
+    expect(rates.of("oci").average.apiRequests).toBeCloseTo(7);
   });
 });
 

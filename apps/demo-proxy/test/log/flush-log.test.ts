@@ -1,6 +1,6 @@
 import Database from "better-sqlite3";
 import { expect, it, onTestFinished } from "vitest";
-import { flushListener, logRefusedUsage } from "../../src/log/flush-log.ts";
+import { logFlushes } from "../../src/log/flush-log.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { call } from "../support/call.ts";
 import { recordedLog } from "../support/recorded-log.ts";
@@ -10,8 +10,8 @@ async function start() {
   const upstream = await startUpstream();
   const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }]);
   const { log, lines } = recordedLog();
-  onTestFinished(logRefusedUsage(log));
-  const { app, proxy } = await startApp(config, { flushListener: flushListener(log) });
+  onTestFinished(logFlushes(log));
+  const { app, proxy } = await startApp(config);
   await call(proxy, "/objects/10");
   const database = new Database(config.store.kind === "sqlite" ? config.store.file : "");
   onTestFinished(() => void database.close());

@@ -148,7 +148,9 @@ describe("limits", () => {
     await send(proxy.port, "/");
     expect([proxy.usage("a").apiRequests, proxy.usage("b").apiRequests]).toEqual([0, 1]);
     proxy.upstream("b").draining = true;
-    expect((await send(proxy.port, "/")).status).toBe(503);
+    const refused = await send(proxy.port, "/");
+    expect(refused.status).toBe(503);
+    expect(JSON.parse(String(refused.body)).detail).toContain("drained");
   });
 
   test("backends that are full and backends that cannot be reached together are worth another try soon", async () => {
