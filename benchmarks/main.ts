@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { loadavg } from "node:os";
+import { machineText } from "@usage/test-servers";
 import { runChild } from "./child.ts";
-import { machineText } from "./machine.ts";
 import { missedTargets, type Section, sectionText } from "./report.ts";
 
 const BENCHMARKS = ["counters", "many-backends", "flush", "redis", "proxy"];

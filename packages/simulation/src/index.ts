@@ -1,2 +1,3 @@
 export { ModelRedis } from "./model-redis.ts";
+export { Random } from "./random.ts";
 export { SimulationFailure, type SimulationReport, simulate } from "./simulation.ts";
