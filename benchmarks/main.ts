@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { loadavg } from "node:os";
+import { machineText } from "@usage/test-servers";
 import { runChild } from "./child.ts";
-import { machineText } from "./machine.ts";
 import { missedTargets, type Section, sectionText } from "./report.ts";
 
 const BENCHMARKS = ["counters", "many-backends", "flush", "growth", "redis", "proxy", "observed"];

@@ -1,3 +1,4 @@
 export { ModelRedis } from "./model-redis.ts";
+export { Random } from "./random.ts";
 export { type SimulationReport, simulate } from "./simulation.ts";
 export { SimulationFailure } from "./simulation-failure.ts";

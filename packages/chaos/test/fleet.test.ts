@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { startPostgres, startRedis } from "@usage/test-servers";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { Book } from "./support/book.ts";
-import { type FleetMember, fleetOn, sumOf } from "./support/fleet.ts";
-import { type Servers, SOON } from "./support/shared-proxies.ts";
+import { Book } from "../src/fleet/book.ts";
+import type { FleetMember, View } from "../src/fleet/member.ts";
+import { fleetOn, type Servers } from "./support/fleet-on.ts";
 
+/** Of what waits for an exchange, a reconnect or a flush; far more than any of them takes. */
+const SOON = { timeout: 20_000, interval: 20 };
 const ENDED_WELL = { code: 0, signal: null };
 
 let servers: Servers;
@@ -15,9 +17,9 @@ beforeAll(async () => {
 afterAll(() => Promise.all([servers?.redis.stop(), servers?.postgres.stop()]));
 
 /** What an instance sees, as a book. */
-function viewOf(totals: Readonly<Record<string, Readonly<Record<string, number>>>>, period = currentMonth()): Book {
+function viewOf({ period, view }: View): Book {
   const book = new Book();
-  for (const [backend, usage] of Object.entries(totals)) book.add(period, backend, usage);
+  for (const [backend, usage] of Object.entries(view)) book.add(period, backend, usage);
   return book;
 }
 
@@ -25,10 +27,6 @@ function viewOf(totals: Readonly<Record<string, Readonly<Record<string, number>>
 async function goesOn(member: FleetMember, kind: "good" | "failed"): Promise<void> {
   const before = (await member.flushes())[kind];
   await vi.waitFor(async () => expect((await member.flushes())[kind]).toBeGreaterThan(before), SOON);
-}
-
-function currentMonth(): string {
-  return new Date().toISOString().slice(0, 7);
 }
 
 describe("an instance that is killed under load", () => {
@@ -41,10 +39,12 @@ describe("an instance that is killed under load", () => {
       const victim = await fleet.start({ reports: true, ...(round % 2 === 1 && { flushIntervalMs: 60 }) });
       await Promise.all([victim.load(), survivor.load()]);
       await sleep(300 + 200 * Math.random());
-      await victim.instance.kill();
-      const { planned, pushed } = await victim.lastReport();
+      await victim.kill();
+      const { planned } = victim.record;
+      const pushed = victim.record.pushed();
       await survivor.rest();
-      const before = await fleet.stored(victim.writer);
+      const storedOfVictim = async () => (await fleet.storedBy()).get(victim.writer) ?? new Book();
+      const before = await storedOfVictim();
       expect(before.isAtMost(planned)).toBe(true);
       expect(pushed.entries()).not.toEqual([]);
       if (round % 2 === 0) expect(before.entries()).toEqual([]);
@@ -52,12 +52,12 @@ describe("an instance that is killed under load", () => {
       // What it does not see yet, it cannot miss.
       await vi.waitFor(async () => expect(pushed.isAtMost(viewOf(await survivor.totals()))).toBe(true), SOON);
       expect([await survivor.flush(), await survivor.flush()]).toEqual([true, true]);
-      const stored = await fleet.stored(victim.writer);
+      const stored = await storedOfVictim();
       expect([pushed.isAtMost(stored), stored.isAtMost(planned)]).toEqual([true, true]);
       victims.push(stored);
     }
     const recorded = await survivor.stop();
-    expect((await fleet.stored()).entries()).toEqual(sumOf([recorded, ...victims]).entries());
+    expect((await fleet.stored()).entries()).toEqual(Book.sumOf([recorded, ...victims]).entries());
     expect(await survivor.instance.exited).toEqual(ENDED_WELL);
     expect(survivor.instance.output()).toBe("");
   });
@@ -78,7 +78,7 @@ describe("an instance that was stopped for a while under load", () => {
 
     sleeper.instance.resume();
     await sleep(500);
-    const recorded = sumOf([await sleeper.rest(), othersBook]);
+    const recorded = Book.sumOf([await sleeper.rest(), othersBook]);
     expect([seen.isAtMost(recorded), stored.isAtMost(recorded)]).toEqual([true, true]);
     for (const member of [sleeper, other]) {
       await vi.waitFor(async () => expect(viewOf(await member.totals()).entries()).toEqual(recorded.entries()), SOON);
@@ -109,7 +109,7 @@ describe("instances that flush all at once to a Postgres that is killed again an
       await allGoOn("failed");
       await postgres.start();
     }
-    const recorded = sumOf(await Promise.all(members.map((member) => member.rest())));
+    const recorded = Book.sumOf(await Promise.all(members.map((member) => member.rest())));
     for (const member of members) await vi.waitFor(async () => expect(await member.flush()).toBe(true), SOON);
     expect((await fleet.stored()).entries()).toEqual(recorded.entries());
     // All at once: the driver may wait for a connection that died.
@@ -125,29 +125,30 @@ describe("instances whose clocks differ by 2 s when a month ends", () => {
     const fleet = fleetOn(servers);
     const beganMs = Date.now();
     const untilMidnightMs = Date.UTC(2027, 0, 1) - beganMs;
-    const starts = [8_000, 10_000].map((inMs) =>
+    const starts = [9_000, 11_000].map((inMs) =>
       fleet.start({ clockOffsetMs: untilMidnightMs - inMs, flushIntervalMs: 200 }),
     );
     const [ahead, behind] = await Promise.all(starts);
     if (ahead === undefined || behind === undefined) throw new Error("no instances");
     await Promise.all([ahead.load(), behind.load()]);
-    await sleep(beganMs + 11_500 - Date.now());
+    await sleep(beganMs + 12_500 - Date.now());
     const recorded = await Promise.all([ahead.rest(), behind.rest()]);
     for (const book of recorded)
       expect(new Set(book.entries().map(([period]) => period))).toEqual(new Set(["2026-12", "2027-01"]));
     const january = Book.of(
-      sumOf(recorded)
+      Book.sumOf(recorded)
         .entries()
         .filter(([period]) => period === "2027-01"),
     );
     for (const [i, member] of [ahead, behind].entries()) {
       await vi.waitFor(async () => {
-        expect(viewOf(await member.totals(), "2027-01").entries()).toEqual(january.entries());
+        const view = await member.totals();
+        expect([view.period, viewOf(view).entries()]).toEqual(["2027-01", january.entries()]);
       }, SOON);
       await member.stop();
       expect([await member.instance.exited, member.instance.output()]).toEqual([ENDED_WELL, ""]);
-      expect((await fleet.stored(member.writer)).entries()).toEqual(recorded[i]?.entries());
+      expect((await fleet.storedBy()).get(member.writer)?.entries()).toEqual(recorded[i]?.entries());
     }
-    expect((await fleet.stored()).entries()).toEqual(sumOf(recorded).entries());
+    expect((await fleet.stored()).entries()).toEqual(Book.sumOf(recorded).entries());
   });
 });

@@ -1,0 +1,37 @@
+import { plan } from "../faults/plan.ts";
+import { readCommand } from "../report/command.ts";
+import { progressLine, runCommand } from "../report/run-command.ts";
+import { chaosReport } from "./report.ts";
+import { runChaos } from "./run-chaos.ts";
+
+const INSTANCES = 8;
+
+const USAGE = "pnpm chaos [--minutes N] [--seed S] [--report FILE]";
+const { minutes, file, option } = readCommand(USAGE, "chaos-report.md", ["seed"]);
+const seed = Number(option("seed") ?? Math.floor(Math.random() * 1_000_000));
+if (!Number.isSafeInteger(seed)) {
+  console.error(`--seed must be a whole number, got ${option("seed")}\nusage: ${USAGE}`);
+  process.exit(2);
+}
+const show = progressLine();
+console.log(`seed ${seed}`);
+
+await runCommand(file, async (signal) => {
+  const durationMs = 60_000 * minutes;
+  const result = await runChaos({
+    size: INSTANCES,
+    rounds: plan(seed),
+    durationMs,
+    clockOffsetMs: untilNextMonthMs() - durationMs / 2,
+    signal,
+    onProgress: ({ seconds, rounds, kills, faults, problems }) =>
+      show(`${Math.round(seconds)} s, round ${rounds + 1}: ${kills} kills, ${faults} faults, ${problems} problems`),
+  });
+  return { report: chaosReport(result, seed), problems: result.problems };
+});
+
+/** So that a month ends in the middle of the run. */
+function untilNextMonthMs(): number {
+  const now = new Date();
+  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1) - now.getTime();
+}

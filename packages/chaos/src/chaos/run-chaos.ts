@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Account, account, type RedisLoss } from "../account/account.ts";
+import { ViewCheck } from "../account/view-check.ts";
+import type { Act, Faults } from "../faults/fault.ts";
+import { instanceFaults } from "../faults/instance-faults.ts";
+import type { Round } from "../faults/plan.ts";
+import { postgresFaults } from "../faults/postgres-faults.ts";
+import { redisFaults } from "../faults/redis-faults.ts";
+import { StoredUsage } from "../fleet/stored-usage.ts";
+import { Arena } from "./arena.ts";
+import { checkpoint } from "./checkpoint.ts";
+import { Crew } from "./crew.ts";
+import { finish } from "./finish.ts";
+
+export interface ChaosOptions {
+  readonly size: number;
+  /** Until they end or the time is over. */
+  readonly rounds: Iterable<Round>;
+  readonly durationMs?: number;
+  /** How far all clocks are ahead; each is up to a second off that. @default 0 */
+  readonly clockOffsetMs?: number;
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: ChaosProgress) => void;
+}
+
+export interface ChaosProgress {
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly kills: number;
+  readonly faults: number;
+  readonly problems: number;
+}
+
+export interface ChaosResult {
+  readonly versions: readonly string[];
+  readonly seconds: number;
+  readonly rounds: number;
+  /** How often each fault came about, by what it was done to. */
+  readonly faults: ReadonlyMap<string, number>;
+  readonly kills: number;
+  readonly failedStarts: number;
+  readonly reports: number;
+  readonly losses: readonly RedisLoss[];
+  readonly account: Account;
+  /** Whatever was not as it should be. */
+  readonly problems: readonly string[];
+}
+
+const BACKENDS = Array.from({ length: 12 }, (_, i) => `backend ${i}`);
+const MAX_SKEW_MS = 1_000;
+const INSTANCE = {
+  prefix: "chaos",
+  backends: BACKENDS,
+  flushIntervalMs: 1_000,
+  timeoutMs: 5_000,
+  stepMs: 15,
+  reports: true,
+};
+
+/** Lets several instances count while everything fails, and compares what they counted with what is stored. */
+export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
+  const { size, rounds, durationMs = Number.POSITIVE_INFINITY, clockOffsetMs = 0, signal, onProgress } = options;
+  await using arena = await Arena.start();
+  const stored = new StoredUsage(arena.postgres.server.url, BACKENDS);
+  const views = new ViewCheck();
+  const problems: string[] = [];
+  const losses: RedisLoss[] = [];
+  const faults = new Map<string, number>();
+  let reports = 0;
+  let done = 0;
+  const began = performance.now();
+  const note = (...found: readonly string[]): void => {
+    const seconds = Math.round((performance.now() - began) / 1_000);
+    problems.push(...found.map((problem) => `after ${seconds} s: ${problem}`));
+  };
+  const crew = new Crew({
+    size,
+    settingsOf: (place) => ({
+      ...INSTANCE,
+      redisUrl: arena.redis.url,
+      databaseUrl: arena.databaseUrl,
+      clockOffsetMs: clockOffsetMs + MAX_SKEW_MS * ((2 * (place % size)) / Math.max(1, size - 1) - 1),
+    }),
+    onStep(writer, { period, step, view }) {
+      reports += 1;
+      views.plan(period, step);
+      // What others had told before this was seen is in their pipes: the event loop reads all of them in one turn.
+      setImmediate(() => setImmediate(() => note(...views.see(writer, period, view))));
+    },
+    onProblem: note,
+    signal,
+  });
+  const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal });
+
+  const runLane = async <T>(name: string, table: Faults<T>, target: T, acts: readonly Act[]): Promise<void> => {
+    for (const act of acts) {
+      const fault = table[act.kind];
+      if (fault === undefined) throw new Error(`there is no fault ${JSON.stringify(act.kind)} of ${name}`);
+      await pause(act.afterMs);
+      await fault.inject(target, act, pause);
+      if (fault.loses === true) losses.push({ kind: act.kind, untilMs: Date.now() });
+      faults.set(`${name}: ${act.kind}`, (faults.get(`${name}: ${act.kind}`) ?? 0) + 1);
+    }
+  };
+  const tell = (): void => {
+    const seconds = (performance.now() - began) / 1_000;
+    const count = [...faults.values()].reduce((sum, times) => sum + times, 0);
+    onProgress?.({ seconds, rounds: done, kills: crew.kills, faults: count, problems: problems.length });
+  };
+  const progress = setInterval(tell, 1_000);
+
+  try {
+    await crew.start();
+    for (const round of rounds) {
+      await Promise.all([
+        runLane("Redis", redisFaults, arena.redis, round.redis),
+        runLane("Postgres", postgresFaults, arena.postgres, round.postgres),
+        runLane("instance", instanceFaults, crew, round.kills),
+        runLane("instance", instanceFaults, crew, round.freezes),
+      ]);
+      await arena.redis.settled();
+      await arena.postgres.proxy.heal();
+      note(...(await checkpoint({ crew, stored, losses, signal })));
+      await arena.redis.takeSnapshot();
+      done += 1;
+      if (performance.now() - began >= durationMs) break;
+    }
+    note(...(await finish({ crew, stored, losses, signal })));
+    const writers = crew.members.map(({ record }) => record);
+    const final = account({ writers, stored: await stored.byWriter(), losses });
+    note(...final.problems);
+    return {
+      versions: arena.versions,
+      seconds: (performance.now() - began) / 1_000,
+      rounds: done,
+      faults,
+      kills: crew.kills,
+      failedStarts: crew.failedStarts,
+      reports,
+      losses,
+      account: final,
+      problems,
+    };
+  } finally {
+    clearInterval(progress);
+    await crew.end();
+    await stored.end();
+  }
+}

@@ -1,0 +1,61 @@
+import type { BookEntry } from "./book.ts";
+
+/** How an instance is told what to be: the JSON of this, as its only argument. */
+export interface InstanceSettings {
+  readonly redisUrl: string;
+  readonly databaseUrl: string;
+  readonly prefix: string;
+  readonly backends: readonly string[];
+  /** Absent: it flushes only when told. */
+  readonly flushIntervalMs?: number;
+  /** The longest that a flush or a statement may take, in milliseconds. @default those of the packages */
+  readonly timeoutMs?: number;
+  /** How far its clock is ahead of the machine's, in milliseconds. @default 0 */
+  readonly clockOffsetMs?: number;
+  /** The shortest pause between two steps of its load, in milliseconds; the longest is three times that. @default 1 */
+  readonly stepMs?: number;
+  /** Tells what it is about to record before every step, and what of it is shared and stored. @default false */
+  readonly reports?: boolean;
+}
+
+/** What it is told. Each is answered with one message, when it is done. */
+export type FleetCommand =
+  /** Counts in small steps until it is told to rest, and flushes without a pause meanwhile if `flushing`. Answers at once. */
+  | { readonly command: "load"; readonly flushing?: boolean }
+  /** Answers the entries of all that it has recorded. */
+  | { readonly command: "rest" }
+  /** Answers whether it worked. */
+  | { readonly command: "flush" }
+  /** Answers how the flushes of its loads went. */
+  | { readonly command: "flushes" }
+  /** Answers the totals of the current period by backend, as it sees them. */
+  | { readonly command: "totals" }
+  /** Answers when it last exchanged all counts, on the machine's clock; nothing while Redis is not tried. */
+  | { readonly command: "shared" }
+  /** Stores and shares all, closes all, answers what it has recorded, and ends by itself. */
+  | { readonly command: "stop" };
+
+export type Amounts = Readonly<Record<string, number>>;
+export type AmountsByBackend = Readonly<Record<string, Amounts>>;
+
+/** Whatever an instance says of itself. */
+export type FleetMessage =
+  | { readonly kind: "ready"; readonly writer: string }
+  | { readonly kind: "answer"; readonly answer: unknown }
+  | ({ readonly kind: "step" } & StepReport)
+  | { readonly kind: "stored"; readonly entries: readonly BookEntry[] };
+
+/** Sent before a step is recorded: whatever is recorded was planned in a message that arrives. */
+export interface StepReport {
+  readonly period: string;
+  /** Recorded next, in this period; or not at all, when the period changes meanwhile. */
+  readonly step: readonly (readonly [backend: string, usage: Amounts])[];
+  /** Whether the step before this one was recorded. */
+  readonly isLastRecorded: boolean;
+  /** What of this period is not shared, as far as known. */
+  readonly unpushed: AmountsByBackend;
+  /** What it sees of this period, by all instances. */
+  readonly view: AmountsByBackend;
+  /** When all counts were last exchanged, on the machine's clock. */
+  readonly sharedAtMs?: number;
+}

@@ -1,0 +1,47 @@
+import { randomUUID } from "node:crypto";
+import type { PostgresServer, RedisServer } from "@usage/test-servers";
+import { onTestFinished } from "vitest";
+import type { Book } from "../../src/fleet/book.ts";
+import { FleetMember } from "../../src/fleet/member.ts";
+import type { InstanceSettings } from "../../src/fleet/messages.ts";
+import { StoredUsage } from "../../src/fleet/stored-usage.ts";
+
+export interface Servers {
+  readonly redis: RedisServer;
+  readonly postgres: PostgresServer;
+}
+
+export interface Fleet {
+  readonly backends: readonly string[];
+  start(settings?: Partial<InstanceSettings>): Promise<FleetMember>;
+  /** What the database holds, of all writers. */
+  stored(): Promise<Book>;
+  /** What it holds, by writer. */
+  storedBy(): Promise<ReadonlyMap<string, Book>>;
+}
+
+/** Instances that share counts which no other test has; killed after the test. */
+export function fleetOn({ redis, postgres }: Servers, size = 3): Fleet {
+  const prefix = `fleet-${randomUUID()}`;
+  const backends = Array.from({ length: size }, (_, i) => `${prefix} ${i}`);
+  const stored = new StoredUsage(postgres.url, backends);
+  onTestFinished(() => stored.end());
+  return {
+    backends,
+    async start(settings = {}) {
+      const member = await FleetMember.start({
+        redisUrl: redis.url,
+        databaseUrl: postgres.url,
+        prefix,
+        backends,
+        ...settings,
+      });
+      onTestFinished(async () => {
+        await member.instance.kill();
+      });
+      return member;
+    },
+    stored: () => stored.totals(),
+    storedBy: () => stored.byWriter(),
+  };
+}
