@@ -18,12 +18,12 @@ import {
 import { Announcer } from "./announcer.ts";
 import { begin } from "./connect.ts";
 import type { RedisCounterEvents } from "./events.ts";
-import { hydrationBatches } from "./hydration-batches.ts";
+import { Hydrator } from "./hydrator.ts";
 import { DEFAULT_PUSH_TIMEOUT_MS, PushLoop, type PushLoopOptions } from "./push-loop.ts";
 import { Reconciler } from "./reconciler.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { RedisSharedCounts } from "./redis-shared-counts.ts";
-import type { HydrationPart, SharedBackend } from "./shared-backend.ts";
+import type { SharedBackend } from "./shared-backend.ts";
 import type { SharedCounts } from "./shared-counts.ts";
 import type { SharedPeriod } from "./shared-period.ts";
 
@@ -63,9 +63,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
   readonly #periods: PeriodScheme;
   readonly #loop: PushLoop;
   readonly #reconciler: Reconciler;
+  readonly #hydrator: Hydrator;
   #drainedBy: "swap" | "tallies" | undefined;
-  /** The backends whose stored rows the shared counts should have. */
-  #wanted: { readonly shared: SharedPeriod; readonly backends: readonly SharedBackend[] } | undefined;
   #closing: Promise<void> | undefined;
   readonly #announcer = new Announcer();
 
@@ -94,6 +93,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     this.#periods = periods;
     this.#loop = loop;
     this.#reconciler = new Reconciler({ local, counts, loop, periods, clock });
+    this.#hydrator = new Hydrator(loop, counts.batchSize);
   }
 
   /**
@@ -219,31 +219,13 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     const wanted = this.#local.observe(period, stored);
     const shared = this.#loop.current();
     if (shared.period.key !== period) return wanted;
-    const backends = shared.backends.filter((backend) => backend.observe(stored.get(backend.name)));
-    this.#wanted = this.#sharing ? { shared, backends } : undefined;
-    if (this.#wanted === undefined) return wanted;
-    return [...new Set([...wanted, ...backends.map(({ name }) => name)])];
+    const lacking = this.#hydrator.observe(shared, stored);
+    return this.#sharing ? [...new Set([...wanted, ...lacking])] : wanted;
   }
 
   async absorb(rows: readonly Tally[]): Promise<void> {
     await this.#local.absorb(rows);
-    const wanted = this.#wanted;
-    this.#wanted = undefined;
-    if (wanted === undefined || !this.#sharing) return;
-    const { shared, backends } = wanted;
-    const byBackend = Map.groupBy(
-      rows.filter(({ period }) => period === shared.period.key),
-      ({ backend }) => backend,
-    );
-    try {
-      for (const batch of hydrationBatches(backends, byBackend, this.#counts.batchSize)) {
-        const parts = new Map(batch.map(({ backend, part }) => [backend, part]));
-        const push = (backend: SharedBackend) => backend.hydration(parts.get(backend) as HydrationPart);
-        await this.#loop.push(shared, [...parts.keys()], push);
-      }
-    } catch {
-      // The loop finds out by itself that Redis is away, and the next `observe` asks again.
-    }
+    if (this.#sharing) await this.#hydrator.absorb(rows);
   }
 
   /** Also deletes what all instances shared of the backend: discard it on all of them. */
