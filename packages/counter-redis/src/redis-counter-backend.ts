@@ -234,25 +234,19 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     this.#loop.discard(backend, this.#periods.at(this.#loop.current().period.start - 1));
   }
 
-  /** Takes what all instances counted. Rejects while Redis cannot be reached; a lost reply loses what it took. */
+  /**
+   * Takes what all instances counted, period by period. Rejects when Redis cannot be reached and nothing was taken; a lost
+   * reply loses what it took.
+   */
   async swap(backend: string, dimension: D): Promise<number> {
     this.#local.load(backend, dimension); // throws for what is not known
     this.#drainBy("swap");
-    const place = this.dimensions.indexOf(dimension);
     let amount = 0;
-    const held = this.#loop.periods();
-    for (const shared of held) {
-      const one = shared.find(backend);
-      await this.#loop.push(shared, [one]);
-      amount += await this.#loop.exchange(
-        () => this.#counts.swap(shared.period, backend, dimension),
-        (reply) => {
-          one.took(place, reply.taken);
-          return reply.amount;
-        },
-      );
-      // A period that is over is let go of once nothing of it is needed any more.
-      if (shared !== held.at(-1)) this.#local.settle([one.tallyOf(place)]);
+    try {
+      for (const shared of this.#loop.periods()) amount += await this.#swapIn(shared, backend, dimension);
+    } catch (error) {
+      // What was taken of another period is the caller's; the rest is there for the next call.
+      if (amount === 0) throw error;
     }
     return amount;
   }
@@ -265,6 +259,22 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #swapIn(shared: SharedPeriod, backend: string, dimension: D): Promise<number> {
+    const one = shared.find(backend);
+    const place = this.dimensions.indexOf(dimension);
+    await this.#loop.push(shared, [one]);
+    const { amount } = await this.#loop.exchange(
+      () => this.#counts.swap(shared.period, backend, dimension),
+      (reply) => {
+        one.took(place, reply.taken);
+        return reply;
+      },
+    );
+    // A period that is over is let go of once nothing of it is needed any more.
+    if (shared.period.start !== this.period().start) this.#local.settle([one.tallyOf(place)]);
+    return amount;
   }
 
   get #sharing(): boolean {

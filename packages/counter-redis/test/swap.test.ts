@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DrainConflictError, UnknownBackendError, UnknownDimensionError } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import type { RedisClient, RedisCounterBackend } from "@usage/counter-redis";
 import { beforeEach, describe, expect, it } from "vitest";
 import { client, counter, freshPrefix, manyCounters, patientClient } from "./support/counters.ts";
@@ -149,6 +150,28 @@ describe("swap, when Redis fails,", { timeout: 60_000 }, () => {
     expect(await one.swap("oci", "apiRequests")).toBe(0);
     expect(await other.swap("oci", "apiRequests")).toBe(0);
     one.add("oci", "apiRequests", 4);
+    expect(await one.swap("oci", "apiRequests")).toBe(4);
+  });
+
+  it("answers what it took of a period that is over when it can take no more", async () => {
+    const redis = await patientClient();
+    let isFailing = true;
+    const failing: RedisClient = {
+      status: "ready",
+      isCluster: false,
+      async call(command, args) {
+        if (isFailing && command.startsWith("eval") && String(args[2]).includes(":2026-02:")) throw new Error("away");
+        return redis.call(command, args);
+      },
+    };
+    const clock = new ManualClock("2026-01-31T23:59:59.500Z");
+    const one = await counter({ prefix: freshPrefix(), client: failing, clock });
+    one.add("oci", "apiRequests", 3);
+    clock.advance(1_000);
+    one.add("oci", "apiRequests", 4);
+    expect(await one.swap("oci", "apiRequests")).toBe(3);
+    await expect(one.swap("oci", "apiRequests")).rejects.toThrow("away");
+    isFailing = false;
     expect(await one.swap("oci", "apiRequests")).toBe(4);
   });
 });
