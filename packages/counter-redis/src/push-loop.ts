@@ -108,12 +108,15 @@ export class PushLoop {
     return this.periods().at(-1) as SharedPeriod;
   }
 
-  /** Pushes everything that is due. Rejects at the first push that fails, or when anything else did. */
+  /** Pushes everything that is due. Rejects, with what failed first, when a push fails, or anything else did. */
   async round(): Promise<void> {
     // A probe is one backend: commands to a server that hangs stay with the client.
     const isProbe = !this.isHealthy;
     const failures = isProbe ? [] : await this.#tend();
-    await this.#pushDue(isProbe);
+    await this.#pushDue(isProbe).catch((error: unknown) => {
+      // What failed first tells why: after it, the client may not be connected any more.
+      throw failures[0] ?? error;
+    });
     if (isProbe) failures.push(...(await this.#tend()));
     if (failures.length > 0) throw failures[0];
     this.#wholeAtMs = this.#parts.clock.now();

@@ -1,7 +1,6 @@
 import type { EventEmitter } from "node:events";
 import {
   amountOf,
-  type Clock,
   type CounterBackend,
   DrainConflictError,
   LocalCounterBackend,
@@ -19,32 +18,13 @@ import { Announcer } from "./announcer.ts";
 import { begin } from "./connect.ts";
 import type { RedisCounterEvents } from "./events.ts";
 import { Hydrator } from "./hydrator.ts";
-import { DEFAULT_PUSH_TIMEOUT_MS, PushLoop, type PushLoopOptions } from "./push-loop.ts";
+import { DEFAULT_PUSH_TIMEOUT_MS, PushLoop } from "./push-loop.ts";
 import { Reconciler } from "./reconciler.ts";
-import type { RedisClient } from "./redis-client.ts";
+import type { RedisConnectOptions, RedisCounterOptions } from "./redis-counter-options.ts";
 import { RedisSharedCounts } from "./redis-shared-counts.ts";
 import type { SharedBackend } from "./shared-backend.ts";
 import type { SharedCounts } from "./shared-counts.ts";
 import type { SharedPeriod } from "./shared-period.ts";
-
-export interface RedisCounterOptions<D extends string = StorageDimension> extends PushLoopOptions {
-  readonly backends: Iterable<string>;
-  /** What is counted; the same on every instance. @default STORAGE_DIMENSIONS */
-  readonly dimensions?: readonly D[];
-  /** How time is divided; the same on every instance. @default utcMonths */
-  readonly periods?: PeriodScheme;
-  /** @default systemClock */
-  readonly clock?: Clock;
-  /** This run's name. Only for simulations: no two runs may ever use the same. @default a new UUIDv7 */
-  readonly writer?: string;
-}
-
-export interface RedisConnectOptions<D extends string = StorageDimension> extends RedisCounterOptions<D> {
-  /** An ioredis `Redis` or `Cluster`; it stays yours to close. Give it a connection of its own. */
-  readonly client: RedisClient;
-  /** Begins every key. @default "usage" */
-  readonly prefix?: string;
-}
 
 /**
  * Counts in the memory of this process, and shares the counts with every other instance through Redis.
@@ -187,12 +167,23 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     return this.#usage((_, d) => shared.unpushed(d));
   }
 
-  /** Whether Redis is being tried; `false` after too many failures in a row, until a probe goes through. */
+  /**
+   * Whether Redis is being tried; `false` after too many failures in a row, until a probe goes through. Stays `true` while
+   * some keys cannot be used: see `refused`.
+   */
   isHealthy(): boolean {
     return this.#loop.isHealthy;
   }
 
-  /** When all counts were last exchanged, in milliseconds since the Unix epoch. */
+  /**
+   * The backends whose shared counts could not be used when they were last tried: their key is spoilt, or on a node of the
+   * cluster that is away. They are tried again every `probeIntervalMs`.
+   */
+  refused(): readonly string[] {
+    return this.#loop.current().backends.flatMap((backend) => (backend.isRefused ? [backend.name] : []));
+  }
+
+  /** When all counts, less those that are refused, were last exchanged, in milliseconds since the Unix epoch. */
   sharedAtMs(): number | undefined {
     return this.#loop.wholeAtMs;
   }

@@ -139,6 +139,11 @@ export class SharedBackend {
     return isNew;
   }
 
+  /** Whether these counts could not be used when they were last tried. */
+  get isRefused(): boolean {
+    return this.#refusedAtMs !== undefined;
+  }
+
   /** The shared counts were deleted. */
   forget(): void {
     this.#reply = undefined;
