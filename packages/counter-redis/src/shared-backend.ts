@@ -179,7 +179,7 @@ export class SharedBackend {
   setBaseline(amounts: readonly number[]): void {
     amounts.forEach((amount, d) => {
       this.#baseline[d] = amount;
-      this.#counts.setOthers(this.#index, d, amount + (this.#shared[d] as number) - (this.#taken[d] as number));
+      this.#replaceOthers(d);
     });
   }
 
@@ -220,10 +220,19 @@ export class SharedBackend {
 
   /** Lets the request path see what others counted. */
   #show(dimension: number): void {
-    const taken = this.#taken[dimension] as number;
-    const others = (this.#baseline[dimension] as number) + (this.#shared[dimension] as number) - taken;
-    if (taken > 0) this.#counts.setOthers(this.#index, dimension, others);
-    else this.#counts.raiseOthers(this.#index, dimension, others);
+    if ((this.#taken[dimension] as number) > 0) this.#replaceOthers(dimension);
+    else this.#counts.raiseOthers(this.#index, dimension, this.#others(dimension));
+  }
+
+  #replaceOthers(dimension: number): void {
+    const room = Number.MAX_SAFE_INTEGER - this.#mine(dimension);
+    this.#counts.setOthers(this.#index, dimension, Math.min(this.#others(dimension), room));
+  }
+
+  /** Less than nothing where `swap` took what was counted here. */
+  #others(dimension: number): number {
+    const baseline = this.#baseline[dimension] as number;
+    return baseline + (this.#shared[dimension] as number) - (this.#taken[dimension] as number);
   }
 }
 

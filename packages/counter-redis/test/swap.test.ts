@@ -65,6 +65,16 @@ describe("swap", () => {
     expect(requests(first)).toBe(5);
   });
 
+  it("and a baseline on top of what others shared keep totals within 2^53-1", async () => {
+    first.add("oci", "egressBytes", Number.MAX_SAFE_INTEGER - 10);
+    await expect.poll(() => second.totalAll("oci").egressBytes, SOON).toBe(Number.MAX_SAFE_INTEGER - 10);
+    second.add("oci", "egressBytes", 4);
+    second.setBaseline("oci", { apiRequests: 0, egressBytes: 100, ingressBytes: 0 });
+    expect(second.totalAll("oci").egressBytes).toBe(Number.MAX_SAFE_INTEGER);
+    await first.swap("oci", "egressBytes");
+    await expect.poll(() => second.totalAll("oci").egressBytes, SOON).toBeLessThanOrEqual(104);
+  });
+
   it("refuses what it does not know, and takes nothing then", async () => {
     await expect(first.swap("unknown", "apiRequests")).rejects.toThrow(UnknownBackendError);
     await expect(first.swap("oci", "unknown" as "apiRequests")).rejects.toThrow(UnknownDimensionError);
