@@ -57,9 +57,9 @@ export class SharedCells implements RecordingCells, TimeKept {
     return true;
   }
 
-  readTotal(row: number, size: number, out: Float64Array): void {
+  readTotal(row: number, size: number, out: Float64Array, at = 0): void {
     const index = this.#base() + row;
-    for (let i = 0; i < size; i++) out[i] = this.#total(index + i);
+    for (let i = 0; i < size; i++) out[at + i] = this.#total(index + i);
   }
 
   /** Turns to the period of `nowMs`, unless another thread has, or the slot that it needs is not free yet. */

@@ -35,7 +35,7 @@ export class SharedLedger implements Ledger {
   }
 
   readTotals(rows: number, stride: number, size: number, out: Float64Array): void {
-    for (let i = 0; i < rows; i++) this.#shared.readTotal(i * stride, size, out.subarray(i * size));
+    for (let i = 0; i < rows; i++) this.#shared.readTotal(i * stride, size, out, i * size);
   }
 
   advance(nowMs: number): number {

@@ -20,7 +20,8 @@ export function* hydrationBatches(
   for (const backend of backends) {
     const own = rows.get(backend.name) ?? [];
     for (let start = 0; start === 0 || start < own.length; start += ROWS_PER_BATCH) {
-      const part = { rows: own.slice(start, start + ROWS_PER_BATCH), isLast: start + ROWS_PER_BATCH >= own.length };
+      const end = start + ROWS_PER_BATCH;
+      const part = { rows: own.slice(start, end), isFirst: start === 0, isLast: end >= own.length };
       if (batch.length === batchSize || (batch.length > 0 && size + part.rows.length > ROWS_PER_BATCH)) {
         yield batch;
         batch = [];

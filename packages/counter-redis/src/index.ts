@@ -8,5 +8,6 @@ export {
 } from "./events.ts";
 export type { PushLoopOptions } from "./push-loop.ts";
 export { type RedisClient, recommendedClientOptions, recommendedClusterOptions } from "./redis-client.ts";
-export { type RedisConnectOptions, RedisCounterBackend, type RedisCounterOptions } from "./redis-counter-backend.ts";
+export { RedisCounterBackend } from "./redis-counter-backend.ts";
+export type { RedisConnectOptions, RedisCounterOptions } from "./redis-counter-options.ts";
 export type { MergeReply, MergeRequest, SharedCounts, SwapReply } from "./shared-counts.ts";

@@ -70,12 +70,13 @@ export class PushLoop {
     return !this.#circuit.isOpen;
   }
 
-  /** When a round last went through, in milliseconds since the Unix epoch. */
+  /** When a round last went through as a whole, in milliseconds since the Unix epoch. */
   get wholeAtMs(): number | undefined {
     return this.#wholeAtMs;
   }
 
   start(): void {
+    if (this.#running) return;
     this.#running = true;
     this.#wait();
   }
@@ -107,14 +108,18 @@ export class PushLoop {
     return this.periods().at(-1) as SharedPeriod;
   }
 
-  /** Pushes everything that is due. Rejects at the first push that fails, or when anything else did. */
+  /** Pushes everything that is due. Rejects, with what failed first, when a push fails, or anything else did. */
   async round(): Promise<void> {
     // A probe is one backend: commands to a server that hangs stay with the client.
     const isProbe = !this.isHealthy;
     const failures = isProbe ? [] : await this.#tend();
-    await this.#pushDue(isProbe);
+    await this.#pushDue(isProbe).catch((error: unknown) => {
+      // What failed first tells why: after it, the client may not be connected any more.
+      throw failures[0] ?? error;
+    });
     if (isProbe) failures.push(...(await this.#tend()));
     if (failures.length > 0) throw failures[0];
+    this.#wholeAtMs = this.#parts.clock.now();
   }
 
   /**
@@ -204,12 +209,14 @@ export class PushLoop {
   async #register(shared: SharedPeriod): Promise<void> {
     const nowMs = this.#parts.clock.now();
     if (Math.abs(nowMs - shared.registeredAtMs) >= REGISTER_INTERVAL_MS) shared.registered = 0;
-    const missing = shared.backends.slice(shared.registered).map(({ name }) => name);
+    const { registered } = shared;
+    const missing = shared.backends.slice(registered).map(({ name }) => name);
     if (missing.length === 0) return;
     await this.exchange(
       () => this.#parts.counts.register(shared.period, missing),
       () => {
-        shared.registered += missing.length;
+        // Others may be lost since, or registered by another round.
+        if (shared.registered === registered) shared.registered += missing.length;
         shared.registeredAtMs = nowMs;
       },
     );
@@ -248,7 +255,6 @@ export class PushLoop {
   async #roundAsScheduled(): Promise<void> {
     try {
       await this.round();
-      this.#wholeAtMs = this.#parts.clock.now();
       if (this.#circuit.succeeded()) this.#parts.publish({ event: "healthy" });
     } catch (error) {
       if (this.#circuit.failed(error)) this.#parts.publish({ event: "unhealthy", error });

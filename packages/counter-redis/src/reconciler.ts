@@ -1,4 +1,4 @@
-import type { Clock, LocalCounterBackend, PeriodScheme, Tally } from "@usage/counter-core";
+import type { Clock, LocalCounterBackend, Period, PeriodScheme, Tally } from "@usage/counter-core";
 import type { PushLoop } from "./push-loop.ts";
 import { RETENTION_MS } from "./retention.ts";
 import type { SharedCounts } from "./shared-counts.ts";
@@ -13,19 +13,27 @@ interface ReconcilerParts {
   readonly clock: Clock;
 }
 
+interface Pass {
+  /** Whether there was anything to store. */
+  readonly found: boolean;
+  readonly next: { readonly start: number; readonly atMs: number };
+}
+
 /**
  * Finds what others shared and did not live to store. Whoever finds it stores it; doing that twice, by two instances, or
  * while its writer still lives, is harmless.
  *
  * In the current period the sums tell: what others had shared at the last flush and the store lacks an interval later will
  * not come by itself. Nobody watches a period that is over, so all of it is read: at the first flush, since everybody may
- * have died in it, and again at ever longer intervals, for those who shared the last of it late.
+ * have died in it, and again at ever longer intervals, for those who shared the last of it late. Where nobody was there in
+ * it, nobody has read the period before it either, and so on.
  */
 export class Reconciler {
   readonly #parts: ReconcilerParts;
-  /** When the period that starts at `start` is read next. */
-  #nextPass = { start: Number.NaN, atMs: Number.NEGATIVE_INFINITY };
-  #uponSettled = (): void => {};
+  /** When the period that starts at `start`, the last one that is over, is read next. */
+  #nextPass: Pass["next"] = { start: Number.NaN, atMs: Number.NEGATIVE_INFINITY };
+  /** What `missing` last read of periods that are over, until it is stored. */
+  #pass: Pass | undefined;
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
@@ -38,54 +46,66 @@ export class Reconciler {
 
   /** Tallies of other writers that the store may lack. */
   async missing(): Promise<readonly Tally[]> {
-    this.#uponSettled = () => {};
+    this.#pass = undefined;
     const current = await this.#ofCurrentPeriod();
     return [...current, ...(await this.#ofEndedPeriod())];
   }
 
   /** What `missing` answered is stored, and with it, of each backend that it is about, what all others had shared. */
   settled(stored: readonly Tally[]): void {
-    this.#uponSettled();
-    this.#uponSettled = () => {};
     const { loop, local } = this.#parts;
     const current = loop.current();
-    const others = stored.filter((tally) => tally.period === current.period.key && !isOwn(tally, local.writer));
-    for (const [name, tallies] of Map.groupBy(others, ({ backend }) => backend)) current.get(name)?.noteStored(tallies);
+    const others = Map.groupBy(
+      stored.filter((tally) => !isOwn(tally, local.writer)),
+      (tally) => tally.period === current.period.key,
+    );
+    const ofCurrent = others.get(true) ?? [];
+    for (const [name, all] of Map.groupBy(ofCurrent, ({ backend }) => backend)) current.get(name)?.noteStored(all);
+    // Another flush than the one that carried what was read, one without Redis say, proves nothing.
+    if (this.#pass === undefined || (this.#pass.found && !others.has(false))) return;
+    this.#nextPass = this.#pass.next;
+    this.#pass = undefined;
   }
 
   async #ofCurrentPeriod(): Promise<readonly Tally[]> {
-    const { loop, local, counts } = this.#parts;
+    const { loop, local } = this.#parts;
     const { period, backends } = loop.current();
     const suspects = backends.filter((backend) => backend.isMissingInStore());
     this.noteFlush();
-    const names = await loop.exchange(
-      () => counts.registered(period),
-      (registered) => registered,
-    );
+    const names = await this.#registered(period);
     const known = new Set(local.backends());
     const unknown = names.filter((name) => !known.has(name));
     return this.#read(period, [...suspects.map(({ name }) => name), ...unknown]);
   }
 
   async #ofEndedPeriod(): Promise<readonly Tally[]> {
-    const { loop, local, counts, periods, clock } = this.#parts;
+    const { loop, local, periods, clock } = this.#parts;
     const nowMs = clock.now();
     const ended = periods.at(loop.current().period.start - 1);
     const isFirst = this.#nextPass.start !== ended.start;
     if ((!isFirst && nowMs < this.#nextPass.atMs) || nowMs >= ended.end + RETENTION_MS) return [];
-    const names = await loop.exchange(
-      () => counts.registered(ended),
-      (registered) => registered,
-    );
-    const rows = await this.#read(ended, [...new Set([...names, ...local.backends()])]);
+    let names = await this.#registered(ended);
+    const rows = [...(await this.#read(ended, [...new Set([...names, ...local.backends()])]))];
+    for (let period = ended; names.length === 0; ) {
+      period = periods.at(period.start - 1);
+      if (nowMs >= period.end + RETENTION_MS) break;
+      names = await this.#registered(period);
+      rows.push(...(await this.#read(period, names)));
+    }
     const atMs = ended.end + Math.max(FIRST_PASS_AGE_MS, 2 * (nowMs - ended.end));
-    this.#uponSettled = () => {
-      this.#nextPass = { start: ended.start, atMs };
-    };
+    this.#pass = { found: rows.length > 0, next: { start: ended.start, atMs } };
     return rows;
   }
 
-  async #read(period: Parameters<SharedCounts["read"]>[0], backends: readonly string[]): Promise<readonly Tally[]> {
+  #registered(period: Period): Promise<readonly string[]> {
+    const { loop, counts } = this.#parts;
+    return loop.exchange(
+      () => counts.registered(period),
+      (names) => names,
+    );
+  }
+
+  async #read(period: Period, backends: readonly string[]): Promise<readonly Tally[]> {
     const { loop, counts, local } = this.#parts;
     const rows: Tally[] = [];
     for (let start = 0; start < backends.length; start += counts.batchSize) {

@@ -23,6 +23,7 @@ export const recommendedClientOptions: {
   readonly connectTimeout: number;
   readonly keepAlive: number;
   readonly retryStrategy: (attempt: number) => number;
+  readonly reconnectOnError: (error: Error) => boolean;
 } = {
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
@@ -33,6 +34,9 @@ export const recommendedClientOptions: {
   connectTimeout: 500,
   keepAlive: 5_000,
   retryStrategy: (attempt) => Math.min(100 * 2 ** Math.min(attempt, 5), 2_000),
+  // A master that became a replica keeps its connections, while its name leads to the new master. Redis 6.2 names the error
+  // of a script's command only inside another one.
+  reconnectOnError: (error) => error.message.includes("READONLY "),
 };
 
 /** The same for a `Cluster`: pass it as its second argument. */

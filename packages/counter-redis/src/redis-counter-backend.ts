@@ -1,7 +1,6 @@
 import type { EventEmitter } from "node:events";
 import {
   amountOf,
-  type Clock,
   type CounterBackend,
   DrainConflictError,
   LocalCounterBackend,
@@ -18,33 +17,14 @@ import {
 import { Announcer } from "./announcer.ts";
 import { begin } from "./connect.ts";
 import type { RedisCounterEvents } from "./events.ts";
-import { hydrationBatches } from "./hydration-batches.ts";
-import { DEFAULT_PUSH_TIMEOUT_MS, PushLoop, type PushLoopOptions } from "./push-loop.ts";
+import { Hydrator } from "./hydrator.ts";
+import { DEFAULT_PUSH_TIMEOUT_MS, PushLoop } from "./push-loop.ts";
 import { Reconciler } from "./reconciler.ts";
-import type { RedisClient } from "./redis-client.ts";
+import type { RedisConnectOptions, RedisCounterOptions } from "./redis-counter-options.ts";
 import { RedisSharedCounts } from "./redis-shared-counts.ts";
-import type { HydrationPart, SharedBackend } from "./shared-backend.ts";
+import type { SharedBackend } from "./shared-backend.ts";
 import type { SharedCounts } from "./shared-counts.ts";
 import type { SharedPeriod } from "./shared-period.ts";
-
-export interface RedisCounterOptions<D extends string = StorageDimension> extends PushLoopOptions {
-  readonly backends: Iterable<string>;
-  /** What is counted; the same on every instance. @default STORAGE_DIMENSIONS */
-  readonly dimensions?: readonly D[];
-  /** How time is divided; the same on every instance. @default utcMonths */
-  readonly periods?: PeriodScheme;
-  /** @default systemClock */
-  readonly clock?: Clock;
-  /** This run's name. Only for simulations: no two runs may ever use the same. @default a new UUIDv7 */
-  readonly writer?: string;
-}
-
-export interface RedisConnectOptions<D extends string = StorageDimension> extends RedisCounterOptions<D> {
-  /** An ioredis `Redis` or `Cluster`; it stays yours to close. Give it a connection of its own. */
-  readonly client: RedisClient;
-  /** Begins every key. @default "usage" */
-  readonly prefix?: string;
-}
 
 /**
  * Counts in the memory of this process, and shares the counts with every other instance through Redis.
@@ -63,9 +43,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
   readonly #periods: PeriodScheme;
   readonly #loop: PushLoop;
   readonly #reconciler: Reconciler;
+  readonly #hydrator: Hydrator;
   #drainedBy: "swap" | "tallies" | undefined;
-  /** The backends whose stored rows the shared counts should have. */
-  #wanted: { readonly shared: SharedPeriod; readonly backends: readonly SharedBackend[] } | undefined;
   #closing: Promise<void> | undefined;
   readonly #announcer = new Announcer();
 
@@ -94,6 +73,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     this.#periods = periods;
     this.#loop = loop;
     this.#reconciler = new Reconciler({ local, counts, loop, periods, clock });
+    this.#hydrator = new Hydrator(loop, counts.batchSize);
   }
 
   /**
@@ -187,12 +167,23 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     return this.#usage((_, d) => shared.unpushed(d));
   }
 
-  /** Whether Redis is being tried; `false` after too many failures in a row, until a probe goes through. */
+  /**
+   * Whether Redis is being tried; `false` after too many failures in a row, until a probe goes through. Stays `true` while
+   * some keys cannot be used: see `refused`.
+   */
   isHealthy(): boolean {
     return this.#loop.isHealthy;
   }
 
-  /** When all counts were last exchanged, in milliseconds since the Unix epoch. */
+  /**
+   * The backends whose shared counts could not be used when they were last tried: their key is spoilt, or on a node of the
+   * cluster that is away. They are tried again every `probeIntervalMs`.
+   */
+  refused(): readonly string[] {
+    return this.#loop.current().backends.flatMap((backend) => (backend.isRefused ? [backend.name] : []));
+  }
+
+  /** When all counts, less those that are refused, were last exchanged, in milliseconds since the Unix epoch. */
   sharedAtMs(): number | undefined {
     return this.#loop.wholeAtMs;
   }
@@ -219,31 +210,13 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     const wanted = this.#local.observe(period, stored);
     const shared = this.#loop.current();
     if (shared.period.key !== period) return wanted;
-    const backends = shared.backends.filter((backend) => backend.observe(stored.get(backend.name)));
-    this.#wanted = this.#sharing ? { shared, backends } : undefined;
-    if (this.#wanted === undefined) return wanted;
-    return [...new Set([...wanted, ...backends.map(({ name }) => name)])];
+    const lacking = this.#hydrator.observe(shared, stored);
+    return this.#sharing ? [...new Set([...wanted, ...lacking])] : wanted;
   }
 
   async absorb(rows: readonly Tally[]): Promise<void> {
     await this.#local.absorb(rows);
-    const wanted = this.#wanted;
-    this.#wanted = undefined;
-    if (wanted === undefined || !this.#sharing) return;
-    const { shared, backends } = wanted;
-    const byBackend = Map.groupBy(
-      rows.filter(({ period }) => period === shared.period.key),
-      ({ backend }) => backend,
-    );
-    try {
-      for (const batch of hydrationBatches(backends, byBackend, this.#counts.batchSize)) {
-        const parts = new Map(batch.map(({ backend, part }) => [backend, part]));
-        const push = (backend: SharedBackend) => backend.hydration(parts.get(backend) as HydrationPart);
-        await this.#loop.push(shared, [...parts.keys()], push);
-      }
-    } catch {
-      // The loop finds out by itself that Redis is away, and the next `observe` asks again.
-    }
+    if (this.#sharing) await this.#hydrator.absorb(rows);
   }
 
   /** Also deletes what all instances shared of the backend: discard it on all of them. */
@@ -252,25 +225,19 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     this.#loop.discard(backend, this.#periods.at(this.#loop.current().period.start - 1));
   }
 
-  /** Takes what all instances counted. Rejects while Redis cannot be reached; a lost reply loses what it took. */
+  /**
+   * Takes what all instances counted, period by period. Rejects when Redis cannot be reached and nothing was taken; a lost
+   * reply loses what it took.
+   */
   async swap(backend: string, dimension: D): Promise<number> {
     this.#local.load(backend, dimension); // throws for what is not known
     this.#drainBy("swap");
-    const place = this.dimensions.indexOf(dimension);
     let amount = 0;
-    const held = this.#loop.periods();
-    for (const shared of held) {
-      const one = shared.find(backend);
-      await this.#loop.push(shared, [one]);
-      amount += await this.#loop.exchange(
-        () => this.#counts.swap(shared.period, backend, dimension),
-        (reply) => {
-          one.took(place, reply.taken);
-          return reply.amount;
-        },
-      );
-      // A period that is over is let go of once nothing of it is needed any more.
-      if (shared !== held.at(-1)) this.#local.settle([one.tallyOf(place)]);
+    try {
+      for (const shared of this.#loop.periods()) amount += await this.#swapIn(shared, backend, dimension);
+    } catch (error) {
+      // What was taken of another period is the caller's; the rest is there for the next call.
+      if (amount === 0) throw error;
     }
     return amount;
   }
@@ -283,6 +250,22 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #swapIn(shared: SharedPeriod, backend: string, dimension: D): Promise<number> {
+    const one = shared.find(backend);
+    const place = this.dimensions.indexOf(dimension);
+    await this.#loop.push(shared, [one]);
+    const { amount } = await this.#loop.exchange(
+      () => this.#counts.swap(shared.period, backend, dimension),
+      (reply) => {
+        one.took(place, reply.taken);
+        return reply;
+      },
+    );
+    // A period that is over is let go of once nothing of it is needed any more.
+    if (shared.period.start !== this.period().start) this.#local.settle([one.tallyOf(place)]);
+    return amount;
   }
 
   get #sharing(): boolean {

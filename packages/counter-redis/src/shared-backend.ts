@@ -8,9 +8,12 @@ export interface PushPlan {
   readonly retryIntervalMs: number;
 }
 
-/** Some of the store's rows of a backend, and whether it has none besides these and those before them. */
+/** Some of the store's rows of a backend. */
 export interface HydrationPart {
   readonly rows: readonly Tally[];
+  /** Whether none were sent before these. */
+  readonly isFirst: boolean;
+  /** Whether none are left after these. */
   readonly isLast: boolean;
 }
 
@@ -44,6 +47,8 @@ export class SharedBackend {
    */
   #wantsRows = true;
   #hydrations = 0;
+  /** Whether the last hydration was one request. */
+  #isHydratedAtOnce = false;
 
   constructor(name: string, index: number, counts: PeriodCounts, dimensions: readonly string[]) {
     this.name = name;
@@ -86,7 +91,8 @@ export class SharedBackend {
   }
 
   /** A request that also brings what the store knows. */
-  hydration({ rows, isLast }: HydrationPart): MergeRequest {
+  hydration({ rows, isFirst, isLast }: HydrationPart): MergeRequest {
+    this.#isHydratedAtOnce = isFirst && isLast;
     const others = rows.filter(({ writer }) => writer !== this.#writer);
     if (!isLast) return { ...this.request(), others };
     this.#hydrations += 1;
@@ -109,7 +115,9 @@ export class SharedBackend {
     this.#reply = { writer, sum, own, mark };
     this.#repliedAtMs = nowMs;
     this.#refusedAtMs = undefined;
-    this.#wantsRows = lost || (this.#wantsRows && request.mark === undefined);
+    // Between two parts of a hydration the first may have been lost, unless there was a mark then that is still there.
+    const isHydrated = request.mark !== undefined && (this.#isHydratedAtOnce || mark === before?.mark);
+    this.#wantsRows = lost || (this.#wantsRows && !isHydrated);
     this.#dimensions.forEach((_, d) => {
       this.#shared[d] = Math.max(this.#shared[d] as number, othersOf(this.#reply, d));
       this.#taken[d] = Math.max(this.#taken[d] as number, amounts[3 * d + 2] as number);
@@ -129,6 +137,11 @@ export class SharedBackend {
     const isNew = this.#refusedAtMs === undefined;
     this.#refusedAtMs = nowMs;
     return isNew;
+  }
+
+  /** Whether these counts could not be used when they were last tried. */
+  get isRefused(): boolean {
+    return this.#refusedAtMs !== undefined;
   }
 
   /** The shared counts were deleted. */
@@ -166,7 +179,7 @@ export class SharedBackend {
   setBaseline(amounts: readonly number[]): void {
     amounts.forEach((amount, d) => {
       this.#baseline[d] = amount;
-      this.#counts.setOthers(this.#index, d, amount + (this.#shared[d] as number) - (this.#taken[d] as number));
+      this.#replaceOthers(d);
     });
   }
 
@@ -207,10 +220,19 @@ export class SharedBackend {
 
   /** Lets the request path see what others counted. */
   #show(dimension: number): void {
-    const taken = this.#taken[dimension] as number;
-    const others = (this.#baseline[dimension] as number) + (this.#shared[dimension] as number) - taken;
-    if (taken > 0) this.#counts.setOthers(this.#index, dimension, others);
-    else this.#counts.raiseOthers(this.#index, dimension, others);
+    if ((this.#taken[dimension] as number) > 0) this.#replaceOthers(dimension);
+    else this.#counts.raiseOthers(this.#index, dimension, this.#others(dimension));
+  }
+
+  #replaceOthers(dimension: number): void {
+    const room = Number.MAX_SAFE_INTEGER - this.#mine(dimension);
+    this.#counts.setOthers(this.#index, dimension, Math.min(this.#others(dimension), room));
+  }
+
+  /** Less than nothing where `swap` took what was counted here. */
+  #others(dimension: number): number {
+    const baseline = this.#baseline[dimension] as number;
+    return baseline + (this.#shared[dimension] as number) - (this.#taken[dimension] as number);
   }
 }
 

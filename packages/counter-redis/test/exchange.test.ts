@@ -1,4 +1,4 @@
-import { memoryStore } from "@usage/counter-core/testing";
+import { ManualClock, memoryStore } from "@usage/counter-core/testing";
 import { RedisCounterBackend } from "@usage/counter-redis";
 import { describe, expect, it } from "vitest";
 import { ODD_NAMES } from "../../counter-core/src/testing/odd-names.ts";
@@ -119,6 +119,34 @@ describe("counters that share a Redis", () => {
     tapped.fault = "none";
     await one.sync();
     expect(one.unpushedAll("oci").apiRequests).toBe(0);
+  });
+
+  it("are listed in Redis with every backend, however many exchanges overlap", async () => {
+    const prefix = freshPrefix();
+    const one = await counter({ prefix, syncIntervalMs: 60_000 });
+    one.addBackends(["later"]);
+    await Promise.all([one.sync(), one.sync()]);
+    one.addBackends(["last"]);
+    await one.sync();
+    const names = await (await patientClient()).smembers(`${prefix}:v1:${one.period().key}:backends`);
+    expect([...names].sort()).toEqual(["b2", "last", "later", "oci"]);
+  });
+
+  it("say when all counts were last exchanged, from the first exchange on", async () => {
+    const clock = new ManualClock("2026-01-15T12:00:00Z");
+    const one = await counter({ prefix: freshPrefix(), clock, syncIntervalMs: 60_000 });
+    expect(one.sharedAtMs()).toBe(clock.now());
+    clock.advance(5_000);
+    await one.sync();
+    expect(one.sharedAtMs()).toBe(clock.now());
+  });
+
+  it("go on once, however often they are started", async () => {
+    const clock = new ManualClock("2026-01-15T12:00:00Z");
+    const one = await counter({ prefix: freshPrefix(), clock });
+    const { pending } = clock;
+    await one.start();
+    expect(clock.pending).toBe(pending);
   });
 
   it("keep under two prefixes what has nothing to do with each other", async () => {

@@ -143,6 +143,18 @@ describe("when Redis", { timeout: 60_000 }, () => {
     await expectWhole(replica.url, all);
   });
 
+  it("has become a read-only replica, connects anew with the recommended options: its name may lead to another master", async () => {
+    const server = await redisServer();
+    const { proxy, url } = await faultProxy(server.url);
+    const one = await counter({ prefix: freshPrefix(), backends: BACKENDS, client: await client(url) });
+    const { connections } = proxy;
+    await server.command("REPLICAOF", "127.0.0.1", 1);
+    one.add("oci", "apiRequests", 1);
+    await expect.poll(() => proxy.connections, SOON).toBeGreaterThan(connections);
+    await server.command("REPLICAOF", "NO", "ONE");
+    await expect.poll(() => one.unpushedAll("oci").apiRequests, SOON).toBe(0);
+  });
+
   it("loses what was shared, every instance says so, and a new one knows all of it after the next flush", async () => {
     const server = await redisServer();
     const { prefix, store, truth, counters } = await instances(server.url);

@@ -80,6 +80,15 @@ describe("a key that cannot be used", () => {
     expect(first.totalAll("oci").apiRequests).toBe(10);
   });
 
+  it("can be asked for, as long as it cannot be used", async () => {
+    expect(first.refused()).toEqual([]);
+    await redis.set(key, "x");
+    await expect.poll(() => first.refused(), SOON).toEqual(["oci"]);
+    expect(first.isHealthy()).toBe(true);
+    await redis.del(key);
+    await expect.poll(() => first.refused(), SOON).toEqual([]);
+  });
+
   it("that is refused again after it was whole is told again", async () => {
     for (const times of [1, 2]) {
       await redis.del(key);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { DrainConflictError, UnknownBackendError, UnknownDimensionError } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import type { RedisClient, RedisCounterBackend } from "@usage/counter-redis";
 import { beforeEach, describe, expect, it } from "vitest";
 import { client, counter, freshPrefix, manyCounters, patientClient } from "./support/counters.ts";
@@ -62,6 +63,16 @@ describe("swap", () => {
     await expect.poll(() => requests(first), SOON).toBe(11);
     expect(await first.swap("oci", "apiRequests")).toBe(6);
     expect(requests(first)).toBe(5);
+  });
+
+  it("and a baseline on top of what others shared keep totals within 2^53-1", async () => {
+    first.add("oci", "egressBytes", Number.MAX_SAFE_INTEGER - 10);
+    await expect.poll(() => second.totalAll("oci").egressBytes, SOON).toBe(Number.MAX_SAFE_INTEGER - 10);
+    second.add("oci", "egressBytes", 4);
+    second.setBaseline("oci", { apiRequests: 0, egressBytes: 100, ingressBytes: 0 });
+    expect(second.totalAll("oci").egressBytes).toBe(Number.MAX_SAFE_INTEGER);
+    await first.swap("oci", "egressBytes");
+    await expect.poll(() => second.totalAll("oci").egressBytes, SOON).toBeLessThanOrEqual(104);
   });
 
   it("refuses what it does not know, and takes nothing then", async () => {
@@ -149,6 +160,28 @@ describe("swap, when Redis fails,", { timeout: 60_000 }, () => {
     expect(await one.swap("oci", "apiRequests")).toBe(0);
     expect(await other.swap("oci", "apiRequests")).toBe(0);
     one.add("oci", "apiRequests", 4);
+    expect(await one.swap("oci", "apiRequests")).toBe(4);
+  });
+
+  it("answers what it took of a period that is over when it can take no more", async () => {
+    const redis = await patientClient();
+    let isFailing = true;
+    const failing: RedisClient = {
+      status: "ready",
+      isCluster: false,
+      async call(command, args) {
+        if (isFailing && command.startsWith("eval") && String(args[2]).includes(":2026-02:")) throw new Error("away");
+        return redis.call(command, args);
+      },
+    };
+    const clock = new ManualClock("2026-01-31T23:59:59.500Z");
+    const one = await counter({ prefix: freshPrefix(), client: failing, clock });
+    one.add("oci", "apiRequests", 3);
+    clock.advance(1_000);
+    one.add("oci", "apiRequests", 4);
+    expect(await one.swap("oci", "apiRequests")).toBe(3);
+    await expect(one.swap("oci", "apiRequests")).rejects.toThrow("away");
+    isFailing = false;
     expect(await one.swap("oci", "apiRequests")).toBe(4);
   });
 });

@@ -7,8 +7,8 @@ import {
   type Tally,
   type UsageStore,
 } from "@usage/counter-core";
-import { abortable } from "./abortable.ts";
 import { mergeTallies } from "./merge-tallies.ts";
+import { untilAborted } from "./until-aborted.ts";
 import type { UsageTable } from "./usage-table.ts";
 
 /** The store on a table of either dialect. All SQL is the table's. */
@@ -20,7 +20,7 @@ export function tableUsageStore(table: UsageTable, dimensions: readonly string[]
   return {
     async merge(tallies, { signal } = {}) {
       signal?.throwIfAborted();
-      return abortable(mergeTallies(table, tallies, signal), signal);
+      return untilAborted(mergeTallies(table, tallies, signal), signal);
     },
 
     async totals(period, writer) {

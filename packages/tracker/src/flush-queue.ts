@@ -7,8 +7,8 @@ import {
   type UsageCounter,
   type UsageStore,
 } from "@usage/counter-core";
-import { untilAborted } from "./abort.ts";
 import { type FlushMessage, flushChannel } from "./channels.ts";
+import { untilAborted } from "./until-aborted.ts";
 
 export interface FlushOptions {
   /** Backends whose counts on this instance are discarded instead; the same on all instances. @default none */
@@ -76,7 +76,7 @@ export class FlushQueue<D extends string> {
     try {
       signal?.throwIfAborted();
       if (skip !== undefined) this.#discard(skip);
-      const tallies = await this.#counter.tallies();
+      const tallies = await untilAborted(this.#counter.tallies(), signal);
       if (tallies.length > 0) {
         const options: MergeOptions = signal === undefined ? {} : { signal };
         rejected = await untilAborted(store.merge(tallies, options), signal);

@@ -2,6 +2,7 @@ import { type Clock, type StorageDimension, systemClock, type UsageStore } from 
 import { type FlushMessage, flushChannel } from "./channels.ts";
 import { FlushError, FlushTimeoutError } from "./errors.ts";
 import type { FlushResult } from "./flush-queue.ts";
+import { untilAborted } from "./until-aborted.ts";
 import type { UsageTracker } from "./usage-tracker.ts";
 
 /** When to flush. */
@@ -105,7 +106,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
   /**
    * Ends the schedule and flushes what is left. Stop recording before. May be called again when it rejects.
    *
-   * @throws FlushError that says what is not stored.
+   * @throws FlushError that says what is not stored; FlushTimeoutError where the counter does not answer that in time.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop().finally(() => {
@@ -128,7 +129,8 @@ export class UsageFlusher<D extends string = StorageDimension> {
     );
     const { backend } = this.#tracker;
     // What others counted is theirs to store; what this process found of it, somebody else finds, too.
-    const remaining = (await backend.tallies()).filter(
+    const tallies = await this.#inTime((signal) => untilAborted(backend.tallies(), signal));
+    const remaining = tallies.filter(
       ({ writer }) => writer === backend.writer || writer.startsWith(`${backend.writer}.`),
     );
     if (remaining.length > 0) throw new FlushError(remaining, outcome);
@@ -190,19 +192,27 @@ export class UsageFlusher<D extends string = StorageDimension> {
 
   /** What comes first and a flush, within the deadline; the status tells how it went. */
   async #flush(first: (signal: AbortSignal) => Promise<void>): Promise<FlushResult> {
-    const controller = new AbortController();
-    const { signal } = controller;
-    const { timeoutMs } = this.#times;
-    const cancel = this.#clock.after(timeoutMs, () => controller.abort(new FlushTimeoutError(timeoutMs)));
     try {
-      await first(signal);
-      const skip = this.#skip?.();
-      const result = await this.#tracker.flushUsage(this.#store, skip === undefined ? { signal } : { signal, skip });
+      const result = await this.#inTime(async (signal) => {
+        await first(signal);
+        const skip = this.#skip?.();
+        return this.#tracker.flushUsage(this.#store, skip === undefined ? { signal } : { signal, skip });
+      });
       this.#status = { failures: 0, lastFlushMs: this.#clock.now() };
       return result;
     } catch (error) {
       this.#status = { ...this.#status, failures: this.#status.failures + 1, lastError: error };
       throw error;
+    }
+  }
+
+  /** Runs `work` with a signal that aborts it when it takes longer than a flush may. */
+  async #inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    const { timeoutMs } = this.#times;
+    const cancel = this.#clock.after(timeoutMs, () => controller.abort(new FlushTimeoutError(timeoutMs)));
+    try {
+      return await work(controller.signal);
     } finally {
       cancel();
     }

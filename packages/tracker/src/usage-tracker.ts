@@ -7,11 +7,11 @@ import {
   UsageReader,
   type UsageStore,
 } from "@usage/counter-core";
-import { untilAborted } from "./abort.ts";
 import { type LimitExceededMessage, limitExceededChannel } from "./channels.ts";
 import { type Decision, fits } from "./decision.ts";
 import { type FlushOptions, FlushQueue, type FlushResult } from "./flush-queue.ts";
 import { type Limits, type LimitsByBackend, LimitTable } from "./limits.ts";
+import { untilAborted } from "./until-aborted.ts";
 
 export interface UsageTrackerOptions<D extends string = StorageDimension> {
   /** @default no limits */
@@ -149,7 +149,8 @@ export class UsageTracker<D extends string = StorageDimension> {
     const stored = await untilAborted(store.totals(key, this.backend.writer), signal);
     const wanted = this.backend.observe(key, stored);
     if (wanted.length === 0) return;
-    await this.backend.absorb(await untilAborted(store.tallies(key, wanted), signal));
+    const rows = await untilAborted(store.tallies(key, wanted), signal);
+    await untilAborted(this.backend.absorb(rows), signal);
   }
 
   /** Space for all totals, and the limits in the same order; made anew when backends or limits change. */

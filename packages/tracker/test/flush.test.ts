@@ -170,6 +170,12 @@ describe("flushUsage", () => {
     );
   });
 
+  it("rejects at once when it is aborted while the counter takes its time", async () => {
+    const { tracker, counter, store } = setUp();
+    Object.assign(counter, { tallies: () => new Promise(() => {}) });
+    await expect(tracker.flushUsage(store, { signal: AbortSignal.timeout(5) })).rejects.toThrow(/timeout/);
+  });
+
   it("lets go of a flush that is aborted while it waits, and of nothing else", async () => {
     const { tracker, store } = setUp();
     const { store: gated, gates } = gatedStore(store);
@@ -297,6 +303,13 @@ describe("refreshBaselines", () => {
     await tracker.flushUsage(store);
     await tracker.refreshBaselines(store);
     expect(counter.totalAll("oci").apiRequests).toBe(13);
+  });
+
+  it("rejects at once when it is aborted while the counter takes its time", async () => {
+    const { tracker, counter, store } = setUp();
+    await store.merge([{ writer: "w", period: "2026-01", backend: "oci", usage: { apiRequests: 1 } }]);
+    Object.assign(counter, { observe: () => ["oci"], absorb: () => new Promise(() => {}) });
+    await expect(tracker.refreshBaselines(store, { signal: AbortSignal.timeout(5) })).rejects.toThrow(/timeout/);
   });
 
   it("rejects at once when it is aborted", async () => {

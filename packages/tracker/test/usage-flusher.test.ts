@@ -149,6 +149,14 @@ describe("UsageFlusher", () => {
     expect(await stored()).toBe(1);
   });
 
+  it("does not wait for ever for a counter that does not say what it has counted, not even in the end", async () => {
+    const { flusher, counter, pass } = setUp({ timeoutMs: 1_000 });
+    Object.assign(counter, { tallies: () => new Promise(() => {}) });
+    const stopped = flusher.stop().catch((error: unknown) => error);
+    await pass(3_000);
+    expect(await stopped).toBeInstanceOf(FlushTimeoutError);
+  });
+
   it("flushes on demand, and says when that fails", async () => {
     const { flusher, tracker, clock, state, stored } = setUp();
     tracker.record("oci", { apiRequests: 1 });

@@ -24,7 +24,7 @@ export const DEFAULT_TIMEOUT_MS = 10_000;
 /** @throws RangeError when `timeoutMs` is not a whole number from 1 to 2^31-1. */
 export function withDeadline({ timeoutMs = DEFAULT_TIMEOUT_MS }: TimeoutOptions): Run {
   if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > 2 ** 31 - 1) {
-    throw new RangeError(`timeoutMs must be a whole number of milliseconds from 1, got ${String(timeoutMs)}`);
+    throw new RangeError(`timeoutMs must be a whole number of milliseconds from 1 to 2^31-1, got ${String(timeoutMs)}`);
   }
   return async (operation, statement) => {
     await sleep(0);

@@ -1,0 +1,150 @@
+import { describe, expect, it } from "vitest";
+import { AmountError, UnknownBackendError, UnknownDimensionError } from "../../errors.ts";
+import { STORAGE_DIMENSIONS, type StorageDimension, type Usage } from "../../usage.ts";
+import { ODD_NAMES } from "../odd-names.ts";
+import { type WithCounter, ZERO } from "./subject.ts";
+
+const MAX = Number.MAX_SAFE_INTEGER;
+
+/** What is on the request path. */
+export function countsContract(name: string, withCounter: WithCounter): void {
+  describe(`${name} counts`, () => {
+    it("begins at zero, with its backends in order", () =>
+      withCounter((counter) => {
+        expect(counter.backends()).toEqual(["oci", "b2"]);
+        expect(counter.dimensions).toEqual(STORAGE_DIMENSIONS);
+        expect(counter.totalAll("oci")).toEqual(ZERO);
+        expect(counter.loadAll("oci")).toEqual(ZERO);
+      }));
+
+    it("adds in one dimension or in several, to one backend only", () =>
+      withCounter((counter) => {
+        counter.add("oci", "egressBytes", 5);
+        counter.addAll("oci", { apiRequests: 1, egressBytes: 7 });
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, apiRequests: 1, egressBytes: 12 });
+        expect(counter.load("oci", "egressBytes")).toBe(12);
+        expect(counter.loadAll("oci")).toEqual({ ...ZERO, apiRequests: 1, egressBytes: 12 });
+        expect(counter.totalAll("b2")).toEqual(ZERO);
+      }));
+
+    it("reads totals in dimension order into an array, and writes nothing behind them", () =>
+      withCounter((counter) => {
+        counter.addAll("oci", { apiRequests: 1, egressBytes: 2, ingressBytes: 3 });
+        const out = new Float64Array(5).fill(9);
+        counter.readTotal("oci", out);
+        expect([...out]).toEqual([1, 2, 3, 9, 9]);
+      }));
+
+    it("reads the totals of all backends at once, in order and without gaps", () =>
+      withCounter((counter) => {
+        counter.addAll("oci", { apiRequests: 1, egressBytes: 2, ingressBytes: 3 });
+        counter.addAll("b2", { apiRequests: 4 });
+        counter.setBaseline("b2", { ...ZERO, ingressBytes: 6 });
+        const out = new Float64Array(7).fill(9);
+        counter.readTotals(out);
+        expect([...out]).toEqual([1, 2, 3, 4, 0, 6, 9]);
+      }));
+
+    it("takes zero, an empty usage and an undefined dimension as nothing", () =>
+      withCounter((counter) => {
+        counter.add("oci", "apiRequests", 0);
+        counter.addAll("oci", {});
+        counter.addAll("oci", { apiRequests: undefined, egressBytes: 4 } as unknown as Partial<Usage>);
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, egressBytes: 4 });
+      }));
+
+    it("counts exactly up to 2^53-1 and refuses to pass it", () =>
+      withCounter((counter) => {
+        counter.add("oci", "apiRequests", MAX - 1);
+        counter.add("oci", "apiRequests", 1);
+        expect(() => counter.add("oci", "apiRequests", 1)).toThrow(AmountError);
+        expect(() => counter.addAll("oci", { egressBytes: 5, apiRequests: 1 })).toThrow(
+          /apiRequests.*"oci".*1 would take/,
+        );
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, apiRequests: MAX });
+        counter.add("b2", "ingressBytes", MAX);
+        expect(() => counter.addAll("b2", { apiRequests: 5, egressBytes: 5, ingressBytes: 1 })).toThrow(AmountError);
+        expect(counter.totalAll("b2")).toEqual({ ...ZERO, ingressBytes: MAX });
+      }));
+
+    it.each(ODD_NAMES)("takes %j for a name like any other", (odd) =>
+      withCounter(
+        (counter) => {
+          counter.add(odd, "apiRequests", 3);
+          expect(counter.totalAll(odd).apiRequests).toBe(3);
+          expect(counter.totalAll("oci").apiRequests).toBe(0);
+        },
+        [odd, "oci"],
+      ),
+    );
+
+    it("refuses an unknown backend on every call", () =>
+      withCounter((counter) => {
+        const calls: (() => unknown)[] = [
+          () => counter.add("gone", "apiRequests", 1),
+          () => counter.addAll("gone", { apiRequests: 1 }),
+          () => counter.load("gone", "apiRequests"),
+          () => counter.loadAll("gone"),
+          () => counter.totalAll("gone"),
+          () => counter.readTotal("gone", new Float64Array(3)),
+          () => counter.setBaseline("gone", ZERO),
+          () => counter.discard("gone"),
+          () => counter.add("__proto__", "apiRequests", 1),
+        ];
+        for (const call of calls) expect(call).toThrow(UnknownBackendError);
+        expect(() => counter.add("gone", "apiRequests", 1)).toThrow(/"gone"/);
+      }));
+
+    it("refuses an unknown dimension, and counts nothing of that call", () =>
+      withCounter((counter) => {
+        const unknown = "egresBytes" as StorageDimension;
+        expect(() => counter.add("oci", unknown, 1)).toThrow(UnknownDimensionError);
+        expect(() => counter.load("oci", unknown)).toThrow(UnknownDimensionError);
+        expect(() => counter.addAll("oci", { apiRequests: 1, [unknown]: 1 })).toThrow(/"egresBytes".*"oci"/);
+        expect(() => counter.addAll("oci", { apiRequests: 1, egressBytes: 1, ingressBytes: 1, [unknown]: 0 })).toThrow(
+          UnknownDimensionError,
+        );
+        expect(() => counter.addAll("oci", 5 as unknown as Usage)).toThrow(TypeError);
+        expect(() => counter.addAll("oci", "5" as unknown as Usage)).toThrow(TypeError);
+        expect(() => counter.addAll("oci", null as unknown as Usage)).toThrow(TypeError);
+        expect(() => counter.addAll("oci", new Map([["apiRequests", 5]]) as unknown as Usage)).toThrow(TypeError);
+        expect(() => counter.addAll("oci", [5] as unknown as Usage)).toThrow(TypeError);
+        expect(counter.totalAll("oci")).toEqual(ZERO);
+      }));
+
+    it.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, -Infinity, MAX + 1, 1e300, 5n, "5", true, null, {}, [5]])(
+      "refuses the amount %s with an error that names it, and counts nothing of that call",
+      (bad) =>
+        withCounter((counter) => {
+          const amount = bad as number;
+          expect(() => counter.add("oci", "egressBytes", amount)).toThrow(AmountError);
+          expect(() => counter.add("oci", "egressBytes", amount)).toThrow(/egressBytes.*"oci"/);
+          expect(() => counter.addAll("oci", { apiRequests: 1, egressBytes: amount })).toThrow(AmountError);
+          expect(() => counter.setBaseline("oci", { ...ZERO, apiRequests: 1, ingressBytes: amount })).toThrow(
+            AmountError,
+          );
+          expect(counter.totalAll("oci")).toEqual(ZERO);
+        }),
+    );
+
+    it("adds a baseline to its totals, not to what is unflushed, and replaces it", () =>
+      withCounter((counter) => {
+        counter.add("oci", "apiRequests", 2);
+        counter.setBaseline("oci", { ...ZERO, apiRequests: 100, egressBytes: 7 });
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, apiRequests: 102, egressBytes: 7 });
+        expect(counter.load("oci", "apiRequests")).toBe(2);
+        counter.setBaseline("oci", { ...ZERO, apiRequests: 50 });
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, apiRequests: 52 });
+      }));
+
+    it("refuses a baseline that would take a total past 2^53-1, and keeps the old one", () =>
+      withCounter((counter) => {
+        counter.setBaseline("oci", { ...ZERO, egressBytes: 3 });
+        counter.add("oci", "ingressBytes", 1);
+        expect(() => counter.setBaseline("oci", { apiRequests: 7, egressBytes: 7, ingressBytes: MAX })).toThrow(
+          AmountError,
+        );
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, egressBytes: 3, ingressBytes: 1 });
+      }));
+  });
+}

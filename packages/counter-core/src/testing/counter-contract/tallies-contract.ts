@@ -1,0 +1,138 @@
+import { describe, expect, it } from "vitest";
+import { DrainConflictError, UnknownBackendError } from "../../errors.ts";
+import type { Tally } from "../../usage.ts";
+import { ownTally, storedUsage, type WithCounter, ZERO } from "./subject.ts";
+
+const MAX = Number.MAX_SAFE_INTEGER;
+
+/** What is on the flush path. */
+export function talliesContract(name: string, withCounter: WithCounter): void {
+  describe(`${name} keeps tallies`, () => {
+    it("answers cumulative tallies until they are settled, and reading them changes nothing", () =>
+      withCounter(async (counter) => {
+        counter.addAll("oci", { apiRequests: 1, egressBytes: 10 });
+        const first = await counter.tallies();
+        expect(first).toEqual([ownTally(counter, "2026-01", { apiRequests: 1, egressBytes: 10 })]);
+        expect(await counter.tallies()).toEqual(first);
+        counter.add("oci", "apiRequests", 4);
+        counter.settle(first);
+        expect(counter.load("oci", "apiRequests")).toBe(4);
+        const second = await counter.tallies();
+        expect(second).toEqual([ownTally(counter, "2026-01", { apiRequests: 5, egressBytes: 10 })]);
+        counter.settle(second);
+        counter.settle(first);
+        expect(await counter.tallies()).toEqual([]);
+        expect(counter.loadAll("oci")).toEqual(ZERO);
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, apiRequests: 5, egressBytes: 10 });
+      }));
+
+    it("ignores settled tallies of other writers, periods and backends", () =>
+      withCounter(async (counter) => {
+        counter.add("oci", "apiRequests", 5);
+        const [tally] = await counter.tallies();
+        counter.settle([
+          { ...(tally as Tally), writer: "somebody else" },
+          { ...(tally as Tally), period: "2025-12" },
+          { ...(tally as Tally), backend: "unheard of" },
+        ]);
+        expect(counter.load("oci", "apiRequests")).toBe(5);
+      }));
+
+    it("raises what others used by what the store knows, less its own part, and never lowers it", () =>
+      withCounter((counter) => {
+        counter.add("oci", "apiRequests", 3);
+        counter.observe("2026-01", storedUsage("oci", 103, 3));
+        expect(counter.totalAll("oci").apiRequests).toBe(103);
+        counter.observe("2026-01", storedUsage("oci", 50, 0));
+        expect(counter.totalAll("oci").apiRequests).toBe(103);
+        counter.observe("2026-01", storedUsage("unheard of", 50, 0));
+      }));
+
+    it("does not count what it stored twice, when it learns of it before it knows that it was stored", () =>
+      withCounter((counter) => {
+        counter.add("oci", "apiRequests", 10);
+        counter.observe("2026-01", storedUsage("oci", 7, 7));
+        expect(counter.totalAll("oci").apiRequests).toBe(10);
+      }));
+
+    it("learns from the rows of all writers", () =>
+      withCounter(async (counter) => {
+        counter.add("oci", "apiRequests", 10);
+        const row = (writer: string, apiRequests: number, period = "2026-01"): Tally => ({
+          writer,
+          period,
+          backend: "oci",
+          usage: { apiRequests },
+        });
+        await counter.absorb([row("a", 5), row("b", 6), row(counter.writer, 10), row("a", 1000, "2025-12")]);
+        expect(counter.totalAll("oci").apiRequests).toBe(21);
+      }));
+
+    it("forgets a discarded backend and counts on under another writer's name", () =>
+      withCounter(async (counter) => {
+        counter.add("oci", "apiRequests", 10);
+        counter.add("b2", "apiRequests", 1);
+        const before = await counter.tallies();
+        counter.discard("oci");
+        counter.settle(before);
+        expect(counter.totalAll("oci")).toEqual(ZERO);
+        counter.add("oci", "apiRequests", 2);
+        expect(counter.load("oci", "apiRequests")).toBe(2);
+        const [tally, ...more] = await counter.tallies();
+        expect(more).toEqual([]);
+        expect(tally).toMatchObject({ backend: "oci", usage: { apiRequests: 2 } });
+        expect(tally?.writer).not.toBe(counter.writer);
+        expect(tally?.writer.startsWith(`${counter.writer}.`)).toBe(true);
+      }));
+
+    it("counts neither part twice when a discarded backend was stored before and after", () =>
+      withCounter(async (counter) => {
+        counter.add("oci", "apiRequests", 10);
+        const first = await counter.tallies();
+        counter.settle(first);
+        counter.discard("oci");
+        counter.add("oci", "apiRequests", 2);
+        const second = await counter.tallies();
+        expect(second).toMatchObject([{ backend: "oci", usage: { apiRequests: 2 } }]);
+        counter.settle(second);
+        expect(counter.load("oci", "apiRequests")).toBe(0);
+        const wanted = counter.observe("2026-01", storedUsage("oci", 12, 10));
+        await counter.absorb([...first, ...second].filter(({ backend }) => wanted.includes(backend)));
+        expect(counter.totalAll("oci").apiRequests).toBe(12);
+      }));
+
+    it("has one way out: swap or tallies, never both", () =>
+      withCounter(async (counter) => {
+        counter.add("oci", "apiRequests", 1);
+        await counter.tallies();
+        await expect((async () => counter.swap("oci", "apiRequests"))()).rejects.toThrow(DrainConflictError);
+        expect(counter.load("oci", "apiRequests")).toBe(1);
+      }));
+
+    it("keeps its way out open when it is asked for what it does not have", () =>
+      withCounter(async (counter) => {
+        await expect((async () => counter.swap("gone", "apiRequests"))()).rejects.toThrow(UnknownBackendError);
+        expect(await counter.tallies()).toEqual([]);
+      }));
+
+    it("is not told more than it counted, and keeps totals within 2^53-1, whatever the store says", () =>
+      withCounter((counter) => {
+        counter.add("oci", "apiRequests", 5);
+        counter.settle([ownTally(counter, "2026-01", { apiRequests: 9 })]);
+        counter.add("oci", "apiRequests", 1);
+        expect(counter.load("oci", "apiRequests")).toBe(1);
+        counter.observe("2026-01", storedUsage("oci", MAX, 0));
+        expect(counter.totalAll("oci").apiRequests).toBe(MAX);
+      }));
+
+    it("swaps a count out once, and then refuses tallies", () =>
+      withCounter(async (counter) => {
+        counter.addAll("oci", { apiRequests: 4, egressBytes: 9 });
+        expect(await counter.swap("oci", "apiRequests")).toBe(4);
+        expect(await counter.swap("oci", "apiRequests")).toBe(0);
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, egressBytes: 9 });
+        expect(counter.loadAll("oci")).toEqual({ ...ZERO, egressBytes: 9 });
+        await expect(counter.tallies()).rejects.toThrow(DrainConflictError);
+      }));
+  });
+}

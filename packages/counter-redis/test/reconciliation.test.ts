@@ -1,0 +1,57 @@
+import { type PeriodScheme, type Tally, utcDays, utcMonths } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
+import { RedisCounterBackend } from "@usage/counter-redis";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { advance } from "./support/advance.ts";
+import { freshPrefix, patientClient } from "./support/counters.ts";
+import { TappedClient } from "./support/tapped-client.ts";
+
+const PROBE_MS = 1_000;
+
+/** What was shared at one time by an instance that died, and another instance that starts at another time. */
+async function inherited(diedAt: string, startedAt: string, periods: PeriodScheme = utcMonths) {
+  const prefix = freshPrefix();
+  const connected = async (at: string, client: TappedClient) => {
+    const clock = new ManualClock(at);
+    const options = { prefix, periods, clock, backends: ["oci"], refreshIntervalMs: 1, failureThreshold: 1 };
+    const one = await RedisCounterBackend.connect({ ...options, client });
+    onTestFinished(() => one.close());
+    return { one, clock, client };
+  };
+  const victim = await connected(diedAt, new TappedClient(await patientClient()));
+  victim.one.add("oci", "apiRequests", 5);
+  await victim.one.sync();
+  return { victim: victim.one, heir: await connected(startedAt, new TappedClient(await patientClient())) };
+}
+
+const ofVictim = (tallies: readonly Tally[], { writer }: RedisCounterBackend): readonly Tally[] =>
+  tallies.filter((tally) => tally.writer === writer);
+
+describe("what nobody lived to store of a period that is over", () => {
+  it("is found until it is stored, also when Redis is away before the store has taken it", async () => {
+    const { victim, heir } = await inherited("2026-01-31T23:00:00Z", "2026-02-15T00:00:00Z");
+    const { one, clock, client } = heir;
+    expect(ofVictim(await one.tallies(), victim)).toMatchObject([{ period: "2026-01", usage: { apiRequests: 5 } }]);
+    // The store failed, and after that Redis, too.
+    client.fault = "rejects";
+    await advance(clock, client, 25);
+    expect(one.isHealthy()).toBe(false);
+    one.add("oci", "apiRequests", 1);
+    one.settle(await one.tallies());
+    client.fault = "none";
+    await advance(clock, client, PROBE_MS);
+    expect(one.isHealthy()).toBe(true);
+    const found = await one.tallies();
+    expect(ofVictim(found, victim)).toHaveLength(1);
+    one.settle(found);
+    expect(ofVictim(await one.tallies(), victim)).toEqual([]);
+  });
+
+  it("is found by whoever starts several periods later, as long as it is shared", async () => {
+    const { victim, heir } = await inherited("2026-01-02T12:00:00Z", "2026-01-06T12:00:00Z", utcDays);
+    const found = await heir.one.tallies();
+    expect(ofVictim(found, victim)).toMatchObject([{ period: "2026-01-02", usage: { apiRequests: 5 } }]);
+    heir.one.settle(found);
+    expect(ofVictim(await heir.one.tallies(), victim)).toEqual([]);
+  });
+});
