@@ -40,8 +40,8 @@ export class PushLoop {
   readonly #circuit: Circuit;
   readonly #exchanges: Exchanges;
   #periods: readonly SharedPeriod[] = [];
-  /** Shared counts that are to be deleted. */
-  #discarded: { readonly period: Period; readonly backend: string }[] = [];
+  /** Shared counts that are to be deleted, each once: a backend may be discarded at every flush while Redis is away. */
+  readonly #discarded = new Map<string, { readonly period: Period; readonly backend: string }>();
   #running = false;
   #cancelTimer = (): void => {};
   #tick: Promise<void> = Promise.resolve();
@@ -188,18 +188,19 @@ export class PushLoop {
 
   /** Deletes the shared counts of a backend, in the periods that are held and the one before them, as soon as it can. */
   discard(backend: string, previous: Period): void {
-    const periods = [previous, ...this.periods().map(({ period }) => period)];
-    this.#discarded.push(...periods.map((period) => ({ period, backend })));
+    for (const period of [previous, ...this.periods().map(({ period }) => period)]) {
+      this.#discarded.set(JSON.stringify([period.start, backend]), { period, backend });
+    }
   }
 
   async #deleteDiscarded(): Promise<void> {
-    for (let next = this.#discarded[0]; next !== undefined; next = this.#discarded[0]) {
-      const { period, backend } = next;
+    for (const [key, discarded] of this.#discarded) {
+      const { period, backend } = discarded;
       await this.exchange(
         () => this.#parts.counts.forget(period, backend),
         () => {
           for (const held of this.periods()) if (held.period.start === period.start) held.find(backend).forget();
-          this.#discarded = this.#discarded.filter((other) => other !== next);
+          if (this.#discarded.get(key) === discarded) this.#discarded.delete(key);
         },
       );
     }

@@ -96,6 +96,16 @@ describe("the circuit", () => {
     expect(await sentIn(SYNC_MS)).toBe(1);
   });
 
+  it("deletes once what was discarded again and again meanwhile", async () => {
+    await open();
+    for (let i = 0; i < 10; i++) one.discard("oci");
+    tapped.fault = "none";
+    tapped.sent.length = 0;
+    await advance(clock, tapped, PROBE_MS);
+    // In this period and the one before.
+    expect(tapped.sent.filter((command) => command === "DEL")).toHaveLength(2);
+  });
+
   it("is really closed then: it takes three more rounds in a row to open it again", async () => {
     await open();
     tapped.fault = "none";
