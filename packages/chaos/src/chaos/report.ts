@@ -42,7 +42,7 @@ export function chaosReport(result: ChaosResult, seed: number): string {
   });
 }
 
-const COLUMNS = ["recorded", "stored", "lost: not shared, at most", "lost: with Redis"];
+const COLUMNS = ["recorded, at most", "stored", "lost: not shared, at most", "lost: with Redis"];
 
 function countsTable(writers: readonly WriterAccount[]): string {
   const sums = [

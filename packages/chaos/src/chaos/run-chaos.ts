@@ -112,12 +112,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   try {
     await crew.start();
     for (const round of rounds) {
-      await Promise.all([
+      // Even when one of them fails or all are to end: nobody starts a server again that was stopped meanwhile.
+      const lanes = await Promise.allSettled([
         runLane("Redis", redisFaults, arena.redis, round.redis),
         runLane("Postgres", postgresFaults, arena.postgres, round.postgres),
         runLane("instance", instanceFaults, crew, round.kills),
         runLane("instance", instanceFaults, crew, round.freezes),
       ]);
+      for (const lane of lanes) if (lane.status === "rejected") throw lane.reason;
       await arena.redis.settled();
       await arena.postgres.proxy.heal();
       note(...(await checkpoint({ crew, stored, losses, signal })));

@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Usage } from "@usage/counter-core";
+import { Book } from "../fleet/book.ts";
+import type { Stage } from "./stage.ts";
+import { isSame, sumOf } from "./usage-sums.ts";
+
+const SOON_MS = 30_000;
+
+export interface Closing {
+  /** What should be equal, by who says so. */
+  readonly accounts: ReadonlyMap<string, Usage>;
+  readonly problems: readonly string[];
+}
+
+/** When the load has ended: lets the proxies exchange and store all, compares what everybody saw, and ends the proxies in order. */
+export async function close({ proxies, upstreams, stored }: Stage, clients: Usage, reloads: number): Promise<Closing> {
+  const problems: string[] = [];
+  const counted = (): Promise<readonly Usage[]> =>
+    Promise.all(proxies.map(async (proxy) => sumOf((await proxy.usage()).backends.map(({ usage }) => usage))));
+  const isDone = async (): Promise<boolean> =>
+    proxies.every((proxy) => proxy.logged("config") >= reloads) &&
+    (await counted()).every((usage) => isSame(usage, clients));
+  for (const deadline = Date.now() + SOON_MS; Date.now() < deadline && !(await isDone()); ) await sleep(50);
+  const byProxy = await counted();
+  for (const proxy of proxies) await proxy.flush();
+  const flushed = await stored.totals();
+
+  const [[period] = [""]] = flushed.entries();
+  const measured = new Book();
+  for (const [name, upstream] of upstreams) measured.add(period, name, { ...upstream.measured() });
+  if (JSON.stringify(measured.entries()) !== JSON.stringify(flushed.entries())) {
+    problems.push("the database does not hold of each backend what its upstream measured");
+  }
+  for (const [i, proxy] of proxies.entries()) {
+    const taken = proxy.logged("config");
+    if (taken < reloads) problems.push(`proxy ${i + 1} took over ${taken} of ${reloads} configurations`);
+    problems.push(...proxy.complaints());
+    const { code, signal } = await proxy.stop();
+    if (code !== 0) problems.push(`proxy ${i + 1} ended by ${signal ?? `code ${code}`}`);
+  }
+  const accounts = new Map<string, Usage>([
+    ["clients", clients],
+    ["upstreams", sumOf([...upstreams.values()].map((upstream) => upstream.measured()))],
+    ...byProxy.map((usage, i) => [`proxy ${i + 1}`, usage] as const),
+    ["database after a flush", sumOf([flushed.byDimension()])],
+    ["database at the end", sumOf([(await stored.totals()).byDimension()])],
+  ]);
+  for (const [who, usage] of accounts) {
+    if (!isSame(usage, clients))
+      problems.push(`${who} saw ${JSON.stringify(usage)}, the clients ${JSON.stringify(clients)}`);
+  }
+  return { accounts, problems };
+}
