@@ -36,7 +36,7 @@ describe("GET /api/usage", () => {
     const put = first.measured().egressBytes - 400;
     expect(json).toEqual({
       period: { key, start: new Date(from).toISOString(), end: new Date(end).toISOString() },
-      counter: { kind: "local", healthy: true, sharedAt: null, sharedAgeMs: null },
+      counter: { kind: "local", healthy: true, sharedAt: null, sharedAgeMs: null, lastError: null },
       store: { kind: "sqlite", lastFlush: expect.stringMatching(/^\d{4}-.*Z$/), lastError: null },
       config: { loadedAt: expect.stringMatching(/^\d{4}-.*Z$/), error: null, needRestart: [] },
       backends: [
