@@ -7,7 +7,7 @@ import { HeapProbe } from "./heap-probe.ts";
 import type { Sample } from "./samples.ts";
 
 const START_TIMEOUT_MS = 30_000;
-const MAIN = new URL("../../../../apps/demo-proxy/src/main.ts", import.meta.url);
+const MAIN = new URL(import.meta.resolve("@usage/demo-proxy/src/main.ts"));
 
 /** The demo proxy as a process of its own, on a configuration file. */
 export class ProxyProcess {
