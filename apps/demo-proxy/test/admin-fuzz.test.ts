@@ -59,7 +59,7 @@ const request = fc
   });
 
 it(`answers ${REQUESTS} odd requests without failing, and lets none of them change anything`, {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async () => {
   const upstream = await startUpstream();
   const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }]);

@@ -87,7 +87,7 @@ describe("clients", () => {
     }
   });
 
-  it("of ioredis 5 and 6 share their counts on a cluster", { timeout: 60_000 }, async () => {
+  it("of ioredis 5 and 6 share their counts on a cluster", async () => {
     const cluster = await startRedisCluster();
     onTestFinished(() => cluster.stop());
     const nodes = cluster.nodes.map(({ port }) => ({ host: "127.0.0.1", port }));

@@ -14,7 +14,7 @@ import { Truth, traffic } from "./support/truth.ts";
 /** Enough for each node to have several. */
 const BACKENDS = Array.from({ length: 24 }, (_, i) => `backend-${i}`);
 
-describe("on a Redis Cluster", { timeout: 60_000 }, () => {
+describe("on a Redis Cluster", () => {
   let cluster: RedisCluster;
   beforeAll(async () => {
     cluster = await startRedisCluster();

@@ -20,7 +20,7 @@ const FAILED_WITHIN_MS = 5_500;
 
 const CLIENTS = [recommendedClientOptions, {}];
 
-describe("connecting, with the recommended options and with ioredis's own,", { timeout: 60_000 }, () => {
+describe("connecting, with the recommended options and with ioredis's own,", () => {
   function clientsOf(url: string, more: object = {}): readonly Redis[] {
     return CLIENTS.map((options) => {
       const redis = new Redis(url, { ...options, ...more });

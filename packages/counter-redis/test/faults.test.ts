@@ -155,42 +155,38 @@ describe("nothing is lost or counted twice", () => {
     ["toClient", "the recommended options"],
     ["toServer", "ioredis's own options"],
     ["toClient", "ioredis's own options"],
-  ])(
-    "when the connection is cut at any byte of a push, %s, with %s",
-    { timeout: 60_000 },
-    async (direction, options) => {
-      const prefix = freshPrefix();
-      const { proxy, url: by } = await faultProxy(url);
-      const redis = await connected(by, options);
-      // Nothing but pushes of what was recorded, and all of them at once.
-      const quiet = { syncIntervalMs: 1, refreshIntervalMs: 2 ** 31 - 1, failureThreshold: 2 ** 31, backends: ["oci"] };
-      const cut = await counter({ prefix, client: redis, ...quiet });
-      const [other] = await manyCounters(1, { prefix, refreshIntervalMs: 20 });
-      const truth = new Truth();
-      truth.watch(cut, ...(other === undefined ? [] : [other]));
-      const record = (amount: number): void => truth.record(cut, "oci", { apiRequests: amount });
-      const pushed = async (): Promise<void> => {
-        await expect.poll(() => cut.unpushedAll("oci").apiRequests, { interval: 1, timeout: 5_000 }).toBe(0);
-      };
-      const passed = (): number => (direction === "toServer" ? proxy.bytesToServer : proxy.bytesToClient);
-      // From here on, all amounts have as many digits.
-      record(10_000);
-      await pushed();
-      const before = passed();
+  ])("when the connection is cut at any byte of a push, %s, with %s", async (direction, options) => {
+    const prefix = freshPrefix();
+    const { proxy, url: by } = await faultProxy(url);
+    const redis = await connected(by, options);
+    // Nothing but pushes of what was recorded, and all of them at once.
+    const quiet = { syncIntervalMs: 1, refreshIntervalMs: 2 ** 31 - 1, failureThreshold: 2 ** 31, backends: ["oci"] };
+    const cut = await counter({ prefix, client: redis, ...quiet });
+    const [other] = await manyCounters(1, { prefix, refreshIntervalMs: 20 });
+    const truth = new Truth();
+    truth.watch(cut, ...(other === undefined ? [] : [other]));
+    const record = (amount: number): void => truth.record(cut, "oci", { apiRequests: amount });
+    const pushed = async (): Promise<void> => {
+      await expect.poll(() => cut.unpushedAll("oci").apiRequests, { interval: 1 }).toBe(0);
+    };
+    const passed = (): number => (direction === "toServer" ? proxy.bytesToServer : proxy.bytesToClient);
+    // From here on, all amounts have as many digits.
+    record(10_000);
+    await pushed();
+    const before = passed();
+    record(1);
+    await pushed();
+    const bytes = passed() - before;
+    expect(bytes).toBeGreaterThan(20);
+    for (let cutAt = 0; cutAt <= bytes; cutAt++) {
+      await expect.poll(() => redis.status, { interval: 1 }).toBe("ready");
+      const { cuts } = proxy;
+      proxy.cutAfter(cutAt, direction);
       record(1);
+      await expect.poll(() => proxy.cuts - cuts, { interval: 1 }).toBe(1);
       await pushed();
-      const bytes = passed() - before;
-      expect(bytes).toBeGreaterThan(20);
-      for (let cutAt = 0; cutAt <= bytes; cutAt++) {
-        await expect.poll(() => redis.status, { interval: 1, timeout: 5_000 }).toBe("ready");
-        const { cuts } = proxy;
-        proxy.cutAfter(cutAt, direction);
-        record(1);
-        await expect.poll(() => proxy.cuts - cuts, { interval: 1, timeout: 5_000 }).toBe(1);
-        await pushed();
-        expect(await sharedRequests(prefix), `cut at byte ${cutAt}`).toBe(truth.of("oci").apiRequests);
-      }
-      await truth.seenByAll();
-    },
-  );
+      expect(await sharedRequests(prefix), `cut at byte ${cutAt}`).toBe(truth.of("oci").apiRequests);
+    }
+    await truth.seenByAll();
+  });
 });

@@ -21,7 +21,7 @@ function heapUsed(): number {
   return process.memoryUsage().heapUsed;
 }
 
-describe("an outage of a day", { timeout: 60_000 }, () => {
+describe("an outage of a day", () => {
   it.each(["closed", "rejects", "hangs"] as const)(
     "takes no memory and no timers when the client %s",
     async (fault) => {

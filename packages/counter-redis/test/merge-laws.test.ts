@@ -35,9 +35,7 @@ const schedule = fc.array(sent, { minLength: 1, maxLength: 12 }).chain((all) =>
 type One = typeof sent extends fc.Arbitrary<infer T> ? T : never;
 
 describe("merge.lua, whatever is sent how often and in which order", () => {
-  it("holds the maximum of each field and, of each dimension, the sum over its writers", {
-    timeout: 60_000,
-  }, async () => {
+  it("holds the maximum of each field and, of each dimension, the sum over its writers", async () => {
     const redis = await patientClient();
     await fc.assert(
       fc.asyncProperty(schedule, async ({ all, order, keysPerCall }) => {
@@ -62,7 +60,7 @@ describe("merge.lua, whatever is sent how often and in which order", () => {
     );
   });
 
-  it("answers of the asking writer what was there before the call", { timeout: 60_000 }, async () => {
+  it("answers of the asking writer what was there before the call", async () => {
     const redis = await patientClient();
     await fc.assert(
       fc.asyncProperty(fc.array(sent, { maxLength: 8 }), sent, async (before, last) => {

@@ -109,7 +109,7 @@ async function expectWhole(url: string, { prefix, store, truth, counters }: Awai
   }
 }
 
-describe("when Redis", { timeout: 60_000 }, () => {
+describe("when Redis", () => {
   it.each(OUTAGES)(
     "%s, no count is lost or doubled, no view goes back, and all soon agree again",
     async (_, outage) => {

@@ -102,7 +102,7 @@ describe("swap", () => {
   });
 });
 
-describe("swap, when Redis fails,", { timeout: 60_000 }, () => {
+describe("swap, when Redis fails,", () => {
   it("takes nothing twice of what was taken before all that was shared was lost", async () => {
     const server = await redisServer();
     const prefix = freshPrefix();

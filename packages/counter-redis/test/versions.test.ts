@@ -6,7 +6,7 @@ import { client, counter, freshPrefix } from "./support/counters.ts";
 import { Truth, traffic } from "./support/truth.ts";
 
 /** The other tests run on the one that the machine has. */
-describe.each<RedisVersion>(["Redis 7.0", "Redis 8.0", "Valkey 8.1"])("on %s", { timeout: 60_000 }, (version) => {
+describe.each<RedisVersion>(["Redis 7.0", "Redis 8.0", "Valkey 8.1"])("on %s", (version) => {
   let starting: Promise<RedisServer> | undefined;
   const server = (): Promise<RedisServer> => {
     starting ??= startRedis({ version });

@@ -61,7 +61,7 @@ describe("the model of Redis", () => {
   });
   afterAll(() => client.disconnect());
 
-  it("answers and holds what the scripts on a real server do, after any commands", { timeout: 120_000 }, async () => {
+  it("answers and holds what the scripts on a real server do, after any commands", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(command, { maxLength: 25 }), async (commands) => {
         const options = { client, dimensions: DIMENSIONS, clock: systemClock, replyTimeoutMs: 5_000 };

@@ -13,7 +13,7 @@ afterAll(() => copy[Symbol.asyncDispose]());
 const BITES = MUTATIONS.find(({ name }) => name === "does not flush when it is stopped") as Mutation;
 
 /** All of them are tried by `pnpm mutate`. */
-describe("a mutation", { timeout: 120_000 }, () => {
+describe("a mutation", () => {
   it("is caught when the test fails that is named for it", async () => {
     expect(await tryMutation(copy, BITES)).toMatchObject({ caught: true });
   });

@@ -5,7 +5,7 @@ import { REGRESSIONS } from "./regressions.ts";
 const SEEDS = 2_000;
 
 describe("several instances, Redis and a database, where everything fails", () => {
-  it("keep every promise in random runs", { timeout: 240_000 }, async () => {
+  it("keep every promise in random runs", { timeout: 600_000 }, async () => {
     let [kills, losses, recorded] = [0, 0, 0];
     for (let seed = 0; seed < SEEDS; seed++) {
       const report = await simulate(seed).catch(withTrace);

@@ -6,7 +6,7 @@ import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { manyTallies, storedRequests } from "./support/tallies.ts";
 
-describe("a store on a Postgres server of its own", { timeout: 120_000 }, () => {
+describe("a store on a Postgres server of its own", () => {
   let server: PostgresServer;
   let store: Awaited<ReturnType<typeof openPostgresStore>>;
 

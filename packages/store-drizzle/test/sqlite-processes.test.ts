@@ -6,7 +6,7 @@ import { freshFolder } from "./support/folder.ts";
 import { runNode } from "./support/run-node.ts";
 import { manyTallies, storedRequests } from "./support/tallies.ts";
 
-describe("several processes on one SQLite file", { timeout: 120_000 }, () => {
+describe("several processes on one SQLite file", () => {
   let folder: Awaited<ReturnType<typeof freshFolder>>;
   let path: string;
 

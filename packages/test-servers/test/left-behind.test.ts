@@ -15,7 +15,7 @@ describe.each([
   { kind: "instance", folders: 0 },
   { kind: "paused instance", folders: 0 },
   { kind: "hanging instance", folders: 0 },
-])("$kind", { timeout: 120_000 }, ({ kind, folders }) => {
+])("$kind", ({ kind, folders }) => {
   it.each(["SIGINT", "SIGKILL"] as const)(
     "ends, and its data is deleted, when the process that started it ends by %s",
     async (signal) => {

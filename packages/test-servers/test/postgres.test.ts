@@ -2,7 +2,7 @@ import { startPostgres } from "@usage/test-servers";
 import { describe, expect, it } from "vitest";
 import { accepts } from "./support/accepts.ts";
 
-describe("startPostgres", { timeout: 120_000 }, () => {
+describe("startPostgres", () => {
   it("starts a server that can be killed, started again on the same port, and stopped", async () => {
     const server = await startPostgres();
     expect(server.version).toMatch(/^postgres \(PostgreSQL\) \d+/);

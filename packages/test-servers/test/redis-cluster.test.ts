@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 /** More than one batch of a migration. */
 const KEYS = Array.from({ length: 250 }, (_, index) => `{tag}:${index}`);
 
-describe("startRedisCluster", { timeout: 120_000 }, () => {
+describe("startRedisCluster", () => {
   it("spreads keys over three masters", async () => {
     const cluster = await start();
     const client = clientOf(cluster);

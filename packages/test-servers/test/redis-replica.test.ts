@@ -2,7 +2,7 @@ import { startReplica } from "@usage/test-servers";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { faultProxy, redis } from "./support/started.ts";
 
-describe("startReplica", { timeout: 120_000 }, () => {
+describe("startReplica", () => {
   it.each([undefined, 'a "quoted" secret'])("has its master's data, with the password %s", async (requirepass) => {
     const master = await redis(requirepass === undefined ? {} : { config: { requirepass } });
     await master.command("SET", "before", 1);

@@ -2,7 +2,7 @@ import type { RedisVersion } from "@usage/test-servers";
 import { describe, expect, it } from "vitest";
 import { redis } from "./support/started.ts";
 
-describe("startRedis, told a version", { timeout: 120_000 }, () => {
+describe("startRedis, told a version", () => {
   it.each<RedisVersion>(["Redis 6.0", "Redis 7.0", "Redis 8.0", "Valkey 8.1"])(
     "starts %s, which runs scripts and keeps its data",
     async (version) => {

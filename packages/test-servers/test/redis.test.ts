@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { accepts } from "./support/accepts.ts";
 import { redis } from "./support/started.ts";
 
-describe("startRedis", { timeout: 120_000 }, () => {
+describe("startRedis", () => {
   it("starts a server that says what it is, and deletes its data when it is stopped", async () => {
     const server = await redis();
     expect(server.version).toMatch(/^(Redis|Valkey) \d+\.\d+\.\d+/);
