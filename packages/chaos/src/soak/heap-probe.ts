@@ -3,10 +3,21 @@ import { once } from "node:events";
 /** Asks a process that runs with `--inspect` what of its heap is really in use, by the protocol of its debugger. */
 export class HeapProbe {
   readonly #socket: WebSocket;
-  #asked = 0;
+  readonly #asked: PromiseWithResolvers<Readonly<Record<string, unknown>>>[] = [];
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
+    socket.addEventListener("message", ({ data }) => {
+      const { id, result } = JSON.parse(String(data)) as {
+        readonly id?: number;
+        readonly result?: Record<string, unknown>;
+      };
+      // An event has no id.
+      if (id !== undefined) this.#asked[id]?.resolve(result ?? {});
+    });
+    socket.addEventListener("close", () => {
+      for (const { reject } of this.#asked) reject(new Error("the process has gone"));
+    });
   }
 
   static async connect(url: string): Promise<HeapProbe> {
@@ -29,23 +40,9 @@ export class HeapProbe {
   }
 
   #ask(method: string): Promise<Readonly<Record<string, unknown>>> {
-    this.#asked += 1;
-    const id = this.#asked;
-    const { promise, resolve, reject } = Promise.withResolvers<Readonly<Record<string, unknown>>>();
-    const done = new AbortController();
-    const { signal } = done;
-    this.#socket.addEventListener(
-      "message",
-      ({ data }) => {
-        const answer = JSON.parse(String(data)) as { readonly id?: number; readonly result?: Record<string, unknown> };
-        if (answer.id !== id) return;
-        done.abort();
-        resolve(answer.result ?? {});
-      },
-      { signal },
-    );
-    this.#socket.addEventListener("close", () => reject(new Error("the process has gone")), { signal });
+    const answer = Promise.withResolvers<Readonly<Record<string, unknown>>>();
+    const id = this.#asked.push(answer) - 1;
     this.#socket.send(JSON.stringify({ id, method }));
-    return promise;
+    return answer.promise;
   }
 }
