@@ -93,7 +93,7 @@ describe("an instance that was stopped for a while under load", () => {
 });
 
 describe("instances that flush all at once to a Postgres that is killed again and again", () => {
-  it("store exact totals in the end, and none of them ends or complains", async () => {
+  it("store exact totals in the end, and none of them ends or complains", { timeout: 120_000 }, async () => {
     // Of its own: whatever becomes of it, the other tests have theirs.
     const postgres = await startPostgres();
     onTestFinished(() => postgres.stop());

@@ -1,8 +1,11 @@
 import { Book, type BookEntry } from "../fleet/book.ts";
 import type { StepReport } from "../fleet/messages.ts";
 
-/** How old a reply may be that the last whole exchange did not ask for anew, and how long such an exchange takes at most. */
-const REPLY_AGE_MS = 4_000;
+/**
+ * How much older than the last whole exchange a reply may be: what that did not ask for anew (250 ms), and its own two calls, each
+ * of a second at most.
+ */
+const REPLY_AGE_MS = 2_500;
 
 /** What one writer has told of itself: bounds of what it counted, however it ended. */
 export class WriterRecord {
