@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
-import type { Reporter } from "vitest/node";
+import { BaseSequencer, type Reporter, type TestSpecification } from "vitest/node";
 
 /** Ends the run with one line that says how it went, for people and for machines. */
 const closingLine: Reporter = {
@@ -13,10 +13,23 @@ const closingLine: Reporter = {
   },
 };
 
+/** What takes longest begins first: nothing waits at the end for one file alone. */
+class LongestFirst extends BaseSequencer {
+  static readonly #LONG =
+    /(simulation|mutations|run-chaos|left-behind|admin-fuzz|packed|fleet|main|main-redis|versions|page|usability)\.test\.ts$/;
+
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification): boolean => LongestFirst.#LONG.test(moduleId);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 export default defineConfig({
   test: {
     projects: ["packages/*", "apps/*", "examples"],
     reporters: ["default", closingLine],
+    sequence: { sequencer: LongestFirst },
     // Most tests wait for servers and processes most of the time: one worker a core would leave the cores idle.
     maxWorkers: Math.ceil(1.5 * availableParallelism()),
   },
