@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type Reporter, type TestSpecification } from "vitest/node";
 
@@ -30,7 +29,5 @@ export default defineConfig({
     projects: ["packages/*", "apps/*", "examples"],
     reporters: ["default", closingLine],
     sequence: { sequencer: LongestFirst },
-    // Most tests wait for servers and processes most of the time: one worker a core would leave the cores idle.
-    maxWorkers: Math.ceil(1.5 * availableParallelism()),
   },
 });

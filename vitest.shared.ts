@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type { UserWorkspaceConfig } from "vitest/config";
 
 /**
@@ -10,6 +11,8 @@ export const shared: UserWorkspaceConfig = {
     include: ["test/**/*.test.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // Most tests wait for servers and processes most of the time: one worker a core would leave the cores idle.
+    maxWorkers: Math.ceil(1.5 * availableParallelism()),
     expect: { poll: { timeout: 30_000 } },
   },
 };
