@@ -2,7 +2,7 @@ import { SimulationFailure, simulate } from "@usage/simulation";
 import { describe, expect, it } from "vitest";
 import { REGRESSIONS } from "./regressions.ts";
 
-const SEEDS = 1_000;
+const SEEDS = 500;
 
 describe("several instances, Redis and a database, where everything fails", () => {
   it("keep every promise in random runs", { timeout: 600_000 }, async () => {
