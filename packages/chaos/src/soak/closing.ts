@@ -9,6 +9,8 @@ const SOON_MS = 30_000;
 export interface Closing {
   /** What should be equal, by who says so. */
   readonly accounts: ReadonlyMap<string, Usage>;
+  /** How often a proxy was without Redis for a moment: a busy machine can make a reply late, and no amount depends on it. */
+  readonly redisAway: number;
   readonly problems: readonly string[];
 }
 
@@ -49,5 +51,6 @@ export async function close({ proxies, upstreams, stored }: Stage, clients: Usag
     if (!isSame(usage, clients))
       problems.push(`${who} saw ${JSON.stringify(usage)}, the clients ${JSON.stringify(clients)}`);
   }
-  return { accounts, problems };
+  const redisAway = proxies.reduce((sum, proxy) => sum + proxy.logged("redis-away"), 0);
+  return { accounts, redisAway, problems };
 }

@@ -44,6 +44,7 @@ export function soakReport(result: SoakResult, requestsPerSecond: number): Verdi
       `${Math.round(seconds)} s, ${requestsPerSecond} requests a second through each proxy asked for, ${perSecond} through both came about`,
       `${left} requests were left by their client half-way`,
       `${dashboards} dashboards were opened, the configuration was taken over ${reloads} times`,
+      `${result.redisAway} times a proxy was without Redis for a moment`,
     ],
     sections: [
       ["Amounts", amountsTable(accounts)],

@@ -68,11 +68,12 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   }
   await load.disposeAsync();
   const seconds = (performance.now() - began) / 1_000;
-  const { accounts, problems } = await close(stage, sumOf(loads.map((one) => one.seen())), reloads);
+  const { accounts, redisAway, problems } = await close(stage, sumOf(loads.map((one) => one.seen())), reloads);
   return {
     versions: stage.versions,
     seconds,
     accounts,
+    redisAway,
     samples,
     left: loads.reduce((sum, { left }) => sum + left, 0),
     reloads,
