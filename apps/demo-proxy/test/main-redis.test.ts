@@ -74,7 +74,9 @@ describe("a proxy that is killed under load", () => {
     expect(apiRequests).toBeGreaterThanOrEqual(atDeath.apiRequests ?? Number.NaN);
     expect(apiRequests).toBeLessThanOrEqual(measured.apiRequests);
     expect(egressBytes).toBeLessThanOrEqual(measured.egressBytes);
-    expect(survivor.child.errors).toBe("");
+    // On a busy machine, a reply of Redis can be late.
+    const complaints = survivor.child.errors.trimEnd().split("\n");
+    expect(complaints.filter((line) => line !== "" && !line.includes('"event":"redis-away"'))).toEqual([]);
   });
 });
 

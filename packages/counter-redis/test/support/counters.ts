@@ -24,14 +24,14 @@ export function freshPrefix(): string {
   return `test-${randomUUID()}`;
 }
 
-/** A counter with a connection of its own, closed when the test is over. */
+/** A counter with a connection of its own, closed when the test is over: a patient one, since nobody ends the run's Redis. */
 export async function counter(
   options: Partial<RedisConnectOptions> & { readonly prefix: string },
 ): Promise<RedisCounterBackend> {
   const connected = await RedisCounterBackend.connect({
     backends: ["oci", "b2"],
     ...options,
-    client: options.client ?? (await client()),
+    client: options.client ?? (await patientClient()),
   });
   onTestFinished(() => connected.close());
   return connected;
