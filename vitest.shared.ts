@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import type { UserWorkspaceConfig } from "vitest/config";
 
 /**
@@ -14,5 +15,7 @@ export const shared: UserWorkspaceConfig = {
     // Most tests wait for servers and processes most of the time: one worker a core would leave the cores idle.
     maxWorkers: Math.ceil(1.5 * availableParallelism()),
     expect: { poll: { timeout: 30_000 } },
+    // Tests start some hundred processes of the same few scripts.
+    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, ".cache/compiled") },
   },
 };

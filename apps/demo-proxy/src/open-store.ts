@@ -1,5 +1,4 @@
 import type { UsageStore } from "@usage/counter-core";
-import { openSqliteStore } from "@usage/store-drizzle/sqlite";
 import type { StoreConfig } from "./config.ts";
 
 export type OpenedStore = UsageStore & { close(): Promise<void> };
@@ -32,11 +31,13 @@ export async function openStore(config: StoreConfig): Promise<OpenedStore> {
 }
 
 async function open(config: StoreConfig): Promise<OpenedStore> {
+  // Imported only where it is configured: nobody else needs the driver.
   switch (config.kind) {
-    case "sqlite":
+    case "sqlite": {
+      const { openSqliteStore } = await import("@usage/store-drizzle/sqlite");
       return openSqliteStore(config.file);
+    }
     case "postgres": {
-      // Imported only where it is configured: nobody else needs the driver.
       const { openPostgresStore } = await import("@usage/store-drizzle/postgres");
       return openPostgresStore(config.url);
     }

@@ -1,5 +1,4 @@
-import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Address } from "../src/address.ts";
@@ -68,10 +67,12 @@ it(`answers ${REQUESTS} odd requests without failing, and lets none of them chan
   const requests = fc.sample(request, { numRuns: 5_000 });
   let next = 0;
   const work = async (): Promise<void> => {
+    const line = new Line(admin);
     while (next < REQUESTS) {
-      const status = await exchange(admin, requests[next++ % requests.length] as string);
+      const status = await line.exchange(requests[next++ % requests.length] as string);
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
     }
+    line.end();
   };
   await Promise.all(Array.from({ length: CONNECTIONS }, work));
   expect([...statuses.keys()].filter((status) => !/^[234]\d\d$/.test(status))).toEqual([]);
@@ -83,16 +84,40 @@ it(`answers ${REQUESTS} odd requests without failing, and lets none of them chan
   expect((await call(admin, "/api/usage", { headers })).status).toBe(200);
 });
 
-/** The status of the answer to one request, on a connection of its own. */
-async function exchange({ host, port }: Address, text: string): Promise<string> {
-  const socket = connect(port, host);
-  let answer = "";
-  socket.on("error", () => {});
-  socket.on("data", (chunk) => {
-    answer += chunk;
-    if (answer.includes("\r\n\r\n")) socket.destroy();
-  });
-  socket.write(text);
-  await once(socket, "close");
-  return /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? `no answer to ${JSON.stringify(text.slice(0, 200))}`;
+/** One request after the other, on one connection for as long as the server keeps it. */
+class Line {
+  readonly #address: Address;
+  #socket: Socket | undefined;
+
+  constructor(address: Address) {
+    this.#address = address;
+  }
+
+  /** The status of the answer. */
+  exchange(text: string): Promise<string> {
+    this.#socket ??= connect(this.#address.port, this.#address.host).on("error", () => {});
+    const socket = this.#socket;
+    return new Promise((resolve) => {
+      let answer = "";
+      const read = (chunk: Buffer): void => {
+        answer += chunk.toString("latin1");
+        const [head, body] = answer.split("\r\n\r\n", 2);
+        if (body === undefined) return;
+        const length = /^content-length: (\d+)$/im.exec(head ?? "")?.[1];
+        // Of a stream, the head is enough.
+        if (length === undefined || /^connection: close$/im.test(head ?? "")) socket.destroy();
+        else if (text.startsWith("HEAD ") || body.length === Number(length)) over();
+      };
+      const over = (): void => {
+        socket.off("data", read).off("close", over);
+        if (socket.destroyed) this.#socket = undefined;
+        resolve(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? `no answer to ${JSON.stringify(text.slice(0, 200))}`);
+      };
+      socket.on("data", read).on("close", over).write(text);
+    });
+  }
+
+  end(): void {
+    this.#socket?.destroy();
+  }
 }
