@@ -74,6 +74,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const api = {
     config,
     live: () => live.status(),
+    inForce: () => live.config,
     router,
     tracker,
     store,
@@ -88,7 +89,6 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
       ...apiRoutes(api),
       ...dashboardRoutes({
         ...api,
-        inForce: () => live.config,
         rates,
         startedMs: clock.now(),
         proxyAddress: () => app.proxyAddress(),

@@ -20,7 +20,14 @@ const path = fc.oneof(
     "/api/backends/oci/drain",
     "/metrics",
   ),
-  fc.constantFrom("/healthz", "/readyz", "/dashboard/app.js", "/dashboard/..%2fapp.js", "/api/backends/%6fci/drain"),
+  fc.constantFrom(
+    "/api/backends/oci/resume",
+    "/healthz",
+    "/readyz",
+    "/dashboard/app.js",
+    "/dashboard/..%2fapp.js",
+    "/api/backends/%6fci/drain",
+  ),
   fc.constantFrom(
     "/api//flush",
     "/API/flush",

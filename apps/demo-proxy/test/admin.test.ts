@@ -174,12 +174,35 @@ describe("POST /api/backends/:name/drain", () => {
     expect(json).toMatchObject({ backends: [{ draining: true, usage: { apiRequests: 1 } }, { draining: false }] });
   });
 
-  it("answers 404 for a name that no backend has", async () => {
+  it.each(["drain", "resume"])("answers 404 for a name that no backend has, as %s does", async (action) => {
     const { admin } = await start();
     for (const name of ["nobody", "__proto__", "constructor", "..", "%2e%2e", ""]) {
-      const reply = await call(admin, `/api/backends/${name}/drain`, { method: "POST" });
+      const reply = await call(admin, `/api/backends/${name}/${action}`, { method: "POST" });
       expect(reply).toMatchObject({ status: 404, json: { status: 404 } });
     }
+  });
+});
+
+describe("POST /api/backends/:name/resume", () => {
+  it("gives a drained backend requests again, whose limits and counts are what they were; again changes nothing", async () => {
+    const { proxy, admin, first, second } = await start();
+    await call(proxy, "/objects/10");
+    await call(admin, `/api/backends/${ENCODED}/drain`, { method: "POST" });
+    await call(proxy, "/objects/10");
+    for (const _ of ["once", "again"]) {
+      const { status, json } = await call(admin, `/api/backends/${ENCODED}/resume`, { method: "POST" });
+      expect({ status, json }).toEqual({ status: 200, json: { name: NAME, draining: false, inFlight: 0 } });
+    }
+    for (const _ of ["second", "third", "over the limit"]) await call(proxy, "/objects/10");
+    expect([first.measured().apiRequests, second.measured().apiRequests]).toEqual([3, 2]);
+  });
+
+  it("refuses one that is gone from the configuration, and says how it comes back", async () => {
+    const { app, admin, config } = await start();
+    await app.live.take(async () => ({ ...config, backends: config.backends.slice(1) }));
+    const reply = await call(admin, `/api/backends/${ENCODED}/resume`, { method: "POST" });
+    expect(reply).toMatchObject({ status: 409, json: { detail: expect.stringContaining("add it there") } });
+    expect(app.router.upstreams.find(({ name }) => name === NAME)?.draining).toBe(true);
   });
 });
 

@@ -17,6 +17,8 @@ export interface ApiParts {
   readonly flusher: Pick<UsageFlusher, "flush" | "status">;
   readonly clock: Clock;
   readonly live: () => LiveConfigStatus;
+  /** The configuration in force, since parts of it may change while the proxy runs. */
+  readonly inForce: () => Pick<ProxyConfig, "routing" | "flush" | "backends">;
   /** Absent when the counts stay in this process. */
   readonly sharing?: Sharing;
 }
@@ -67,6 +69,7 @@ export function apiRoutes(parts: ApiParts): readonly Route[] {
     { path: "/api/history", methods: { GET: (request) => history(parts, request) } },
     { path: "/api/flush", methods: { POST: () => flush(parts) } },
     { path: "/api/backends/:name/drain", methods: { POST: (request) => drain(parts, request) } },
+    { path: "/api/backends/:name/resume", methods: { POST: (request) => resume(parts, request) } },
   ];
 }
 
@@ -182,11 +185,25 @@ function messageOf(error: unknown): string {
 }
 
 /** Draining never discards: no new requests, those that run end, and what is counted stays counted. */
-function drain({ router }: ApiParts, { params }: RouteRequest): Answer {
+function drain(parts: ApiParts, request: RouteRequest): Answer {
+  return withUpstream(parts, request, (upstream) => setDraining(upstream, true));
+}
+
+function resume(parts: ApiParts, request: RouteRequest): Answer {
+  return withUpstream(parts, request, (upstream) => {
+    if (parts.inForce().backends.some(({ name }) => name === upstream.name)) return setDraining(upstream, false);
+    const detail = "The backend is not in the configuration any more; add it there, and it resumes.";
+    return refuse({ status: 409, title: "Conflict", detail });
+  });
+}
+
+function setDraining(upstream: Upstream, draining: boolean): Answer {
+  upstream.draining = draining;
+  return ok({ name: upstream.name, draining, inFlight: upstream.inFlight });
+}
+
+function withUpstream({ router }: ApiParts, { params }: RouteRequest, act: (upstream: Upstream) => Answer): Answer {
   const upstream = router.upstreams.find(({ name }) => name === params.name);
-  if (upstream === undefined) {
-    return refuse({ status: 404, title: "Not found", detail: "No backend has this name; GET /api/usage lists them." });
-  }
-  upstream.draining = true;
-  return ok({ name: upstream.name, draining: true, inFlight: upstream.inFlight });
+  if (upstream !== undefined) return act(upstream);
+  return refuse({ status: 404, title: "Not found", detail: "No backend has this name; GET /api/usage lists them." });
 }

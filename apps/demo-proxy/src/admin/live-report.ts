@@ -8,8 +8,6 @@ import { type Projection, project } from "./projection.ts";
 import type { UsageRates } from "./rates.ts";
 
 export interface LiveParts extends ApiParts {
-  /** The configuration in force, since parts of it may change while the proxy runs. */
-  readonly inForce: () => Pick<ProxyConfig, "routing" | "flush" | "backends">;
   readonly rates: UsageRates;
   /** When this run began. */
   readonly startedMs: number;

@@ -4,16 +4,17 @@ import { Meter } from "./meter.js";
 import { Sparkline } from "./sparkline.js";
 
 /** @typedef {import("../admin/live-report.ts").LiveBackend} LiveBackend */
+/** @typedef {{ drain: (name: string) => void, resume: (name: string) => void }} Actions `drain` asks first. */
 
 /** A card per backend. Cards stay and change their texts, so that the focus stays, too. */
 export class Backends {
-  #drain;
+  #actions;
   /** @type {Map<string, Card>} */
   #cards = new Map();
 
-  /** @param {{ drain: (name: string) => void }} actions asks first */
-  constructor({ drain }) {
-    this.#drain = drain;
+  /** @param {Actions} actions */
+  constructor(actions) {
+    this.#actions = actions;
   }
 
   /** @param {import("../admin/live-report.ts").LiveReport} report */
@@ -28,7 +29,7 @@ export class Backends {
     for (const [index, backend] of backends.entries()) {
       let card = this.#cards.get(backend.name);
       if (card === undefined) {
-        card = new Card(backend.name, this.#cards.size, () => this.#drain(backend.name));
+        card = new Card(backend.name, this.#cards.size, this.#actions);
         this.#cards.set(backend.name, card);
       }
       // Only what is out of place is moved, since that takes the focus from it.
@@ -53,19 +54,22 @@ class Card {
   #rates = DIMENSIONS.map((dimension) => ({ dimension, value: element("dd") }));
   #spark = new Sparkline();
   #meters;
-  #drain = element("button", { type: "button", class: "small" }, "Drain");
+  #name;
+  #draining = false;
+  /** Drains, or resumes. */
+  #switch = element("button", { type: "button", class: "small" });
   node;
 
   /**
    * @param {string} name
    * @param {number} index
-   * @param {() => void} drain
+   * @param {Actions} actions
    */
-  constructor(name, index, drain) {
+  constructor(name, index, { drain, resume }) {
+    this.#name = name;
     const id = `backend-${index}-${Math.random().toString(36).slice(2, 8)}`;
     this.#meters = DIMENSIONS.map((dimension) => new Meter(name, dimension));
-    this.#drain.setAttribute("aria-label", `Drain ${name}`);
-    this.#drain.addEventListener("click", drain);
+    this.#switch.addEventListener("click", () => (this.#draining ? resume : drain)(name));
     const title = element("h3", { id, title: name }, name);
     const rates = element("dl", { class: "rates" });
     for (const { dimension, value } of this.#rates) {
@@ -74,7 +78,7 @@ class Card {
     this.node = element(
       "article",
       { class: "card", "aria-labelledby": id, "data-backend": name },
-      element("div", { class: "card-head" }, title, this.#state, this.#url, this.#drain),
+      element("div", { class: "card-head" }, title, this.#state, this.#url, this.#switch),
       element("div", { class: "meters" }, ...this.#meters.map(({ node }) => node)),
       element("div", { class: "card-side" }, element("p", { class: "side-title" }, "Now"), this.#spark.node, rates),
       this.#note,
@@ -96,7 +100,11 @@ class Card {
       setText(value, formatRate(dimension, backend.perSecond[dimension]));
     }
     this.#spark.add(backend.perSecond.apiRequests);
-    this.#drain.hidden = backend.draining;
+    this.#draining = backend.draining;
+    const action = backend.draining ? "Resume" : "Drain";
+    setText(this.#switch, action);
+    setAttribute(this.#switch, "aria-label", `${action} ${this.#name}`);
+    this.#switch.hidden = !backend.configured;
     setText(this.#note, noteOn(backend));
   }
 }
@@ -126,7 +134,7 @@ function noteOn({ unflushed, unpushed, reachable, draining, configured, inFlight
     stored !== "" && `not yet stored: ${stored}`,
     shared !== "" && `not yet shared: ${shared}`,
     !reachable && "could not be connected to; it is tried again within seconds",
-    draining && configured && "gets no new requests until the proxy is started again",
+    draining && configured && "gets no new requests until it is resumed",
     !configured && "is not in the configuration any more, and gets no new requests; add it again, and it resumes",
   ]
     .filter(Boolean)

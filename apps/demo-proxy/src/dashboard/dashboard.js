@@ -13,7 +13,7 @@ const HISTORY_MS = 60_000;
 const AUDIT_MS = 5_000;
 
 const status = new Status({ flush });
-const backends = new Backends({ drain: askToDrain });
+const backends = new Backends({ drain: askToDrain, resume: (name) => void act(name, "resume") });
 const history = new History();
 const audit = new Audit();
 const live = new Live({ onReport: show, onConnection: tell });
@@ -92,15 +92,18 @@ function askToDrain(name) {
   setText(byId("drain-title"), `Drain ${name}?`);
   dialog.returnValue = "cancel";
   dialog.showModal();
-  dialog.addEventListener("close", () => dialog.returnValue === "drain" && drain(name), { once: true });
+  dialog.addEventListener("close", () => dialog.returnValue === "drain" && act(name, "drain"), { once: true });
 }
 
-/** @param {string} name */
-async function drain(name) {
+/**
+ * @param {string} name
+ * @param {"drain" | "resume"} action
+ */
+async function act(name, action) {
   try {
-    await request(`/api/backends/${encodeURIComponent(name)}/drain`, { method: "POST" });
+    await request(`/api/backends/${encodeURIComponent(name)}/${action}`, { method: "POST" });
   } catch (error) {
-    notify(`${name} is not draining. ${error instanceof Error ? error.message : error}`);
+    notify(`${name} does not ${action}. ${error instanceof Error ? error.message : error}`);
   }
 }
 

@@ -101,15 +101,22 @@ describe("with the keyboard alone", () => {
     await untilLive(page);
     const stops = await tabStops(page);
     expect(stops[0]).toContain("Skip to the backends");
-    for (const name of ["Flush now", "Drain full", "Drain free", "In numbers", "How these numbers are made"]) {
+    const names = [
+      "Flush now",
+      "Drain full",
+      "Drain free",
+      "Resume leaving",
+      "In numbers",
+      "How these numbers are made",
+    ];
+    for (const name of names) {
       expect(stops.join("\n")).toContain(name);
     }
-    expect(stops.join("\n")).not.toContain("Drain leaving");
     const interactive = await page.locator("a, button, summary, input").filter({ visible: true }).count();
     expect(stops.length).toBeGreaterThanOrEqual(interactive);
   });
 
-  it("a backend is drained after a question, and not when one escapes from it", async () => {
+  it("a backend is drained after a question, not when one escapes from it, and resumed without one", async () => {
     const { app, admin } = await start();
     const { page } = await openPage(browser, admin);
     await untilLive(page);
@@ -135,6 +142,12 @@ describe("with the keyboard alone", () => {
     await card(page, "free").hasState("draining");
     expect(free?.draining).toBe(true);
     expect(await textOf(card(page, "free").article)).toContain("Drained");
+
+    // The button is the same one, so it still has the focus.
+    await expect.poll(() => page.evaluate(FOCUSED)).toBe("Resume free");
+    await page.keyboard.press("Enter");
+    await card(page, "free").hasState("ready");
+    expect(free?.draining).toBe(false);
   });
 
   it("the focus stays where it is while the numbers change", async () => {
