@@ -63,7 +63,7 @@ describe("a store on Postgres", () => {
     const merging = store.merge(tallies).catch((reason: unknown) => reason);
     await expect.poll(() => storedIn(admin), { timeout: 20_000, interval: 5 }).toBeGreaterThan(0);
     await admin`select pg_terminate_backend(pid) from pg_stat_activity
-      where pid <> pg_backend_pid() and query like '%usage_tallies%' and datname = current_database()`;
+      where pid <> pg_backend_pid() and application_name = ${schema.name}`;
     expect(await merging).toBeInstanceOf(StoreError);
     await admin.end();
     await store.merge(tallies);

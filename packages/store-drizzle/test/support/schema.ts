@@ -5,6 +5,8 @@ import { inject } from "vitest";
 
 /** An empty schema of the test's own, and a url whose connections see nothing else. */
 export interface FreshSchema {
+  /** The application name of its connections, too: other tests have theirs on the same server. */
+  readonly name: string;
   readonly url: string;
   dispose(): Promise<void>;
 }
@@ -14,7 +16,8 @@ export async function freshSchema(databaseUrl: string = inject("databaseUrl")): 
   await administer(databaseUrl, `create schema ${name}`);
   const url = new URL(databaseUrl);
   url.searchParams.set("search_path", name);
-  return { url: url.href, dispose: () => administer(databaseUrl, `drop schema ${name} cascade`) };
+  url.searchParams.set("application_name", name);
+  return { name, url: url.href, dispose: () => administer(databaseUrl, `drop schema ${name} cascade`) };
 }
 
 async function administer(databaseUrl: string, statement: string): Promise<void> {
