@@ -21,7 +21,7 @@ const path = fc.oneof(
     "/metrics",
   ),
   fc.constantFrom(
-    "/api/backends/oci/resume",
+    "/api/backends/b2/resume",
     "/healthz",
     "/readyz",
     "/dashboard/app.js",
@@ -68,8 +68,11 @@ it(`answers ${REQUESTS} odd requests without failing, and lets none of them chan
   timeout: 600_000,
 }, async () => {
   const upstream = await startUpstream();
-  const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }]);
+  // One to drain, and one to resume.
+  const config = testConfig(["oci", "b2"].map((name) => ({ name, url: upstream.url, limits: {} })));
   const { app, admin } = await startApp({ ...config, admin: { ...config.admin, token: TOKEN } });
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  await call(admin, "/api/backends/b2/drain", { method: "POST", headers });
   const statuses = new Map<string, number>();
   const requests = fc.sample(request, { numRuns: 5_000 });
   let next = 0;
@@ -85,9 +88,8 @@ it(`answers ${REQUESTS} odd requests without failing, and lets none of them chan
   expect([...statuses.keys()].filter((status) => !/^[234]\d\d$/.test(status))).toEqual([]);
   // All kinds of answers were met.
   expect([...statuses.keys()]).toEqual(expect.arrayContaining(["200", "400", "401", "403", "404", "405"]));
-  expect(app.router.upstreams.map(({ draining }) => draining)).toEqual([false]);
+  expect(app.router.upstreams.map(({ draining }) => draining)).toEqual([false, true]);
   expect(app.flusher.status()).toEqual({ failures: 0 });
-  const headers = { authorization: `Bearer ${TOKEN}` };
   expect((await call(admin, "/api/usage", { headers })).status).toBe(200);
 });
 
