@@ -59,8 +59,8 @@ export interface TallySource<D extends string = StorageDimension> {
   /** The store has committed these tallies. Unknown and repeated ones are ignored. */
   settle(stored: readonly Tally[]): void;
   /**
-   * What the store held for `period` at some instant, by backend, `all` and `own` (of `writer`) from the same read. Raises
-   * `others`; ignored when the period is over. Answers the backends whose rows, of all writers, it wants through `absorb`.
+   * What the store held for `period` at some instant, of all backends, `all` and `own` (of `writer`) from the same read. Raises
+   * `others`, and unsettles what of `own` the store lacks again; ignored when the period is over. Answers the backends whose rows, of all writers, it wants through `absorb`.
    */
   observe(period: string, stored: ReadonlyMap<string, StoredUsage<D>>): readonly string[];
   /** The store's rows of the backends that `observe` answered: for each, those of all writers, from one read. */

@@ -54,15 +54,21 @@ export class TallyBook<D extends string> {
     const wanted: string[] = [];
     const cells = this.#ledger.current();
     if (period !== cells.period.key) return wanted;
-    for (const [backend, { all, own }] of stored) {
-      const row = this.#names.findRow(backend);
-      if (row === undefined) continue;
+    const { names, stride } = this.#names;
+    for (let i = 0; i < names.length; i++) {
+      const backend = names[i] as string;
+      const known = stored.get(backend);
       // `own` is of the first generation, these cells are of another: only the rows tell what of `all` is counted here.
-      if (cells.generations.of(row) !== 0) wanted.push(backend);
-      else
-        this.#eachCell(row, (cell, dimension) =>
-          cells.raiseOthers(cell, amountOf(all, dimension) - amountOf(own, dimension)),
-        );
+      if (cells.generations.of(i * stride) !== 0) {
+        if (known !== undefined) wanted.push(backend);
+        continue;
+      }
+      this.#eachCell(i * stride, (cell, dimension) => {
+        const own = amountOf(known?.own ?? {}, dimension);
+        cells.raiseOthers(cell, amountOf(known?.all ?? {}, dimension) - own);
+        // A store that fails over or is restored may have lost what it had taken; it gets that again.
+        if (own < cells.settled(cell)) cells.setSettled(cell, own);
+      });
     }
     return wanted;
   }

@@ -14,13 +14,16 @@ export class FlushError extends Error {
   }
 }
 
-/** A flush, or its wait for the one before it, took longer than it may. What was sent may still be stored, which does no harm. */
+/**
+ * A flush, its wait for the one before it, or its refresh of the baselines took longer than it may. What was sent may still be
+ * stored, which does no harm.
+ */
 export class FlushTimeoutError extends Error {
   readonly code = "USAGE_FLUSH_TIMEOUT";
   readonly timeoutMs: number;
 
-  constructor(timeoutMs: number) {
-    super(`the flush did not end within ${timeoutMs} ms`);
+  constructor(timeoutMs: number, what = "the flush") {
+    super(`${what} did not end within ${timeoutMs} ms`);
     this.name = "FlushTimeoutError";
     this.timeoutMs = timeoutMs;
   }

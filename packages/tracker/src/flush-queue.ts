@@ -15,6 +15,16 @@ export interface FlushOptions {
   readonly skip?: ReadonlySet<string>;
   /** Aborting it rejects the flush with the signal's reason; what was sent may still be stored, which does no harm. */
   readonly signal?: AbortSignal;
+  /**
+   * Refreshes the baselines first. Where that fails, what is counted is stored all the same, and the flush rejects afterwards.
+   * @default no refresh
+   */
+  readonly refresh?: RefreshOptions;
+}
+
+export interface RefreshOptions {
+  /** Aborting it rejects the refresh with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 export interface FlushResult {
@@ -30,11 +40,16 @@ export interface FlushResult {
  */
 export class FlushQueue<D extends string> {
   readonly #counter: UsageCounter<D> & TallySource<D>;
+  readonly #refresh: (store: UsageStore<D>, options: RefreshOptions) => Promise<void>;
   readonly #waiting = new Set<WaitingFlush<D>>();
   #last: Promise<unknown> | undefined;
 
-  constructor(counter: UsageCounter<D> & TallySource<D>) {
+  constructor(
+    counter: UsageCounter<D> & TallySource<D>,
+    refresh: (store: UsageStore<D>, options: RefreshOptions) => Promise<void>,
+  ) {
     this.#counter = counter;
+    this.#refresh = refresh;
   }
 
   flush(store: UsageStore<D>, given: FlushOptions): Promise<FlushResult> {
@@ -67,7 +82,7 @@ export class FlushQueue<D extends string> {
     return waiting.result.finally(() => this.#waiting.delete(waiting));
   }
 
-  async #flush(store: UsageStore<D>, { skip, signal }: FlushOptions): Promise<FlushResult> {
+  async #flush(store: UsageStore<D>, { skip, signal, refresh }: FlushOptions): Promise<FlushResult> {
     // Not before `flush` has noted that this one runs: who listens on the channel may call it again.
     await undefined;
     let stored = 0;
@@ -75,6 +90,13 @@ export class FlushQueue<D extends string> {
     let failure: { readonly error: unknown } | undefined;
     try {
       signal?.throwIfAborted();
+      if (refresh !== undefined) {
+        // A read that fails, as one of millions of rows may, must not keep counts from being written.
+        await this.#refresh(store, refresh).catch((error: unknown) => {
+          failure = { error };
+        });
+        signal?.throwIfAborted();
+      }
       if (skip !== undefined) this.#discard(skip);
       const tallies = await untilAborted(this.#counter.tallies(), signal);
       if (tallies.length > 0) {
@@ -84,16 +106,15 @@ export class FlushQueue<D extends string> {
         this.#counter.settle(settled);
         stored = settled.length;
       }
-      return { stored, rejected };
     } catch (error) {
       failure = { error };
-      throw error;
-    } finally {
-      if (flushChannel.hasSubscribers) {
-        const message: FlushMessage = { stored, rejected, ...failure };
-        flushChannel.publish(message);
-      }
     }
+    if (flushChannel.hasSubscribers) {
+      const message: FlushMessage = { stored, rejected, ...failure };
+      flushChannel.publish(message);
+    }
+    if (failure !== undefined) throw failure.error;
+    return { stored, rejected };
   }
 
   #discard(skip: ReadonlySet<string>): void {
@@ -110,7 +131,7 @@ interface WaitingFlush<D extends string> {
 }
 
 function sameOptions(a: FlushOptions, b: FlushOptions): boolean {
-  if (a.signal !== b.signal) return false;
+  if (a.signal !== b.signal || a.refresh !== b.refresh) return false;
   const [skipA, skipB] = [a.skip ?? new Set<string>(), b.skip ?? new Set<string>()];
   return skipA.size === skipB.size && [...skipA].every((backend) => skipB.has(backend));
 }

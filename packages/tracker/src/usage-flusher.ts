@@ -1,7 +1,6 @@
-import { type Clock, type StorageDimension, systemClock, type UsageStore } from "@usage/counter-core";
-import { type FlushMessage, flushChannel } from "./channels.ts";
+import { type Clock, type Period, type StorageDimension, systemClock, type UsageStore } from "@usage/counter-core";
 import { FlushError, FlushTimeoutError } from "./errors.ts";
-import type { FlushResult } from "./flush-queue.ts";
+import type { FlushOptions, FlushResult } from "./flush-queue.ts";
 import { untilAborted } from "./until-aborted.ts";
 import type { UsageTracker } from "./usage-tracker.ts";
 
@@ -13,7 +12,7 @@ export interface FlushSchedule {
   readonly nearLimitIntervalMs?: number;
   /** The part of a limit from which a backend is near it. @default 0.8 */
   readonly nearLimitRatio?: number;
-  /** How long one flush may take, in milliseconds. @default 30_000 */
+  /** How long one flush may take, in milliseconds; half of it at most to refresh the baselines. @default 30_000 */
   readonly timeoutMs?: number;
 }
 
@@ -91,12 +90,17 @@ export class UsageFlusher<D extends string = StorageDimension> {
     if (this.#schedule !== undefined || this.#signal?.aborted) return;
     this.#signal?.addEventListener("abort", this.#endSchedule, { once: true });
     this.#schedule = { cancelTimer: () => {}, flushing: undefined };
-    this.#wait(this.#schedule, this.#times.intervalMs);
+    this.#wait(this.#schedule, this.#times.intervalMs, this.#tracker.backend.period());
   }
 
-  /** Refreshes the baselines, then flushes. Rejects when either fails or both take longer than `timeoutMs`; nothing is lost then. */
+  /**
+   * Refreshes the baselines, then flushes, also where the refresh failed. Rejects when either fails or takes too long;
+   * nothing is lost then.
+   */
   async flush(): Promise<void> {
-    await this.#flush((signal) => this.#refresh(signal));
+    // The read gets half of the time at most, so that one that hangs leaves time to store.
+    const read = new FlushTimeoutError(this.#times.timeoutMs / 2, "reading the totals");
+    await inTime(this.#clock, read, (signal) => this.#flush({ refresh: { signal } }));
   }
 
   status(): FlusherStatus {
@@ -123,7 +127,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
     const flushing = this.#schedule?.flushing;
     this.#endSchedule();
     await flushing;
-    const outcome = await this.#flush(async () => {}).then(
+    const outcome = await this.#flush().then(
       ({ rejected }) => rejected[0]?.reason,
       (error: unknown) => error,
     );
@@ -136,17 +140,16 @@ export class UsageFlusher<D extends string = StorageDimension> {
     if (remaining.length > 0) throw new FlushError(remaining, outcome);
   }
 
-  /** Waits in steps that are short enough to notice a backend that comes near a limit, and a period that has changed. */
-  #wait(schedule: Schedule, forMs: number): void {
+  /** Waits in steps that are short enough to notice a backend that comes near a limit, and that the period is not `known` any more. */
+  #wait(schedule: Schedule, forMs: number, known: Period): void {
     const failing = this.#status.failures > 0;
-    const { start } = this.#tracker.backend.period();
     const step = (leftMs: number): void => {
       const stepMs = failing ? leftMs : Math.min(leftMs, this.#shortened(this.#times.nearLimitIntervalMs));
       schedule.cancelTimer = this.#clock.after(stepMs, () => {
         const due =
           stepMs >= leftMs ||
           // What others used of a period that the clock was just set to is not known yet.
-          this.#tracker.backend.period().start !== start ||
+          this.#tracker.backend.period().start !== known.start ||
           this.#tracker.nearLimit(this.#times.nearLimitRatio);
         if (due) schedule.flushing = this.#flushAsScheduled(schedule);
         else step(leftMs - stepMs);
@@ -156,6 +159,8 @@ export class UsageFlusher<D extends string = StorageDimension> {
   }
 
   async #flushAsScheduled(schedule: Schedule): Promise<void> {
+    // It may change during the flush, whose refresh then was of the one before.
+    const period = this.#tracker.backend.period();
     try {
       await this.flush();
     } catch {
@@ -166,7 +171,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
     const { failures } = this.#status;
     const { intervalMs } = this.#times;
     const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), Math.max(MAX_RETRY_MS, intervalMs));
-    this.#wait(schedule, failures === 0 ? intervalMs : retryMs);
+    this.#wait(schedule, failures === 0 ? intervalMs : retryMs, period);
   }
 
   #shortened(ms: number): number {
@@ -179,24 +184,12 @@ export class UsageFlusher<D extends string = StorageDimension> {
     this.#signal?.removeEventListener("abort", this.#endSchedule);
   };
 
-  /** A flush that ends here never gets to tell so itself. */
-  async #refresh(signal: AbortSignal): Promise<void> {
-    try {
-      await this.#tracker.refreshBaselines(this.#store, { signal });
-    } catch (error) {
-      const message: FlushMessage = { stored: 0, rejected: [], error };
-      flushChannel.publish(message);
-      throw error;
-    }
-  }
-
-  /** What comes first and a flush, within the deadline; the status tells how it went. */
-  async #flush(first: (signal: AbortSignal) => Promise<void>): Promise<FlushResult> {
+  /** One flush within the deadline; the status tells how it went. */
+  async #flush(given: FlushOptions = {}): Promise<FlushResult> {
     try {
       const result = await this.#inTime(async (signal) => {
-        await first(signal);
         const skip = this.#skip?.();
-        return this.#tracker.flushUsage(this.#store, skip === undefined ? { signal } : { signal, skip });
+        return this.#tracker.flushUsage(this.#store, { ...given, signal, ...(skip !== undefined && { skip }) });
       });
       this.#status = { failures: 0, lastFlushMs: this.#clock.now() };
       return result;
@@ -206,16 +199,8 @@ export class UsageFlusher<D extends string = StorageDimension> {
     }
   }
 
-  /** Runs `work` with a signal that aborts it when it takes longer than a flush may. */
-  async #inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const controller = new AbortController();
-    const { timeoutMs } = this.#times;
-    const cancel = this.#clock.after(timeoutMs, () => controller.abort(new FlushTimeoutError(timeoutMs)));
-    try {
-      return await work(controller.signal);
-    } finally {
-      cancel();
-    }
+  #inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return inTime(this.#clock, new FlushTimeoutError(this.#times.timeoutMs), work);
   }
 }
 
@@ -224,6 +209,21 @@ interface Schedule {
   cancelTimer: () => void;
   /** The flush that the schedule itself has begun and that is not over. */
   flushing: Promise<void> | undefined;
+}
+
+/** Runs `work` with a signal that aborts with the error once its time has passed. */
+async function inTime<T>(
+  clock: Clock,
+  error: FlushTimeoutError,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const cancel = clock.after(error.timeoutMs, () => controller.abort(error));
+  try {
+    return await work(controller.signal);
+  } finally {
+    cancel();
+  }
 }
 
 function checkedTimes(schedule: FlushSchedule): Required<FlushSchedule> {

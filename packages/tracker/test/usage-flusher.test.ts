@@ -18,12 +18,14 @@ function setUp(options: Options = {}) {
   const counter = new LocalCounterBackend(["oci"], { clock });
   const tracker = new UsageTracker(counter, { limits: { oci: { apiRequests: 100 } } });
   const memory = memoryStore();
-  const state = { down: false, hangs: false, merges: 0 };
+  const hung = Promise.withResolvers<void>();
+  /** `finish` ends the merges that hang. */
+  const state = { down: false, hangs: false, merges: 0, finish: hung.resolve };
   const store: UsageStore = {
     ...memory,
     async merge(tallies) {
       state.merges += 1;
-      if (state.hangs) await new Promise(() => {});
+      if (state.hangs) await hung.promise;
       if (state.down) throw new Error("down");
       return memory.merge(tallies);
     },
@@ -183,6 +185,45 @@ describe("UsageFlusher", () => {
     expect(messages.slice(1)).toEqual([{ stored: 0, rejected: [] }]);
   });
 
+  it("stores what is counted also while the totals cannot be read, says so once a flush, and tries again soon", async () => {
+    const { tracker, store, clock, pass, stored } = setUp();
+    const messages: FlushMessage[] = [];
+    const listener = (message: unknown): void => void messages.push(message as FlushMessage);
+    flushChannel.subscribe(listener);
+    onTestFinished(() => void flushChannel.unsubscribe(listener));
+    const slow = new Error("too many rows");
+    const flusher = new UsageFlusher({
+      tracker,
+      store: { ...store, totals: () => Promise.reject(slow) },
+      clock,
+      random: () => 0,
+    });
+    flusher.start();
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(30_000);
+    expect(await stored()).toBe(1);
+    expect(flusher.status()).toMatchObject({ failures: 1, lastError: slow });
+    expect(messages).toEqual([{ stored: 1, rejected: [], error: slow }]);
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(1_000);
+    expect(await stored()).toBe(2);
+  });
+
+  it("leaves time to store what is counted when the totals take too long to read", async () => {
+    const { tracker, store, clock, pass, stored } = setUp();
+    const totals = () => new Promise<never>(() => {});
+    const flusher = new UsageFlusher({ tracker, store: { ...store, totals }, clock, timeoutMs: 4_000 });
+    tracker.record("oci", { apiRequests: 1 });
+    const flushed = flusher.flush().catch((error: unknown) => error);
+    await pass(2_000);
+    expect(await stored()).toBe(1);
+    expect(await flushed).toMatchObject({
+      code: "USAGE_FLUSH_TIMEOUT",
+      message: "reading the totals did not end within 2000 ms",
+    });
+    expect(clock.pending).toBe(1); // the counter's own: no deadline is left behind
+  });
+
   it("flushes a last time when it is stopped, and not after that", async () => {
     const { flusher, tracker, clock, pass, stored } = setUp();
     flusher.start();
@@ -266,6 +307,21 @@ describe("UsageFlusher", () => {
     await pass(6_000);
     clock.set("2026-02-20T00:00:00Z");
     await pass(5_000);
+    expect(tracker.withinLimits("oci", { apiRequests: 1 })).toBe(false);
+  });
+
+  it("learns what others used of a period to which the clock was set during a flush", async () => {
+    const { flusher, tracker, clock, memory, state, pass } = setUp({ timeoutMs: 2 ** 31 - 1 });
+    await memory.merge([{ writer: "w", period: "2026-02", backend: "oci", usage: { apiRequests: 100 } }]);
+    flusher.start();
+    state.hangs = true;
+    tracker.record("oci", { apiRequests: 1 });
+    await pass(30_000);
+    clock.set("2026-02-01T00:00:00Z");
+    await pass(1_000); // the counter notices
+    state.finish();
+    await pass(5_500);
+    expect(flusher.status().failures).toBe(0);
     expect(tracker.withinLimits("oci", { apiRequests: 1 })).toBe(false);
   });
 

@@ -58,8 +58,8 @@ export const COUNTER_MUTATIONS: readonly Mutation[] = [
   {
     name: "takes all that is stored for what others counted",
     file: "packages/counter-core/src/tally-book.ts",
-    find: "amountOf(all, dimension) - amountOf(own, dimension)",
-    replace: "amountOf(all, dimension)",
+    find: "amountOf(known?.all ?? {}, dimension) - own)",
+    replace: "amountOf(known?.all ?? {}, dimension))",
     caughtBy: [
       SCHEDULES,
       contract("does not count what it stored twice, when it learns of it before it knows that it was stored"),

@@ -28,6 +28,17 @@ export const TRACKER_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "stores nothing when it cannot read",
+    file: "packages/tracker/src/flush-queue.ts",
+    find: "failure = { error };\n        });",
+    replace: "throw error;\n        });",
+    caughtBy: [
+      flusher(
+        "stores what is counted also while the totals cannot be read, says so once a flush, and tries again soon",
+      ),
+    ],
+  },
+  {
     name: "takes a failed flush for a good one",
     file: "packages/tracker/src/usage-flusher.ts",
     find: "lastError: error };\n      throw error;",
@@ -42,8 +53,8 @@ export const TRACKER_MUTATIONS: readonly Mutation[] = [
   {
     name: "does not flush again after a failure",
     file: "packages/tracker/src/usage-flusher.ts",
-    find: "this.#wait(schedule, failures === 0 ? intervalMs : retryMs);",
-    replace: "if (failures === 0) this.#wait(schedule, intervalMs);",
+    find: "this.#wait(schedule, failures === 0 ? intervalMs : retryMs, period);",
+    replace: "if (failures === 0) this.#wait(schedule, intervalMs, period);",
     caughtBy: [
       flusher("backs off exponentially while the store fails, also near a limit, and stores all once it is back"),
     ],
@@ -51,7 +62,7 @@ export const TRACKER_MUTATIONS: readonly Mutation[] = [
   {
     name: "does not flush when it is stopped",
     file: "packages/tracker/src/usage-flusher.ts",
-    find: "const outcome = await this.#flush(async () => {}).then(",
+    find: "const outcome = await this.#flush().then(",
     replace: "const outcome = await Promise.resolve({ rejected: [] }).then(",
     caughtBy: [flusher("flushes a last time when it is stopped, and not after that")],
   },

@@ -55,6 +55,19 @@ export function talliesContract(name: string, withCounter: WithCounter): void {
         expect(counter.totalAll("oci").apiRequests).toBe(10);
       }));
 
+    it("has another tally of what the store took and lost again, until that is settled, too", () =>
+      withCounter(async (counter) => {
+        counter.add("oci", "apiRequests", 10);
+        counter.add("b2", "apiRequests", 1);
+        const taken = await counter.tallies();
+        counter.settle(taken);
+        counter.observe("2026-01", storedUsage("oci", 7, 7));
+        expect(await counter.tallies()).toEqual(taken);
+        expect(counter.totalAll("oci").apiRequests).toBe(10);
+        counter.settle(taken);
+        expect(await counter.tallies()).toEqual([]);
+      }));
+
     it("learns from the rows of all writers", () =>
       withCounter(async (counter) => {
         counter.add("oci", "apiRequests", 10);
