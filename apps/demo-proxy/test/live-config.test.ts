@@ -1,5 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { UsageStore } from "@usage/counter-core";
+import { memoryStore } from "@usage/counter-core/testing";
 import { describe, expect, it } from "vitest";
 import type { BackendConfig } from "../src/config.ts";
 import { startApp, startUpstream, testConfig } from "./support/app.ts";
@@ -40,6 +42,31 @@ describe("a configuration that is taken over while the proxy runs", () => {
     }));
     expect((await call(proxy, "/objects/1")).status).toBe(429);
     expect(upstream.measured().apiRequests).toBe(0);
+  });
+
+  it("is refused while it is not known what was used of a new backend, however often it is tried", async () => {
+    const upstream = await startUpstream();
+    const oci = { name: "oci", url: upstream.url, limits: { apiRequests: 1 } };
+    const config = testConfig([oci]);
+    const memory = memoryStore();
+    let down = false;
+    const totals: UsageStore["totals"] = (period, writer) =>
+      down ? Promise.reject(new Error("down")) : memory.totals(period, writer);
+    const store = { ...memory, totals, close: async () => {} };
+    const { app, proxy } = await startApp(config, { store });
+    const { key } = app.tracker.backend.period();
+    await memory.merge([{ writer: "import", period: key, backend: "b2", usage: { apiRequests: 5 } }]);
+    const b2 = { name: "b2", url: upstream.url, limits: { apiRequests: 5 } };
+    const take = () => app.live.take(async () => ({ ...config, backends: [oci, b2] }));
+    down = true;
+    await expect(take()).rejects.toThrow("down");
+    await expect(take()).rejects.toThrow("down");
+    expect((await call(proxy, "/objects/1")).status).toBe(200);
+    expect((await call(proxy, "/objects/1")).status).toBe(429);
+    down = false;
+    await take();
+    expect((await call(proxy, "/objects/1")).status).toBe(429);
+    expect(upstream.measured().apiRequests).toBe(1);
   });
 
   it("drains a backend that is removed, keeps its counts, and resumes it when it is there again", async () => {

@@ -81,7 +81,8 @@ export class LiveConfig {
 
   async #take(next: ProxyConfig): Promise<ConfigChange> {
     const { tracker, flusher, router, addBackends, clock } = this.#parts;
-    const known = new Set(tracker.backend.backends());
+    // Not by the counter, which also knows what an attempt that failed has added.
+    const known = new Set(router.upstreams.map(({ name }) => name));
     const unknown = next.backends.map(({ name }) => name).filter((name) => !known.has(name));
     if (unknown.length > 0) await addBackends(unknown, next);
 
