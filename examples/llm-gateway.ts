@@ -32,11 +32,18 @@ const app = new Hono().post("/v1/chat/completions", async (c) => {
   const answer = await fetch(`${LLM_URL}/chat/completions`, {
     method: "POST",
     headers: { authorization: `Bearer ${KEYS.get(account)}`, "content-type": "application/json" },
-    body: JSON.stringify({ ...question, stream: true, stream_options: { include_usage: true } }),
+    body: JSON.stringify(question.stream ? { ...question, stream_options: { include_usage: true } } : question),
   });
-  const body = answer.ok ? answer.body?.pipeThrough(metered(account, estimate)) : answer.body;
-  const headers = { "content-type": answer.headers.get("content-type") ?? "text/event-stream" };
-  return new Response(body, { status: answer.status, headers });
+  const head = {
+    status: answer.status,
+    headers: { "content-type": answer.headers.get("content-type") ?? "application/json" },
+  };
+  if (!answer.ok) return new Response(answer.body, head);
+  if (question.stream) return new Response(answer.body?.pipeThrough(metered(account, estimate)), head);
+  const text = await answer.text();
+  const { prompt_tokens = estimate, completion_tokens = 0 } = usageIn(text) ?? {};
+  tracker.record(account, { inputTokens: prompt_tokens, outputTokens: completion_tokens });
+  return new Response(text, head);
 });
 
 /** Passes events on, and records the usage that the last one tells; failing that, the estimate and a token an event. */
@@ -50,7 +57,7 @@ function metered(account: string, estimate: number): TransformStream<Uint8Array,
       const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines.filter((line) => line.startsWith("data: {"))) {
-        const { usage } = JSON.parse(line.slice(6));
+        const usage = usageIn(line.slice(6));
         inputTokens = usage?.prompt_tokens ?? inputTokens;
         outputTokens = usage?.completion_tokens ?? outputTokens + 1;
       }
@@ -58,6 +65,15 @@ function metered(account: string, estimate: number): TransformStream<Uint8Array,
     flush: record,
     cancel: record, // the client has left, or the account has broken off
   });
+}
+
+/** What an answer or an event says it has cost; one that is no JSON says nothing. */
+function usageIn(json: string): { prompt_tokens?: number; completion_tokens?: number } | undefined {
+  try {
+    return JSON.parse(json).usage;
+  } catch {
+    return undefined;
+  }
 }
 
 const server = serve({ fetch: app.fetch, port: Number(PORT) }, (at) => console.log(`http://localhost:${at.port}/v1`));

@@ -12,13 +12,12 @@ async function startGateway(llm: FakeLlm, folder: string) {
     SPARE_KEY: "key-2",
   });
   const url = `${await example.url()}/chat/completions`;
+  const post = (question: object, signal?: AbortSignal): Promise<Response> =>
+    fetch(url, { method: "POST", body: JSON.stringify(question), ...(signal && { signal }) });
   return {
     ask: (content: string, signal?: AbortSignal): Promise<Response> =>
-      fetch(url, {
-        method: "POST",
-        body: JSON.stringify({ model: "small", messages: [{ role: "user", content }] }),
-        ...(signal && { signal }),
-      }),
+      post({ model: "small", stream: true, messages: [{ role: "user", content }] }, signal),
+    askForAll: (content: string): Promise<Response> => post({ model: "small", messages: [{ role: "user", content }] }),
     /** Stops it; answers what it stored, by account. */
     async stop() {
       example.terminate();
@@ -52,6 +51,31 @@ describe("llm-gateway.ts", () => {
     expect(llm.questions).toMatchObject([
       { key: "key-1", body: { model: "small", stream: true, stream_options: { include_usage: true } } },
     ]);
+    expect(await gateway.stop()).toEqual({ main: { requests: 1, inputTokens: 7, outputTokens: 21 } });
+  });
+
+  it("answers as a whole who does not ask for a stream, and records the tokens that the answer tells", async () => {
+    const whole = JSON.stringify(
+      { choices: [{ message: { content: "hello" } }], usage: { prompt_tokens: 7, completion_tokens: 21 } },
+      null,
+      2,
+    );
+    const llm = await startFakeLlm((response) => {
+      response.writeHead(200, { "content-type": "application/json" }).end(whole);
+    });
+    const gateway = await startGateway(llm, tempFolder());
+    const answer = await gateway.askForAll("hi");
+    expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "application/json"]);
+    expect(await answer.text()).toBe(whole);
+    expect(llm.questions[0]?.body).toEqual({ model: "small", messages: [{ role: "user", content: "hi" }] });
+    expect(await gateway.stop()).toEqual({ main: { requests: 1, inputTokens: 7, outputTokens: 21 } });
+  });
+
+  it("passes an event on that is no JSON, and records what the others tell", async () => {
+    const events = `data: {"choices\n\n${usageEvents(7, 21)}`;
+    const llm = await startFakeLlm((response) => void response.end(events));
+    const gateway = await startGateway(llm, tempFolder());
+    expect(await (await gateway.ask("hi")).text()).toBe(events);
     expect(await gateway.stop()).toEqual({ main: { requests: 1, inputTokens: 7, outputTokens: 21 } });
   });
 
