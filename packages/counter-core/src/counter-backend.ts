@@ -60,7 +60,8 @@ export interface TallySource<D extends string = StorageDimension> {
   settle(stored: readonly Tally[]): void;
   /**
    * What the store held for `period` at some instant, of all backends, `all` and `own` (of `writer`) from the same read. Raises
-   * `others`, and unsettles what of `own` the store lacks again; ignored when the period is over. Answers the backends whose rows, of all writers, it wants through `absorb`.
+   * `others`, and takes what was settled and is not in `own` any more for not stored; ignored when the period is over.
+   * Answers the backends whose rows, of all writers, it wants through `absorb`.
    */
   observe(period: string, stored: ReadonlyMap<string, StoredUsage<D>>): readonly string[];
   /** The store's rows of the backends that `observe` answered: for each, those of all writers, from one read. */

@@ -4,6 +4,8 @@ import type { PeriodCells } from "./period-cells.ts";
 import type { PeriodCounts } from "./period-counts.ts";
 import { amountOf, type StoredUsage, type Tally } from "./usage.ts";
 
+const NOTHING = { all: {}, own: {} };
+
 /** The cells as tallies of one writer: what the store has yet to learn, and what it tells about everybody else. */
 export class TallyBook<D extends string> {
   readonly #writer: string;
@@ -54,22 +56,22 @@ export class TallyBook<D extends string> {
     const wanted: string[] = [];
     const cells = this.#ledger.current();
     if (period !== cells.period.key) return wanted;
-    const { names, stride } = this.#names;
-    for (let i = 0; i < names.length; i++) {
-      const backend = names[i] as string;
+    this.#names.names.forEach((backend, i) => {
+      const row = i * this.#names.stride;
       const known = stored.get(backend);
+      const { all, own } = known ?? NOTHING;
       // `own` is of the first generation, these cells are of another: only the rows tell what of `all` is counted here.
-      if (cells.generations.of(i * stride) !== 0) {
+      if (cells.generations.of(row) !== 0) {
         if (known !== undefined) wanted.push(backend);
-        continue;
+      } else {
+        this.#eachCell(row, (cell, dimension) => {
+          const amount = amountOf(own, dimension);
+          cells.raiseOthers(cell, amountOf(all, dimension) - amount);
+          // A store that fails over or is restored may have lost what it had taken; it gets that again.
+          if (amount < cells.settled(cell)) cells.setSettled(cell, amount);
+        });
       }
-      this.#eachCell(i * stride, (cell, dimension) => {
-        const own = amountOf(known?.own ?? {}, dimension);
-        cells.raiseOthers(cell, amountOf(known?.all ?? {}, dimension) - own);
-        // A store that fails over or is restored may have lost what it had taken; it gets that again.
-        if (own < cells.settled(cell)) cells.setSettled(cell, own);
-      });
-    }
+    });
     return wanted;
   }
 

@@ -16,7 +16,7 @@ export interface FlushMessage {
   readonly stored: number;
   /** Tallies that it will never take; they stay in the counter. */
   readonly rejected: readonly RejectedTally[];
-  /** Why the flush failed; absent when it succeeded. Nothing is lost: the next flush carries the same counts. */
+  /** Why the flush, or the refresh before it, failed; absent when both succeeded. Nothing is lost: what is not stored is tried again. */
   readonly error?: unknown;
 }
 

@@ -15,16 +15,8 @@ export interface FlushOptions {
   readonly skip?: ReadonlySet<string>;
   /** Aborting it rejects the flush with the signal's reason; what was sent may still be stored, which does no harm. */
   readonly signal?: AbortSignal;
-  /**
-   * Refreshes the baselines first. Where that fails, what is counted is stored all the same, and the flush rejects afterwards.
-   * @default no refresh
-   */
-  readonly refresh?: RefreshOptions;
-}
-
-export interface RefreshOptions {
-  /** Aborting it rejects the refresh with the signal's reason. */
-  readonly signal?: AbortSignal;
+  /** Is done first, as soon as it is this flush's turn. Where it fails, the flush stores all the same, and then rejects. @default nothing */
+  readonly first?: () => Promise<unknown>;
 }
 
 export interface FlushResult {
@@ -40,16 +32,11 @@ export interface FlushResult {
  */
 export class FlushQueue<D extends string> {
   readonly #counter: UsageCounter<D> & TallySource<D>;
-  readonly #refresh: (store: UsageStore<D>, options: RefreshOptions) => Promise<void>;
   readonly #waiting = new Set<WaitingFlush<D>>();
   #last: Promise<unknown> | undefined;
 
-  constructor(
-    counter: UsageCounter<D> & TallySource<D>,
-    refresh: (store: UsageStore<D>, options: RefreshOptions) => Promise<void>,
-  ) {
+  constructor(counter: UsageCounter<D> & TallySource<D>) {
     this.#counter = counter;
-    this.#refresh = refresh;
   }
 
   flush(store: UsageStore<D>, given: FlushOptions): Promise<FlushResult> {
@@ -82,7 +69,7 @@ export class FlushQueue<D extends string> {
     return waiting.result.finally(() => this.#waiting.delete(waiting));
   }
 
-  async #flush(store: UsageStore<D>, { skip, signal, refresh }: FlushOptions): Promise<FlushResult> {
+  async #flush(store: UsageStore<D>, { first, skip, signal }: FlushOptions): Promise<FlushResult> {
     // Not before `flush` has noted that this one runs: who listens on the channel may call it again.
     await undefined;
     let stored = 0;
@@ -90,9 +77,8 @@ export class FlushQueue<D extends string> {
     let failure: { readonly error: unknown } | undefined;
     try {
       signal?.throwIfAborted();
-      if (refresh !== undefined) {
-        // A read that fails, as one of millions of rows may, must not keep counts from being written.
-        await this.#refresh(store, refresh).catch((error: unknown) => {
+      if (first !== undefined) {
+        await untilAborted(first(), signal).catch((error: unknown) => {
           failure = { error };
         });
         signal?.throwIfAborted();
@@ -131,7 +117,7 @@ interface WaitingFlush<D extends string> {
 }
 
 function sameOptions(a: FlushOptions, b: FlushOptions): boolean {
-  if (a.signal !== b.signal || a.refresh !== b.refresh) return false;
+  if (a.signal !== b.signal || a.first !== b.first) return false;
   const [skipA, skipB] = [a.skip ?? new Set<string>(), b.skip ?? new Set<string>()];
   return skipA.size === skipB.size && [...skipA].every((backend) => skipB.has(backend));
 }

@@ -98,9 +98,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
    * nothing is lost then.
    */
   async flush(): Promise<void> {
-    // The read gets half of the time at most, so that one that hangs leaves time to store.
-    const read = new FlushTimeoutError(this.#times.timeoutMs / 2, "reading the totals");
-    await inTime(this.#clock, read, (signal) => this.#flush({ refresh: { signal } }));
+    await this.#flush({ first: () => this.#refresh() });
   }
 
   status(): FlusherStatus {
@@ -183,6 +181,12 @@ export class UsageFlusher<D extends string = StorageDimension> {
     this.#schedule = undefined;
     this.#signal?.removeEventListener("abort", this.#endSchedule);
   };
+
+  /** Reading millions of rows may take too long; half of the time is left to store what is counted. */
+  #refresh(): Promise<void> {
+    const error = new FlushTimeoutError(this.#times.timeoutMs / 2, "reading the totals");
+    return inTime(this.#clock, error, (signal) => this.#tracker.refreshBaselines(this.#store, { signal }));
+  }
 
   /** One flush within the deadline; the status tells how it went. */
   async #flush(given: FlushOptions = {}): Promise<FlushResult> {

@@ -9,13 +9,18 @@ import {
 } from "@usage/counter-core";
 import { type LimitExceededMessage, limitExceededChannel } from "./channels.ts";
 import { type Decision, fits } from "./decision.ts";
-import { type FlushOptions, FlushQueue, type FlushResult, type RefreshOptions } from "./flush-queue.ts";
+import { type FlushOptions, FlushQueue, type FlushResult } from "./flush-queue.ts";
 import { type Limits, type LimitsByBackend, LimitTable } from "./limits.ts";
 import { untilAborted } from "./until-aborted.ts";
 
 export interface UsageTrackerOptions<D extends string = StorageDimension> {
   /** @default no limits */
   readonly limits?: LimitsByBackend<D>;
+}
+
+export interface RefreshOptions {
+  /** Aborting it rejects the refresh with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -41,7 +46,7 @@ export class UsageTracker<D extends string = StorageDimension> {
     this.backend = backend;
     this.#dimensions = backend.dimensions;
     this.#reader = new UsageReader(backend.dimensions);
-    this.#flushes = new FlushQueue(backend, (store, given) => this.refreshBaselines(store, given));
+    this.#flushes = new FlushQueue(backend);
     this.#totals = new Float64Array(paddedLength(backend.dimensions.length));
     this.#proposed = new Float64Array(paddedLength(backend.dimensions.length));
     this.#limits = new LimitTable(backend.dimensions, limits);

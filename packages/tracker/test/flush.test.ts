@@ -112,6 +112,37 @@ describe("flushUsage", () => {
     expect(counter.load("b2", "apiRequests")).toBe(0);
   });
 
+  it("does what is to be done first for those who asked for it, in their turn", async () => {
+    const { tracker, store } = setUp();
+    const { store: gated, gates, batches } = gatedStore(store);
+    let done = 0;
+    const first = async (): Promise<void> => {
+      done += 1;
+    };
+    tracker.record("oci", { apiRequests: 1 });
+    const running = tracker.flushUsage(gated);
+    await turn();
+    const without = tracker.flushUsage(gated);
+    const withFirst = tracker.flushUsage(gated, { first });
+    expect(done).toBe(0);
+    gates[0]?.resolve();
+    await Promise.all([running, without, withFirst]);
+    expect(done).toBe(1);
+    expect(batches).toHaveLength(1);
+  });
+
+  it("ends when it is aborted, also while what is to be done first never ends, and stores nothing", async () => {
+    const { tracker, store } = setUp();
+    tracker.record("oci", { apiRequests: 1 });
+    const controller = new AbortController();
+    const first = () => new Promise<never>(() => {});
+    const flushed = tracker.flushUsage(store, { first, signal: controller.signal });
+    await turn();
+    controller.abort(new Error("enough"));
+    await expect(flushed).rejects.toThrow("enough");
+    expect(await store.history({})).toEqual([]);
+  });
+
   it("runs once more for calls that came during a flush, shared by those with the same arguments", async () => {
     const { tracker, store } = setUp();
     const { store: gated, gates, batches } = gatedStore(store);

@@ -215,13 +215,31 @@ describe("UsageFlusher", () => {
     const flusher = new UsageFlusher({ tracker, store: { ...store, totals }, clock, timeoutMs: 4_000 });
     tracker.record("oci", { apiRequests: 1 });
     const flushed = flusher.flush().catch((error: unknown) => error);
-    await pass(2_000);
+    await pass(2_500);
     expect(await stored()).toBe(1);
     expect(await flushed).toMatchObject({
       code: "USAGE_FLUSH_TIMEOUT",
       message: "reading the totals did not end within 2000 ms",
     });
     expect(clock.pending).toBe(1); // the counter's own: no deadline is left behind
+  });
+
+  it("stores again what a store has taken and lost, though nothing more is counted", async () => {
+    const { tracker, clock, pass } = setUp();
+    let memory = memoryStore();
+    const store: UsageStore = {
+      ...memory,
+      merge: (tallies) => memory.merge(tallies),
+      totals: (period, writer) => memory.totals(period, writer),
+    };
+    const flusher = new UsageFlusher({ tracker, store, clock, random: () => 0 });
+    flusher.start();
+    tracker.record("oci", { apiRequests: 3 });
+    await pass(30_000);
+    memory = memoryStore(); // a replica that had none of it
+    await pass(30_000);
+    expect(await memory.history({})).toEqual([{ period: "2026-01", backend: "oci", usage: { apiRequests: 3 } }]);
+    expect(tracker.backend.totalAll("oci").apiRequests).toBe(3);
   });
 
   it("flushes a last time when it is stopped, and not after that", async () => {

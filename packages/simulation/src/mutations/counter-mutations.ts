@@ -58,11 +58,24 @@ export const COUNTER_MUTATIONS: readonly Mutation[] = [
   {
     name: "takes all that is stored for what others counted",
     file: "packages/counter-core/src/tally-book.ts",
-    find: "amountOf(known?.all ?? {}, dimension) - own)",
-    replace: "amountOf(known?.all ?? {}, dimension))",
+    find: "amountOf(all, dimension) - amount)",
+    replace: "amountOf(all, dimension))",
     caughtBy: [
       SCHEDULES,
       contract("does not count what it stored twice, when it learns of it before it knows that it was stored"),
+    ],
+  },
+  {
+    name: "trusts that the store keeps what it took",
+    file: "packages/counter-core/src/tally-book.ts",
+    find: "if (amount < cells.settled(cell)) cells.setSettled(cell, amount);",
+    replace: "",
+    caughtBy: [
+      contract("has another tally of what the store took and lost again, until that is settled, too"),
+      {
+        file: "packages/tracker/test/usage-flusher.test.ts",
+        title: "stores again what a store has taken and lost, though nothing more is counted",
+      },
     ],
   },
   {
