@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compose } from "@usage/demo-proxy/src/compose.ts";
-import { parseConfig } from "@usage/demo-proxy/src/config.ts";
+import { parseConfig } from "@usage/demo-proxy/src/config/read-config.ts";
 import { type Serving, serve, upstreamOrigin } from "./serve.ts";
 
 export interface ComposedServing extends Serving {

@@ -1,5 +1,5 @@
 import type { StorageDimension, Usage } from "@usage/counter-core";
-import { formatBytes } from "../src/bytes.ts";
+import { formatBytes } from "../src/config/bytes.ts";
 import type { Answers } from "./traffic.ts";
 
 export interface BackendView {

@@ -9,9 +9,10 @@ import type { Browser } from "playwright-core";
 import { SampleUpstream } from "../demo/sample-upstream.ts";
 import { REQUESTS } from "../demo/scenario.ts";
 import { Traffic } from "../demo/traffic.ts";
-import { formatAddress } from "../src/address.ts";
 import { compose } from "../src/compose.ts";
-import { type BackendConfig, parseConfig } from "../src/config.ts";
+import { formatAddress } from "../src/config/address.ts";
+import type { BackendConfig } from "../src/config/proxy-config.ts";
+import { parseConfig } from "../src/config/read-config.ts";
 import type { ProxyApp } from "../src/proxy-app.ts";
 import { launchBrowser } from "../test/support/browser.ts";
 

@@ -1,23 +1,25 @@
 import { type Clock, systemClock, type TallySource, type UsageCounter, type UsageStore } from "@usage/counter-core";
 import { FlushTimeoutError, UsageTracker } from "@usage/tracker";
-import { apiRoutes } from "./admin/api.ts";
-import { dashboardRoutes } from "./admin/dashboard-routes.ts";
+import { apiRoutes } from "./admin/api/api-routes.ts";
+import { UsageRates } from "./admin/api/rates.ts";
+import { dashboardRoutes } from "./admin/dashboard-files.ts";
 import { guard } from "./admin/guard.ts";
 import { healthRoutes } from "./admin/health.ts";
-import { metricsRoutes } from "./admin/metrics.ts";
-import { UsageRates } from "./admin/rates.ts";
+import { metricsRoutes } from "./admin/metrics/metrics.ts";
+import { ProcessMetrics } from "./admin/metrics/process-metrics.ts";
+import { TimedFlusher } from "./admin/metrics/timed-flusher.ts";
 import { AdminServer } from "./admin/server.ts";
-import type { ProxyConfig } from "./config.ts";
-import { LiveConfig } from "./live/live-config.ts";
-import type { AccessLog } from "./log/access-log.ts";
-import { ProcessMetrics } from "./metrics/process-metrics.ts";
-import { TimedFlusher } from "./metrics/timed-flusher.ts";
-import { type OpenedCounter, openCounter } from "./open-counter.ts";
-import { openStore, StoreStartError } from "./open-store.ts";
+import type { ProxyConfig } from "./config/proxy-config.ts";
+import { openCounter } from "./counting/open-counter.ts";
+import { openStore, StoreStartError } from "./counting/open-store.ts";
+import type { OpenedCounter } from "./counting/opened-counter.ts";
+import { LiveConfig } from "./process/live-config.ts";
+import type { AccessLog } from "./proxy/access-entry.ts";
 import { Router } from "./proxy/route.ts";
 import { ProxyServer } from "./proxy/server.ts";
 import { Upstream } from "./proxy/upstream.ts";
 import { ProxyApp } from "./proxy-app.ts";
+import { Readiness } from "./readiness.ts";
 
 /** Parts that stand in for the configured ones. Whoever hands a part in also closes it. */
 export interface ProxyParts {
@@ -71,6 +73,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
       await loadBaselines(next, tracker, store, clock);
     },
   });
+  const readiness = new Readiness(config.listen);
   const api = {
     config,
     live: () => live.status(),
@@ -80,27 +83,24 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     store,
     flusher,
     clock,
+    rates,
+    startedMs: clock.now(),
+    readiness,
     ...(sharing && { sharing }),
   };
   const { token, listen } = config.admin;
   const admin = new AdminServer({
     guard: guard({ host: listen.host, ...(token !== undefined && { token }) }),
     routes: [
+      ...dashboardRoutes(),
       ...apiRoutes(api),
-      ...dashboardRoutes({
-        ...api,
-        rates,
-        startedMs: clock.now(),
-        proxyAddress: () => app.proxyAddress(),
-      }),
-      ...metricsRoutes({ ...api, flusher, proxy, processMetrics }),
-      ...healthRoutes(() => app.isReady()),
+      ...metricsRoutes({ ...api, proxy, processMetrics }),
+      ...healthRoutes(readiness),
     ],
   });
   const closing = opened.move();
   const closeParts = (): Promise<void> => closing.disposeAsync();
-  const app = new ProxyApp({ config, tracker, store, closeParts, flusher, router, proxy, admin, live });
-  return app;
+  return new ProxyApp({ config, readiness, tracker, store, closeParts, flusher, router, proxy, admin, live });
 }
 
 function givenCounter(counter: UsageCounter & TallySource): Omit<OpenedCounter, "close"> {

@@ -2,22 +2,23 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "@usage/counter-core";
 import { FlushError } from "@usage/tracker";
-import { formatAddress } from "./address.ts";
 import { compose } from "./compose.ts";
-import { loadConfig, type ProxyConfig } from "./config.ts";
-import { reloadOnChange } from "./live/reload.ts";
-import { fingerprintOf } from "./live/watch-config.ts";
+import { formatAddress } from "./config/address.ts";
+import type { ProxyConfig } from "./config/proxy-config.ts";
+import { loadConfig } from "./config/read-config.ts";
 import { accessLog } from "./log/access-log.ts";
 import { BackendWatch } from "./log/backend-watch.ts";
 import { describeConfig, summarizeConfig } from "./log/describe-config.ts";
 import { logFlushes } from "./log/flush-log.ts";
-import { createLogger, type Log, messageOf } from "./log/logger.ts";
-import { logRedisMessage } from "./log/redis-lines.ts";
+import { createLogger, type Log } from "./log/logger.ts";
+import { messageOf } from "./log/message-of.ts";
+import { logRedis } from "./log/redis-log.ts";
+import { formatUsage, unstoredUsage } from "./log/unstored.ts";
 import { packageVersion } from "./log/version.ts";
+import { reloadOnChange } from "./process/reload.ts";
+import { onSignal } from "./process/signals.ts";
+import { fingerprintOf } from "./process/watch-config.ts";
 import type { ProxyApp } from "./proxy-app.ts";
-import { logRedis } from "./redis-log.ts";
-import { onSignal } from "./signals.ts";
-import { formatUsage, unstoredUsage } from "./unstored.ts";
 
 const HELP = `Usage: start --config FILE
 
@@ -83,7 +84,7 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
     `${title(versions)}: ${summarizeConfig(config)}`,
   );
   logFlushes(log);
-  logRedis((line, message) => logRedisMessage(log, line, message));
+  logRedis(log);
   const app = await compose(config, config.log.access ? { accessLog: accessLog(log) } : {});
   const stopped = onSignal((signal) => {
     const waiting = `no new requests; waiting up to ${GRACE_MS / 1_000} s for running ones`;

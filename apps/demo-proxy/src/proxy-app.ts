@@ -1,15 +1,17 @@
 import type { UsageStore } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
-import type { Address } from "./address.ts";
 import type { AdminServer } from "./admin/server.ts";
-import type { ProxyConfig } from "./config.ts";
-import { ListenError } from "./listen-error.ts";
-import type { LiveConfig } from "./live/live-config.ts";
+import type { Address } from "./config/address.ts";
+import type { ProxyConfig } from "./config/proxy-config.ts";
+import { ListenError } from "./process/listen-error.ts";
+import type { LiveConfig } from "./process/live-config.ts";
 import type { Router } from "./proxy/route.ts";
 import type { ProxyServer } from "./proxy/server.ts";
+import type { Readiness } from "./readiness.ts";
 
 export interface ProxyAppParts {
   readonly config: Pick<ProxyConfig, "listen" | "admin">;
+  readonly readiness: Readiness;
   readonly tracker: UsageTracker;
   readonly store: UsageStore;
   /** Ends the counter and then the store, as far as they were opened for this app. */
@@ -40,9 +42,8 @@ export class ProxyApp {
   readonly flusher: UsageFlusher;
   readonly router: Router;
   readonly live: LiveConfig;
+  readonly readiness: Readonly<Readiness>;
   readonly #parts: ProxyAppParts;
-  #ready = false;
-  #proxyAddress: Address | undefined;
   #starting: Promise<Addresses> | undefined;
   #stopping: Promise<StopReport> | undefined;
 
@@ -52,22 +53,13 @@ export class ProxyApp {
     this.flusher = parts.flusher;
     this.router = parts.router;
     this.live = parts.live;
+    this.readiness = parts.readiness;
     this.#parts = parts;
-  }
-
-  /** Where the proxy listens, with the port that port 0 became once it does. */
-  proxyAddress(): Address {
-    return this.#proxyAddress ?? this.#parts.config.listen;
   }
 
   /** Requests that are being answered. */
   inFlight(): number {
     return this.#parts.proxy.inFlight;
-  }
-
-  /** Whether it takes requests: it listens, and is not shutting down. */
-  isReady(): boolean {
-    return this.#ready;
   }
 
   /**
@@ -86,14 +78,13 @@ export class ProxyApp {
   }
 
   async #listen(): Promise<Addresses> {
-    const { config, proxy, admin } = this.#parts;
+    const { config, readiness, proxy, admin } = this.#parts;
     // The proxy last: no request is taken before everything else is there.
     const adminAddress = await listen("the admin listener", admin, config.admin.listen);
-    const proxyAddress = await listen("the proxy", proxy, config.listen);
-    this.#proxyAddress = proxyAddress;
+    readiness.address = await listen("the proxy", proxy, config.listen);
     this.flusher.start();
-    this.#ready = true;
-    return { proxy: proxyAddress, admin: adminAddress };
+    readiness.ready = true;
+    return { proxy: readiness.address, admin: adminAddress };
   }
 
   /** Takes no more requests, gives running ones `graceMs` milliseconds to end, stores what is counted, and closes everything. */
@@ -103,10 +94,10 @@ export class ProxyApp {
   }
 
   async #stop(graceMs: number): Promise<StopReport> {
-    const { proxy, admin, router, closeParts } = this.#parts;
+    const { readiness, proxy, admin, router, closeParts } = this.#parts;
     // A listener that is being opened can only be closed once it is open.
     await this.#starting?.catch(() => {});
-    this.#ready = false;
+    readiness.ready = false;
     const { cut } = await proxy.close({ graceMs });
     // Only now nothing is counted any more. The admin listener answers until here, so that operators see what goes on.
     const failure = await this.flusher.stop().then(

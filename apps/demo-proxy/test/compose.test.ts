@@ -7,8 +7,8 @@ import { FlushError } from "@usage/tracker";
 import Database from "better-sqlite3";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { compose } from "../src/compose.ts";
-import type { StoreConfig } from "../src/config.ts";
-import { formatUsage, unstoredUsage } from "../src/unstored.ts";
+import type { StoreConfig } from "../src/config/proxy-config.ts";
+import { formatUsage, unstoredUsage } from "../src/log/unstored.ts";
 import { startApp, startUpstream, testConfig } from "./support/app.ts";
 import { call } from "./support/call.ts";
 import { FakeClock } from "./support/fake-clock.ts";
@@ -69,7 +69,7 @@ describe("start", () => {
       code: "USAGE_PROXY_LISTEN",
       message: `the proxy cannot listen on 127.0.0.1:${listen.port}: another process does; stop it, or configure another port`,
     });
-    expect(app.isReady()).toBe(false);
+    expect(app.readiness.ready).toBe(false);
     await expect(app.store.history({})).rejects.toThrow();
   });
 
@@ -79,7 +79,7 @@ describe("start", () => {
     const starting = app.start();
     await app.stop({ graceMs: 0 });
     const { proxy, admin } = await starting;
-    expect(app.isReady()).toBe(false);
+    expect(app.readiness.ready).toBe(false);
     await expect(call(proxy, "/")).rejects.toThrow(/ECONNREFUSED/);
     await expect(call(admin, "/healthz")).rejects.toThrow(/ECONNREFUSED/);
   });

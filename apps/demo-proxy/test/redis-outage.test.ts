@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type RedisServer, startPostgres, startRedis } from "@usage/test-servers";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import type { Address } from "../src/address.ts";
-import { logRedis } from "../src/redis-log.ts";
+import type { Address } from "../src/config/address.ts";
+import { logRedis } from "../src/log/redis-log.ts";
 import { startApp } from "./support/app.ts";
 import { call } from "./support/call.ts";
+import { recordedLog } from "./support/recorded-log.ts";
 import { countsKey, NOTHING, report, type Servers, SOON, share, startTraffic } from "./support/shared-proxies.ts";
 
 let servers: Servers;
@@ -67,8 +68,9 @@ describe("the log of a proxy", () => {
   it("has one line when Redis is away and one when it is back, and tells what was lost or cannot be used", async () => {
     const { config, name, prefix } = await share(servers);
     const { proxy, admin } = await startApp(config);
-    const lines: string[] = [];
-    onTestFinished(logRedis((line) => lines.push(line)));
+    const { log, lines } = recordedLog();
+    onTestFinished(logRedis(log));
+    const messages = () => lines.map(({ msg }) => msg);
     await call(proxy, "/objects/1");
     await vi.waitFor(async () => expect((await report(admin)).backend.unpushed).toEqual(NOTHING), SOON);
     const period = new Date().toISOString().slice(0, 7);
@@ -78,18 +80,18 @@ describe("the log of a proxy", () => {
     await sleep(1_500);
     await servers.redis.start();
     await vi.waitFor(async () => expect(await healthy(admin)).toBe(true), SOON);
-    expect(lines).toEqual([
+    expect(messages()).toEqual([
       expect.stringMatching(/^Redis is away, limits go by what was last known of other instances: ./),
       "Redis is back, counts are shared again",
     ]);
 
     await servers.redis.command("DEL", countsKey(prefix, name));
     const loss = `Redis lost shared counts of "${name}" in ${period}, they are being made whole again`;
-    await vi.waitFor(() => expect(lines.slice(2)).toEqual([loss]), SOON);
+    await vi.waitFor(() => expect(messages().slice(2)).toEqual([loss]), SOON);
 
     await servers.redis.command("SET", countsKey(prefix, name), "mine");
     const refusal = `the shared counts of "${name}" in ${period} cannot be used: the key ${countsKey(prefix, name)} cannot be used: `;
-    await vi.waitFor(() => expect(lines.slice(3)).toEqual([expect.stringContaining(refusal)]), SOON);
+    await vi.waitFor(() => expect(messages().slice(3)).toEqual([expect.stringContaining(refusal)]), SOON);
     await sleep(1_500);
     expect(lines).toHaveLength(4);
     expect((await call(proxy, "/objects/1")).status).toBe(200);

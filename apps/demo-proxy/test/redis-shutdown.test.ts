@@ -2,7 +2,7 @@ import { startPostgres, startRedis } from "@usage/test-servers";
 import { FlushError } from "@usage/tracker";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { formatUsage, unstoredUsage } from "../src/unstored.ts";
+import { formatUsage, unstoredUsage } from "../src/log/unstored.ts";
 import { startApp } from "./support/app.ts";
 import { call } from "./support/call.ts";
 import { FakeClock } from "./support/fake-clock.ts";

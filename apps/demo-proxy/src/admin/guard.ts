@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import { isLoopback } from "../address.ts";
+import { isLoopback } from "../config/address.ts";
 import { type Answer, refuse } from "./problem.ts";
 
 export interface GuardedRequest {

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Address } from "../address.ts";
+import type { Address } from "../config/address.ts";
 import type { Guard } from "./guard.ts";
 import { type Answer, refuse } from "./problem.ts";
 import { dispatch, type Route } from "./routes.ts";

@@ -3,7 +3,7 @@ import { DIMENSIONS, formatRate, formatUsage, LABELS } from "./format.js";
 import { Meter } from "./meter.js";
 import { Sparkline } from "./sparkline.js";
 
-/** @typedef {import("../admin/live-report.ts").LiveBackend} LiveBackend */
+/** @typedef {import("../admin/api/live-report.ts").LiveBackend} LiveBackend */
 /** @typedef {{ drain: (name: string) => void, resume: (name: string) => void }} Actions `drain` asks first. */
 
 /** A card per backend. Cards stay and change their texts, so that the focus stays, too. */
@@ -17,7 +17,7 @@ export class Backends {
     this.#actions = actions;
   }
 
-  /** @param {import("../admin/live-report.ts").LiveReport} report */
+  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
   show({ backends, period, at }) {
     const time = { nowMs: Date.parse(at), endMs: Date.parse(period.end) };
     for (const [name, card] of this.#cards) {

@@ -7,7 +7,7 @@ import { History } from "./history.js";
 import { Live } from "./live.js";
 import { Status } from "./status.js";
 
-/** @typedef {import("../admin/live-report.ts").LiveReport} LiveReport */
+/** @typedef {import("../admin/api/live-report.ts").LiveReport} LiveReport */
 
 const HISTORY_MS = 60_000;
 const AUDIT_MS = 5_000;

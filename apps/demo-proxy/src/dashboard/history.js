@@ -18,7 +18,7 @@ export class History {
     this.#past = past;
   }
 
-  /** @param {import("../admin/live-report.ts").LiveReport} report */
+  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
   show({ period, backends }) {
     const now = backends.map(({ name, usage }) => ({ period: period.key, backend: name, usage }));
     const all = [...this.#past.filter((past) => past.period !== period.key), ...now];

@@ -29,7 +29,7 @@ export class Meter {
   }
 
   /**
-   * @param {import("../admin/live-report.ts").LiveBackend} backend
+   * @param {import("../admin/api/live-report.ts").LiveBackend} backend
    * @param {{ nowMs: number, endMs: number }} time
    */
   show(backend, time) {
@@ -52,7 +52,7 @@ export class Meter {
   }
 
   /**
-   * @param {import("../admin/live-report.ts").LiveBackend} backend
+   * @param {import("../admin/api/live-report.ts").LiveBackend} backend
    * @param {{ nowMs: number, endMs: number }} time
    */
   #words({ usage, limits, outlook }, { nowMs, endMs }) {

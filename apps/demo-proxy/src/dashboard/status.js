@@ -39,7 +39,7 @@ export class Status {
     }
   }
 
-  /** @param {import("../admin/live-report.ts").LiveReport} report */
+  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
   show(report) {
     this.#showPeriod(report);
     this.#showNow(report);
@@ -47,7 +47,7 @@ export class Status {
     this.#showStore(report);
   }
 
-  /** @param {import("../admin/live-report.ts").LiveReport} report */
+  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
   #showPeriod({ period, at }) {
     const [start, end, now] = [Date.parse(period.start), Date.parse(period.end), Date.parse(at)];
     const left = formatDuration(Math.max(0, end - now));
@@ -55,7 +55,7 @@ export class Status {
     this.#elapsed.style.inlineSize = `${Math.min(100, ((now - start) * 100) / (end - start))}%`;
   }
 
-  /** @param {import("../admin/live-report.ts").LiveReport} report */
+  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
   #showNow({ backends, startedAt, at }) {
     const { apiRequests, egressBytes, ingressBytes } = sum(backends.map(({ perSecond }) => perSecond));
     const running = backends.reduce((sum, { inFlight }) => sum + inFlight, 0);
@@ -67,7 +67,7 @@ export class Status {
     this.#spark.add(apiRequests);
   }
 
-  /** @param {import("../admin/live-report.ts").LiveReport} report */
+  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
   #showCounter({ counter, places, backends }) {
     if (counter.kind === "local") {
       return this.#counter.tell("Local", "Counts stay in this process; nothing to share.");
@@ -85,7 +85,7 @@ export class Status {
     );
   }
 
-  /** @param {import("../admin/live-report.ts").LiveReport} report */
+  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
   #showStore({ store, places, backends, at, flushIntervalMs }) {
     const unflushed = formatUsage(sum(backends.map(({ unflushed }) => unflushed)));
     const [kind, place] = split(places.store);

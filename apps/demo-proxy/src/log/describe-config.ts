@@ -1,7 +1,7 @@
-import { formatAddress } from "../address.ts";
-import type { ProxyConfig } from "../config.ts";
-import { describeCounter } from "../open-counter.ts";
-import { describeStore } from "../open-store.ts";
+import { formatAddress } from "../config/address.ts";
+import type { ProxyConfig } from "../config/proxy-config.ts";
+import { describeStore } from "../counting/open-store.ts";
+import { describeCounter } from "../counting/opened-counter.ts";
 
 /**
  * The configuration in force, for the log. It names what it shows, so that whatever is added to the configuration one day is

@@ -1,5 +1,6 @@
 import { type FlushMessage, flushChannel } from "@usage/tracker";
-import { type Log, messageOf } from "./logger.ts";
+import type { Log } from "./logger.ts";
+import { messageOf } from "./message-of.ts";
 
 /**
  * Writes a line when flushes begin to fail, for the 10th, 100th and so on failure in a row, and when they work again; and one

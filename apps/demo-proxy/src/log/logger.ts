@@ -1,12 +1,9 @@
 import { type Logger, pino } from "pino";
 import { humanLine } from "./human-line.ts";
+import type { LogLevel } from "./log-level.ts";
 
 /** Each line has an `event` by which machines know it, and a message for people that says the same. */
 export type Log = Pick<Logger, "debug" | "info" | "warn" | "error">;
-
-/** From the chattiest on; `silent` writes nothing. */
-export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface LogStream {
   write(text: string): unknown;
@@ -38,9 +35,4 @@ export function createLogger({ level, out, err, colors = false }: LoggerOptions)
   };
   const formatters = { level: (label: string) => ({ level: label }) };
   return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters }, destination);
-}
-
-/** An error's message, and never what else hangs on it: drivers put queries and their parameters there. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

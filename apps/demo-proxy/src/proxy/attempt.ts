@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type Dispatcher, errors } from "undici";
-import { msSince, ticks } from "../metrics/stopwatch.ts";
 import type { Reservation } from "./reservation.ts";
+import { msSince, ticks } from "./stopwatch.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** The side of an exchange that one attempt reports to. One of `passedOver`, `unsendable`, `broken` and `ended` comes, once, as the last. */

@@ -1,12 +1,12 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "@usage/counter-core";
 import { errors } from "undici";
-import type { AccessEntry, AccessLog } from "../log/access-log.ts";
-import type { OwnAnswers } from "../metrics/own-answers.ts";
+import type { AccessEntry, AccessLog } from "./access-entry.ts";
 import { Attempt, type AttemptObserver } from "./attempt.ts";
 import { type BodyLength, bodyLengthOf } from "./framing.ts";
 import { asksForUpgrade, requestHeaders, responseHeaders } from "./headers.ts";
 import { linger } from "./linger.ts";
+import type { OwnAnswers } from "./own-answers.ts";
 import * as problems from "./problem.ts";
 import { RequestBody } from "./request-body.ts";
 import type { Demand, Refused, Router } from "./route.ts";

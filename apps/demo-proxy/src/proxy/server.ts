@@ -2,11 +2,12 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "@usage/counter-core";
-import type { AccessLog } from "../log/access-log.ts";
-import { OwnAnswers } from "../metrics/own-answers.ts";
+import type { Address } from "../config/address.ts";
+import type { AccessLog } from "./access-entry.ts";
 import { createLimitedServer, MAX_PIPELINED, problemOfClientError } from "./client-limits.ts";
 import { Exchange, type Expectation } from "./exchange.ts";
 import { Lane, LOOKS_PER_SILENCE } from "./lane.ts";
+import { OwnAnswers } from "./own-answers.ts";
 import { CONNECT_REFUSED, type Problem, problemText } from "./problem.ts";
 import type { Router } from "./route.ts";
 import { assertTimeouts, type Timeouts } from "./timeouts.ts";
@@ -17,12 +18,6 @@ export interface ProxyServerOptions {
   readonly clock: Clock;
   /** Is told of every request that is over. @default nobody is */
   readonly accessLog?: AccessLog;
-}
-
-export interface ProxyAddress {
-  readonly host: string;
-  /** 0 for any free port. */
-  readonly port: number;
 }
 
 /** The proxy's listener. Requests of one connection run one after the other, those of different connections side by side. */
@@ -81,7 +76,7 @@ export class ProxyServer {
   }
 
   /** Starts to accept connections; resolves with the address, the port that was chosen for 0 included. */
-  async listen(address: ProxyAddress): Promise<ProxyAddress> {
+  async listen(address: Address): Promise<Address> {
     const server = this.#server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);

@@ -1,8 +1,8 @@
 import type { Clock } from "@usage/counter-core";
 import { type Dispatcher, Pool } from "undici";
-import { UpstreamTraffic } from "../metrics/upstream-traffic.ts";
 import type { Reserved } from "./reservation.ts";
 import { assertDelay, assertTimeouts, type Timeouts } from "./timeouts.ts";
+import { UpstreamTraffic } from "./upstream-traffic.ts";
 
 export interface UpstreamOptions {
   /** The backend's name in the counts and limits. */

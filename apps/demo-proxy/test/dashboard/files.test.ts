@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import { liveReport } from "../../src/admin/live-report.ts";
-import { UsageRates } from "../../src/admin/rates.ts";
+import { liveReport } from "../../src/admin/api/live-report.ts";
+import { UsageRates } from "../../src/admin/api/rates.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { call } from "../support/call.ts";
 
@@ -94,7 +94,7 @@ describe("an event", () => {
       clock,
       rates,
       startedMs: 0,
-      proxyAddress: () => ({ host: "127.0.0.1", port: 1 }),
+      readiness: { address: { host: "127.0.0.1", port: 1 } },
     });
     expect(report.places).toEqual({
       counter: "Redis 127.0.0.1:6379/3",

@@ -1,9 +1,9 @@
 import Database from "better-sqlite3";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { UsageReport } from "../../src/admin/api.ts";
+import type { UsageReport } from "../../src/admin/api/usage-report.ts";
 import { compose } from "../../src/compose.ts";
-import type { ProxyConfig } from "../../src/config.ts";
+import type { ProxyConfig } from "../../src/config/proxy-config.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { call } from "../support/call.ts";

@@ -1,6 +1,6 @@
 import type { Browser, Locator, Page } from "playwright-core";
 import { expect, onTestFinished } from "vitest";
-import type { Address } from "../../src/address.ts";
+import type { Address } from "../../src/config/address.ts";
 
 export interface WatchedPage {
   readonly page: Page;

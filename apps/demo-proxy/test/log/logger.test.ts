@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { parseConfig } from "../../src/config.ts";
+import { parseConfig } from "../../src/config/read-config.ts";
 import { describeConfig, summarizeConfig } from "../../src/log/describe-config.ts";
-import { createLogger, type LogLevel } from "../../src/log/logger.ts";
+import type { LogLevel } from "../../src/log/log-level.ts";
+import { createLogger } from "../../src/log/logger.ts";
 
 function logTo(options: { level?: LogLevel; out?: boolean; err?: boolean; colors?: boolean }) {
   const [out, err] = [[] as string[], [] as string[]];

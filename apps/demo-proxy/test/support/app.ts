@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { SampleUpstream } from "../../demo/sample-upstream.ts";
 import { compose, type ProxyParts } from "../../src/compose.ts";
-import { type BackendConfig, type ProxyConfig, parseConfig } from "../../src/config.ts";
+import type { BackendConfig, ProxyConfig } from "../../src/config/proxy-config.ts";
+import { parseConfig } from "../../src/config/read-config.ts";
 import type { Addresses, ProxyApp } from "../../src/proxy-app.ts";
 import { tempFolder } from "./temp-folder.ts";
 

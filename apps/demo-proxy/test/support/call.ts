@@ -1,6 +1,6 @@
 import { type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from "node:http";
 import { text } from "node:stream/consumers";
-import type { Address } from "../../src/address.ts";
+import type { Address } from "../../src/config/address.ts";
 
 export interface Reply {
   readonly status: number;

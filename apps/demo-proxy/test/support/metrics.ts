@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Address } from "../../src/address.ts";
+import type { Address } from "../../src/config/address.ts";
 import { call } from "./call.ts";
 
 /** What `/metrics` answers, as a scraper reads it. */

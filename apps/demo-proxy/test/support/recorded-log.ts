@@ -1,4 +1,5 @@
-import { createLogger, type Log, type LogLevel } from "../../src/log/logger.ts";
+import type { LogLevel } from "../../src/log/log-level.ts";
+import { createLogger, type Log } from "../../src/log/logger.ts";
 import type { LogLine } from "./child.ts";
 
 /** A log whose lines are kept, in order. */

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Address } from "../../src/address.ts";
+import type { Address } from "../../src/config/address.ts";
 import { Child } from "./child.ts";
 
 export interface RunningProxy {

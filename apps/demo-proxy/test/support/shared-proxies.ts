@@ -3,9 +3,9 @@ import type { PostgresServer, RedisServer } from "@usage/test-servers";
 import { onTestFinished } from "vitest";
 import type { SampleUpstream } from "../../demo/sample-upstream.ts";
 import { Traffic } from "../../demo/traffic.ts";
-import type { Address } from "../../src/address.ts";
-import type { BackendReport, UsageReport } from "../../src/admin/api.ts";
-import type { ProxyConfig } from "../../src/config.ts";
+import type { BackendReport, UsageReport } from "../../src/admin/api/usage-report.ts";
+import type { Address } from "../../src/config/address.ts";
+import type { ProxyConfig } from "../../src/config/proxy-config.ts";
 import { startUpstream, testConfig } from "./app.ts";
 import { call } from "./call.ts";
 

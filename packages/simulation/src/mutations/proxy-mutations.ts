@@ -14,8 +14,8 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
   {
     name: "lets go of Redis and the database before the last flush",
     file: "apps/demo-proxy/src/proxy-app.ts",
-    find: "this.#ready = false;\n    const",
-    replace: "this.#ready = false; await closeParts();\n    const",
+    find: "readiness.ready = false;\n    const",
+    replace: "readiness.ready = false; await closeParts();\n    const",
     caughtBy: [
       {
         file: "apps/demo-proxy/test/redis-shutdown.test.ts",

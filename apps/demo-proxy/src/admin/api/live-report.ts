@@ -1,0 +1,85 @@
+import { STORAGE_DIMENSIONS, type StorageDimension, type Usage } from "@usage/counter-core";
+import { formatAddress } from "../../config/address.ts";
+import type { ProxyConfig } from "../../config/proxy-config.ts";
+import { describeStore } from "../../counting/open-store.ts";
+import { describeCounter } from "../../counting/opened-counter.ts";
+import type { Readiness } from "../../readiness.ts";
+import { type Projection, project } from "./projection.ts";
+import type { UsageRates } from "./rates.ts";
+import { type ApiParts, type BackendReport, type UsageReport, usageReport } from "./usage-report.ts";
+
+export interface LiveParts extends ApiParts {
+  readonly rates: UsageRates;
+  /** When this run began. */
+  readonly startedMs: number;
+  readonly readiness: Pick<Readiness, "address">;
+}
+
+/** One event of `GET /api/events`: the usage report, how fast it changes, and where that leads. Instants are ISO 8601. */
+export interface LiveReport extends UsageReport {
+  /** When it was made, by the proxy's clock. */
+  readonly at: string;
+  readonly startedAt: string;
+  readonly proxy: { readonly address: string; readonly routing: ProxyConfig["routing"] };
+  /** The counter and the store by name and place, without passwords. */
+  readonly places: { readonly counter: string; readonly store: string };
+  readonly flushIntervalMs: number;
+  readonly backends: readonly LiveBackend[];
+}
+
+export interface LiveBackend extends BackendReport {
+  /** Whether the configuration in force has it; one that was removed drains, and is shown until the next start. */
+  readonly configured: boolean;
+  readonly inFlight: number;
+  /** Over the last seconds. */
+  readonly perSecond: Usage;
+  /** Over this period and this run, the last hour foremost. */
+  readonly averagePerSecond: Usage;
+  /** What comes of the average; of a backend that takes no requests, what comes of the growth that there still is. */
+  readonly outlook: { readonly [dimension in StorageDimension]: Outlook };
+}
+
+export interface Outlook {
+  /** What will be used at the end of the period, were nothing refused. */
+  readonly atEnd: number;
+  /** When the limit is reached; null when this period ends before that, or without a limit. */
+  readonly limitAt: string | null;
+}
+
+export function liveReport(parts: LiveParts): LiveReport {
+  const { config, inForce, router, rates, clock, startedMs, readiness } = parts;
+  const { routing, flush, backends } = inForce();
+  const configured = new Set(backends.map(({ name }) => name));
+  rates.read();
+  const report = usageReport(parts);
+  const nowMs = clock.now();
+  const endMs = Date.parse(report.period.end);
+  return {
+    ...report,
+    at: new Date(nowMs).toISOString(),
+    startedAt: new Date(startedMs).toISOString(),
+    proxy: { address: formatAddress(readiness.address), routing },
+    places: { counter: describeCounter(config.counter), store: describeStore(config.store) },
+    flushIntervalMs: flush.intervalMs,
+    backends: report.backends.map((backend): LiveBackend => {
+      const { now, average } = rates.of(backend.name);
+      const ahead = backend.draining || !backend.withinLimits ? now : average;
+      const outlookOf = (dimension: StorageDimension): readonly [StorageDimension, Outlook] => {
+        const [used, limit, perSecond] = [backend.usage[dimension], backend.limits[dimension], ahead[dimension]];
+        return [dimension, isoOutlook(project({ used, limit, perSecond, nowMs, endMs }))];
+      };
+      return {
+        ...backend,
+        configured: configured.has(backend.name),
+        inFlight: router.upstreams.find(({ name }) => name === backend.name)?.inFlight ?? 0,
+        perSecond: now,
+        averagePerSecond: average,
+        outlook: Object.fromEntries(STORAGE_DIMENSIONS.map(outlookOf)) as LiveBackend["outlook"],
+      };
+    }),
+  };
+}
+
+function isoOutlook({ atEnd, limitAtMs }: Projection): Outlook {
+  return { atEnd, limitAt: limitAtMs === undefined ? null : new Date(limitAtMs).toISOString() };
+}

@@ -1,0 +1,125 @@
+import type { Clock, Period, Usage, UsageStore } from "@usage/counter-core";
+import type { UsageFlusher, UsageTracker } from "@usage/tracker";
+import type { ProxyConfig } from "../../config/proxy-config.ts";
+import type { Sharing } from "../../counting/opened-counter.ts";
+import { messageOf } from "../../log/message-of.ts";
+import type { LiveConfigStatus } from "../../process/live-config.ts";
+import type { Router } from "../../proxy/route.ts";
+import type { Upstream } from "../../proxy/upstream.ts";
+
+/** What operators look at and act on. */
+export interface ApiParts {
+  readonly config: Pick<ProxyConfig, "counter" | "store">;
+  readonly router: Pick<Router, "upstreams">;
+  readonly tracker: UsageTracker;
+  readonly store: UsageStore;
+  readonly flusher: Pick<UsageFlusher, "flush" | "status">;
+  readonly clock: Clock;
+  readonly live: () => LiveConfigStatus;
+  /** The configuration in force, since parts of it may change while the proxy runs. */
+  readonly inForce: () => Pick<ProxyConfig, "routing" | "flush" | "backends">;
+  /** Absent when the counts stay in this process. */
+  readonly sharing?: Sharing;
+}
+
+/** What `GET /api/usage` answers. Instants are ISO 8601, usages and limits by dimension, limits only where there are any. */
+export interface UsageReport {
+  readonly period: { readonly key: string; readonly start: string; readonly end: string };
+  readonly counter: {
+    readonly kind: string;
+    /** Whether counts are being exchanged; a local counter has nobody to exchange them with, and is. */
+    readonly healthy: boolean;
+    /** When all counts were last exchanged, and how long ago that is; null where they never were. */
+    readonly sharedAt: string | null;
+    readonly sharedAgeMs: number | null;
+    /** Why counts are not being exchanged. */
+    readonly lastError: string | null;
+  };
+  readonly store: { readonly kind: string; readonly lastFlush: string | null; readonly lastError: string | null };
+  readonly config: {
+    /** When the configuration in force was taken over. */
+    readonly loadedAt: string;
+    /** Why a later one was refused. */
+    readonly error: string | null;
+    /** Sections that were changed in the file and take effect at the next start. */
+    readonly needRestart: readonly string[];
+  };
+  readonly backends: readonly BackendReport[];
+}
+
+export interface BackendReport {
+  readonly name: string;
+  readonly url: string;
+  readonly draining: boolean;
+  readonly reachable: boolean;
+  /** Whether a plain GET would still be let through. */
+  readonly withinLimits: boolean;
+  readonly usage: Usage;
+  /** What is not known to be stored; of all instances, as far as they have shared it. */
+  readonly unflushed: Usage;
+  /** What this instance has not shared; zero where counts are not shared. */
+  readonly unpushed: Usage;
+  readonly limits: Partial<Usage>;
+}
+
+export function usageReport(parts: ApiParts): UsageReport {
+  const { config, router, tracker, flusher } = parts;
+  const { lastError } = flusher.status();
+  return {
+    period: isoPeriod(tracker.backend.period()),
+    counter: counterReport(parts),
+    store: {
+      kind: config.store.kind,
+      lastFlush: lastFlush(flusher),
+      lastError: lastError === undefined ? null : messageOf(lastError),
+    },
+    config: configReport(parts),
+    backends: router.upstreams.map((upstream) => backendReport(parts, upstream)),
+  };
+}
+
+function configReport({ live }: ApiParts): UsageReport["config"] {
+  const { loadedAtMs, error = null, needRestart } = live();
+  return { loadedAt: new Date(loadedAtMs).toISOString(), error, needRestart };
+}
+
+function counterReport({ config, clock, sharing }: ApiParts): UsageReport["counter"] {
+  const atMs = sharing?.sharedAtMs();
+  const healthy = sharing?.isHealthy() ?? true;
+  return {
+    kind: config.counter.kind,
+    healthy,
+    sharedAt: atMs === undefined ? null : new Date(atMs).toISOString(),
+    sharedAgeMs: atMs === undefined ? null : Math.max(0, clock.now() - atMs),
+    lastError: healthy ? null : messageOf(sharing?.events.lastError),
+  };
+}
+
+function isoPeriod({ key, start, end }: Period): UsageReport["period"] {
+  return { key, start: new Date(start).toISOString(), end: new Date(end).toISOString() };
+}
+
+export function lastFlush(flusher: ApiParts["flusher"]): string | null {
+  const { lastFlushMs } = flusher.status();
+  return lastFlushMs === undefined ? null : new Date(lastFlushMs).toISOString();
+}
+
+const NOTHING: Usage = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+
+function backendReport({ tracker, sharing }: ApiParts, upstream: Upstream): BackendReport {
+  const { name, url, draining } = upstream;
+  // The least that the proxy proposes for a GET: the request, and a response of unknown length.
+  const { allowed, usage, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
+  const unflushed = tracker.backend.loadAll(name);
+  return {
+    name,
+    url: url.href,
+    draining,
+    reachable: upstream.isReachable(),
+    withinLimits: allowed,
+    usage,
+    unflushed,
+    unpushed: sharing?.unpushedAll(name) ?? NOTHING,
+    limits,
+  };
+}

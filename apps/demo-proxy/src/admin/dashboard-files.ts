@@ -1,0 +1,59 @@
+import { readFile } from "node:fs/promises";
+import type { TextAnswer } from "./problem.ts";
+import type { Route } from "./routes.ts";
+
+/** The page, and the files that it is made of. */
+export function dashboardRoutes(): readonly Route[] {
+  return [
+    { path: "/", methods: { GET: () => file("index.html") } },
+    ...FILES.map((name): Route => ({ path: `/dashboard/${name}`, methods: { GET: () => file(name) } })),
+  ];
+}
+
+const FOLDER = new URL("../dashboard/", import.meta.url);
+/** All that is ever read from the folder, besides the page. */
+const FILES = [
+  "audit.js",
+  "backends.css",
+  "backends.js",
+  "base.css",
+  "client.js",
+  "controls.css",
+  "dashboard.js",
+  "dom.js",
+  "format.js",
+  "history.css",
+  "history.js",
+  "icon.svg",
+  "live.js",
+  "meter.js",
+  "narrow.css",
+  "page.css",
+  "sparkline.js",
+  "status.js",
+] as const;
+
+const TYPES: Readonly<Record<string, string>> = {
+  html: "text/html; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  svg: "image/svg+xml",
+};
+
+/** Only what comes from here, nothing inline; forms and frames not at all. */
+const PAGE_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+async function file(name: string): Promise<TextAnswer> {
+  const type = TYPES[name.slice(name.lastIndexOf(".") + 1)] ?? "text/plain";
+  const text = await readFile(new URL(name, FOLDER), "utf8");
+  return { status: 200, headers: { "content-type": type, "content-security-policy": PAGE_POLICY }, text };
+}

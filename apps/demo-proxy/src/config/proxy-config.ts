@@ -1,0 +1,46 @@
+import type { Usage } from "@usage/counter-core";
+import type { LogLevel } from "../log/log-level.ts";
+import type { RoutingPolicy } from "../proxy/route.ts";
+import type { Timeouts } from "../proxy/timeouts.ts";
+import type { Address } from "./address.ts";
+
+/** What the proxy is to do, complete: every default is filled in. Times are in milliseconds. */
+export interface ProxyConfig {
+  readonly listen: Address;
+  /** The admin listener. The token is demanded on every `/api` path; beyond loopback it must be there. */
+  readonly admin: { readonly listen: Address; readonly token?: string };
+  readonly counter: CounterConfig;
+  readonly store: StoreConfig;
+  readonly flush: {
+    readonly intervalMs: number;
+    /** Used while a backend is at or above `nearLimitRatio` of one of its limits. */
+    readonly nearLimitIntervalMs: number;
+    readonly nearLimitRatio: number;
+    /** How long one flush may take. */
+    readonly timeoutMs: number;
+  };
+  readonly routing: RoutingPolicy;
+  readonly timeouts: Timeouts;
+  /** `access` writes a line for every request. */
+  readonly log: { readonly level: LogLevel; readonly access: boolean };
+  /** At least one, with different names. A dimension that is absent from `limits` is unlimited. */
+  readonly backends: readonly BackendConfig[];
+}
+
+export type CounterConfig = { readonly kind: "local" } | RedisConfig;
+
+/** One server by its `url`, or a cluster by the addresses of some of its nodes. Who shares a prefix shares counts. */
+export type RedisConfig = { readonly kind: "redis"; readonly prefix: string } & (
+  | { readonly url: string }
+  | { readonly cluster: readonly string[] }
+);
+
+export type StoreConfig =
+  | { readonly kind: "sqlite" /** An absolute path. */; readonly file: string }
+  | { readonly kind: "postgres"; readonly url: string };
+
+export interface BackendConfig {
+  readonly name: string;
+  readonly url: URL;
+  readonly limits: Partial<Usage>;
+}

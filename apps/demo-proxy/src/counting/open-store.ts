@@ -1,0 +1,52 @@
+import type { UsageStore } from "@usage/counter-core";
+import type { StoreConfig } from "../config/proxy-config.ts";
+
+export type OpenedStore = UsageStore & { close(): Promise<void> };
+
+/** The configured store cannot be used, so nothing starts: limits are never open. */
+export class StoreStartError extends Error {
+  readonly code = "USAGE_PROXY_STORE";
+  /** Which store, without its password. */
+  readonly store: string;
+
+  constructor(config: StoreConfig, cause: unknown) {
+    const store = describeStore(config);
+    super(`the store (${store}) cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.name = "StoreStartError";
+    this.store = store;
+  }
+}
+
+/**
+ * Opens the configured store. Another kind is one more case.
+ *
+ * @throws StoreStartError
+ */
+export async function openStore(config: StoreConfig): Promise<OpenedStore> {
+  try {
+    return await open(config);
+  } catch (error) {
+    throw new StoreStartError(config, error);
+  }
+}
+
+async function open(config: StoreConfig): Promise<OpenedStore> {
+  // Imported only where it is configured: nobody else needs the driver.
+  switch (config.kind) {
+    case "sqlite": {
+      const { openSqliteStore } = await import("@usage/store-drizzle/sqlite");
+      return openSqliteStore(config.file);
+    }
+    case "postgres": {
+      const { openPostgresStore } = await import("@usage/store-drizzle/postgres");
+      return openPostgresStore(config.url);
+    }
+  }
+}
+
+/** A store as messages name it: never with its user or password. */
+export function describeStore(config: StoreConfig): string {
+  if (config.kind === "sqlite") return `SQLite ${config.file}`;
+  const { host, pathname } = new URL(config.url);
+  return `Postgres ${host}${pathname}`;
+}

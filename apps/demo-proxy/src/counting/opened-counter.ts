@@ -1,0 +1,58 @@
+import type { Clock, TallySource, Usage, UsageCounter } from "@usage/counter-core";
+import type { CounterConfig } from "../config/proxy-config.ts";
+import type { DurationBuckets } from "./duration-buckets.ts";
+import type { RedisEvents } from "./redis-events.ts";
+
+/** What operators see of a counter that shares its counts with other instances. */
+export interface Sharing {
+  isHealthy(): boolean;
+  /** When all counts were last exchanged, in milliseconds since the Unix epoch; undefined before the first time. */
+  sharedAtMs(): number | undefined;
+  /** What this instance counted of a backend and has not shared. */
+  unpushedAll(backend: string): Usage;
+  /** What happened to the shared counts. */
+  readonly events: Pick<RedisEvents, "lost" | "refused" | "away" | "lastError">;
+  /** How long commands took. */
+  readonly durations: DurationBuckets;
+}
+
+export interface OpenedCounter {
+  readonly counter: UsageCounter & TallySource;
+  /** Absent when the counts stay in this process. */
+  readonly sharing?: Sharing;
+  /** Makes it know more backends, and what others counted of them, as far as that can be known now. */
+  addBackends(names: readonly string[]): Promise<void>;
+  /** Shares what is left, as far as it can, and ends. Does not reject. */
+  close(): Promise<void>;
+}
+
+export interface CounterOptions {
+  readonly backends: readonly string[];
+  readonly clock: Clock;
+}
+
+/** The configured counter cannot be used, so nothing starts: limits are never open. */
+export class CounterStartError extends Error {
+  readonly code = "USAGE_PROXY_COUNTER";
+  /** Which counter, without its password. */
+  readonly counter: string;
+
+  constructor(config: CounterConfig, cause: unknown) {
+    const counter = describeCounter(config);
+    super(`the counter (${counter}) cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+    this.name = "CounterStartError";
+    this.counter = counter;
+  }
+}
+
+/** A counter as messages name it: never with its user or password. */
+export function describeCounter(config: CounterConfig): string {
+  if (config.kind === "local") return "local";
+  const places = ("url" in config ? [config.url] : config.cluster).map((url) => {
+    const { host, pathname } = new URL(url);
+    return `${host}${pathname}`;
+  });
+  return `Redis ${places.join(", ")}`;
+}

@@ -1,0 +1,21 @@
+import { type Address, formatAddress } from "../config/address.ts";
+
+/** An address that cannot be listened on. */
+export class ListenError extends Error {
+  readonly code = "USAGE_PROXY_LISTEN";
+  readonly address: Address;
+
+  constructor(listener: string, address: Address, cause: unknown) {
+    super(`${listener} cannot listen on ${formatAddress(address)}: ${reason(cause)}`, { cause });
+    this.name = "ListenError";
+    this.address = address;
+  }
+}
+
+function reason(cause: unknown): string {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  if (code === "EADDRINUSE") return "another process does; stop it, or configure another port";
+  if (code === "EACCES") return "this user may not; configure a port above 1023";
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return "this machine has no such address";
+  return cause instanceof Error ? cause.message : String(cause);
+}

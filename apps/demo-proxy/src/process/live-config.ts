@@ -1,0 +1,143 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "@usage/counter-core";
+import type { UsageFlusher, UsageTracker } from "@usage/tracker";
+import type { ProxyConfig } from "../config/proxy-config.ts";
+import type { Router } from "../proxy/route.ts";
+import { Upstream } from "../proxy/upstream.ts";
+
+/** What is taken over while the proxy runs. All else needs a restart. */
+const LIVE: readonly (keyof ProxyConfig)[] = ["backends", "flush", "routing"];
+
+export interface LiveConfigParts {
+  readonly config: ProxyConfig;
+  readonly tracker: UsageTracker;
+  readonly flusher: Pick<UsageFlusher, "reschedule">;
+  readonly router: Router;
+  /** Makes the counter know these backends, and what was used of them so far; limits are never open. */
+  readonly addBackends: (names: readonly string[], config: ProxyConfig) => Promise<void>;
+  readonly clock: Clock;
+}
+
+/** What a configuration that was taken over changed, for those who log it. */
+export interface ConfigChange {
+  readonly added: readonly string[];
+  /** They get no more requests; what was counted of them is kept. */
+  readonly removed: readonly string[];
+  /** With another address or other limits. */
+  readonly changed: readonly string[];
+  /** Of the file's sections, those that take effect at the next start only. */
+  readonly needRestart: readonly string[];
+}
+
+export interface LiveConfigStatus {
+  /** When the configuration that is in force was taken over, in milliseconds since the Unix epoch. */
+  readonly loadedAtMs: number;
+  /** Why a later one was refused; absent when none was. */
+  readonly error?: string;
+  /** Sections that were changed in the file and need a restart. */
+  readonly needRestart: readonly string[];
+}
+
+/** Takes over other configurations while requests run: whole, or not at all. */
+export class LiveConfig {
+  readonly #parts: LiveConfigParts;
+  readonly #started: ProxyConfig;
+  #config: ProxyConfig;
+  #status: LiveConfigStatus;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: LiveConfigParts) {
+    this.#parts = parts;
+    this.#started = parts.config;
+    this.#config = parts.config;
+    this.#status = { loadedAtMs: parts.clock.now(), needRestart: [] };
+  }
+
+  /** The configuration in force. */
+  get config(): ProxyConfig {
+    return this.#config;
+  }
+
+  status(): LiveConfigStatus {
+    return this.#status;
+  }
+
+  /**
+   * Loads a configuration and takes it over, after those before it. When that fails, the old one stays in force, and the
+   * status says why.
+   */
+  take(load: () => Promise<ProxyConfig>): Promise<ConfigChange> {
+    const taken = this.#last.then(async () => {
+      try {
+        return await this.#take(await load());
+      } catch (error) {
+        this.#status = { ...this.#status, error: error instanceof Error ? error.message : String(error) };
+        throw error;
+      }
+    });
+    this.#last = taken.catch(() => {});
+    return taken;
+  }
+
+  async #take(next: ProxyConfig): Promise<ConfigChange> {
+    const { tracker, flusher, router, addBackends, clock } = this.#parts;
+    // Not by the counter, which also knows what an attempt that failed has added.
+    const known = new Set(router.upstreams.map(({ name }) => name));
+    const unknown = next.backends.map(({ name }) => name).filter((name) => !known.has(name));
+    if (unknown.length > 0) await addBackends(unknown, next);
+
+    // From here on nothing waits: a request sees either all of the old configuration or all of the new one.
+    const before = this.#config;
+    const upstreams = this.#upstreams(next);
+    tracker.updateLimits(new Map(next.backends.map(({ name, limits }) => [name, limits])));
+    router.update({ upstreams, policy: next.routing });
+    if (!isDeepStrictEqual(next.flush, before.flush)) flusher.reschedule(next.flush);
+    const needRestart = (Object.keys(next) as (keyof ProxyConfig)[]).filter(
+      (section) => !LIVE.includes(section) && !isDeepStrictEqual(next[section], this.#started[section]),
+    );
+    this.#config = { ...this.#started, backends: next.backends, flush: next.flush, routing: next.routing };
+    this.#status = { loadedAtMs: clock.now(), needRestart };
+    return { ...difference(before, next), needRestart };
+  }
+
+  /** Those that stay are kept with their connections; those that are gone drain, and are shown until the next start. */
+  #upstreams({ backends }: ProxyConfig): readonly Upstream[] {
+    const { clock, router } = this.#parts;
+    const { timeouts } = this.#started;
+    const configured = new Set(this.#config.backends.map(({ name }) => name));
+    const current = new Map(router.upstreams.map((upstream) => [upstream.name, upstream]));
+    const kept = backends.map(({ name, url }) => {
+      const known = current.get(name);
+      current.delete(name);
+      if (known === undefined) return new Upstream({ name, url, timeouts, clock });
+      // One that an operator drains goes on draining; one that was removed resumes.
+      const draining = known.draining && configured.has(name);
+      const upstream =
+        known.url.href === url.href
+          ? known
+          : new Upstream({ name, url, timeouts, clock, reserved: known.reserved, traffic: known.traffic });
+      // Ends its connections once the running requests have ended.
+      if (upstream !== known) void known.close();
+      upstream.draining = draining;
+      return upstream;
+    });
+    for (const removed of current.values()) removed.draining = true;
+    return [...kept, ...current.values()];
+  }
+}
+
+function difference(before: ProxyConfig, next: ProxyConfig): Omit<ConfigChange, "needRestart"> {
+  const old = new Map(before.backends.map((backend) => [backend.name, backend]));
+  const names = new Set(next.backends.map(({ name }) => name));
+  return {
+    added: [...names].filter((name) => !old.has(name)),
+    removed: [...old.keys()].filter((name) => !names.has(name)),
+    changed: next.backends
+      .filter((backend) => {
+        const known = old.get(backend.name);
+        if (known === undefined) return false;
+        return known.url.href !== backend.url.href || !isDeepStrictEqual(known.limits, backend.limits);
+      })
+      .map(({ name }) => name),
+  };
+}

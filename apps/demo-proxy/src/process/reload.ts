@@ -1,0 +1,47 @@
+import { ConfigError } from "../config/config-error.ts";
+import type { ProxyConfig } from "../config/proxy-config.ts";
+import type { ConfigChange, LiveConfig } from "./live-config.ts";
+import { type Fingerprint, watchConfig } from "./watch-config.ts";
+
+export interface ReloadOptions {
+  /** An absolute path. */
+  readonly file: string;
+  /** Of the file when the configuration in force was read from it. */
+  readonly read: Fingerprint;
+  readonly load: () => Promise<ProxyConfig>;
+  readonly live: LiveConfig;
+  /** One line for what was taken over. */
+  readonly log: (line: string, change: ConfigChange) => void;
+  /** One line, or several, for what was refused. */
+  readonly warn: (line: string) => void;
+}
+
+/** Takes the configuration over again whenever its file changes, and on SIGHUP. Answers what ends that. */
+export function reloadOnChange({ file, read, load, live, log, warn }: ReloadOptions): () => void {
+  return watchConfig(file, read, (reason) => {
+    live.take(load).then(
+      (change) => log(`${reason}: ${describeChange(change)}`, change),
+      (error: unknown) => warn(`${reason}: the configuration stays as it was: ${problemOf(error)}`),
+    );
+  });
+}
+
+function problemOf(error: unknown): string {
+  if (error instanceof ConfigError) return error.message;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What changed, in a line. */
+export function describeChange({ added, removed, changed, needRestart }: ConfigChange): string {
+  const parts = [
+    list("added", added),
+    list("draining", removed),
+    list("changed", changed),
+    needRestart.length > 0 ? `${needRestart.join(", ")} will change at the next start` : "",
+  ].filter((part) => part !== "");
+  return `configuration taken over${parts.length > 0 ? ` (${parts.join("; ")})` : ""}`;
+}
+
+function list(what: string, names: readonly string[]): string {
+  return names.length > 0 ? `${what} ${names.map((name) => JSON.stringify(name)).join(", ")}` : "";
+}

@@ -1,0 +1,34 @@
+import { STORAGE_DIMENSIONS } from "@usage/counter-core";
+import { DurationBuckets } from "../counting/duration-buckets.ts";
+
+/** From the cache of a neighbour to the edge of what clients wait for, in seconds. */
+export const LATENCY_BOUNDS: readonly number[] = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+];
+
+const CLASSES = 6;
+
+/**
+ * What one backend was asked and answered, as plain numbers: the request path adds to them and allocates nothing, everything
+ * else happens when somebody reads them.
+ */
+export class UpstreamTraffic {
+  /** Heads of final responses by the first digit of their status. */
+  readonly responses: Float64Array = new Float64Array(CLASSES);
+  /** From the choice of the backend to the head of its response. */
+  readonly latency: DurationBuckets = new DurationBuckets(LATENCY_BOUNDS);
+  /** Requests that it was not chosen for because of a limit, by place of the dimension. */
+  readonly rejections: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
+  /** Requests that it could not be connected to for. */
+  unconnected = 0;
+  /** Requests that it broke off, before or after the head of its response. */
+  broken = 0;
+
+  answered(status: number, afterMs: number): void {
+    const digit = Math.trunc(status / 100);
+    // HTTP allows three digits, and parsers let the ones above 5 pass.
+    if (digit < CLASSES) (this.responses[digit] as number) += 1;
+    else (this.responses[0] as number) += 1;
+    this.latency.observe(afterMs);
+  }
+}

@@ -1,0 +1,171 @@
+import { connect } from "node:net";
+import { PassThrough } from "node:stream";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { EventStream } from "../../../src/admin/api/events.ts";
+import type { LiveReport } from "../../../src/admin/api/live-report.ts";
+import type { StreamAnswer } from "../../../src/admin/problem.ts";
+import { AdminServer } from "../../../src/admin/server.ts";
+import type { Address } from "../../../src/config/address.ts";
+import { startApp, startUpstream, testConfig } from "../../support/app.ts";
+import { call } from "../../support/call.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+
+/** The events of a proxy, one after the other. */
+async function listen({ host, port }: Address, headers: Record<string, string> = {}) {
+  const abort = new AbortController();
+  onTestFinished(() => abort.abort());
+  const response = await fetch(`http://${host}:${port}/api/events`, { headers, signal: abort.signal });
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  const next = async (): Promise<LiveReport> => {
+    for (;;) {
+      const end = text.indexOf("\n\n");
+      if (end !== -1) {
+        const event = text.slice("data: ".length, end);
+        text = text.slice(end + 2);
+        return JSON.parse(event);
+      }
+      const { value, done } = (await reader?.read()) ?? { done: true };
+      if (done) throw new Error("the stream ended");
+      text += value;
+    }
+  };
+  return { response, next, close: () => abort.abort() };
+}
+
+describe("GET /api/events", () => {
+  it("tells the usage report at once and every second, with rates and projections", async () => {
+    const upstream = await startUpstream();
+    const config = testConfig([{ name: "oci", url: upstream.url, limits: { apiRequests: 1_000 } }]);
+    const { proxy, admin } = await startApp(config);
+    const { response, next } = await listen(admin);
+    expect(response.headers.get("content-type")).toBe("text/event-stream");
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    const usage = (await call(admin, "/api/usage")).json;
+    const first = await next();
+    expect(first).toMatchObject(usage as object);
+    expect(first).toMatchObject({ proxy: { address: `127.0.0.1:${proxy.port}`, routing: "pack" } });
+    for (let n = 0; n < 20; n += 1) await call(proxy, "/objects/100");
+    const second = await next();
+    const [backend] = second.backends;
+    expect(backend?.usage).toEqual({ apiRequests: 20, egressBytes: 2_000, ingressBytes: 0 });
+    expect(backend?.perSecond.apiRequests).toBeGreaterThan(1);
+    expect(backend?.averagePerSecond.egressBytes).toBeGreaterThan(100);
+    expect(backend?.outlook.apiRequests.atEnd).toBeGreaterThanOrEqual(20);
+    expect(Date.parse(second.at) - Date.parse(first.at)).toBeGreaterThan(900);
+  });
+
+  it("demands the token", async () => {
+    const upstream = await startUpstream();
+    const admin = { listen: { host: "127.0.0.1", port: 0 }, token: "s3cret" };
+    const { admin: bound } = await startApp(testConfig([{ name: "oci", url: upstream.url, limits: {} }], { admin }));
+    expect((await call(bound, "/api/events")).status).toBe(401);
+    const { next } = await listen(bound, { authorization: "Bearer s3cret" });
+    expect((await next()).backends).toHaveLength(1);
+  });
+
+  it("answers 503 to the fifty-first who listens, and lets in the next when one has gone", async () => {
+    const upstream = await startUpstream();
+    const { admin } = await startApp(testConfig([{ name: "oci", url: upstream.url, limits: {} }]));
+    const [first, ...others] = await Promise.all(Array.from({ length: 50 }, () => listen(admin)));
+    expect(others).toHaveLength(49);
+    expect(await call(admin, "/api/events")).toMatchObject({ status: 503, json: { title: "Too many listeners" } });
+    expect(await call(admin, "/api/events", { method: "HEAD" })).toMatchObject({ status: 503 });
+    first?.close();
+    await expect.poll(async () => (await listen(admin)).response.status).toBe(200);
+  });
+
+  it("answers HEAD without listening", async () => {
+    const events = new EventStream({ report: () => "x", clock: new FakeClock(0) });
+    const routes = [{ path: "/api/events", methods: { GET: () => events.answer() } }];
+    const server = new AdminServer({ routes, guard: () => undefined });
+    const address = await server.listen({ host: "127.0.0.1", port: 0 });
+    onTestFinished(() => server.close());
+    expect(await call(address, "/api/events", { method: "HEAD" })).toMatchObject({ status: 200, text: "" });
+    expect(events.size).toBe(0);
+  });
+
+  it("cuts off a reader that stands still, over a real connection", async () => {
+    const clock = new FakeClock(0);
+    const events = new EventStream({ report: () => "x".repeat(4_000_000), clock, patienceMs: 3_000 });
+    const routes = [{ path: "/api/events", methods: { GET: () => events.answer() } }];
+    const server = new AdminServer({ routes, guard: () => undefined });
+    const { port } = await server.listen({ host: "127.0.0.1", port: 0 });
+    onTestFinished(() => server.close());
+    const socket = connect(port, "127.0.0.1").pause();
+    socket.on("error", () => {});
+    onTestFinished(() => void socket.destroy());
+    socket.write("GET /api/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    await expect.poll(() => events.size).toBe(1);
+    // Of 4 MB a moment after the other, the kernel takes some and this process keeps the rest, once.
+    for (let second = 0; second < 20; second += 1) {
+      clock.advance(1_000);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    await expect.poll(() => events.size).toBe(0);
+  });
+});
+
+describe("the event stream", () => {
+  function start() {
+    const clock = new FakeClock(0);
+    let reports = 0;
+    const events = new EventStream({ report: () => ++reports, clock, patienceMs: 3_000 });
+    const join = (listener = new PassThrough()) => {
+      (events.answer() as StreamAnswer).stream(listener);
+      return listener;
+    };
+    return { clock, events, join, reports: () => reports };
+  }
+
+  it("asks for a report only while somebody listens, and once for all who do", async () => {
+    const { clock, events, join, reports } = start();
+    clock.advance(60_000);
+    expect(reports()).toBe(0);
+    const [one, other] = [join(), join()];
+    expect(reports()).toBe(2);
+    clock.advance(3_000);
+    expect(reports()).toBe(5);
+    one.destroy();
+    other.destroy();
+    await expect.poll(() => events.size).toBe(0);
+    clock.advance(60_000);
+    expect(reports()).toBe(5);
+    join();
+    clock.advance(1_000);
+    expect(reports()).toBe(7);
+  });
+
+  it("keeps at most one event for a reader that is slow, and goes on with the newest", () => {
+    const { clock, join } = start();
+    const slow = join(new PassThrough({ highWaterMark: 4 }));
+    clock.advance(3_000);
+    expect(slow.writableLength + slow.readableLength).toBeLessThan(30);
+    expect(String(slow.read())).toBe("data: 1\n\n");
+  });
+
+  it("cuts off who does not read in time, and nobody else", () => {
+    const { clock, events, join } = start();
+    const stuck = join(new PassThrough({ highWaterMark: 4 }));
+    const good = join().resume();
+    clock.advance(10_000);
+    expect(stuck.destroyed).toBe(true);
+    expect(good.destroyed).toBe(false);
+    expect(events.size).toBeGreaterThanOrEqual(1);
+  });
+
+  it("ends rather than taking the process with it when a report cannot be made", () => {
+    const clock = new FakeClock(0);
+    let broken = false;
+    const report = (): string => {
+      if (broken) throw new Error("no report");
+      return "fine";
+    };
+    const events = new EventStream({ report, clock });
+    const listener = new PassThrough();
+    (events.answer() as StreamAnswer).stream(listener);
+    broken = true;
+    expect(() => clock.advance(1_000)).not.toThrow();
+    expect(listener.destroyed).toBe(true);
+  });
+});

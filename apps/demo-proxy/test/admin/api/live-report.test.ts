@@ -1,0 +1,60 @@
+import { expect, it } from "vitest";
+import { type LiveBackend, liveReport } from "../../../src/admin/api/live-report.ts";
+import { UsageRates } from "../../../src/admin/api/rates.ts";
+import { startApp, startUpstream, testConfig } from "../../support/app.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+
+const LIMIT = 1_000_000;
+
+/** A proxy whose backends were used at ten requests a second for ten minutes, and the report on any of them. */
+async function start(...names: readonly string[]) {
+  const upstream = await startUpstream();
+  const config = testConfig(names.map((name) => ({ name, url: upstream.url, limits: { apiRequests: LIMIT } })));
+  const { app } = await startApp(config);
+  const { backend: counter } = app.tracker;
+  const clock = new FakeClock(counter.period().start + 86_400_000);
+  const rates = new UsageRates({ counter, clock });
+  rates.start();
+  for (let n = 0; n < 60; n += 1) {
+    for (const name of names) counter.add(name, "apiRequests", 100);
+    clock.advance(10_000);
+  }
+  const { tracker, store, flusher, router, live } = app;
+  const parts = { config, tracker, store, flusher, router, clock, rates, startedMs: 0, readiness: app.readiness };
+  const reportOn = (name: string): LiveBackend => {
+    const report = liveReport({ ...parts, inForce: () => live.config, live: () => live.status() });
+    const found = report.backends.find((backend) => backend.name === name);
+    if (found === undefined) throw new Error(`no ${name} in the report`);
+    return found;
+  };
+  const drain = (name: string): void => {
+    for (const upstream of router.upstreams) if (upstream.name === name) upstream.draining = true;
+  };
+  return { app, config, clock, counter, drain, reportOn };
+}
+
+it("a backend that takes requests is projected at its average, one that takes none at what it still does", async () => {
+  const { clock, counter, drain, reportOn } = await start("open", "drained", "full");
+  clock.advance(60_000);
+  drain("drained");
+  counter.add("full", "apiRequests", LIMIT - counter.totalAll("full").apiRequests);
+  for (const name of ["open", "drained", "full"]) reportOn(name);
+  clock.advance(60_000);
+  for (const name of ["open", "drained", "full"]) reportOn(name);
+  clock.advance(60_000);
+  const [open, drained, full] = ["open", "drained", "full"].map(reportOn) as [LiveBackend, LiveBackend, LiveBackend];
+  expect(open.outlook.apiRequests.atEnd).toBeGreaterThan(LIMIT);
+  expect(Date.parse(open.outlook.apiRequests.limitAt ?? "")).toBeGreaterThan(clock.now());
+  expect(drained.averagePerSecond.apiRequests).toBe(open.averagePerSecond.apiRequests);
+  expect(drained.outlook.apiRequests).toEqual({ atEnd: drained.usage.apiRequests, limitAt: null });
+  expect(full.averagePerSecond.apiRequests).toBeGreaterThan(open.averagePerSecond.apiRequests);
+  expect(full.outlook.apiRequests.atEnd).toBe(LIMIT);
+});
+
+it("a backend that was removed from the file is told apart from one that an operator drains", async () => {
+  const { app, config, drain, reportOn } = await start("oci", "b2");
+  await app.live.take(async () => ({ ...config, backends: config.backends.slice(0, 1) }));
+  drain("oci");
+  expect(reportOn("oci")).toMatchObject({ draining: true, configured: true });
+  expect(reportOn("b2")).toMatchObject({ draining: true, configured: false });
+});

@@ -1,0 +1,217 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { UsageStore } from "@usage/counter-core";
+import { memoryStore } from "@usage/counter-core/testing";
+import { describe, expect, it } from "vitest";
+import type { BackendConfig } from "../../src/config/proxy-config.ts";
+import { startApp, startUpstream, testConfig } from "../support/app.ts";
+import { call } from "../support/call.ts";
+import { startHeldUpstream } from "../support/held-upstream.ts";
+import { startProxy, writeConfig } from "../support/running-proxy.ts";
+import { tempFolder } from "../support/temp-folder.ts";
+
+const usage = async (admin: Parameters<typeof call>[0]) => JSON.parse((await call(admin, "/api/usage")).text);
+
+describe("a configuration that is taken over while the proxy runs", () => {
+  it("brings limits, routing and backends to the requests that come, at once", async () => {
+    const [one, two] = [await startUpstream(), await startUpstream()];
+    const oci: BackendConfig = { name: "oci", url: one.url, limits: { apiRequests: 1 } };
+    const config = testConfig([oci]);
+    const { app, proxy } = await startApp(config);
+    expect((await call(proxy, "/objects/1")).status).toBe(200);
+    expect((await call(proxy, "/objects/1")).status).toBe(429);
+    const b2: BackendConfig = { name: "b2", url: two.url, limits: { apiRequests: 1 } };
+    const change = await app.live.take(async () => ({ ...config, backends: [oci, b2] }));
+    expect(change).toEqual({ added: ["b2"], removed: [], changed: [], needRestart: [] });
+    expect((await call(proxy, "/objects/1")).status).toBe(200);
+    expect((await call(proxy, "/objects/1")).status).toBe(429);
+    await app.live.take(async () => ({ ...config, backends: [{ ...oci, limits: { apiRequests: 2 } }, b2] }));
+    expect((await call(proxy, "/objects/1")).status).toBe(200);
+    expect([one.measured().apiRequests, two.measured().apiRequests]).toEqual([2, 1]);
+  });
+
+  it("knows what was used of a backend before it sends anything there", async () => {
+    const upstream = await startUpstream();
+    const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }]);
+    const { app, proxy } = await startApp(config);
+    const { key } = app.tracker.backend.period();
+    await app.store.merge([{ writer: "import", period: key, backend: "b2", usage: { apiRequests: 5 } }]);
+    await app.live.take(async () => ({
+      ...config,
+      backends: [{ name: "b2", url: upstream.url, limits: { apiRequests: 5 } }],
+    }));
+    expect((await call(proxy, "/objects/1")).status).toBe(429);
+    expect(upstream.measured().apiRequests).toBe(0);
+  });
+
+  it("is refused while it is not known what was used of a new backend, however often it is tried", async () => {
+    const upstream = await startUpstream();
+    const oci = { name: "oci", url: upstream.url, limits: { apiRequests: 1 } };
+    const config = testConfig([oci]);
+    const memory = memoryStore();
+    let down = false;
+    const totals: UsageStore["totals"] = (period, writer) =>
+      down ? Promise.reject(new Error("down")) : memory.totals(period, writer);
+    const store = { ...memory, totals, close: async () => {} };
+    const { app, proxy } = await startApp(config, { store });
+    const { key } = app.tracker.backend.period();
+    await memory.merge([{ writer: "import", period: key, backend: "b2", usage: { apiRequests: 5 } }]);
+    const b2 = { name: "b2", url: upstream.url, limits: { apiRequests: 5 } };
+    const take = () => app.live.take(async () => ({ ...config, backends: [oci, b2] }));
+    down = true;
+    await expect(take()).rejects.toThrow("down");
+    await expect(take()).rejects.toThrow("down");
+    expect((await call(proxy, "/objects/1")).status).toBe(200);
+    expect((await call(proxy, "/objects/1")).status).toBe(429);
+    down = false;
+    await take();
+    expect((await call(proxy, "/objects/1")).status).toBe(429);
+    expect(upstream.measured().apiRequests).toBe(1);
+  });
+
+  it("drains a backend that is removed, keeps its counts, and resumes it when it is there again", async () => {
+    const upstream = await startHeldUpstream();
+    const [oci, b2] = ["oci", "b2"].map((name) => ({ name, url: upstream.url, limits: {} })) as [
+      BackendConfig,
+      BackendConfig,
+    ];
+    const config = testConfig([oci, b2]);
+    const { app, proxy, admin } = await startApp(config);
+    const running = call(proxy, "/");
+    const held = await upstream.next();
+    const change = await app.live.take(async () => ({ ...config, backends: [b2] }));
+    expect(change.removed).toEqual(["oci"]);
+    const second = call(proxy, "/");
+    (await upstream.next()).end("b2");
+    expect((await second).text).toBe("b2");
+    held.end("oci");
+    expect((await running).text).toBe("oci");
+    const { backends } = await usage(admin);
+    expect(backends).toMatchObject([
+      { name: "b2", draining: false, usage: { apiRequests: 1, egressBytes: 2 } },
+      { name: "oci", draining: true, usage: { apiRequests: 1, egressBytes: 3 } },
+    ]);
+    await app.flusher.flush();
+    await app.live.take(async () => config);
+    const third = call(proxy, "/");
+    (await upstream.next()).end("oci");
+    expect((await third).text).toBe("oci");
+    expect((await usage(admin)).backends).toMatchObject([
+      { name: "oci", draining: false, usage: { apiRequests: 2, egressBytes: 6 } },
+      { name: "b2" },
+    ]);
+  });
+
+  it("goes on draining what an operator drains", async () => {
+    const upstream = await startUpstream();
+    const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }]);
+    const { app, proxy, admin } = await startApp(config);
+    await call(admin, "/api/backends/oci/drain", { method: "POST" });
+    await app.live.take(async () => config);
+    expect((await call(proxy, "/objects/1")).status).toBe(503);
+  });
+
+  it("moves a backend to another address, and counts what is under way at both against one limit", async () => {
+    const [before, after] = [await startHeldUpstream(), await startHeldUpstream()];
+    const oci = { name: "oci", url: before.url, limits: { apiRequests: 2 } };
+    const config = testConfig([oci]);
+    const { app, proxy } = await startApp(config);
+    const running = call(proxy, "/");
+    const held = await before.next();
+    await app.live.take(async () => ({ ...config, backends: [{ ...oci, url: after.url }] }));
+    const moved = call(proxy, "/");
+    (await after.next()).end("after");
+    expect((await moved).text).toBe("after");
+    expect((await call(proxy, "/")).status).toBe(429);
+    held.end("before");
+    expect((await running).text).toBe("before");
+    expect(app.tracker.backend.totalAll("oci")).toMatchObject({ apiRequests: 2, egressBytes: 11 });
+  });
+
+  it("says what needs a restart, and takes over the rest", async () => {
+    const upstream = await startUpstream();
+    const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }]);
+    const { app, admin } = await startApp(config);
+    const change = await app.live.take(async () => ({
+      ...config,
+      listen: { host: "127.0.0.1", port: 1 },
+      routing: "spread",
+    }));
+    expect(change.needRestart).toEqual(["listen"]);
+    expect((await usage(admin)).config).toMatchObject({ error: null, needRestart: ["listen"] });
+  });
+
+  it("is taken over 100 times under load without a failed request or a lost count", async () => {
+    const [one, two] = [await startUpstream(), await startUpstream()];
+    const [oci, b2] = [
+      { name: "oci", url: one.url, limits: {} },
+      { name: "b2", url: two.url, limits: {} },
+    ];
+    const config = testConfig([oci, b2]);
+    const { app, proxy } = await startApp(config);
+    let [sent, running] = [0, true];
+    const load = async (): Promise<void> => {
+      while (running) {
+        sent += 1;
+        const { status } = await call(proxy, "/objects/100");
+        if (status !== 200) throw new Error(`a request was answered ${status}`);
+      }
+    };
+    const loads = Promise.all([load(), load(), load(), load()]);
+    const variants = [
+      [oci],
+      [b2],
+      [b2, oci],
+      [{ ...oci, url: two.url }, b2],
+      [oci, { ...b2, limits: { apiRequests: 1e9 } }],
+    ];
+    for (let i = 0; i < 100; i++) {
+      await app.live.take(async () => ({
+        ...config,
+        backends: variants[i % variants.length] ?? [],
+        routing: i % 2 ? "pack" : "spread",
+      }));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    running = false;
+    await loads;
+    const counted = ["oci", "b2"].map((name) => app.tracker.backend.totalAll(name));
+    expect(counted.reduce((sum, { apiRequests }) => sum + apiRequests, 0)).toBe(sent);
+    const measured = [one.measured(), two.measured()];
+    for (const dimension of ["apiRequests", "egressBytes", "ingressBytes"] as const) {
+      const sum = (usages: readonly Record<typeof dimension, number>[]) =>
+        usages.reduce((all, one) => all + one[dimension], 0);
+      expect(sum(counted)).toBe(sum(measured));
+    }
+  });
+});
+
+describe("the running proxy", () => {
+  it("takes over its file when that changes and on SIGHUP, and keeps what it has when the file is wrong", async () => {
+    const upstream = await startUpstream();
+    const folder = tempFolder();
+    const write = (limit: string) =>
+      writeConfig(folder, `backends: [{ name: oci, url: "${upstream.url.href}", limits: { apiRequests: ${limit} } }]`);
+    write("1");
+    const { child, proxy, admin } = await startProxy(folder);
+    expect((await call(proxy, "/objects/1")).status).toBe(200);
+    expect((await call(proxy, "/objects/1")).status).toBe(429);
+    write("2");
+    await child.line(
+      /"event":"config",.*"changed":\["oci"\],.*"msg":"(the file changed): configuration taken over \(changed \\"oci\\"\)"/m,
+    );
+    expect((await call(proxy, "/objects/1")).status).toBe(200);
+    write("many");
+    child.signal("SIGHUP");
+    await expect
+      .poll(() => child.errors, { timeout: 10_000 })
+      .toMatch(/"level":"warn",.*"event":"config-refused".* stays as it was: .*proxy\.yaml:3:/);
+    expect((await usage(admin)).config.error).toContain("apiRequests");
+    expect((await call(proxy, "/objects/1")).status).toBe(429);
+    writeFileSync(join(folder, "proxy.yaml"), readFileSync(join(folder, "proxy.yaml"), "utf8").replace("many", "3"));
+    child.signal("SIGHUP");
+    await child.line(/"event":"config",.*"msg":"(SIGHUP): configuration taken over/m);
+    expect((await usage(admin)).config.error).toBeNull();
+    expect((await call(proxy, "/objects/1")).status).toBe(200);
+  });
+});
