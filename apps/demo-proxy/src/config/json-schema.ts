@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { configFile } from "./schema.ts";
+import { configFile } from "./schema/config-file.ts";
 
 /** What editors check and complete a configuration by. Looser than the check at the start: what only code can tell is not in it. */
 export function configJsonSchema(): object {

@@ -4,7 +4,7 @@ import type { z } from "zod";
 import { type Complaint, ConfigError } from "./config-error.ts";
 import { nearMiss } from "./near-miss.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
-import { type ConfigFile, configFile } from "./schema.ts";
+import { type ConfigFile, configFile } from "./schema/config-file.ts";
 import { type Path, parseYaml, type YamlSource } from "./yaml-source.ts";
 
 /**

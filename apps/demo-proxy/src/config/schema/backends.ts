@@ -1,0 +1,63 @@
+import { assertBackendName, STORAGE_DIMENSIONS, type Usage } from "@usage/counter-core";
+import { z } from "zod";
+import { expected, section, shown, text } from "./expected.ts";
+import { count, size } from "./values.ts";
+
+const backendName = text("a name", (value) => {
+  assertBackendName(value);
+  return value;
+});
+
+const backendUrl = text(
+  "an address such as https://s3.example.com/bucket",
+  (value) => {
+    const url = new URL(value);
+    if (url.protocol !== "http:" && url.protocol !== "https:") throw new RangeError("expected http:// or https://");
+    if (url.username !== "" || url.password !== "") {
+      throw new RangeError(
+        "a user or password cannot stand here: clients send their own Authorization, which is passed on",
+      );
+    }
+    if (/[?#]/.test(value))
+      throw new RangeError("a query or fragment cannot stand here: only the path is put before a request's own");
+    return url;
+  },
+  "secret",
+);
+
+const limits = section({
+  apiRequests: count.exactOptional(),
+  egressBytes: size.exactOptional(),
+  ingressBytes: size.exactOptional(),
+}).transform((given): Partial<Usage> => {
+  const limited: { -readonly [D in keyof Usage]?: Usage[D] } = {};
+  for (const dimension of STORAGE_DIMENSIONS) {
+    const limit = given[dimension];
+    if (limit) limited[dimension] = limit;
+  }
+  return limited;
+});
+
+export const backends = z
+  .array(
+    section({ name: backendName, url: backendUrl, limits: limits.prefault({}) }),
+    expected("a list of backends", "secret"),
+  )
+  .min(1, "name at least one backend, with its name and url")
+  .superRefine(refuseDuplicates, { when: () => true });
+
+/** Also runs when something else in the list is wrong, so that one reading of the file finds everything. */
+function refuseDuplicates(list: unknown, context: z.core.$RefinementCtx): void {
+  const names = Array.isArray(list) ? list.map(nameOf) : [];
+  for (const [index, name] of names.entries()) {
+    const first = names.indexOf(name);
+    if (name === undefined || first === index) continue;
+    const message = `${shown(name)} is already the name of backends[${first}]; each backend needs its own`;
+    context.addIssue({ code: "custom", path: [index, "name"], message });
+  }
+}
+
+function nameOf(backend: unknown): string | undefined {
+  if (typeof backend !== "object" || backend === null || !("name" in backend)) return undefined;
+  return typeof backend.name === "string" ? backend.name : undefined;
+}

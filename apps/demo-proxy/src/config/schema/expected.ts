@@ -1,0 +1,70 @@
+import { z } from "zod";
+
+export interface Expected {
+  readonly error: (issue: { readonly code?: string; readonly input?: unknown }) => string;
+}
+
+/** The complaint about a value that is not what was expected. A secret is never shown. */
+export function expected(what: string, visibility: "shown" | "secret" = "shown"): Expected {
+  return {
+    error: ({ input }) => {
+      if (input === undefined) return `is missing; give ${what}`;
+      if (input === null) return `is empty; give ${what}`;
+      return visibility === "secret" ? `expected ${what}` : `expected ${what}, got ${shown(input)}`;
+    },
+  };
+}
+
+export function shown(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "a map";
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+}
+
+/**
+ * A map with these keys and no others. About unknown keys zod says only which they are; the message of that issue is the
+ * list of the known ones, from which the complaint is written where the place of each key is known.
+ */
+export function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const known = Object.keys(shape).join(", ");
+  const { error } = expected(`a map with ${known}`, "secret");
+  return z.strictObject(shape, { error: (issue) => (issue.code === "unrecognized_keys" ? known : error(issue)) });
+}
+
+/** The complaint about a map whose `kind` tells which one it is. */
+export function expectedKind(kinds: string): Expected {
+  const { error } = expected(`a map whose kind is ${kinds}`, "secret");
+  return {
+    error: ({ code, input }) => {
+      if (code !== "invalid_union" || typeof input !== "object" || input === null) return error({ input });
+      return "kind" in input ? `expected ${kinds}` : `is missing; give ${kinds}`;
+    },
+  };
+}
+
+/** What `parse` makes of it. A RangeError that it throws is the complaint; otherwise what was expected is. */
+export function parsed<Input, Output>(
+  schema: z.ZodType<Input>,
+  parse: (input: Input) => Output,
+  { error: refusal }: Expected,
+) {
+  return schema.transform((input, context): Output => {
+    try {
+      return parse(input);
+    } catch (error) {
+      context.addIssue(error instanceof RangeError ? error.message : refusal({ input }));
+      return z.NEVER;
+    }
+  });
+}
+
+export function text<T>(what: string, parse: (text: string) => T, visibility?: "secret") {
+  const wanted = expected(what, visibility);
+  return parsed(z.string(wanted), parse, wanted);
+}
+
+export function wholeNumber(unit: string, least: number, most: number) {
+  const wanted = expected(`a whole number of ${unit} from ${least} to ${most}`);
+  return z.number(wanted).int(wanted).min(least, wanted).max(most, wanted);
+}
