@@ -26,7 +26,7 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    projects: ["packages/*", "apps/*", "examples"],
+    projects: ["packages/*", "apps/*", "proofs/*", "examples"],
     reporters: ["default", closingLine],
     sequence: { sequencer: LongestFirst },
   },

@@ -53,6 +53,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     : opened.adopt(await makeCounter(config, clock), (counter) => counter.close());
   const limits = new Map(config.backends.map((backend) => [backend.name, backend.limits]));
   const tracker = new UsageTracker(counter, { limits });
+  // fault: listens without knowing what was used before
   await loadBaselines(config, tracker, store, clock);
 
   const upstreams = config.backends.map(({ name, url }) => new Upstream({ name, url, timeouts, clock }));

@@ -82,6 +82,7 @@ export class ProxyApp {
     // The proxy last: no request is taken before everything else is there.
     const adminAddress = await listen("the admin listener", admin, config.admin.listen);
     readiness.address = await listen("the proxy", proxy, config.listen);
+    // fault: flushes only at the end
     this.flusher.start();
     readiness.ready = true;
     return { proxy: readiness.address, admin: adminAddress };
@@ -98,6 +99,8 @@ export class ProxyApp {
     // A listener that is being opened can only be closed once it is open.
     await this.#starting?.catch(() => {});
     readiness.ready = false;
+    // fault: flushes the last time while requests still run
+    // fault: lets go of Redis and the database before the last flush
     const { cut } = await proxy.close({ graceMs });
     // Only now nothing is counted any more. The admin listener answers until here, so that operators see what goes on.
     const failure = await this.flusher.stop().then(

@@ -21,6 +21,7 @@ export function keepTime(clock: Clock, subject: TimeKept): void {
     const kept = weak.deref();
     if (kept === undefined) return;
     const untilNext = kept.advance(clock.now());
+    // fault: turns the period at the next tick of a timer
     clock.after(Math.min(Math.max(Math.ceil(untilNext), 1), MAX_REFRESH_MS), refresh);
   };
   refresh();

@@ -58,6 +58,7 @@ export class HeapLedger implements Ledger {
   advance(nowMs: number): number {
     const { start, end } = this.#current.period;
     if (nowMs < start || nowMs >= end) {
+      // fault: lets the cells of a closed period go at once
       this.#archive.close(this.#current);
       this.#current = this.#open(nowMs);
     }

@@ -23,6 +23,7 @@ export class TallyBook<D extends string> {
   unsettled(): readonly Tally[] {
     const tallies: Tally[] = [];
     const { dimensions, names, stride } = this.#names;
+    // fault: forgets the periods that are over
     for (const cells of this.#ledger.all()) {
       for (let i = 0; i < names.length; i++) {
         const row = i * stride;
@@ -33,6 +34,7 @@ export class TallyBook<D extends string> {
           if (amount > 0) usage[dimension] = amount;
         });
         const backend = names[i] as string;
+        // fault: counts a closed period into the current one
         tallies.push({ writer: this.#writerOf(cells, row), period: cells.period.key, backend, usage });
       }
     }
@@ -55,6 +57,7 @@ export class TallyBook<D extends string> {
   observe(period: string, stored: ReadonlyMap<string, StoredUsage<D>>): readonly string[] {
     const wanted: string[] = [];
     const cells = this.#ledger.current();
+    // fault: takes what was stored in the month before for this month's
     if (period !== cells.period.key) return wanted;
     this.#names.names.forEach((backend, i) => {
       const row = i * this.#names.stride;
@@ -66,8 +69,10 @@ export class TallyBook<D extends string> {
       } else {
         this.#eachCell(row, (cell, dimension) => {
           const amount = amountOf(own, dimension);
+          // fault: takes all that is stored for what others counted
           cells.raiseOthers(cell, amountOf(all, dimension) - amount);
           // A store that fails over or is restored may have lost what it had taken; it gets that again.
+          // fault: trusts that the store keeps what it took
           if (amount < cells.settled(cell)) cells.setSettled(cell, amount);
         });
       }

@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
  * which the runs began.
  */
 export function newWriter(nowMs: number): string {
+  // fault: counts under the same writer in every run
   const bytes = randomBytes(16);
   bytes.writeUIntBE(nowMs, 0, 6);
   bytes[6] = 0x70 | ((bytes[6] as number) & 0x0f);

@@ -114,9 +114,11 @@ for k, key in ipairs(KEYS) do
       return redis.error_reply('USAGE ' .. key .. ' was sent no count for the field ' .. field)
     end
     local i = place[field]
+    -- fault: the script keeps what came last
     if amount > values[i] then
       local sum = sum_of[i]
       if sum then
+        -- fault: the script moves the sum by the whole amount
         values[sum] = values[sum] + amount - values[i]
         sums[sum] = true
       elseif not string.find(field, ':', 1, true) then
@@ -124,6 +126,7 @@ for k, key in ipairs(KEYS) do
       end
       values[i] = amount
       changed[#changed + 1] = field
+      -- fault: the script adds instead of keeping the maximum
       changed[#changed + 1] = ARGV[f + 1]
       is_new = is_new or not found[i]
     end

@@ -21,6 +21,7 @@ export class Circuit {
   /** Answers whether this closed it. */
   succeeded(): boolean {
     const wasOpen = this.isOpen;
+    // fault: a circuit that never closes
     this.#state = SOUND;
     return wasOpen;
   }

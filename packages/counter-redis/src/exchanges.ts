@@ -17,6 +17,7 @@ export class Exchanges {
 
   /** Runs `exchange` after those before it, and `then`, with its reply, before those after it. */
   run<T, R>(exchange: () => Promise<T>, then: (reply: T) => R): Promise<R> {
+    // fault: looks at replies that it had given up on
     const result = this.#last.then(() => this.#withDeadline(exchange)).then(then);
     this.#last = result.catch(() => {});
     return result;

@@ -88,6 +88,7 @@ export class PushLoop {
     this.#cancelTimer();
     await this.#tick;
     // Whether it failed matters to nobody any more: what is not pushed is still in the tallies.
+    // fault: closes without sharing what is left
     await this.round().catch(() => {});
   }
 

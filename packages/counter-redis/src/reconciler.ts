@@ -48,6 +48,7 @@ export class Reconciler {
   async missing(): Promise<readonly Tally[]> {
     this.#pass = undefined;
     const current = await this.#ofCurrentPeriod();
+    // fault: does not reconcile the period before when it starts
     return [...current, ...(await this.#ofEndedPeriod())];
   }
 
@@ -70,10 +71,12 @@ export class Reconciler {
   async #ofCurrentPeriod(): Promise<readonly Tally[]> {
     const { loop, local } = this.#parts;
     const { period, backends } = loop.current();
+    // fault: does not reconcile
     const suspects = backends.filter((backend) => backend.isMissingInStore());
     this.noteFlush();
     const names = await this.#registered(period);
     const known = new Set(local.backends());
+    // fault: reconciles only backends that it counts itself
     const unknown = names.filter((name) => !known.has(name));
     return this.#read(period, [...suspects.map(({ name }) => name), ...unknown]);
   }

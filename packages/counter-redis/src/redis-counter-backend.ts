@@ -106,10 +106,12 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
   }
 
   add(backend: string, dimension: D, amount: number): void {
+    // fault: sends to Redis in the request path
     this.#local.add(backend, dimension, amount);
   }
 
   addAll(backend: string, usage: Partial<Usage<D>>): void {
+    // fault: refuses to count while Redis is away
     this.#local.addAll(backend, usage);
   }
 
@@ -192,8 +194,10 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     if (this.#loop.current().backends.some((backend) => backend.isSwapped)) throw new DrainConflictError("tallies");
     this.#drainBy("tallies");
     const own = await this.#local.tallies();
+    // fault: stores nothing while Redis is away
     if (!this.#sharing) return own;
     // Without Redis, what is missing is found at a later flush.
+    // fault: fails to flush while Redis is away
     const missing = await this.#reconciler.missing().catch(() => []);
     const all = [...own, ...missing];
     // Nobody settles nothing.

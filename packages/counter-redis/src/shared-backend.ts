@@ -45,6 +45,7 @@ export class SharedBackend {
    * Whether the shared counts should have what the store knows: after a loss, and before this process ever saw to it. A loss
    * that nobody lived to mend shows in neither the sum nor the mark.
    */
+  // fault: trusts that others brought what the store knows
   #wantsRows = true;
   #hydrations = 0;
   /** Whether the last hydration was one request. */
@@ -68,7 +69,9 @@ export class SharedBackend {
     if (this.#refusedAtMs !== undefined) return !isWithin(nowMs, this.#refusedAtMs, retryIntervalMs);
     if (this.isChanged()) return true;
     // Nobody adds to a period that is over; but what is not stored yet must stay shared.
+    // fault: does not keep shared what is of a period that is over and not stored yet
     if (!isCurrent && this.#counts.isSettled(this.#index)) return false;
+    // fault: does not look again at what did not change here
     return !isWithin(nowMs, this.#repliedAtMs, refreshIntervalMs);
   }
 
@@ -93,6 +96,7 @@ export class SharedBackend {
   /** A request that also brings what the store knows. */
   hydration({ rows, isFirst, isLast }: HydrationPart): MergeRequest {
     this.#isHydratedAtOnce = isFirst && isLast;
+    // fault: marks as hydrated without what the store knows
     const others = rows.filter(({ writer }) => writer !== this.#writer);
     if (!isLast) return { ...this.request(), others };
     this.#hydrations += 1;
@@ -106,7 +110,9 @@ export class SharedBackend {
     const before = this.#reply?.writer === writer ? this.#reply : undefined;
     const sum = this.#dimensions.map((_, d) => amounts[3 * d] as number);
     const found = this.#dimensions.map((_, d) => amounts[3 * d + 1] as number);
+    // fault: takes what was acknowledged before for its own part, not what the reply says
     const own = found.map((amount, d) => Math.max(amount, request.own[d] as number));
+    // fault: does not look at the mark of hydration
     const lost =
       before !== undefined &&
       ((before.mark !== "" && mark !== before.mark) ||
@@ -119,6 +125,7 @@ export class SharedBackend {
     const isHydrated = request.mark !== undefined && (this.#isHydratedAtOnce || mark === before?.mark);
     this.#wantsRows = lost || (this.#wantsRows && !isHydrated);
     this.#dimensions.forEach((_, d) => {
+      // fault: lets a reply lower what is known of others
       this.#shared[d] = Math.max(this.#shared[d] as number, othersOf(this.#reply, d));
       this.#taken[d] = Math.max(this.#taken[d] as number, amounts[3 * d + 2] as number);
       this.#show(d);

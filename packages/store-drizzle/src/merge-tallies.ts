@@ -28,6 +28,7 @@ export async function mergeTallies(
     await setImmediate();
     for (const chunk of checkedChunks(sorted, table.rowsPerChunk, rejected)) {
       signal?.throwIfAborted();
+      // fault: Postgres's failed chunks are taken for stored
       const sent = write(table, chunk, rejected, signal);
       // It is awaited below, or given up because the one before it failed.
       sent.catch(() => {});

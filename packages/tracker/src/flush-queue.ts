@@ -79,6 +79,7 @@ export class FlushQueue<D extends string> {
       signal?.throwIfAborted();
       if (first !== undefined) {
         await untilAborted(first(), signal).catch((error: unknown) => {
+          // fault: stores nothing when it cannot read
           failure = { error };
         });
         signal?.throwIfAborted();
@@ -87,6 +88,8 @@ export class FlushQueue<D extends string> {
       const tallies = await untilAborted(this.#counter.tallies(), signal);
       if (tallies.length > 0) {
         const options: MergeOptions = signal === undefined ? {} : { signal };
+        // fault: settles before it merges
+        // fault: settles what failed
         rejected = await untilAborted(store.merge(tallies, options), signal);
         const settled = without(tallies, rejected);
         this.#counter.settle(settled);

@@ -125,6 +125,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
     const flushing = this.#schedule?.flushing;
     this.#endSchedule();
     await flushing;
+    // fault: does not flush when it is stopped
     const outcome = await this.#flush().then(
       ({ rejected }) => rejected[0]?.reason,
       (error: unknown) => error,
@@ -135,6 +136,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
     const remaining = tallies.filter(
       ({ writer }) => writer === backend.writer || writer.startsWith(`${backend.writer}.`),
     );
+    // fault: does not say what remains
     if (remaining.length > 0) throw new FlushError(remaining, outcome);
   }
 
@@ -169,6 +171,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
     const { failures } = this.#status;
     const { intervalMs } = this.#times;
     const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), Math.max(MAX_RETRY_MS, intervalMs));
+    // fault: does not flush again after a failure
     this.#wait(schedule, failures === 0 ? intervalMs : retryMs, period);
   }
 
@@ -199,6 +202,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
       return result;
     } catch (error) {
       this.#status = { ...this.#status, failures: this.#status.failures + 1, lastError: error };
+      // fault: takes a failed flush for a good one
       throw error;
     }
   }

@@ -60,6 +60,9 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
  */
 function upsertStatement(rows: readonly TallyRow[]): SQL {
   const column = (name: keyof TallyRow) => arrayLiteral(rows.map((row) => row[name]));
+  // fault: Postgres adds up what one merge has twice
+  // fault: Postgres adds instead of keeping the maximum
+  // fault: Postgres writes rows in no order
   return sql`
     insert into ${usageTallies} as stored (period, backend, dimension, writer, amount)
     select sent.period, sent.backend, sent.dimension, sent.writer, max(sent.amount)

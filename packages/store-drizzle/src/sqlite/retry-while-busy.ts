@@ -38,6 +38,8 @@ export function retryWhileBusy(options: BusyOptions): Attempt {
         return statement();
       } catch (thrown) {
         const { error, code } = driverError(thrown);
+        // fault: SQLite takes a full disk for success
+        // fault: SQLite gives up at once on a locked database
         if (!isBusy(code)) throw new StoreError(operation, code, advice(code, error), error);
         if (clock.now() >= deadline) throw new StoreBusyError(operation, busyDeadlineMs, error);
       }

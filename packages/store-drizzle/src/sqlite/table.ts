@@ -69,6 +69,9 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
  */
 function upsertStatement(rows: readonly TallyRow[]) {
   const sent = JSON.stringify(rows.map((row) => [row.period, row.backend, row.dimension, row.writer, row.amount]));
+  // fault: SQLite adds instead of keeping the maximum
+  // fault: SQLite adds what it has already
+  // fault: SQLite keeps what came last
   return sql`
     insert into ${usageTallies} (period, backend, dimension, writer, amount)
     select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(${sent}) where true
@@ -80,6 +83,7 @@ function upsertStatement(rows: readonly TallyRow[]) {
 function grouped(rows: readonly SumRow[]): readonly BackendUsage[] {
   return Array.from(
     Map.groupBy(rows, (row) => row.backend),
+    // fault: SQLite sums over the asking writer only
     ([name, own]) => ({ backend: name, all: usageOf(own, "all"), own: usageOf(own, "own") }),
   );
 }

@@ -116,6 +116,7 @@ function mergeField(hash: Map<string, number>, writer: string, dimension: string
   const field = `${writer}/${dimension}`;
   const before = hash.get(field) ?? 0;
   if (amount <= before) return;
+  // fault: the model of Redis adds instead of keeping the maximum
   hash.set(field, amount);
   hash.set(dimension, (hash.get(dimension) ?? 0) + amount - before);
 }

@@ -6,7 +6,7 @@ import type {} from "@usage/test-servers/redis-setup";
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { RedisSharedCounts } from "../../counter-redis/src/redis-shared-counts.ts";
+import { RedisSharedCounts } from "../../../packages/counter-redis/src/redis-shared-counts.ts";
 
 const DIMENSIONS = ["requests", "bytes"];
 const WRITERS = ["w", "w.1", "v/x"];

@@ -1,3 +1,4 @@
+import { before, change, drop } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const main = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/main.test.ts", title });
@@ -6,16 +7,12 @@ const CONTINUES = main("continues where the store stands when it starts again");
 export const PROXY_MUTATIONS: readonly Mutation[] = [
   {
     name: "flushes the last time while requests still run",
-    file: "apps/demo-proxy/src/proxy-app.ts",
-    find: "const { cut } = await proxy.close({ graceMs });",
-    replace: "const closing = proxy.close({ graceMs }); const cut = 0;",
+    edit: change(/^const \{ cut \} = await (.*)/, "$1 const cut = 0;"),
     caughtBy: [main("lets running requests end, stores everything, and exits 0")],
   },
   {
     name: "lets go of Redis and the database before the last flush",
-    file: "apps/demo-proxy/src/proxy-app.ts",
-    find: "readiness.ready = false;\n    const",
-    replace: "readiness.ready = false; await closeParts();\n    const",
+    edit: before("await closeParts();"),
     caughtBy: [
       {
         file: "apps/demo-proxy/test/redis-shutdown.test.ts",
@@ -25,16 +22,12 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "flushes only at the end",
-    file: "apps/demo-proxy/src/proxy-app.ts",
-    find: "this.flusher.start();",
-    replace: "",
+    edit: drop,
     caughtBy: [CONTINUES],
   },
   {
     name: "listens without knowing what was used before",
-    file: "apps/demo-proxy/src/compose.ts",
-    find: "await loadBaselines(config, tracker, store, clock);",
-    replace: "",
+    edit: drop,
     caughtBy: [
       CONTINUES,
       {

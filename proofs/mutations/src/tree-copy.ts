@@ -2,9 +2,10 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Mutation, mutated } from "./mutation.ts";
+import { markersIn, mutated } from "./marked-code.ts";
+import type { Mutation } from "./mutation.ts";
 
-const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
+export const ROOT: string = fileURLToPath(new URL("../../../", import.meta.url));
 const LEFT_OUT = new Set([".git", ".turbo", "dist", "tsconfig.tsbuildinfo"]);
 
 /**
@@ -30,9 +31,10 @@ export class TreeCopy {
 
   /** Runs `work` while the mutation is in the code. */
   async broken<T>(mutation: Mutation, work: () => Promise<T>): Promise<T> {
-    const path = join(this.folder, mutation.file);
+    const broken = mutated(this.folder, markersIn(this.folder), mutation);
+    const path = join(this.folder, broken.file);
     const source = await readFile(path, "utf8");
-    await writeFile(path, mutated(source, mutation));
+    await writeFile(path, broken.source);
     try {
       return await work();
     } finally {

@@ -1,3 +1,4 @@
+import { always, before, change } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 import { FLEET_FREEZE, SIMULATION } from "./named-tests.ts";
 
@@ -15,9 +16,7 @@ const NOT_LOWERED = "is not lowered by a smaller, an empty or a zero tally";
 export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "SQLite adds instead of keeping the maximum",
-    file: "packages/store-drizzle/src/sqlite/table.ts",
-    find: "set amount = excluded.amount",
-    replace: "set amount = usage_tallies.amount + excluded.amount",
+    edit: change(/= excluded\.amount/, "= usage_tallies.amount + excluded.amount"),
     caughtBy: [
       sqliteContract("takes the larger amount of each dimension by itself"),
       { file: "apps/demo-proxy/test/schedules.test.ts", title: "keep them on a real SQLite file" },
@@ -25,16 +24,12 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "SQLite adds what it has already",
-    file: "packages/store-drizzle/src/sqlite/table.ts",
-    find: "set amount = excluded.amount, updated_at = excluded.updated_at\n    where excluded.amount > usage_tallies.amount",
-    replace: "set amount = usage_tallies.amount + excluded.amount",
+    edit: change(/= excluded\.amount.*usage_tallies\.amount/s, "= usage_tallies.amount + excluded.amount"),
     caughtBy: [sqliteContract(ONCE)],
   },
   {
     name: "SQLite keeps what came last",
-    file: "packages/store-drizzle/src/sqlite/table.ts",
-    find: "where excluded.amount > usage_tallies.amount",
-    replace: "",
+    edit: change(/where excluded\.amount > [\w.]+/, ""),
     caughtBy: [
       sqliteContract(NOT_LOWERED),
       {
@@ -46,9 +41,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "SQLite takes a full disk for success",
-    file: "packages/store-drizzle/src/sqlite/retry-while-busy.ts",
-    find: "if (!isBusy(code)) throw",
-    replace: 'if (code === "SQLITE_FULL") return undefined as never; if (!isBusy(code)) throw',
+    edit: before('if (code === "SQLITE_FULL") return undefined as never;'),
     caughtBy: [
       {
         file: "packages/store-drizzle/test/sqlite-failures.test.ts",
@@ -58,9 +51,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "SQLite gives up at once on a locked database",
-    file: "packages/store-drizzle/src/sqlite/retry-while-busy.ts",
-    find: "if (!isBusy(code)) throw",
-    replace: "throw",
+    edit: always,
     caughtBy: [
       {
         file: "packages/store-drizzle/test/sqlite-processes.test.ts",
@@ -70,9 +61,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "SQLite sums over the asking writer only",
-    file: "packages/store-drizzle/src/sqlite/table.ts",
-    find: 'usageOf(own, "all")',
-    replace: 'usageOf(own, "own")',
+    edit: change(/"all"/, '"own"'),
     caughtBy: [
       { file: "apps/demo-proxy/test/compose.test.ts", title: "see each other's usage after a flush" },
       { file: "apps/demo-proxy/test/main.test.ts", title: "see each other's usage after a flush, and store the sum" },
@@ -80,23 +69,17 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "Postgres adds up what one merge has twice",
-    file: "packages/store-drizzle/src/postgres/table.ts",
-    find: "max(sent.amount)",
-    replace: "sum(sent.amount)",
+    edit: change(/max\(/, "sum("),
     caughtBy: [postgresContract("takes the larger when one merge has the same tally twice")],
   },
   {
     name: "Postgres adds instead of keeping the maximum",
-    file: "packages/store-drizzle/src/postgres/table.ts",
-    find: "set amount = excluded.amount",
-    replace: "set amount = stored.amount + excluded.amount",
+    edit: change(/= excluded\.amount/, "= stored.amount + excluded.amount"),
     caughtBy: [postgresContract("takes the larger amount of each dimension by itself"), FLEET_FREEZE],
   },
   {
     name: "Postgres's failed chunks are taken for stored",
-    file: "packages/store-drizzle/src/merge-tallies.ts",
-    find: "await (table.pipelined ? before : sent);\n      before = sent;\n    }\n  }\n  await before;",
-    replace: "await (table.pipelined ? before : sent).catch(() => {});\n      before = sent;\n    }\n  }",
+    edit: change(/;$/, ".catch(() => {});"),
     caughtBy: [
       {
         file: "packages/store-drizzle/test/postgres-failures.test.ts",
@@ -106,9 +89,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "Postgres writes rows in no order",
-    file: "packages/store-drizzle/src/postgres/table.ts",
-    find: "order by sent.period, sent.backend, sent.dimension, sent.writer",
-    replace: "order by random()",
+    edit: change(/order by .*/, "order by random()"),
     caughtBy: [
       {
         file: "packages/store-drizzle/test/postgres-failures.test.ts",
@@ -118,9 +99,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "the model of a store adds instead of keeping the maximum",
-    file: "packages/simulation/src/model-store.ts",
-    find: "Math.max(amount, amountOf(known, name))",
-    replace: "amount + amountOf(known, name)",
+    edit: change(/Math\.max\((\w+), (\w+\(.*?\))\)/, "$1 + $2"),
     caughtBy: [SIMULATION],
   },
 ];

@@ -1,3 +1,4 @@
+import { before, change, drop, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 import { FLEET_KILL, OUTAGES, SIMULATION } from "./named-tests.ts";
 
@@ -10,9 +11,7 @@ const outages = (title: string): NamedTest => ({ file: OUTAGES.file, title });
 export const REDIS_MUTATIONS: readonly Mutation[] = [
   {
     name: "the script adds instead of keeping the maximum",
-    file: "packages/counter-redis/lua/merge.lua",
-    find: "changed[#changed + 1] = ARGV[f + 1]",
-    replace: "changed[#changed + 1] = digits(amount + (number(found[i]) or 0))",
+    edit: yields("digits(amount + (number(found[i]) or 0))"),
     caughtBy: [
       {
         file: "packages/counter-redis/test/merge-laws.test.ts",
@@ -22,9 +21,7 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "the script keeps what came last",
-    file: "packages/counter-redis/lua/merge.lua",
-    find: "if amount > values[i] then",
-    replace: "if amount ~= values[i] then",
+    edit: change(/ > /, " ~= "),
     caughtBy: [
       {
         file: "packages/counter-redis/test/faults.test.ts",
@@ -34,50 +31,40 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "the script moves the sum by the whole amount",
-    file: "packages/counter-redis/lua/merge.lua",
-    find: "values[sum] = values[sum] + amount - values[i]",
-    replace: "values[sum] = values[sum] + amount",
+    edit: change(/ - .*/, ""),
     caughtBy: [
       {
-        file: "packages/simulation/test/model-redis.test.ts",
+        file: "proofs/simulation/test/model-redis.test.ts",
         title: "answers and holds what the scripts on a real server do, after any commands",
       },
     ],
   },
   {
     name: "takes what was acknowledged before for its own part, not what the reply says",
-    file: "packages/counter-redis/src/shared-backend.ts",
-    find: "const own = found.map((amount, d) => Math.max(amount, request.own[d] as number));",
-    replace: "const own = found.map((_, d) => before?.own[d] ?? 0);",
+    edit: yields("found.map((_, d) => before?.own[d] ?? 0)"),
     caughtBy: [SIMULATION],
   },
   {
     name: "lets a reply lower what is known of others",
-    file: "packages/counter-redis/src/shared-backend.ts",
-    find: "this.#shared[d] = Math.max(this.#shared[d] as number, othersOf(this.#reply, d));",
-    replace:
-      "this.#shared[d] = othersOf(this.#reply, d); this.#counts.setOthers(this.#index, d, this.#shared[d] as number);",
+    edit: change(
+      /Math\.max\(.*?, (othersOf.*)\);/,
+      "$1; this.#counts.setOthers(this.#index, d, this.#shared[d] as number);",
+    ),
     caughtBy: [SIMULATION],
   },
   {
     name: "looks at replies that it had given up on",
-    file: "packages/counter-redis/src/exchanges.ts",
-    find: "const result = this.#last.then(() => this.#withDeadline(exchange)).then(then);",
-    replace: "const result = exchange().then(then);",
+    edit: yields("exchange().then(then)"),
     caughtBy: [SIMULATION],
   },
   {
     name: "a circuit that never closes",
-    file: "packages/counter-redis/src/circuit.ts",
-    find: "this.#state = SOUND;\n    return wasOpen;",
-    replace: "if (!wasOpen) this.#state = SOUND;\n    return wasOpen;",
+    edit: before("if (!wasOpen)"),
     caughtBy: [SIMULATION],
   },
   {
     name: "refuses to count while Redis is away",
-    file: "packages/counter-redis/src/redis-counter-backend.ts",
-    find: "this.#local.addAll(backend, usage);",
-    replace: 'if (!this.isHealthy()) throw new Error("Redis is away"); this.#local.addAll(backend, usage);',
+    edit: before('if (!this.isHealthy()) throw new Error("Redis is away");'),
     caughtBy: [
       {
         file: "apps/demo-proxy/test/redis-outage.test.ts",
@@ -87,30 +74,22 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "sends to Redis in the request path",
-    file: "packages/counter-redis/src/redis-counter-backend.ts",
-    find: "this.#local.add(backend, dimension, amount);",
-    replace: "this.#local.add(backend, dimension, amount); this.#counts.registered(this.period()).catch(() => {});",
+    edit: before("this.#counts.registered(this.period()).catch(() => {});"),
     caughtBy: [outages("is away, no call of the request path sends a command, answers a promise or fails")],
   },
   {
     name: "stores nothing while Redis is away",
-    file: "packages/counter-redis/src/redis-counter-backend.ts",
-    find: "if (!this.#sharing) return own;",
-    replace: "if (!this.#sharing) return [];",
+    edit: change(/return .*;/, "return [];"),
     caughtBy: [outages("is away, nothing is sent to it, and tallies are stored all the same")],
   },
   {
     name: "fails to flush while Redis is away",
-    file: "packages/counter-redis/src/redis-counter-backend.ts",
-    find: "await this.#reconciler.missing().catch(() => [])",
-    replace: "await this.#reconciler.missing()",
+    edit: change(/\.catch\(.*\)/s, ""),
     caughtBy: [contract("and stores what it counted itself while nothing passes")],
   },
   {
     name: "does not look again at what did not change here",
-    file: "packages/counter-redis/src/shared-backend.ts",
-    find: "return !isWithin(nowMs, this.#repliedAtMs, refreshIntervalMs);",
-    replace: "return false;",
+    edit: yields("false"),
     caughtBy: [
       contract("and comes back whole when all that was shared is lost"),
       outages(
@@ -120,16 +99,12 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "does not look at the mark of hydration",
-    file: "packages/counter-redis/src/shared-backend.ts",
-    find: '(before.mark !== "" && mark !== before.mark)',
-    replace: "false",
+    edit: change(/\([^()]*\bmark !== [^()]*\)/, "false"),
     caughtBy: [SIMULATION],
   },
   {
     name: "marks as hydrated without what the store knows",
-    file: "packages/counter-redis/src/shared-backend.ts",
-    find: "const others = rows.filter(({ writer }) => writer !== this.#writer);",
-    replace: "const others = rows.slice(0, 0);",
+    edit: yields("[]"),
     caughtBy: [
       SIMULATION,
       OUTAGES,
@@ -142,23 +117,17 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "does not keep shared what is of a period that is over and not stored yet",
-    file: "packages/counter-redis/src/shared-backend.ts",
-    find: "if (!isCurrent && this.#counts.isSettled(this.#index)) return false;",
-    replace: "if (!isCurrent) return false;",
+    edit: change(/ && .*\) return/, ") return"),
     caughtBy: [SIMULATION],
   },
   {
     name: "trusts that others brought what the store knows",
-    file: "packages/counter-redis/src/shared-backend.ts",
-    find: "#wantsRows = true;\n  #hydrations",
-    replace: "#wantsRows = false;\n  #hydrations",
+    edit: yields("false"),
     caughtBy: [SIMULATION],
   },
   {
     name: "does not reconcile",
-    file: "packages/counter-redis/src/reconciler.ts",
-    find: "backend.isMissingInStore())",
-    replace: "false)",
+    edit: yields("[]"),
     caughtBy: [
       SIMULATION,
       FLEET_KILL,
@@ -170,16 +139,12 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "does not reconcile the period before when it starts",
-    file: "packages/counter-redis/src/reconciler.ts",
-    find: "return [...current, ...(await this.#ofEndedPeriod())];",
-    replace: "return current;",
+    edit: yields("current"),
     caughtBy: [SIMULATION],
   },
   {
     name: "reconciles only backends that it counts itself",
-    file: "packages/counter-redis/src/reconciler.ts",
-    find: "names.filter((name) => !known.has(name))",
-    replace: "names.slice(0, 0)",
+    edit: yields("[]"),
     caughtBy: [
       {
         file: "packages/counter-redis/test/exchange.test.ts",
@@ -189,9 +154,7 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "closes without sharing what is left",
-    file: "packages/counter-redis/src/push-loop.ts",
-    find: "await this.round().catch(() => {});",
-    replace: "",
+    edit: drop,
     caughtBy: [
       {
         file: "apps/demo-proxy/test/redis-shutdown.test.ts",
@@ -201,9 +164,7 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "the model of Redis adds instead of keeping the maximum",
-    file: "packages/simulation/src/model-redis.ts",
-    find: "hash.set(field, amount);",
-    replace: "hash.set(field, before + amount);",
+    edit: change(/amount\)/, "before + amount)"),
     caughtBy: [SIMULATION],
   },
 ];

@@ -11,6 +11,7 @@ export class ModelStore {
     for (const { writer, period, backend, usage } of tallies) {
       const key = JSON.stringify([period, backend, writer]);
       const known = this.#rows.get(key)?.usage ?? {};
+      // fault: the model of a store adds instead of keeping the maximum
       const merged = Object.entries(usage).map(([name, amount]) => [name, Math.max(amount, amountOf(known, name))]);
       this.#rows.set(key, { writer, period, backend, usage: { ...known, ...Object.fromEntries(merged) } });
     }

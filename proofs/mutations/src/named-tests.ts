@@ -2,7 +2,7 @@ import type { NamedTest } from "./mutation.ts";
 
 /** Tests that catch mutations of several parts. */
 export const SIMULATION: NamedTest = {
-  file: "packages/simulation/test/simulation.test.ts",
+  file: "proofs/simulation/test/simulation.test.ts",
   title: "keep every promise in random runs",
 };
 export const SCHEDULES: NamedTest = {
@@ -14,14 +14,14 @@ export const OUTAGES: NamedTest = {
   title: "%s, no count is lost or doubled, no view goes back, and all soon agree again",
 };
 export const FLEET_KILL: NamedTest = {
-  file: "packages/chaos/test/fleet.test.ts",
+  file: "proofs/chaos/test/fleet.test.ts",
   title: "has all that it had shared stored by another one, at its second flush, and nothing that it had not recorded",
 };
 export const FLEET_FREEZE: NamedTest = {
-  file: "packages/chaos/test/fleet.test.ts",
+  file: "proofs/chaos/test/fleet.test.ts",
   title: "changes nothing for the worse when it wakes: no count is lost, doubled or lowered",
 };
 export const FLEET_MONTH: NamedTest = {
-  file: "packages/chaos/test/fleet.test.ts",
+  file: "proofs/chaos/test/fleet.test.ts",
   title: "count each use in one month, that of their own clock, and lose none",
 };

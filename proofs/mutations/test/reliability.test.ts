@@ -1,13 +1,15 @@
 import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { mutated } from "../src/mutations/mutation.ts";
-import { MUTATIONS } from "../src/mutations/mutations.ts";
-import { rowsOf, tableOf } from "../src/mutations/reliability-page.ts";
+import { markerProblems, markersIn, mutated } from "../src/marked-code.ts";
+import { MUTATIONS } from "../src/mutations.ts";
+import { rowsOf, tableOf } from "../src/reliability-page.ts";
+import { ROOT } from "../src/tree-copy.ts";
 
-const ROOT = new URL("../../../", import.meta.url);
-const PAGE = new URL("docs/reliability.md", ROOT);
+const PAGE = new URL("../../../docs/reliability.md", import.meta.url);
 const page = readFileSync(PAGE, "utf8");
 const rows = rowsOf(page);
+const markers = markersIn(ROOT);
 
 describe("docs/reliability.md", () => {
   it("tells of each failure in its table what keeps the promise", () => {
@@ -37,11 +39,14 @@ describe("the mutations", () => {
     expect(new Set(MUTATIONS.map(({ name }) => name)).size).toBe(MUTATIONS.length);
   });
 
-  it.each(MUTATIONS)("have exactly one place in the code: $name", (mutation) => {
-    const source = readFileSync(new URL(mutation.file, ROOT), "utf8");
-    expect(mutated(source, mutation)).not.toBe(source);
-    expect(() => mutated(source + source, mutation)).toThrow("stands there 2 times");
-    for (const { file } of mutation.caughtBy) expect(existsSync(new URL(file, ROOT)), file).toBe(true);
+  it("each have one marker in the code, and no marker is without one", () => {
+    expect(markerProblems(markers, MUTATIONS)).toEqual([]);
+  });
+
+  it.each(MUTATIONS)("break what is marked, and are caught by tests that are there: $name", (mutation) => {
+    const { file, source } = mutated(ROOT, markers, mutation);
+    expect(source).not.toBe(readFileSync(join(ROOT, file), "utf8"));
+    for (const { file } of mutation.caughtBy) expect(existsSync(join(ROOT, file)), file).toBe(true);
   });
 });
 
