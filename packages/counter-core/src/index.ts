@@ -1,23 +1,41 @@
-export { type Clock, systemClock } from "./clock.ts";
-export type { Awaitable, CounterBackend, TallySource, UsageCounter, UsageRecorder } from "./counter-backend.ts";
-export { AmountError, DrainConflictError, NameError, UnknownBackendError, UnknownDimensionError } from "./errors.ts";
+export type {
+  Awaitable,
+  CounterBackend,
+  EnsureOptions,
+  Limits,
+  OpenCounter,
+  ReadRows,
+  TallySource,
+  UsageCounter,
+  UsageRecorder,
+} from "./counter.ts";
+export type { HistoryQuery, MergeOptions, RejectedTally, UsageStore } from "./hops/replica.ts";
+export { LocalCounterBackend, type LocalCounterOptions } from "./local-counter.ts";
+export { type Clock, systemClock } from "./model/clock.ts";
 export {
-  type AttachOptions,
-  LocalCounterBackend,
-  type LocalCounterOptions,
-  type SharedCounterHandle,
-} from "./local-counter-backend.ts";
-export { assertBackendName, assertDimensionName } from "./names.ts";
-export { currentPeriod, type Period, type PeriodScheme, utcDays, utcMonths, utcMonthsFrom } from "./period.ts";
-export type { PeriodCounts } from "./period-counts.ts";
+  AmountError,
+  DrainConflictError,
+  NameError,
+  TooManyBackendsError,
+  UnknownBackendError,
+  UnknownDimensionError,
+  UnknownUsageError,
+} from "./model/errors.ts";
+export { assertBackendName, assertDimensionName } from "./model/names.ts";
+export { currentPeriod, type Period, type PeriodScheme, utcDays, utcMonths, utcMonthsFrom } from "./model/period.ts";
 export {
-  amountOf,
   type PeriodUsage,
   STORAGE_DIMENSIONS,
   type StorageDimension,
   type StoredUsage,
   type Tally,
   type Usage,
-} from "./usage.ts";
-export { isAmount, isDictionary, paddedLength, UsageReader } from "./usage-reader.ts";
-export type { HistoryQuery, MergeOptions, RejectedTally, UsageStore } from "./usage-store.ts";
+} from "./model/usage.ts";
+export { isWrittenBy } from "./model/writer.ts";
+export {
+  type AttachOptions,
+  attach,
+  ThreadedCounterBackend,
+  type ThreadedCounterHandle,
+  type ThreadedCounterOptions,
+} from "./threaded-counter.ts";

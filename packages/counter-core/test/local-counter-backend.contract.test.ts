@@ -1,10 +1,11 @@
-import { LocalCounterBackend } from "@usage/counter-core";
+import { LocalCounterBackend, ThreadedCounterBackend } from "@usage/counter-core";
 import { counterBackendContract } from "@usage/counter-core/testing";
 
-counterBackendContract("LocalCounterBackend on heap cells", {
+counterBackendContract("LocalCounterBackend", {
   create: (backends, clock) => new LocalCounterBackend(backends, { clock }),
 });
 
-counterBackendContract("LocalCounterBackend on shared cells", {
-  create: (backends, clock) => new LocalCounterBackend(backends, { clock, shared: true }),
+counterBackendContract("ThreadedCounterBackend", {
+  create: (backends, clock) => new ThreadedCounterBackend(backends, { clock }),
+  isOpen: false,
 });

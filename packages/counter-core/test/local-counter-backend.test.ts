@@ -6,6 +6,8 @@ import {
   LocalCounterBackend,
   NameError,
   type StorageDimension,
+  ThreadedCounterBackend,
+  TooManyBackendsError,
   UnknownDimensionError,
   utcDays,
 } from "@usage/counter-core";
@@ -18,7 +20,6 @@ describe("LocalCounterBackend", () => {
     (name) => {
       expect(() => new LocalCounterBackend(["oci", name as string])).toThrow(NameError);
       const counter = new LocalCounterBackend(["oci"]);
-      expect(() => counter.addBackends(["b2", name as string])).toThrow(NameError);
       expect(counter.backends()).toEqual(["oci"]);
     },
   );
@@ -45,10 +46,10 @@ describe("LocalCounterBackend", () => {
     [8, false],
     [9, false],
     [5, true],
-  ])("counts %i dimensions of one's own, all or nothing of each call (shared: %s)", (size, shared) => {
+  ])("counts %i dimensions of one's own, all or nothing of each call (threaded: %s)", (size, shared) => {
     // `constructor` and `toString` are dimensions like any other, though every object has something of that name.
     const dimensions = ["constructor", "toString", "c", "d", "e", "f", "g", "h", "i"].slice(0, size);
-    const counter = new LocalCounterBackend(["llm", "other"], { dimensions, shared });
+    const counter = new (shared ? ThreadedCounterBackend : LocalCounterBackend)(["llm", "other"], { dimensions });
     const usage = Object.fromEntries(dimensions.map((dimension, i) => [dimension, i + 1]));
     counter.addAll("llm", usage);
     counter.addAll("llm", {});
@@ -74,24 +75,25 @@ describe("LocalCounterBackend", () => {
     expect(counter.load("oci", "apiRequests")).toBe(2);
   });
 
-  it("adds backends later, which begin at zero and leave the others as they are", async () => {
-    const counter = new LocalCounterBackend<StorageDimension>([]);
-    expect(counter.backends()).toEqual([]);
+  it("holds as many backends as it may, and refuses more with an error that evicts nothing", async () => {
+    const counter = new LocalCounterBackend<StorageDimension>([], { maxBackends: 100 });
     for (let i = 0; i < 100; i++) {
-      counter.addBackends([`b${i}`, "b0"]);
+      await counter.ensure([`b${i}`, "b0"], async () => []);
       counter.add(`b${i}`, "apiRequests", i + 1);
     }
+    await expect(counter.ensure(["one more"], async () => [])).rejects.toThrow(TooManyBackendsError);
     expect(counter.backends()).toHaveLength(100);
     for (let i = 0; i < 100; i++) expect(counter.load(`b${i}`, "apiRequests")).toBe(i + 1);
     expect(await counter.tallies()).toHaveLength(100);
+    expect(() => new LocalCounterBackend(["a", "b"], { maxBackends: 1 })).toThrow(/from 2, got 1/);
   });
 
-  it("keeps closed periods through added backends", async () => {
+  it("keeps closed periods through backends that come later", async () => {
     const clock = new ManualClock("2026-01-31T23:00:00Z");
     const counter = new LocalCounterBackend(["oci"], { clock });
     counter.add("oci", "apiRequests", 5);
     clock.advance(3_600_000);
-    counter.addBackends(["b2"]);
+    await counter.ensure(["b2"], async () => []);
     counter.add("b2", "apiRequests", 7);
     expect((await counter.tallies()).map(({ period, backend, usage }) => [period, backend, usage.apiRequests])).toEqual(
       [
@@ -99,6 +101,38 @@ describe("LocalCounterBackend", () => {
         ["2026-02", "b2", 7],
       ],
     );
+  });
+
+  it("lets go of what was not used for a while and is stored, but never of what was named at the start", async () => {
+    const clock = new ManualClock("2026-01-10T00:00:00Z");
+    const counter = new LocalCounterBackend<StorageDimension>(["oci"], { clock, idleMs: 60_000 });
+    await counter.ensure(["stored", "unstored", "used"], async () => []);
+    counter.add("stored", "apiRequests", 1);
+    counter.confirm(await counter.tallies());
+    counter.add("unstored", "apiRequests", 1);
+    for (let second = 0; second < 120; second++) {
+      clock.advance(1_000);
+      counter.has("used");
+    }
+    expect(counter.backends()).toEqual(["oci", "unstored", "used"]);
+  });
+
+  it("counts under another name in the month before what it had let go of", async () => {
+    const clock = new ManualClock("2026-01-31T23:00:00Z");
+    const counter = new LocalCounterBackend<StorageDimension>([], { clock });
+    await counter.ensure(["acme"], async () => []);
+    counter.add("acme", "apiRequests", 5);
+    counter.confirm(await counter.tallies());
+    clock.set("2026-02-01T00:00:10Z");
+    clock.advance(1_000);
+    expect(counter.release("acme")).toBe(true);
+    await counter.ensure(["acme"], async () => []);
+    clock.set("2026-01-31T23:59:00Z");
+    clock.advance(1_000);
+    counter.add("acme", "apiRequests", 1);
+    const [tally] = await counter.tallies();
+    expect(tally).toMatchObject({ period: "2026-01", usage: { apiRequests: 1 } });
+    expect(tally?.writer).not.toBe(counter.writer);
   });
 
   it("counts days when told to", async () => {
@@ -110,11 +144,11 @@ describe("LocalCounterBackend", () => {
     expect((await counter.tallies()).map(({ period }) => period)).toEqual(["2026-01-31", "2026-02-01"]);
   });
 
-  it("lets a period go once it is settled and the next one has ended; should it come back, it is a new generation", async () => {
+  it("lets a period go once it is confirmed and the next one has ended; should it come back, it is a new generation", async () => {
     const clock = new ManualClock("2026-01-15T00:00:00Z");
     const counter = new LocalCounterBackend(["oci"], { clock });
     counter.add("oci", "apiRequests", 5);
-    counter.settle(await counter.tallies());
+    counter.confirm(await counter.tallies());
     clock.set("2026-02-15T00:00:00Z");
     clock.advance(1_000);
     clock.set("2026-01-20T00:00:00Z");
@@ -122,7 +156,7 @@ describe("LocalCounterBackend", () => {
     counter.add("oci", "apiRequests", 1);
     const continued = await counter.tallies();
     expect(continued).toMatchObject([{ writer: counter.writer, usage: { apiRequests: 6 } }]);
-    counter.settle(continued);
+    counter.confirm(continued);
     clock.set("2026-04-15T00:00:00Z");
     clock.advance(2_000);
     clock.set("2026-01-25T00:00:00Z");
@@ -158,10 +192,10 @@ describe("LocalCounterBackend", () => {
     expect(early < late).toBe(true);
   });
 
-  it.each([{}, { shared: true }])("does not keep its process alive (%j)", async (options) => {
+  it.each(["LocalCounterBackend", "ThreadedCounterBackend"])("%s does not keep its process alive", async (kind) => {
     const code = `
-      import { LocalCounterBackend } from "@usage/counter-core";
-      new LocalCounterBackend(["oci"], ${JSON.stringify(options)}).add("oci", "apiRequests", 1);
+      import { ${kind} } from "@usage/counter-core";
+      new ${kind}(["oci"]).add("oci", "apiRequests", 1);
     `;
     const args = ["--conditions=@usage/source", "--input-type=module-typescript", "--eval", code];
     await promisify(execFile)(process.execPath, args, { cwd: import.meta.dirname, timeout: 20_000 });

@@ -1,5 +1,6 @@
-import type { CounterBackend } from "../counter-backend.ts";
+import type { CounterBackend } from "../counter.ts";
 import { countsContract } from "./counter-contract/counts-contract.ts";
+import { openContract } from "./counter-contract/open-contract.ts";
 import { periodsContract } from "./counter-contract/periods-contract.ts";
 import type { WithCounter } from "./counter-contract/subject.ts";
 import { talliesContract } from "./counter-contract/tallies-contract.ts";
@@ -11,6 +12,8 @@ export interface CounterContractOptions {
    * time it may know.
    */
   readonly create: (backends: readonly string[], clock: ManualClock) => CounterBackend | Promise<CounterBackend>;
+  /** Whether backends may come that were not named at the start. @default true */
+  readonly isOpen?: boolean;
   /** Called after each test with its counter. */
   readonly dispose?: (counter: CounterBackend) => void | Promise<void>;
 }
@@ -19,7 +22,7 @@ const START = "2026-01-15T12:00:00Z";
 
 /** What every `CounterBackend` promises, as vitest tests. */
 export function counterBackendContract(name: string, options: CounterContractOptions): void {
-  const { create, dispose } = options;
+  const { create, dispose, isOpen = true } = options;
 
   const withCounter: WithCounter = async (work, backends = ["oci", "b2"]) => {
     const clock = new ManualClock(START);
@@ -33,5 +36,6 @@ export function counterBackendContract(name: string, options: CounterContractOpt
 
   countsContract(name, withCounter);
   talliesContract(name, withCounter);
+  if (isOpen) openContract(name, withCounter);
   periodsContract(name, withCounter);
 }

@@ -1,7 +1,7 @@
-import { AmountError } from "../errors.ts";
-import { assertBackendName, assertDimensionName } from "../names.ts";
-import { STORAGE_DIMENSIONS, type Tally, type Usage } from "../usage.ts";
-import type { UsageStore } from "../usage-store.ts";
+import type { UsageStore } from "../hops/replica.ts";
+import { AmountError } from "../model/errors.ts";
+import { assertBackendName, assertDimensionName } from "../model/names.ts";
+import { STORAGE_DIMENSIONS, type Tally, type Usage } from "../model/usage.ts";
 
 interface Row {
   readonly period: string;

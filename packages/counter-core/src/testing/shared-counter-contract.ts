@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { CounterBackend } from "../counter-backend.ts";
-import { STORAGE_DIMENSIONS, type StoredUsage, type Tally, type Usage } from "../usage.ts";
-import type { UsageStore } from "../usage-store.ts";
+import type { CounterBackend } from "../counter.ts";
+import type { UsageStore } from "../hops/replica.ts";
+import { STORAGE_DIMENSIONS, type StoredUsage, type Tally, type Usage } from "../model/usage.ts";
 import { memoryStore } from "./memory-store.ts";
 
 /** Counters that share one state which is theirs alone, as those of several processes would. */
@@ -171,14 +171,14 @@ async function flush(counter: CounterBackend, store: UsageStore): Promise<void> 
   const tallies = await counter.tallies();
   if (tallies.length === 0) return;
   await store.merge(tallies);
-  counter.settle(tallies);
+  counter.confirm(tallies);
 }
 
 /** What `UsageTracker.refreshBaselines` does. */
 async function refresh(counter: CounterBackend, store: UsageStore): Promise<void> {
   const { key } = counter.period();
   const stored: ReadonlyMap<string, StoredUsage> = await store.totals(key, counter.writer);
-  const wanted = counter.observe(key, stored);
+  const wanted = counter.learn(key, stored);
   if (wanted.length > 0) await counter.absorb(await store.tallies(key, wanted));
 }
 

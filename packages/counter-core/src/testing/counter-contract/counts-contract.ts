@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { AmountError, UnknownBackendError, UnknownDimensionError } from "../../errors.ts";
-import { STORAGE_DIMENSIONS, type StorageDimension, type Usage } from "../../usage.ts";
+import { AmountError, UnknownBackendError, UnknownDimensionError } from "../../model/errors.ts";
+import { STORAGE_DIMENSIONS, type StorageDimension, type Usage } from "../../model/usage.ts";
 import { ODD_NAMES } from "../odd-names.ts";
 import { type WithCounter, ZERO } from "./subject.ts";
 
@@ -33,16 +33,6 @@ export function countsContract(name: string, withCounter: WithCounter): void {
         const out = new Float64Array(5).fill(9);
         counter.readTotal("oci", out);
         expect([...out]).toEqual([1, 2, 3, 9, 9]);
-      }));
-
-    it("reads the totals of all backends at once, in order and without gaps", () =>
-      withCounter((counter) => {
-        counter.addAll("oci", { apiRequests: 1, egressBytes: 2, ingressBytes: 3 });
-        counter.addAll("b2", { apiRequests: 4 });
-        counter.setBaseline("b2", { ...ZERO, ingressBytes: 6 });
-        const out = new Float64Array(7).fill(9);
-        counter.readTotals(out);
-        expect([...out]).toEqual([1, 2, 3, 4, 0, 6, 9]);
       }));
 
     it("takes zero, an empty usage and an undefined dimension as nothing", () =>
@@ -89,6 +79,10 @@ export function countsContract(name: string, withCounter: WithCounter): void {
           () => counter.readTotal("gone", new Float64Array(3)),
           () => counter.setBaseline("gone", ZERO),
           () => counter.discard("gone"),
+          () => counter.tryAddAll("gone", { apiRequests: 1 }),
+          () => counter.fits("gone", { apiRequests: 1 }),
+          () => counter.limitsOf("gone"),
+          () => counter.setLimits("gone", {}),
           () => counter.add("__proto__", "apiRequests", 1),
         ];
         for (const call of calls) expect(call).toThrow(UnknownBackendError);
@@ -120,12 +114,58 @@ export function countsContract(name: string, withCounter: WithCounter): void {
           expect(() => counter.add("oci", "egressBytes", amount)).toThrow(AmountError);
           expect(() => counter.add("oci", "egressBytes", amount)).toThrow(/egressBytes.*"oci"/);
           expect(() => counter.addAll("oci", { apiRequests: 1, egressBytes: amount })).toThrow(AmountError);
+          expect(() => counter.tryAddAll("oci", { apiRequests: 1, egressBytes: amount })).toThrow(AmountError);
+          expect(() => counter.fits("oci", { apiRequests: 1, egressBytes: amount })).toThrow(AmountError);
           expect(() => counter.setBaseline("oci", { ...ZERO, apiRequests: 1, ingressBytes: amount })).toThrow(
             AmountError,
           );
           expect(counter.totalAll("oci")).toEqual(ZERO);
         }),
     );
+
+    it("adds where everything fits, all or nothing, and tells beforehand whether it would", () =>
+      withCounter((counter) => {
+        counter.setLimits("oci", { apiRequests: 2, egressBytes: 0 });
+        expect(counter.fits("oci", { apiRequests: 2 })).toBe(true);
+        expect(counter.tryAddAll("oci", { apiRequests: 2, ingressBytes: 7 })).toBe(true);
+        expect(counter.fits("oci", { apiRequests: 1 })).toBe(false);
+        expect(counter.tryAddAll("oci", { apiRequests: 1, ingressBytes: 1 })).toBe(false);
+        expect(counter.tryAddAll("oci", { egressBytes: 1 })).toBe(false);
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, apiRequests: 2, ingressBytes: 7 });
+        expect(counter.tryAddAll("b2", { egressBytes: 1 })).toBe(true);
+        counter.add("oci", "apiRequests", 1);
+        expect(counter.totalAll("oci").apiRequests).toBe(3);
+      }));
+
+    it("tells its limits, replaces them as a whole, and keeps the old ones where the new ones are wrong", () =>
+      withCounter((counter) => {
+        expect(counter.limitsOf("oci")).toEqual({});
+        counter.setLimits("oci", { apiRequests: 2, egressBytes: 0 });
+        expect(counter.limitsOf("oci")).toEqual({ apiRequests: 2, egressBytes: 0 });
+        for (const wrong of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, "5", null]) {
+          expect(() => counter.setLimits("oci", { ingressBytes: 1, apiRequests: wrong as number })).toThrow(
+            /apiRequests of backend "oci".*cannot be a limit/,
+          );
+        }
+        expect(() => counter.setLimits("oci", { egresBytes: 1 } as Partial<Usage>)).toThrow(UnknownDimensionError);
+        expect(() => counter.setLimits("oci", 5 as unknown as Partial<Usage>)).toThrow(TypeError);
+        expect(counter.limitsOf("oci")).toEqual({ apiRequests: 2, egressBytes: 0 });
+        counter.setLimits("oci", { ingressBytes: 9 });
+        expect(counter.limitsOf("oci")).toEqual({ ingressBytes: 9 });
+        counter.setLimits("oci", {});
+        expect(counter.tryAddAll("oci", { apiRequests: MAX })).toBe(true);
+        expect(() => counter.tryAddAll("oci", { apiRequests: 1 })).toThrow(AmountError);
+      }));
+
+    it("knows whether any backend has used a part of a limit that leaves something to use", () =>
+      withCounter((counter) => {
+        counter.setLimits("oci", { apiRequests: 10, egressBytes: 0 });
+        expect(counter.isAnyAt(0.5)).toBe(false);
+        counter.add("oci", "apiRequests", 4);
+        expect(counter.isAnyAt(0.5)).toBe(false);
+        counter.add("oci", "apiRequests", 1);
+        expect(counter.isAnyAt(0.5)).toBe(true);
+      }));
 
     it("adds a baseline to its totals, not to what is unflushed, and replaces it", () =>
       withCounter((counter) => {

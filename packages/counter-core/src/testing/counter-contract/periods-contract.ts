@@ -36,7 +36,7 @@ export function periodsContract(name: string, withCounter: WithCounter): void {
       withCounter(async (counter, clock) => {
         clock.set("2026-01-31T23:59:59.500Z");
         clock.advance(1_000);
-        counter.observe("2026-01", storedUsage("oci", 100, 0));
+        counter.learn("2026-01", storedUsage("oci", 100, 0));
         await counter.absorb([{ writer: "a", period: "2026-01", backend: "oci", usage: { apiRequests: 100 } }]);
         expect(counter.totalAll("oci")).toEqual(ZERO);
       }));
@@ -45,7 +45,7 @@ export function periodsContract(name: string, withCounter: WithCounter): void {
       withCounter(async (counter, clock) => {
         counter.add("oci", "apiRequests", 1);
         clock.set("2026-02-15T00:00:00Z");
-        counter.observe("2026-01", storedUsage("oci", 100, 0));
+        counter.learn("2026-01", storedUsage("oci", 100, 0));
         expect(counter.totalAll("oci")).toEqual(ZERO);
         counter.add("oci", "apiRequests", 2);
         clock.set("2026-03-15T00:00:00Z");
@@ -90,7 +90,7 @@ export function periodsContract(name: string, withCounter: WithCounter): void {
         expect(tallies).toContainEqual(ownTally(counter, "2026-02", { apiRequests: 10 }));
       }));
 
-    it("keeps what is not settled for as many periods as it takes", () =>
+    it("keeps what is not confirmed for as many periods as it takes", () =>
       withCounter(async (counter, clock) => {
         for (const month of ["2026-01", "2026-02", "2026-03", "2026-04", "2026-05"]) {
           clock.set(`${month}-15T00:00:00Z`);
@@ -105,14 +105,14 @@ export function periodsContract(name: string, withCounter: WithCounter): void {
           "2026-04",
           "2026-05",
         ]);
-        counter.settle(tallies);
+        counter.confirm(tallies);
         expect(await counter.tallies()).toEqual([]);
       }));
 
     it("counts under another writer's name in a period that it had let go of", () =>
       withCounter(async (counter, clock) => {
         counter.add("oci", "apiRequests", 5);
-        counter.settle(await counter.tallies());
+        counter.confirm(await counter.tallies());
         clock.set("2026-04-15T00:00:00Z");
         clock.advance(2_000);
         clock.set("2026-01-20T00:00:00Z");

@@ -1,5 +1,5 @@
-import type { CounterBackend } from "../../counter-backend.ts";
-import type { StoredUsage, Tally, Usage } from "../../usage.ts";
+import type { CounterBackend } from "../../counter.ts";
+import type { StoredUsage, Tally, Usage } from "../../model/usage.ts";
 import type { ManualClock } from "../manual-clock.ts";
 
 /** Runs a test on a fresh counter, and disposes of it. The backends are `oci` and `b2` unless others are named. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { DrainConflictError, UnknownBackendError } from "../../errors.ts";
-import type { Tally } from "../../usage.ts";
+import { DrainConflictError, UnknownBackendError } from "../../model/errors.ts";
+import type { Tally } from "../../model/usage.ts";
 import { ownTally, storedUsage, type WithCounter, ZERO } from "./subject.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -8,29 +8,29 @@ const MAX = Number.MAX_SAFE_INTEGER;
 /** What is on the flush path. */
 export function talliesContract(name: string, withCounter: WithCounter): void {
   describe(`${name} keeps tallies`, () => {
-    it("answers cumulative tallies until they are settled, and reading them changes nothing", () =>
+    it("answers cumulative tallies until they are confirmed, and reading them changes nothing", () =>
       withCounter(async (counter) => {
         counter.addAll("oci", { apiRequests: 1, egressBytes: 10 });
         const first = await counter.tallies();
         expect(first).toEqual([ownTally(counter, "2026-01", { apiRequests: 1, egressBytes: 10 })]);
         expect(await counter.tallies()).toEqual(first);
         counter.add("oci", "apiRequests", 4);
-        counter.settle(first);
+        counter.confirm(first);
         expect(counter.load("oci", "apiRequests")).toBe(4);
         const second = await counter.tallies();
         expect(second).toEqual([ownTally(counter, "2026-01", { apiRequests: 5, egressBytes: 10 })]);
-        counter.settle(second);
-        counter.settle(first);
+        counter.confirm(second);
+        counter.confirm(first);
         expect(await counter.tallies()).toEqual([]);
         expect(counter.loadAll("oci")).toEqual(ZERO);
         expect(counter.totalAll("oci")).toEqual({ ...ZERO, apiRequests: 5, egressBytes: 10 });
       }));
 
-    it("ignores settled tallies of other writers, periods and backends", () =>
+    it("ignores confirmed tallies of other writers, periods and backends", () =>
       withCounter(async (counter) => {
         counter.add("oci", "apiRequests", 5);
         const [tally] = await counter.tallies();
-        counter.settle([
+        counter.confirm([
           { ...(tally as Tally), writer: "somebody else" },
           { ...(tally as Tally), period: "2025-12" },
           { ...(tally as Tally), backend: "unheard of" },
@@ -41,30 +41,30 @@ export function talliesContract(name: string, withCounter: WithCounter): void {
     it("raises what others used by what the store knows, less its own part, and never lowers it", () =>
       withCounter((counter) => {
         counter.add("oci", "apiRequests", 3);
-        counter.observe("2026-01", storedUsage("oci", 103, 3));
+        counter.learn("2026-01", storedUsage("oci", 103, 3));
         expect(counter.totalAll("oci").apiRequests).toBe(103);
-        counter.observe("2026-01", storedUsage("oci", 50, 0));
+        counter.learn("2026-01", storedUsage("oci", 50, 0));
         expect(counter.totalAll("oci").apiRequests).toBe(103);
-        counter.observe("2026-01", storedUsage("unheard of", 50, 0));
+        counter.learn("2026-01", storedUsage("unheard of", 50, 0));
       }));
 
     it("does not count what it stored twice, when it learns of it before it knows that it was stored", () =>
       withCounter((counter) => {
         counter.add("oci", "apiRequests", 10);
-        counter.observe("2026-01", storedUsage("oci", 7, 7));
+        counter.learn("2026-01", storedUsage("oci", 7, 7));
         expect(counter.totalAll("oci").apiRequests).toBe(10);
       }));
 
-    it("has another tally of what the store took and lost again, until that is settled, too", () =>
+    it("has another tally of what the store took and lost again, until that is confirmed, too", () =>
       withCounter(async (counter) => {
         counter.add("oci", "apiRequests", 10);
         counter.add("b2", "apiRequests", 1);
         const taken = await counter.tallies();
-        counter.settle(taken);
-        counter.observe("2026-01", storedUsage("oci", 7, 7));
+        counter.confirm(taken);
+        counter.learn("2026-01", storedUsage("oci", 7, 7));
         expect(await counter.tallies()).toEqual(taken);
         expect(counter.totalAll("oci").apiRequests).toBe(10);
-        counter.settle(taken);
+        counter.confirm(taken);
         expect(await counter.tallies()).toEqual([]);
       }));
 
@@ -87,7 +87,7 @@ export function talliesContract(name: string, withCounter: WithCounter): void {
         counter.add("b2", "apiRequests", 1);
         const before = await counter.tallies();
         counter.discard("oci");
-        counter.settle(before);
+        counter.confirm(before);
         expect(counter.totalAll("oci")).toEqual(ZERO);
         counter.add("oci", "apiRequests", 2);
         expect(counter.load("oci", "apiRequests")).toBe(2);
@@ -102,14 +102,14 @@ export function talliesContract(name: string, withCounter: WithCounter): void {
       withCounter(async (counter) => {
         counter.add("oci", "apiRequests", 10);
         const first = await counter.tallies();
-        counter.settle(first);
+        counter.confirm(first);
         counter.discard("oci");
         counter.add("oci", "apiRequests", 2);
         const second = await counter.tallies();
         expect(second).toMatchObject([{ backend: "oci", usage: { apiRequests: 2 } }]);
-        counter.settle(second);
+        counter.confirm(second);
         expect(counter.load("oci", "apiRequests")).toBe(0);
-        const wanted = counter.observe("2026-01", storedUsage("oci", 12, 10));
+        const wanted = counter.learn("2026-01", storedUsage("oci", 12, 10));
         await counter.absorb([...first, ...second].filter(({ backend }) => wanted.includes(backend)));
         expect(counter.totalAll("oci").apiRequests).toBe(12);
       }));
@@ -131,20 +131,26 @@ export function talliesContract(name: string, withCounter: WithCounter): void {
     it("is not told more than it counted, and keeps totals within 2^53-1, whatever the store says", () =>
       withCounter((counter) => {
         counter.add("oci", "apiRequests", 5);
-        counter.settle([ownTally(counter, "2026-01", { apiRequests: 9 })]);
+        counter.confirm([ownTally(counter, "2026-01", { apiRequests: 9 })]);
         counter.add("oci", "apiRequests", 1);
         expect(counter.load("oci", "apiRequests")).toBe(1);
-        counter.observe("2026-01", storedUsage("oci", MAX, 0));
+        counter.learn("2026-01", storedUsage("oci", MAX, 0));
         expect(counter.totalAll("oci").apiRequests).toBe(MAX);
       }));
 
-    it("swaps a count out once, and then refuses tallies", () =>
+    it("swaps a count out once, which its total keeps until a baseline says what is used, and then refuses tallies", () =>
       withCounter(async (counter) => {
         counter.addAll("oci", { apiRequests: 4, egressBytes: 9 });
         expect(await counter.swap("oci", "apiRequests")).toBe(4);
         expect(await counter.swap("oci", "apiRequests")).toBe(0);
-        expect(counter.totalAll("oci")).toEqual({ ...ZERO, egressBytes: 9 });
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, apiRequests: 4, egressBytes: 9 });
         expect(counter.loadAll("oci")).toEqual({ ...ZERO, egressBytes: 9 });
+        counter.add("oci", "apiRequests", 1);
+        counter.setBaseline("oci", { ...ZERO, apiRequests: 104 });
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, apiRequests: 105, egressBytes: 9 });
+        expect(await counter.swap("oci", "apiRequests")).toBe(1);
+        counter.setBaseline("oci", ZERO);
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, egressBytes: 9 });
         await expect(counter.tallies()).rejects.toThrow(DrainConflictError);
       }));
   });

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { LocalCounterBackend, utcDays } from "@usage/counter-core";
+import { AmountError, attach, ThreadedCounterBackend, utcDays } from "@usage/counter-core";
 import { ManualClock } from "@usage/counter-core/testing";
 import { describe, expect, it } from "vitest";
 import { hourOfSharedClock, sharedClock } from "./shared-clock.ts";
@@ -10,18 +10,17 @@ const CALLS = 1_000_000;
 const HOUR_MS = 3_600_000;
 
 /** Four threads that each count a million requests, while `meanwhile` runs again and again. */
-async function countFromWorkers(meanwhile: (counter: LocalCounterBackend, nextHour: () => void) => void) {
+async function countFromWorkers(meanwhile: (counter: ThreadedCounterBackend, nextHour: () => void) => void) {
   const time = new SharedArrayBuffer(8);
   const now = new BigInt64Array(time);
   now[0] = BigInt(Date.UTC(2026, 0, 1));
   const nextHour = (): void => void Atomics.add(now, 0, BigInt(HOUR_MS));
-  const counter = new LocalCounterBackend(["oci", "b2"], {
-    shared: true,
+  const counter = new ThreadedCounterBackend(["oci", "b2"], {
     periods: hourOfSharedClock,
     clock: sharedClock(time),
   });
   const workers = Array.from({ length: WORKERS }, () => {
-    return new Worker(new URL("./shared-worker.ts", import.meta.url), {
+    return new Worker(new URL("./threaded-worker.ts", import.meta.url), {
       workerData: { handle: counter.handle, time, calls: CALLS },
       execArgv: ["--conditions=@usage/source"],
     });
@@ -42,7 +41,7 @@ async function countFromWorkers(meanwhile: (counter: LocalCounterBackend, nextHo
   return counter;
 }
 
-describe("shared cells", () => {
+describe("threads", () => {
   it("count exactly what four worker threads add, a million times each", async () => {
     const counter = await countFromWorkers(() => {});
     expect(counter.totalAll("oci")).toEqual({
@@ -57,7 +56,7 @@ describe("shared cells", () => {
     const sums = { apiRequests: 0, egressBytes: 0 };
     const periods = new Set<string>();
     let turns = 0;
-    const takeAll = (counter: LocalCounterBackend): void => {
+    const takeAll = (counter: ThreadedCounterBackend): void => {
       for (const { period, usage } of counter.swapAllBackends()) {
         sums.apiRequests += usage.apiRequests ?? 0;
         sums.egressBytes += usage.egressBytes ?? 0;
@@ -95,8 +94,8 @@ describe("shared cells", () => {
 
   it("are turned by a worker when its clock is the first to notice", () => {
     const clock = new ManualClock("2026-01-31T23:59:00Z");
-    const counter = new LocalCounterBackend(["oci"], { shared: true, clock: new ManualClock("2026-01-31T23:59:00Z") });
-    const recorder = LocalCounterBackend.attach(structuredClone(counter.handle), { clock });
+    const counter = new ThreadedCounterBackend(["oci"], { clock: new ManualClock("2026-01-31T23:59:00Z") });
+    const recorder = attach(structuredClone(counter.handle), { clock });
     recorder.add("oci", "apiRequests", 1);
     clock.advance(60_000);
     expect(counter.period().key).toBe("2026-02");
@@ -107,16 +106,16 @@ describe("shared cells", () => {
     expect(out[0]).toBe(10);
   });
 
-  it("keep what is settled and what others used, when a period is moved out of them and comes back", async () => {
+  it("keep what is confirmed and what others used, when a period is moved out of them and comes back", async () => {
     const clock = new ManualClock("2026-01-10T00:00:00Z");
     const jump = (date: string): void => {
       clock.set(date);
       clock.advance(1_000);
     };
-    const counter = new LocalCounterBackend(["oci"], { shared: true, clock });
+    const counter = new ThreadedCounterBackend(["oci"], { clock });
     counter.add("oci", "apiRequests", 5);
     counter.setBaseline("oci", { apiRequests: 100, egressBytes: 0, ingressBytes: 0 });
-    counter.settle(await counter.tallies());
+    counter.confirm(await counter.tallies());
     jump("2026-02-10T00:00:00Z");
     counter.add("oci", "apiRequests", 1);
     jump("2026-02-20T00:00:00Z"); // past half of the month: January leaves its slot
@@ -128,16 +127,44 @@ describe("shared cells", () => {
     expect(counter.totalAll("oci").apiRequests).toBe(1);
   });
 
-  it("have fixed names, and a handle only where they are shared", () => {
-    const shared = new LocalCounterBackend(["oci"], { shared: true });
-    expect(() => shared.addBackends(["b2"])).toThrow(/name them all in the constructor/);
-    expect(shared.backends()).toEqual(["oci"]);
-    shared.addBackends(["oci"]);
-    expect(() => new LocalCounterBackend(["oci"]).handle).toThrow(/shared: true/);
+  it("have fixed names", async () => {
+    const counter = new ThreadedCounterBackend(["oci"]);
+    await expect(counter.ensure(["b2"], async () => [])).rejects.toThrow(/cannot be held/);
+    expect(counter.backends()).toEqual(["oci"]);
+    await counter.ensure(["oci"], async () => []);
+  });
+
+  it("see each other's counts, those of others and the owner's at once", () => {
+    const counter = new ThreadedCounterBackend(["oci", "b2"]);
+    const [first, second] = [attach(counter.handle), attach(counter.handle)];
+    counter.add("oci", "apiRequests", 1);
+    first.addAll("oci", { apiRequests: 10, egressBytes: 5 });
+    second.add("oci", "apiRequests", 100);
+    counter.setBaseline("oci", { apiRequests: 1_000, egressBytes: 0, ingressBytes: 0 });
+    const out = new Float64Array(3);
+    for (const recorder of [first, second, counter]) {
+      recorder.readTotal("oci", out);
+      expect([...out]).toEqual([1_111, 5, 0]);
+    }
+    counter.setLimits("oci", { apiRequests: 1_112 });
+    expect([counter.fits("oci", { apiRequests: 2 }), counter.tryAddAll("oci", { apiRequests: 1 })]).toEqual([
+      false,
+      true,
+    ]);
+    expect(() => first.add("oci", "apiRequests", Number.MAX_SAFE_INTEGER)).toThrow(AmountError);
+    expect(() => second.addAll("oci", { egressBytes: Number.MAX_SAFE_INTEGER })).toThrow(AmountError);
+  });
+
+  it("are as many as were asked for, and no more", () => {
+    const { handle } = new ThreadedCounterBackend(["oci"], { threads: 2 });
+    attach(handle);
+    attach(handle);
+    expect(() => attach(handle)).toThrow(/2 threads have attached/);
+    expect(() => new ThreadedCounterBackend(["oci"], { threads: 0 })).toThrow(/threads must be/);
   });
 
   it("refuse a recorder with another period scheme", () => {
-    const counter = new LocalCounterBackend(["oci"], { shared: true });
-    expect(() => LocalCounterBackend.attach(counter.handle, { periods: utcDays })).toThrow(/own period scheme/);
+    const counter = new ThreadedCounterBackend(["oci"]);
+    expect(() => attach(counter.handle, { periods: utcDays })).toThrow(/own period scheme/);
   });
 });

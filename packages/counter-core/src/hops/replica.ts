@@ -1,4 +1,4 @@
-import type { PeriodUsage, StorageDimension, StoredUsage, Tally } from "./usage.ts";
+import type { PeriodUsage, StorageDimension, StoredUsage, Tally } from "../model/usage.ts";
 
 /** A tally that a store will never take, and why. */
 export interface RejectedTally {

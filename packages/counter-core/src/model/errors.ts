@@ -1,10 +1,10 @@
-/** A backend's name that the counter does not have. */
+/** A backend's name that the counter does not hold. */
 export class UnknownBackendError extends Error {
   readonly code = "USAGE_UNKNOWN_BACKEND";
   readonly backend: string;
 
   constructor(backend: string) {
-    super(`unknown backend ${quote(backend)}: name it when the counter is made, or add it with addBackends`);
+    super(`unknown backend ${quote(backend)}: await ensure(${quote(backend)}) first`);
     this.name = "UnknownBackendError";
     this.backend = backend;
   }
@@ -62,6 +62,33 @@ export class DrainConflictError extends Error {
     const other = asked === "swap" ? "tallies" : "swap";
     super(`${asked} refused: this counter's counts are already taken with ${other}; one counter has one way out`);
     this.name = "DrainConflictError";
+  }
+}
+
+/** More backends than a counter may hold. Nothing was let go of to make room for them. */
+export class TooManyBackendsError extends RangeError {
+  readonly code = "USAGE_TOO_MANY_BACKENDS";
+  readonly maxBackends: number;
+
+  constructor(backend: string, maxBackends: number) {
+    super(`backend ${quote(backend)} cannot be held: ${maxBackends} are; release some, or raise maxBackends`);
+    this.name = "TooManyBackendsError";
+    this.maxBackends = maxBackends;
+  }
+}
+
+/** What was used of some backends cannot be read at the moment, so it is not known whether they may be used. */
+export class UnknownUsageError extends Error {
+  readonly code = "USAGE_UNKNOWN_USAGE";
+  readonly backends: readonly string[];
+
+  constructor(backends: readonly string[], cause: unknown) {
+    const [first = ""] = backends;
+    const named = backends.length === 1 ? quote(first) : `${quote(first)} and ${backends.length - 1} more`;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super(`what was used of ${named} cannot be read, ask again later: ${why}`, { cause });
+    this.name = "UnknownUsageError";
+    this.backends = backends;
   }
 }
 

@@ -1,8 +1,9 @@
-import type { Period, PeriodScheme } from "./period.ts";
-import { Generations, type HeapCells } from "./period-cells.ts";
+import type { Period, PeriodScheme } from "../model/period.ts";
+import { Generations } from "./cells.ts";
+import type { HeapCells } from "./heap-cells.ts";
 
 /** The closed periods that are still held, and what must be remembered of those that are not. */
-export class PeriodArchive {
+export class ClosedPeriods {
   readonly #periods: PeriodScheme;
   #closed: ClosedPeriod[] = [];
   #lastDroppedMs = Number.NEGATIVE_INFINITY;
@@ -12,12 +13,12 @@ export class PeriodArchive {
     this.#periods = periods;
   }
 
-  /** The closed periods, the earliest first. */
-  get closed(): readonly HeapCells[] {
+  /** The earliest first. */
+  get cells(): readonly HeapCells[] {
     return this.#closed.map(({ cells }) => cells);
   }
 
-  close(cells: HeapCells): void {
+  add(cells: HeapCells): void {
     this.#closed.push({ cells, keepUntilMs: this.#periods.at(cells.period.end).end });
     this.#closed.sort((a, b) => a.cells.period.start - b.cells.period.start);
   }
@@ -38,12 +39,12 @@ export class PeriodArchive {
     return this.#generation;
   }
 
-  /** Lets go of the periods that are settled in their first `cells` cells, once the period after them has ended, too. */
-  dropSettled(nowMs: number, cells: number): void {
+  /** Lets go of the periods that `isStored` is true of, once the period after them has ended, too. */
+  dropStored(nowMs: number, isStored: (cells: HeapCells) => boolean): void {
     if (this.#closed.every(({ keepUntilMs }) => nowMs < keepUntilMs)) return;
-    this.#closed = this.#closed.filter(({ cells: closed, keepUntilMs }) => {
-      const keep = nowMs < keepUntilMs || !closed.isSettled(cells);
-      if (!keep) this.#lastDroppedMs = Math.max(this.#lastDroppedMs, closed.period.start);
+    this.#closed = this.#closed.filter(({ cells, keepUntilMs }) => {
+      const keep = nowMs < keepUntilMs || !isStored(cells);
+      if (!keep) this.#lastDroppedMs = Math.max(this.#lastDroppedMs, cells.period.start);
       return keep;
     });
   }

@@ -39,3 +39,8 @@ export interface PeriodUsage {
   readonly backend: string;
   readonly usage: Readonly<Record<string, number>>;
 }
+
+/** Whether `value` is a non-negative safe integer. */
+export function isAmount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

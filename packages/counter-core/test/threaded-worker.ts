@@ -1,15 +1,15 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { LocalCounterBackend, type SharedCounterHandle } from "@usage/counter-core";
+import { attach, type ThreadedCounterHandle } from "@usage/counter-core";
 import { hourOfSharedClock, sharedClock } from "./shared-clock.ts";
 
 interface Work {
-  readonly handle: SharedCounterHandle;
+  readonly handle: ThreadedCounterHandle;
   readonly time: SharedArrayBuffer;
   readonly calls: number;
 }
 
 const { handle, time, calls } = workerData as Work;
-const recorder = LocalCounterBackend.attach(handle, { clock: sharedClock(time), periods: hourOfSharedClock });
+const recorder = attach(handle, { clock: sharedClock(time), periods: hourOfSharedClock });
 for (let i = 0; i < calls; i++) {
   // Half of the calls add one by one, half of them several dimensions at once.
   if (i % 2 === 0) recorder.add("oci", "apiRequests", 1);

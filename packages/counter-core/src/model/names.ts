@@ -31,3 +31,24 @@ export function assertDimensionName(name: unknown): asserts name is string {
     throw new NameError("dimension", name, "it must be a letter followed by up to 63 letters, digits and underscores");
   }
 }
+
+/** @throws NameError for a name that is none, RangeError for no names or a repeated one. */
+export function checkedDimensions<D extends string>(dimensions: readonly D[]): readonly D[] {
+  for (const dimension of dimensions) assertDimensionName(dimension);
+  if (dimensions.length === 0) throw new RangeError("dimensions must name at least one dimension, got none");
+  if (new Set(dimensions).size !== dimensions.length) {
+    throw new RangeError(`dimensions must differ, got ${dimensions.join(", ")}`);
+  }
+  return Object.freeze([...dimensions]);
+}
+
+/** The names once each, in order. @throws NameError for a name that is none, TypeError for one name instead of a list. */
+export function checkedNames(names: Iterable<string>): readonly string[] {
+  if (typeof names === "string") throw new TypeError(`names must be a list of names, got ${JSON.stringify(names)}`);
+  const checked = new Set<string>();
+  for (const name of names) {
+    assertBackendName(name);
+    checked.add(name);
+  }
+  return [...checked];
+}

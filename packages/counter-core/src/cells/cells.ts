@@ -1,0 +1,96 @@
+import type { Period } from "../model/period.ts";
+import type { RowSet } from "./row-set.ts";
+
+/**
+ * The current period's cells, as the request path sees them. A cell is one dimension of one backend: the backend's row times
+ * the number of dimensions, plus the dimension's place.
+ */
+export interface RecordingCells {
+  /** Adds to one cell; returns false and changes nothing where the total would pass 2^53-1. */
+  add(row: number, place: number, amount: number): boolean;
+  /** Adds to a row, all of it or, returning false, nothing. */
+  addAll(row: number, amounts: Float64Array): boolean;
+  /** Writes the totals of a row to `out`. */
+  readTotal(row: number, out: Float64Array): void;
+}
+
+/** The cells of one period, as the hops see them. */
+export interface PeriodCells {
+  readonly period: Period;
+  /** Under which generation of the writer's name each row counts. */
+  readonly generations: Generations;
+  /** One for each replica: the store first. */
+  readonly hops: readonly HopCells[];
+  /** What this process counted. */
+  mine(cell: number): number;
+  setMine(cell: number, amount: number): void;
+  /** The most that any replica showed of what everybody else counted. */
+  others(cell: number): number;
+  /** What one replica showed of it. The total follows. */
+  setOthers(hop: number, cell: number, amount: number): void;
+  /** What a cell began with that was taken up again: counted before its backend was let go of. */
+  readonly takenUp: Map<number, number>;
+}
+
+/** What this process knows of one replica in one period, by cell. */
+export interface HopCells {
+  /** The part of `mine` that the replica is known to have. */
+  readonly confirmed: Float64Array;
+  /** What it showed of everybody else's. */
+  readonly others: Float64Array;
+  /** The rows of which it may lack something. */
+  readonly due: RowSet;
+}
+
+/** All cells that a process holds: those of the current period, and of closed ones that are still needed. */
+export interface Periods extends RecordingCells {
+  /** `addAll` where no total passes its cap; otherwise returns false and changes nothing. */
+  tryAddAll(row: number, amounts: Float64Array): boolean;
+  /** Whether `tryAddAll` would add. */
+  fits(row: number, amounts: Float64Array): boolean;
+  /** The most that the total of a cell may become; 2^53-1 where it is not limited. */
+  cap(cell: number): number;
+  setCap(cell: number, cap: number): void;
+  /** Whether any total has reached this part of its cap, where that leaves anything to use. */
+  isAnyAt(ratio: number): boolean;
+  /** Notes that a row is in use. */
+  use(row: number): void;
+  /** When a row was last used, as of the last look at the clock, in seconds since the Unix epoch. */
+  usedAt(row: number): number;
+  /** Takes over the time; returns the milliseconds until it wants to know again. */
+  advance(nowMs: number): number;
+  current(): PeriodCells;
+  /** Every period that is held, the earliest first. What was counted so far is due in them. */
+  all(): readonly PeriodCells[];
+  /** Makes room for `rows` rows. @throws RangeError where the rows are fixed. */
+  reserve(rows: number): void;
+  /** A generation that no row has counted under yet. */
+  newGeneration(): number;
+}
+
+/**
+ * Which rows of a period began at zero again. A tally only grows; a row that begins again therefore counts under another
+ * writer's name, told apart by its generation.
+ */
+export class Generations {
+  readonly #initial: number;
+  readonly #renewed = new Map<number, number>();
+
+  constructor(initial: number) {
+    this.#initial = initial;
+  }
+
+  /** 0 for a row that never began again. */
+  of(row: number): number {
+    return this.#renewed.get(row) ?? this.#initial;
+  }
+
+  renew(row: number, generation: number): void {
+    this.#renewed.set(row, generation);
+  }
+
+  /** For a row that another backend takes over in a period of which it has counted nothing yet. */
+  reset(row: number): void {
+    this.#renewed.delete(row);
+  }
+}

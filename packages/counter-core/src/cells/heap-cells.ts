@@ -1,0 +1,78 @@
+import type { Period } from "../model/period.ts";
+import type { Generations, HopCells, PeriodCells } from "./cells.ts";
+import { RowSet } from "./row-set.ts";
+
+/** The cells of one period in this thread's memory. A function that runs to completion is atomic there. */
+export class HeapCells implements PeriodCells {
+  readonly period: Period;
+  readonly generations: Generations;
+  readonly hops: readonly HeapHop[];
+  readonly takenUp: Map<number, number> = new Map();
+  /** `mine + others`, for the request path: one read tells what is used, and `mine` is the difference, exact below 2^53. */
+  totals: Float64Array;
+
+  constructor(period: Period, generations: Generations, { rows, size, hops }: CellsShape) {
+    this.period = period;
+    this.generations = generations;
+    this.totals = new Float64Array(rows * size);
+    this.hops = Array.from({ length: hops }, () => new HeapHop(rows, size));
+  }
+
+  grow(rows: number, size: number): void {
+    this.totals = grown(this.totals, rows * size);
+    for (const hop of this.hops) hop.grow(rows, size);
+  }
+
+  mine(cell: number): number {
+    return (this.totals[cell] as number) - this.others(cell);
+  }
+
+  setMine(cell: number, amount: number): void {
+    this.totals[cell] = amount + this.others(cell);
+  }
+
+  others(cell: number): number {
+    const { hops } = this;
+    let most = (hops[0] as HeapHop).others[cell] as number;
+    for (let i = 1; i < hops.length; i++) most = Math.max(most, (hops[i] as HeapHop).others[cell] as number);
+    return most;
+  }
+
+  setOthers(hop: number, cell: number, amount: number): void {
+    const mine = this.mine(cell);
+    const { others } = this.hops[hop] as HeapHop;
+    others[cell] = amount;
+    this.setMine(cell, mine);
+  }
+}
+
+export interface CellsShape {
+  readonly rows: number;
+  /** Cells of a row: the number of dimensions. */
+  readonly size: number;
+  readonly hops: number;
+}
+
+export class HeapHop implements HopCells {
+  confirmed: Float64Array;
+  others: Float64Array;
+  readonly due: RowSet;
+
+  constructor(rows: number, size: number) {
+    this.confirmed = new Float64Array(rows * size);
+    this.others = new Float64Array(rows * size);
+    this.due = new RowSet(rows);
+  }
+
+  grow(rows: number, size: number): void {
+    this.confirmed = grown(this.confirmed, rows * size);
+    this.others = grown(this.others, rows * size);
+    this.due.grow(rows);
+  }
+}
+
+export function grown(cells: Float64Array, length: number): Float64Array {
+  const larger = new Float64Array(length);
+  larger.set(cells);
+  return larger;
+}

@@ -1,0 +1,206 @@
+import { Hop } from "../hops/hop.ts";
+import type { Period, PeriodScheme } from "../model/period.ts";
+import type { PeriodCells, Periods } from "./cells.ts";
+import { ClosedPeriods } from "./closed-periods.ts";
+import { type CellsShape, grown, HeapCells } from "./heap-cells.ts";
+import { RowSet } from "./row-set.ts";
+
+const MAX = Number.MAX_SAFE_INTEGER;
+
+/** Cells in the memory of one thread, and what each of them may reach. */
+export class HeapPeriods implements Periods {
+  readonly #periods: PeriodScheme;
+  readonly #closed: ClosedPeriods;
+  readonly #size: number;
+  readonly #hops: number;
+  /** The first hop, whose replica is the store. */
+  readonly #store: Hop;
+  /** The rows that were counted in since anybody last asked. */
+  readonly #touched: RowSet;
+  /** By row, in seconds since the Unix epoch. */
+  #usedAt: Uint32Array;
+  #nowMs: number;
+  #rows: number;
+  #current: HeapCells;
+  /** Those of the current period: one look less in every call. */
+  #totals: Float64Array;
+  /** The most that the total of a cell may become. */
+  #caps: Float64Array;
+
+  constructor(periods: PeriodScheme, nowMs: number, { rows, size, hops }: CellsShape) {
+    this.#periods = periods;
+    this.#closed = new ClosedPeriods(periods);
+    this.#size = size;
+    this.#hops = hops;
+    this.#store = new Hop(0, size);
+    this.#rows = rows;
+    this.#touched = new RowSet(rows);
+    this.#usedAt = new Uint32Array(rows);
+    this.#nowMs = nowMs;
+    this.#caps = new Float64Array(rows * size).fill(MAX);
+    this.#current = this.#open(nowMs);
+    this.#totals = this.#current.totals;
+  }
+
+  add(row: number, place: number, amount: number): boolean {
+    const totals = this.#totals;
+    const cell = row * this.#size + place;
+    const sum = (totals[cell] as number) + amount;
+    if (sum > MAX) return false;
+    totals[cell] = sum;
+    this.#touched.add(row);
+    return true;
+  }
+
+  addAll(row: number, amounts: Float64Array): boolean {
+    const totals = this.#totals;
+    const size = this.#size;
+    const start = row * size;
+    for (let i = 0; i < size; i++) if ((totals[start + i] as number) + (amounts[i] as number) > MAX) return false;
+    for (let i = 0; i < size; i++) totals[start + i] = (totals[start + i] as number) + (amounts[i] as number);
+    this.#touched.add(row);
+    return true;
+  }
+
+  /** `addAll` where no total passes its cap; otherwise returns false and changes nothing. */
+  tryAddAll(row: number, amounts: Float64Array): boolean {
+    const totals = this.#totals;
+    const caps = this.#caps;
+    const size = this.#size;
+    const start = row * size;
+    for (let i = 0; i < size; i++) {
+      if ((totals[start + i] as number) + (amounts[i] as number) > (caps[start + i] as number)) return false;
+    }
+    for (let i = 0; i < size; i++) totals[start + i] = (totals[start + i] as number) + (amounts[i] as number);
+    this.#touched.add(row);
+    return true;
+  }
+
+  /** Whether `tryAddAll` would add. */
+  fits(row: number, amounts: Float64Array): boolean {
+    const totals = this.#totals;
+    const caps = this.#caps;
+    const size = this.#size;
+    const start = row * size;
+    for (let i = 0; i < size; i++) {
+      if ((totals[start + i] as number) + (amounts[i] as number) > (caps[start + i] as number)) return false;
+    }
+    return true;
+  }
+
+  readTotal(row: number, out: Float64Array): void {
+    const totals = this.#totals;
+    const size = this.#size;
+    const start = row * size;
+    for (let i = 0; i < size; i++) out[i] = totals[start + i] as number;
+  }
+
+  /** The most that the total of a cell may become; 2^53-1 where it is not limited. */
+  cap(cell: number): number {
+    return this.#caps[cell] as number;
+  }
+
+  setCap(cell: number, cap: number): void {
+    this.#caps[cell] = cap;
+  }
+
+  /** Whether any total has reached this part of its cap, where that leaves anything to use. */
+  isAnyAt(ratio: number): boolean {
+    const totals = this.#totals;
+    const caps = this.#caps;
+    for (let cell = 0; cell < totals.length; cell++) {
+      const cap = caps[cell] as number;
+      if (cap !== MAX && cap > 0 && (totals[cell] as number) >= ratio * cap) return true;
+    }
+    return false;
+  }
+
+  use(row: number): void {
+    this.#touched.add(row);
+  }
+
+  usedAt(row: number): number {
+    this.#noteTouched();
+    return this.#usedAt[row] as number;
+  }
+
+  advance(nowMs: number): number {
+    this.#nowMs = nowMs;
+    const { start, end } = this.#current.period;
+    if (nowMs < start || nowMs >= end) {
+      this.#noteTouched();
+      // fault: lets the cells of a closed period go at once
+      this.#closed.add(this.#current);
+      this.#current = this.#open(nowMs);
+      this.#totals = this.#current.totals;
+    }
+    this.#closed.dropStored(nowMs, (cells) => this.#store.due(cells).length === 0);
+    return this.#current.period.end - nowMs;
+  }
+
+  current(): PeriodCells {
+    return this.#current;
+  }
+
+  all(): readonly PeriodCells[] {
+    this.#noteTouched();
+    return [...this.#closed.cells, this.#current];
+  }
+
+  reserve(needed: number): void {
+    if (needed <= this.#rows) return;
+    const rows = Math.max(needed, 2 * this.#rows, 16);
+    for (const cells of [...this.#closed.cells, this.#current]) cells.grow(rows, this.#size);
+    this.#touched.grow(rows);
+    const usedAt = new Uint32Array(rows);
+    usedAt.set(this.#usedAt);
+    this.#usedAt = usedAt;
+    const caps = grown(this.#caps, rows * this.#size);
+    caps.fill(MAX, this.#caps.length);
+    this.#caps = caps;
+    this.#totals = this.#current.totals;
+    this.#rows = rows;
+  }
+
+  /** Adds to a cell of any period, also one that was let go of; whoever adds has minded the largest number. */
+  addIn(period: Period, row: number, place: number, amount: number): void {
+    const cells = this.#cellsOf(period);
+    const cell = row * this.#size + place;
+    cells.setMine(cell, cells.mine(cell) + amount);
+    if (cells === this.#current) this.#touched.add(row);
+    else for (const { due } of cells.hops) due.add(row);
+  }
+
+  newGeneration(): number {
+    return this.#closed.newGeneration();
+  }
+
+  #cellsOf(period: Period): HeapCells {
+    if (period.start === this.#current.period.start) return this.#current;
+    const held = this.#closed.cells.find((cells) => cells.period.start === period.start);
+    if (held !== undefined) return held;
+    const cells = this.#cellsFor(period);
+    this.#closed.add(cells);
+    return cells;
+  }
+
+  /** What was counted in is due at every replica. */
+  #noteTouched(): void {
+    const now = Math.floor(this.#nowMs / 1_000);
+    for (const row of this.#touched.rows()) {
+      this.#usedAt[row] = now;
+      for (const { due } of this.#current.hops) due.add(row);
+    }
+    this.#touched.clear();
+  }
+
+  #open(nowMs: number): HeapCells {
+    const period = this.#periods.at(nowMs);
+    return this.#closed.reopen(period) ?? this.#cellsFor(period);
+  }
+
+  #cellsFor(period: Period): HeapCells {
+    const shape = { rows: this.#rows, size: this.#size, hops: this.#hops };
+    return new HeapCells(period, this.#closed.generationsOf(period), shape);
+  }
+}

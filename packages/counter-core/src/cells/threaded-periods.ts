@@ -1,0 +1,173 @@
+import type { Period, PeriodScheme } from "../model/period.ts";
+import type { PeriodCells, Periods } from "./cells.ts";
+import type { HeapPeriods } from "./heap-periods.ts";
+import { type Lanes, SLOT } from "./lanes.ts";
+
+/**
+ * The owner's side of counts in lanes: whenever somebody looks, what other threads have counted since the last look is added to
+ * the owner's own cells. So hops, limits and closed periods know nothing of threads.
+ */
+export class ThreadedPeriods implements Periods {
+  readonly #heap: HeapPeriods;
+  readonly #lanes: Lanes;
+  readonly #periods: PeriodScheme;
+  readonly #size: number;
+  /** By slot and cell: what of it was added already. */
+  readonly #added: readonly Float64Array[];
+  #turns = -1;
+
+  constructor(heap: HeapPeriods, lanes: Lanes, periods: PeriodScheme, size: number) {
+    this.#heap = heap;
+    this.#lanes = lanes;
+    this.#periods = periods;
+    this.#size = size;
+    this.#added = Array.from({ length: 2 * lanes.threads }, () => new Float64Array(lanes.cells));
+    lanes.turnTo(heap.current().period);
+    this.publish();
+  }
+
+  add(row: number, place: number, amount: number): boolean {
+    this.#look(row);
+    return this.#heap.add(row, place, amount) && this.#publishRow(row);
+  }
+
+  addAll(row: number, amounts: Float64Array): boolean {
+    this.#look(row);
+    return this.#heap.addAll(row, amounts) && this.#publishRow(row);
+  }
+
+  tryAddAll(row: number, amounts: Float64Array): boolean {
+    this.#look(row);
+    return this.#heap.tryAddAll(row, amounts) && this.#publishRow(row);
+  }
+
+  fits(row: number, amounts: Float64Array): boolean {
+    this.#look(row);
+    return this.#heap.fits(row, amounts);
+  }
+
+  readTotal(row: number, out: Float64Array): void {
+    this.#look(row);
+    this.#heap.readTotal(row, out);
+  }
+
+  cap(cell: number): number {
+    return this.#heap.cap(cell);
+  }
+
+  setCap(cell: number, cap: number): void {
+    this.#heap.setCap(cell, cap);
+  }
+
+  isAnyAt(ratio: number): boolean {
+    this.#lookAtAll();
+    return this.#heap.isAnyAt(ratio);
+  }
+
+  use(row: number): void {
+    this.#heap.use(row);
+  }
+
+  usedAt(row: number): number {
+    return this.#heap.usedAt(row);
+  }
+
+  advance(nowMs: number): number {
+    const untilNext = this.#heap.advance(nowMs);
+    this.#lanes.turnTo(this.#heap.current().period);
+    this.#turns = this.#lanes.turns;
+    this.#lookAtAll();
+    this.publish();
+    return untilNext;
+  }
+
+  current(): PeriodCells {
+    this.#follow();
+    return this.#heap.current();
+  }
+
+  all(): readonly PeriodCells[] {
+    this.#lookAtAll();
+    return this.#heap.all();
+  }
+
+  reserve(rows: number): void {
+    if (rows * this.#size > this.#lanes.cells) {
+      throw new RangeError(
+        "a counter for threads has the backends that it was made with: name them all in the constructor",
+      );
+    }
+  }
+
+  newGeneration(): number {
+    return this.#heap.newGeneration();
+  }
+
+  /** Tells the other threads what is used and not theirs. */
+  publish(): void {
+    for (let row = 0; row * this.#size < this.#lanes.cells; row++) this.#publishRow(row);
+  }
+
+  #publishRow(row: number): true {
+    const cells = this.#heap.current();
+    const { period } = cells;
+    const open = this.#openSlots(period);
+    for (let cell = row * this.#size; cell < (row + 1) * this.#size; cell++) {
+      let rest = cells.mine(cell) + cells.others(cell);
+      for (const slot of open) rest -= (this.#added[slot] as Float64Array)[cell] as number;
+      this.#lanes.setRest(period.start, cell, rest);
+    }
+    return true;
+  }
+
+  #openSlots({ start }: Period): readonly number[] {
+    const open: number[] = [];
+    for (let lane = 0; lane < this.#lanes.claimed; lane++) {
+      const slot = this.#lanes.openSlot(lane);
+      if (this.#lanes.startOf(slot) === start) open.push(slot);
+    }
+    return open;
+  }
+
+  /** Turns the owner's cells to the period that some thread has turned to. */
+  #follow(): void {
+    const { turns } = this.#lanes;
+    if (turns === this.#turns) return;
+    this.#turns = turns;
+    this.#heap.advance(this.#lanes.start);
+  }
+
+  /** Adds what other threads counted of one row. */
+  #look(row: number): void {
+    this.#follow();
+    const { period } = this.#heap.current();
+    for (const slot of this.#openSlots(period)) this.#addRow(slot, row, period);
+  }
+
+  /** Adds what other threads counted, and empties the slots that they have closed. */
+  #lookAtAll(): void {
+    this.#follow();
+    const lanes = this.#lanes;
+    for (let slot = 0; slot < 2 * lanes.claimed; slot++) {
+      const isTaken = lanes.moveState(slot, SLOT.CLOSED, SLOT.TAKEN);
+      if (!isTaken && lanes.state(slot) !== SLOT.OPEN) continue;
+      const period = this.#periods.at(lanes.startOf(slot));
+      for (let row = 0; row * this.#size < lanes.cells; row++) this.#addRow(slot, row, period);
+      if (!isTaken) continue;
+      this.#added[slot]?.fill(0);
+      lanes.setState(slot, SLOT.FREE);
+    }
+  }
+
+  #addRow(slot: number, row: number, period: Period): void {
+    const added = this.#added[slot] as Float64Array;
+    for (let place = 0; place < this.#size; place++) {
+      const cell = row * this.#size + place;
+      const count = this.#lanes.count(slot, cell);
+      const grown = count - (added[cell] as number);
+      if (grown <= 0) continue;
+      added[cell] = count;
+      this.#heap.addIn(period, row, place, grown);
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import type { Period } from "./model/period.ts";
+import type { StorageDimension, StoredUsage, Tally, Usage } from "./model/usage.ts";
+
+export type Awaitable<T> = T | Promise<T>;
+
+/** The most that a backend may use in a period, by dimension: 0 means nothing may be used, absent is unlimited. */
+export type Limits<D extends string = StorageDimension> = Partial<Usage<D>>;
+
+/**
+ * What a thread needs to record usage: synchronous, without I/O, safe to call for every request.
+ *
+ * Every method that takes a backend throws `UnknownBackendError` for a name that the counter does not hold; every method
+ * that takes a dimension or an amount throws `UnknownDimensionError` or `AmountError`. A call that throws changed nothing.
+ */
+export interface UsageRecorder<D extends string = StorageDimension> {
+  readonly dimensions: readonly D[];
+  /** Adds `amount` in one dimension to the current period. Atomic. */
+  add(backend: string, dimension: D, amount: number): void;
+  /** Adds in several dimensions to the current period, all or none of them. A dimension that is absent or undefined is zero. */
+  addAll(backend: string, usage: Partial<Usage<D>>): void;
+  /** The totals of the current period in the order of `dimensions` into `out[0..dimensions.length)`, without allocating. */
+  readTotal(backend: string, out: Float64Array): void;
+}
+
+/**
+ * The request path's view of the counts.
+ *
+ * A backend's total is what this process counted plus what everybody else counted: `mine + others`. `mine` is exact.
+ * `others` is the highest lower bound seen in this period, so a total is never above the truth.
+ */
+export interface UsageCounter<D extends string = StorageDimension> extends UsageRecorder<D> {
+  /** Adds like `addAll` where no total passes its limit; otherwise returns false and adds nothing. */
+  tryAddAll(backend: string, usage: Partial<Usage<D>>): boolean;
+  /** Whether `tryAddAll` would add. */
+  fits(backend: string, usage: Partial<Usage<D>>): boolean;
+  /** The limits that a backend has; the limited dimensions only. */
+  limitsOf(backend: string): Limits<D>;
+  /** Replaces the limits of a backend. None at first. */
+  setLimits(backend: string, limits: Limits<D>): void;
+  /** Whether any backend has used this part (0.8, say) of a limit that is not 0. */
+  isAnyAt(ratio: number): boolean;
+  /** The backends that are held, in the order in which they were added. */
+  backends(): readonly string[];
+  /** Whether a backend is held: `ensure` has nothing to do for it. Counts as a use of it. */
+  has(backend: string): boolean;
+  /** What is counted in the current period and not known to be stored. */
+  load(backend: string, dimension: D): number;
+  /** `load` of every dimension. */
+  loadAll(backend: string): Usage<D>;
+  /** The current period. */
+  period(): Period;
+  /** The total of the current period, `mine + others`. */
+  totalAll(backend: string): Usage<D>;
+  /**
+   * Says what was used of a backend in the current period, by all, as far as it was taken out of this counter with `swap` or
+   * was never in it. Replaces what was said or known of others before.
+   */
+  setBaseline(backend: string, usage: Usage<D>): void;
+}
+
+/** Reads the store's rows of some backends in a period, of all writers: `UsageStore.tallies`. */
+export type ReadRows = (period: string, backends: readonly string[]) => Promise<readonly Tally[]>;
+
+export interface EnsureOptions {
+  /**
+   * What to do where the store cannot be read: `reject`, or `admit` the backend with what is known of it, which may be nothing;
+   * the next refresh brings the rest. @default "reject"
+   */
+  readonly whenUnknown?: "reject" | "admit";
+}
+
+/** Which backends a counter holds. Any name may come: it is held from `ensure` on, until it is let go of. */
+export interface OpenCounter {
+  /**
+   * Holds these backends. Once it resolves, what the store and, for a shared counter, the other instances know of them is
+   * included. What this process counted of one before it was let go of goes on where it was.
+   *
+   * @throws NameError for a name that is none; TooManyBackendsError where more would be held than may be.
+   * @throws UnknownUsageError when what was used of them cannot be read.
+   */
+  ensure(backends: Iterable<string>, read: ReadRows, options?: EnsureOptions): Promise<void>;
+  /**
+   * Lets go of a backend, which comes back by `ensure` as if it had never left. Returns false, and keeps it, where something
+   * of it is not stored yet.
+   */
+  release(backend: string): boolean;
+}
+
+/** The flush path's view of the counts: how they reach the store, and how the store's knowledge reaches them. */
+export interface TallySource<D extends string = StorageDimension> {
+  /** This run of this process; every count that it makes is under this name, or under a generation of it (`isWrittenBy`). */
+  readonly writer: string;
+  /**
+   * All tallies that the store is not known to have, those of closed periods included. Reads only: whatever happens to the
+   * result, nothing is lost. May be called again at any time.
+   *
+   * @throws DrainConflictError when this counter's counts are taken with `swap`.
+   */
+  tallies(): Promise<readonly Tally[]>;
+  /** The store has committed these tallies. Unknown and repeated ones are ignored. */
+  confirm(stored: readonly Tally[]): void;
+  /**
+   * What the store held for `period` at some instant: `all` and `own` (of `writer`) of each backend from the same read. Raises
+   * `others`, and takes what was confirmed and is not in `own` any more for not stored; ignored when the period is over.
+   *
+   * @param asked The backends that the read was about; absent: all. What is not in `stored` of them, the store does not have.
+   * @returns The backends whose rows, of all writers, it wants through `absorb`.
+   */
+  learn(period: string, stored: ReadonlyMap<string, StoredUsage<D>>, asked?: readonly string[]): readonly string[];
+  /** The store's rows of the backends that `learn` returned: for each, those of all writers, from one read. */
+  absorb(rows: readonly Tally[]): Promise<void>;
+  /**
+   * Forgets what this process counted of the backend in every period, what is not stored included, and counts on from
+   * zero under a new generation of its name, so that the new counts never hide behind the old maximum.
+   */
+  discard(backend: string): void;
+}
+
+/** All roles, and the way for those who keep their own books. */
+export interface CounterBackend<D extends string = StorageDimension>
+  extends UsageCounter<D>,
+    OpenCounter,
+    TallySource<D> {
+  /**
+   * What this process counted in one dimension and never returned from here, closed periods included: it is the caller's, and
+   * lost if the caller loses it (at most once). Totals keep it until `setBaseline` says what is used.
+   *
+   * @throws DrainConflictError when this counter's counts are read with `tallies`.
+   */
+  swap(backend: string, dimension: D): Awaitable<number>;
+}

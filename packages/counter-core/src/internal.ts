@@ -1,0 +1,20 @@
+/**
+ * What the sibling packages need of this one's inside. Unstable: it may change with every release.
+ *
+ * @packageDocumentation
+ */
+export type { HopCells, PeriodCells, Periods } from "./cells/cells.ts";
+export { RowSet } from "./cells/row-set.ts";
+export { CounterBase, type CounterParts } from "./counter-base.ts";
+export { Hop } from "./hops/hop.ts";
+export type { StoreHop } from "./hops/store-hop.ts";
+export type { Tallies } from "./hops/tallies.ts";
+export { heapParts } from "./local-counter.ts";
+export { amountOf, isAmount } from "./model/usage.ts";
+export { writerOf } from "./model/writer.ts";
+export { capsOf } from "./request/caps.ts";
+export { isDictionary } from "./request/usage-reader.ts";
+export { assertDelay } from "./util/assert-delay.ts";
+export { untilAborted, withinTime } from "./util/deadline.ts";
+export { messageOf } from "./util/message-of.ts";
+export { SerialQueue } from "./util/serial-queue.ts";
