@@ -153,7 +153,7 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
     others.forEach((amount, place) => void this.store.setOthers(cells, this.cellOf(row, place), amount));
   }
 
-  async ensure(names: Iterable<string>, read: ReadRows, options: EnsureOptions = {}): Promise<void> {
+  async ensure(names: Iterable<string>, read: ReadRows, options: EnsureOptions<D> = {}): Promise<void> {
     const missing = checkedNames(names).filter((name) => !this.has(name));
     if (missing.length === 0) return;
     if (this.rows.size + missing.length > this.#maxBackends) {
@@ -161,9 +161,12 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
     }
     for (;;) {
       const { start } = this.period();
-      const held = await this.recall(missing, read, options);
+      const hold = await this.recall(missing, read, options);
       // The period may have changed while it was read: nothing is known of the new one.
-      if (this.period().start === start) return held();
+      if (this.period().start !== start) continue;
+      hold();
+      if (options.limitsOf !== undefined) for (const name of missing) this.setLimits(name, options.limitsOf(name));
+      return;
     }
   }
 
@@ -248,7 +251,7 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
    * Finds out what is known of backends that are not held, and returns what holds them, to be called at once. Another one who
    * asked may have been faster.
    */
-  protected async recall(names: readonly string[], read: ReadRows, options: EnsureOptions): Promise<() => void> {
+  protected async recall(names: readonly string[], read: ReadRows, options: EnsureOptions<D>): Promise<() => void> {
     const { whenUnknown = "reject" } = options;
     let rows: readonly Tally[] | undefined;
     try {

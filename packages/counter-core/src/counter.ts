@@ -61,7 +61,9 @@ export interface UsageCounter<D extends string = StorageDimension> extends Usage
 /** Reads the store's rows of some backends in a period, of all writers: `UsageStore.tallies`. */
 export type ReadRows = (period: string, backends: readonly string[]) => Promise<readonly Tally[]>;
 
-export interface EnsureOptions {
+export interface EnsureOptions<D extends string = StorageDimension> {
+  /** The limits that each has from its first instant on; absent: none. */
+  readonly limitsOf?: (backend: string) => Limits<D>;
   /**
    * What to do where the store cannot be read: `reject`, or `admit` the backend with what is known of it, which may be nothing;
    * the next refresh brings the rest. @default "reject"
@@ -70,7 +72,7 @@ export interface EnsureOptions {
 }
 
 /** Which backends a counter holds. Any name may come: it is held from `ensure` on, until it is let go of. */
-export interface OpenCounter {
+export interface OpenCounter<D extends string = StorageDimension> {
   /**
    * Holds these backends. Once it resolves, what the store and, for a shared counter, the other instances know of them is
    * included. What this process counted of one before it was let go of goes on where it was.
@@ -78,7 +80,7 @@ export interface OpenCounter {
    * @throws NameError for a name that is none; TooManyBackendsError where more would be held than may be.
    * @throws UnknownUsageError when what was used of them cannot be read.
    */
-  ensure(backends: Iterable<string>, read: ReadRows, options?: EnsureOptions): Promise<void>;
+  ensure(backends: Iterable<string>, read: ReadRows, options?: EnsureOptions<D>): Promise<void>;
   /**
    * Lets go of a backend, which comes back by `ensure` as if it had never left. Returns false, and keeps it, where something
    * of it is not stored yet.
@@ -119,7 +121,7 @@ export interface TallySource<D extends string = StorageDimension> {
 /** All roles, and the way for those who keep their own books. */
 export interface CounterBackend<D extends string = StorageDimension>
   extends UsageCounter<D>,
-    OpenCounter,
+    OpenCounter<D>,
     TallySource<D> {
   /**
    * What this process counted in one dimension and never returned from here, closed periods included: it is the caller's, and

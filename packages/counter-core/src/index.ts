@@ -39,3 +39,4 @@ export {
   type ThreadedCounterHandle,
   type ThreadedCounterOptions,
 } from "./threaded-counter.ts";
+export type { Event } from "./util/emitter.ts";

@@ -16,5 +16,6 @@ export { capsOf } from "./request/caps.ts";
 export { isDictionary } from "./request/usage-reader.ts";
 export { assertDelay } from "./util/assert-delay.ts";
 export { untilAborted, withinTime } from "./util/deadline.ts";
+export { Emitter } from "./util/emitter.ts";
 export { messageOf } from "./util/message-of.ts";
 export { SerialQueue } from "./util/serial-queue.ts";

@@ -1,5 +1,4 @@
-import type { Period, Usage } from "@usage/counter-core";
-import type { Limits } from "./limits.ts";
+import type { Limits, Period, Usage, UsageCounter } from "@usage/counter-core";
 
 /** Whether a backend may take a request, and why. */
 export interface Decision<D extends string> {
@@ -11,15 +10,29 @@ export interface Decision<D extends string> {
   readonly remaining: Limits<D>;
   /** The total of the current period, without the proposal. */
   readonly usage: Usage<D>;
-  /** The limited dimensions only. */
+  /** The limited dimensions only; 0 means that nothing may be used. */
   readonly limits: Limits<D>;
   readonly period: Period;
 }
 
-/** Whether `totals + proposed <= limits` in the first `size` dimensions; unlimited ones have an infinite limit. */
-export function fits(totals: Float64Array, proposed: Float64Array, limits: Float64Array, size: number): boolean {
-  for (let i = 0; i < size; i++) {
-    if ((totals[i] as number) + (proposed[i] as number) > (limits[i] as number)) return false;
-  }
-  return true;
+/** What stands between a backend and a request, as far as this process knows. */
+export function decide<D extends string>(
+  counter: UsageCounter<D>,
+  backend: string,
+  proposed: Partial<Usage<D>>,
+): Decision<D> {
+  const allowed = counter.fits(backend, proposed); // throws for a proposal that is none
+  const usage = counter.totalAll(backend);
+  const limits = counter.limitsOf(backend);
+  const limited = counter.dimensions.filter((dimension) => limits[dimension] !== undefined);
+  const remaining = limited.map((dimension) => [dimension, Math.max(0, (limits[dimension] ?? 0) - usage[dimension])]);
+  return {
+    backend,
+    allowed,
+    exceeded: limited.filter((name) => usage[name] + (proposed[name] ?? 0) > (limits[name] ?? 0)),
+    remaining: Object.fromEntries(remaining) as Limits<D>,
+    usage,
+    limits,
+    period: counter.period(),
+  };
 }

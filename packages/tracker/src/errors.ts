@@ -15,7 +15,7 @@ export class FlushError extends Error {
 }
 
 /**
- * A flush, its wait for the one before it, or its refresh of the baselines took longer than it may. What was sent may still be
+ * A flush, its wait for the one before it, or what it reads first took longer than it may. What was sent may still be
  * stored, which does no harm.
  */
 export class FlushTimeoutError extends Error {

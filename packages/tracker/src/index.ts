@@ -1,7 +1,14 @@
-export { type FlushMessage, flushChannel, type LimitExceededMessage, limitExceededChannel } from "./channels.ts";
 export type { Decision } from "./decision.ts";
 export { FlushError, FlushTimeoutError } from "./errors.ts";
-export type { FlushOptions, FlushResult } from "./flush-queue.ts";
-export type { Limits, LimitsByBackend } from "./limits.ts";
+export type { FlushEvent, LimitEvent } from "./events.ts";
+export type { LimitsByBackend, LimitsSource } from "./limits.ts";
+export { OpenUsage, type OpenUsageOptions, openUsage } from "./open-usage.ts";
 export { type FlusherStatus, type FlushSchedule, UsageFlusher, type UsageFlusherOptions } from "./usage-flusher.ts";
-export { type RefreshOptions, UsageTracker, type UsageTrackerOptions } from "./usage-tracker.ts";
+export {
+  type FlushOptions,
+  type FlushResult,
+  type RefreshOptions,
+  type TrackedCounter,
+  UsageTracker,
+  type UsageTrackerOptions,
+} from "./usage-tracker.ts";

@@ -1,62 +1,64 @@
-import { assertBackendName, isDictionary, paddedLength, type Usage, UsageReader } from "@usage/counter-core";
+import { assertBackendName, type Limits } from "@usage/counter-core";
+import { capsOf, isDictionary } from "@usage/counter-core/internal";
 
-/** The most that a backend may use in a period, by dimension. 0 or absent means unlimited. */
-export type Limits<D extends string> = Partial<Usage<D>>;
-
-/** Limits by the backend's name. Backends that nobody counts are kept: they may be added later. */
+/** Limits by the backend's name. A backend that is not in it has the default ones; names that nobody counts do no harm. */
 export type LimitsByBackend<D extends string> = Readonly<Record<string, Limits<D>>> | ReadonlyMap<string, Limits<D>>;
 
-/** Limits, checked, in the form that the request path compares with: dimension order, padded, infinity where unlimited. */
-export class LimitTable<D extends string> {
+/** Limits by name, or a function that says which a backend has; undefined: the default ones. */
+export type LimitsSource<D extends string> = LimitsByBackend<D> | ((backend: string) => Limits<D> | undefined);
+
+/** Which limits a backend has, before it is held and while it is. */
+export class LimitBook<D extends string> {
   readonly #dimensions: readonly D[];
-  readonly #rows = new Map<string, Float64Array>();
+  readonly #defaults: Limits<D>;
+  readonly #source: (backend: string) => Limits<D> | undefined;
+  /** Of single backends, in place of what the source says. */
+  readonly #own = new Map<string, Limits<D> | undefined>();
 
   /**
    * @throws NameError for a backend's name that is none.
    * @throws UnknownDimensionError for a limit of something that is not counted.
    * @throws AmountError for a limit that is not a non-negative safe integer.
-   * @throws TypeError for limits that are not an object or a Map of objects.
+   * @throws TypeError for limits that are no function, object or Map of objects.
    */
-  constructor(dimensions: readonly D[], limits: LimitsByBackend<D>) {
+  constructor(dimensions: readonly D[], source: LimitsSource<D>, defaults: Limits<D>) {
     this.#dimensions = dimensions;
-    const reader = new UsageReader(dimensions);
-    for (const [backend, given] of entriesOf(limits)) {
-      assertBackendName(backend);
-      if (!isDictionary(given)) throw new TypeError(`limits of backend ${JSON.stringify(backend)} must be an object`);
-      const row = new Float64Array(paddedLength(dimensions.length));
-      reader.read(backend, given, row);
-      this.#rows.set(
-        backend,
-        row.map((limit) => (limit === 0 ? Number.POSITIVE_INFINITY : limit)),
-      );
-    }
+    this.#defaults = checked(dimensions, "the default limits", defaults);
+    this.#source = typeof source === "function" ? source : byName(dimensions, source);
   }
 
-  /** A backend's limits in dimension order; undefined when it has none. */
-  row(backend: string): Float64Array | undefined {
-    return this.#rows.get(backend);
+  /** @throws what the constructor throws, for limits that the source's function returns. */
+  of(backend: string): Limits<D> {
+    const limits = this.#own.has(backend) ? this.#own.get(backend) : this.#source(backend);
+    return limits === undefined ? this.#defaults : checked(this.#dimensions, backend, limits);
   }
 
-  /** The limits that are any, for the caller to keep. */
-  copy(): Map<string, Limits<D>> {
-    return new Map(
-      Array.from(this.#rows, ([backend, row]) => {
-        const limited = this.#dimensions.flatMap((dimension, place) => {
-          const limit = row[place] ?? Number.POSITIVE_INFINITY;
-          return limit === Number.POSITIVE_INFINITY ? [] : [[dimension, limit] as const];
-        });
-        return [backend, Object.fromEntries(limited) as Limits<D>];
-      }),
-    );
+  /** Replaces the limits of one backend; undefined: it has the default ones. @throws what the constructor throws. */
+  set(backend: string, limits: Limits<D> | undefined): void {
+    assertBackendName(backend);
+    this.#own.set(backend, limits && checked(this.#dimensions, backend, limits));
   }
 }
 
-function entriesOf<D extends string>(limits: LimitsByBackend<D>): Iterable<[string, Limits<D>]> {
-  if (isMap(limits)) return limits;
-  if (!isDictionary(limits)) throw new TypeError("limits must be an object or a Map, by the backend's name");
-  return Object.entries(limits);
+/** A copy, since the caller may change it. */
+function byName<D extends string>(
+  dimensions: readonly D[],
+  limits: LimitsByBackend<D>,
+): (backend: string) => Limits<D> | undefined {
+  const isMap = limits instanceof Map;
+  if (!isMap && !isDictionary(limits)) {
+    throw new TypeError("limits must be a function, an object or a Map, by the backend's name");
+  }
+  const entries: Iterable<[string, Limits<D>]> = isMap ? limits : Object.entries(limits);
+  const copy = new Map<string, Limits<D>>();
+  for (const [backend, given] of entries) {
+    assertBackendName(backend);
+    copy.set(backend, checked(dimensions, backend, given));
+  }
+  return (backend) => copy.get(backend);
 }
 
-function isMap<D extends string>(limits: LimitsByBackend<D>): limits is ReadonlyMap<string, Limits<D>> {
-  return limits instanceof Map;
+function checked<D extends string>(dimensions: readonly D[], backend: string, limits: Limits<D>): Limits<D> {
+  capsOf(dimensions, backend, limits);
+  return { ...limits };
 }

@@ -1,8 +1,7 @@
-import { type Clock, type Period, type StorageDimension, systemClock, type UsageStore } from "@usage/counter-core";
+import { type Clock, isWrittenBy, type Period, type StorageDimension, systemClock } from "@usage/counter-core";
+import { assertDelay, withinTime } from "@usage/counter-core/internal";
 import { FlushError, FlushTimeoutError } from "./errors.ts";
-import type { FlushOptions, FlushResult } from "./flush-queue.ts";
-import { untilAborted } from "./until-aborted.ts";
-import type { UsageTracker } from "./usage-tracker.ts";
+import type { FlushOptions, FlushResult, UsageTracker } from "./usage-tracker.ts";
 
 /** When to flush. */
 export interface FlushSchedule {
@@ -12,13 +11,12 @@ export interface FlushSchedule {
   readonly nearLimitIntervalMs?: number;
   /** The part of a limit from which a backend is near it. @default 0.8 */
   readonly nearLimitRatio?: number;
-  /** How long one flush may take, in milliseconds; half of it at most to refresh the baselines. @default 30_000 */
+  /** How long one flush may take, in milliseconds; half of it at most to learn what others used. @default 30_000 */
   readonly timeoutMs?: number;
 }
 
 export interface UsageFlusherOptions<D extends string = StorageDimension> extends FlushSchedule {
   readonly tracker: UsageTracker<D>;
-  readonly store: UsageStore<D>;
   /** Backends that each flush skips; see `FlushOptions.skip`. @default none */
   readonly skip?: () => ReadonlySet<string>;
   /** @default systemClock */
@@ -38,7 +36,6 @@ export interface FlusherStatus {
   readonly failures: number;
 }
 
-const MAX_DELAY_MS = 2 ** 31 - 1;
 const JITTER = 0.1;
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 30_000;
@@ -46,12 +43,10 @@ const MAX_RETRY_MS = 30_000;
 /**
  * Decides when a tracker flushes: at least every `intervalMs`, sooner while any backend is near a limit or when the period
  * has changed, and after a failure with exponentially growing pauses of 1 s to 30 s (or the interval, where that is longer).
- * Before each flush the baselines are refreshed: a shared counter learns what the store has, and then brings what it lacks.
  * Its timers do not keep the process alive.
  */
 export class UsageFlusher<D extends string = StorageDimension> {
   readonly #tracker: UsageTracker<D>;
-  readonly #store: UsageStore<D>;
   readonly #skip: (() => ReadonlySet<string>) | undefined;
   readonly #clock: Clock;
   readonly #random: () => number;
@@ -64,7 +59,6 @@ export class UsageFlusher<D extends string = StorageDimension> {
   /** @throws RangeError for a time that is not from 1 to 2^31-1 ms or a ratio that is not above 0. */
   constructor(options: UsageFlusherOptions<D>) {
     this.#tracker = options.tracker;
-    this.#store = options.store;
     this.#times = checkedTimes(options);
     this.#skip = options.skip;
     this.#clock = options.clock ?? systemClock;
@@ -90,15 +84,12 @@ export class UsageFlusher<D extends string = StorageDimension> {
     if (this.#schedule !== undefined || this.#signal?.aborted) return;
     this.#signal?.addEventListener("abort", this.#endSchedule, { once: true });
     this.#schedule = { cancelTimer: () => {}, flushing: undefined };
-    this.#wait(this.#schedule, this.#times.intervalMs, this.#tracker.backend.period());
+    this.#wait(this.#schedule, this.#times.intervalMs, this.#tracker.counter.period());
   }
 
-  /**
-   * Refreshes the baselines, then flushes, also where the refresh failed. Rejects when either fails or takes too long;
-   * nothing is lost then.
-   */
+  /** Flushes now: see `UsageTracker.flush`. The schedule goes on. */
   async flush(): Promise<void> {
-    await this.#flush({ first: () => this.#refresh() });
+    await this.#flush({});
   }
 
   status(): FlusherStatus {
@@ -126,17 +117,16 @@ export class UsageFlusher<D extends string = StorageDimension> {
     this.#endSchedule();
     await flushing;
     // fault: does not flush when it is stopped
-    const outcome = await this.#flush().then(
+    // What others counted is theirs to store; what this process found of it, somebody else finds, too.
+    const outcome = await this.#flush({ learn: false }).then(
       ({ rejected }) => rejected[0]?.reason,
       (error: unknown) => error,
     );
-    const { backend } = this.#tracker;
-    // What others counted is theirs to store; what this process found of it, somebody else finds, too.
-    const tallies = await this.#inTime((signal) => untilAborted(backend.tallies(), signal));
-    const remaining = tallies.filter(
-      ({ writer }) => writer === backend.writer || writer.startsWith(`${backend.writer}.`),
-    );
-    // fault: does not say what remains
+    const { counter } = this.#tracker;
+    const { timeoutMs } = this.#times;
+    const late = new FlushTimeoutError(timeoutMs);
+    const tallies = await withinTime(this.#clock, timeoutMs, late, () => counter.tallies());
+    const remaining = tallies.filter((tally) => isWrittenBy(tally, counter.writer));
     if (remaining.length > 0) throw new FlushError(remaining, outcome);
   }
 
@@ -149,7 +139,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
         const due =
           stepMs >= leftMs ||
           // What others used of a period that the clock was just set to is not known yet.
-          this.#tracker.backend.period().start !== known.start ||
+          this.#tracker.counter.period().start !== known.start ||
           this.#tracker.nearLimit(this.#times.nearLimitRatio);
         if (due) schedule.flushing = this.#flushAsScheduled(schedule);
         else step(leftMs - stepMs);
@@ -160,7 +150,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
 
   async #flushAsScheduled(schedule: Schedule): Promise<void> {
     // It may change during the flush, whose refresh then was of the one before.
-    const period = this.#tracker.backend.period();
+    const period = this.#tracker.counter.period();
     try {
       await this.flush();
     } catch {
@@ -185,30 +175,18 @@ export class UsageFlusher<D extends string = StorageDimension> {
     this.#signal?.removeEventListener("abort", this.#endSchedule);
   };
 
-  /** Reading millions of rows may take too long; half of the time is left to store what is counted. */
-  #refresh(): Promise<void> {
-    const error = new FlushTimeoutError(this.#times.timeoutMs / 2, "reading the totals");
-    return inTime(this.#clock, error, (signal) => this.#tracker.refreshBaselines(this.#store, { signal }));
-  }
-
-  /** One flush within the deadline; the status tells how it went. */
-  async #flush(given: FlushOptions = {}): Promise<FlushResult> {
+  /** One flush; the status tells how it went. */
+  async #flush(options: FlushOptions): Promise<FlushResult> {
+    const skip = this.#skip?.();
+    const { timeoutMs } = this.#times;
     try {
-      const result = await this.#inTime(async (signal) => {
-        const skip = this.#skip?.();
-        return this.#tracker.flushUsage(this.#store, { ...given, signal, ...(skip !== undefined && { skip }) });
-      });
+      const result = await this.#tracker.flush({ ...options, timeoutMs, ...(skip !== undefined && { skip }) });
       this.#status = { failures: 0, lastFlushMs: this.#clock.now() };
       return result;
     } catch (error) {
       this.#status = { ...this.#status, failures: this.#status.failures + 1, lastError: error };
-      // fault: takes a failed flush for a good one
       throw error;
     }
-  }
-
-  #inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return inTime(this.#clock, new FlushTimeoutError(this.#times.timeoutMs), work);
   }
 }
 
@@ -219,26 +197,9 @@ interface Schedule {
   flushing: Promise<void> | undefined;
 }
 
-/** Runs `work` with a signal that aborts with the error once its time has passed. */
-async function inTime<T>(
-  clock: Clock,
-  error: FlushTimeoutError,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController();
-  const cancel = clock.after(error.timeoutMs, () => controller.abort(error));
-  try {
-    return await work(controller.signal);
-  } finally {
-    cancel();
-  }
-}
-
 function checkedTimes(schedule: FlushSchedule): Required<FlushSchedule> {
   const { intervalMs = 30_000, nearLimitIntervalMs = 5_000, nearLimitRatio = 0.8, timeoutMs = 30_000 } = schedule;
-  for (const [name, ms] of Object.entries({ intervalMs, nearLimitIntervalMs, timeoutMs })) {
-    if (!(ms >= 1 && ms <= MAX_DELAY_MS)) throw new RangeError(`${name} must be from 1 to 2^31-1, got ${String(ms)}`);
-  }
+  for (const [name, ms] of Object.entries({ intervalMs, nearLimitIntervalMs, timeoutMs })) assertDelay(name, ms);
   if (!(nearLimitRatio > 0)) throw new RangeError(`nearLimitRatio must be above 0, got ${String(nearLimitRatio)}`);
   return { intervalMs, nearLimitIntervalMs, nearLimitRatio, timeoutMs };
 }

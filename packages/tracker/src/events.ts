@@ -1,0 +1,24 @@
+import type { RejectedTally } from "@usage/counter-core";
+import type { UsageTracker } from "./usage-tracker.ts";
+
+/** A flush ended. */
+export interface FlushEvent<D extends string> {
+  readonly tracker: UsageTracker<D>;
+  readonly durationMs: number;
+  /** Tallies that the store has taken. */
+  readonly stored: number;
+  /** Tallies that it will never take; they stay in the counter. */
+  readonly rejected: readonly RejectedTally[];
+  /** Why the flush, or the refresh before it, failed; absent when both succeeded. Nothing is lost: what is not stored is tried again. */
+  readonly error?: unknown;
+}
+
+/** A backend was refused a request, since a limit would have been passed. */
+export interface LimitEvent<D extends string> {
+  readonly tracker: UsageTracker<D>;
+  readonly backend: string;
+  /** The dimensions whose limit usage and proposal together would exceed. */
+  readonly exceeded: readonly D[];
+  /** The key of the current period. */
+  readonly period: string;
+}

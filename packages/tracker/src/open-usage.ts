@@ -1,0 +1,55 @@
+import type { StorageDimension } from "@usage/counter-core";
+import { type FlushSchedule, UsageFlusher, type UsageFlusherOptions } from "./usage-flusher.ts";
+import { type TrackedCounter, UsageTracker, type UsageTrackerOptions } from "./usage-tracker.ts";
+
+export interface OpenUsageOptions<D extends string = StorageDimension>
+  extends UsageTrackerOptions<D>,
+    FlushSchedule,
+    Pick<UsageFlusherOptions<D>, "skip" | "random"> {
+  /** What counts. Whoever made it ends it. */
+  readonly counter: TrackedCounter<D>;
+}
+
+/** A tracker whose counts are stored by themselves, until it is closed. */
+export class OpenUsage<D extends string = StorageDimension> extends UsageTracker<D> {
+  /** Stores what is counted, again and again. */
+  readonly flusher: UsageFlusher<D>;
+
+  constructor({ counter, ...options }: OpenUsageOptions<D>) {
+    super(counter, options);
+    this.flusher = new UsageFlusher({ ...options, tracker: this });
+  }
+
+  /**
+   * Stores what is left, and ends. Stop recording before. May be called again when it rejects. The counter and the store stay
+   * open: whoever opened them closes them, the counter first.
+   *
+   * @throws FlushError that says what is not stored.
+   */
+  close(): Promise<void> {
+    return this.flusher.stop();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/**
+ * Binds a counter to a store: what was used before is known when it resolves, so limits are never open, and from then on counts
+ * are stored by themselves.
+ *
+ * @throws what reading the store throws; nothing runs then.
+ * @example
+ * const usage = await openUsage({ counter, store, limits: { oci: { apiRequests: 50_000 } } });
+ * if (usage.tryRecord("oci", { apiRequests: 1 })) await send();
+ * await usage.close();
+ */
+export async function openUsage<D extends string = StorageDimension>(
+  options: OpenUsageOptions<D>,
+): Promise<OpenUsage<D>> {
+  const usage = new OpenUsage(options);
+  await usage.refresh();
+  usage.flusher.start();
+  return usage;
+}
