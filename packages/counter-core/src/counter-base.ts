@@ -7,10 +7,17 @@ import type { Clock } from "./model/clock.ts";
 import { AmountError, DrainConflictError, TooManyBackendsError, UnknownUsageError } from "./model/errors.ts";
 import { checkedNames } from "./model/names.ts";
 import type { Period } from "./model/period.ts";
-import type { PeriodUsage, StoredUsage, Tally, Usage } from "./model/usage.ts";
+import { amountOf, type PeriodUsage, type StoredUsage, type Tally, type Usage } from "./model/usage.ts";
 import { capsOf, UNLIMITED } from "./request/caps.ts";
 import { Recorder } from "./request/recorder.ts";
 import type { Rows } from "./request/rows.ts";
+
+/** What this run counted of a backend before it let go of it, in dimension order. */
+export interface KnownUsage {
+  readonly mine: readonly number[];
+  /** The part of it that the store has. */
+  readonly stored: readonly number[];
+}
 
 /** Rows that are looked at in one go for what can be let go of. */
 const ROWS_PER_LOOK = 2_000;
@@ -194,7 +201,9 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
     asked: readonly string[] = this.backends(),
   ): readonly string[] {
     this.takeOverTime();
-    return this.store.learnAll(period, stored, asked);
+    const { wanted, isLost } = this.store.learnAll(period, stored, asked);
+    if (isLost) this.storeLost();
+    return wanted;
   }
 
   async absorb(rows: readonly Tally[]): Promise<void> {
@@ -259,43 +268,49 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
     } catch (error) {
       if (whenUnknown === "reject") throw new UnknownUsageError(names, error);
     }
-    const byName = rows && Map.groupBy(rows, ({ backend }) => backend);
+    const byName = Map.groupBy(rows ?? [], ({ backend }) => backend);
     return () => {
-      for (const name of names)
-        if (this.rows.find(name) === undefined) this.hold(name, byName && (byName.get(name) ?? []));
+      for (const name of names) {
+        if (this.rows.find(name) !== undefined) continue;
+        const ofBackend = byName.get(name) ?? [];
+        const mine = this.amountsOf(ofBackend.find(({ writer }) => writer === this.writer)?.usage);
+        const row = this.hold(name, rows && { mine, stored: mine });
+        this.store.raiseBy(this.periods.current(), row, ofBackend);
+      }
     };
   }
 
-  /** Holds a backend of which the store has these rows in the current period; undefined where that is not known. */
-  protected hold(name: string, rows: readonly Tally[] | undefined): number {
+  /**
+   * Holds a backend. What this run counted of it in the current period before it let go of it goes on, where that is known;
+   * otherwise it counts under a new generation of its name, so that nothing hides behind what it counted before.
+   */
+  protected hold(name: string, known: KnownUsage | undefined): number {
     const row = this.rows.add(name);
     this.periods.reserve(this.rows.end);
     this.periods.use(row);
     const current = this.periods.current();
     for (const cells of this.periods.all()) {
       // Of a period that is over nobody asks what this run has counted there before it let go of the backend.
-      if (cells === current && rows !== undefined) cells.generations.reset(row);
+      if (cells === current && known !== undefined) cells.generations.reset(row);
       else cells.generations.renew(row, this.periods.newGeneration());
     }
-    if (rows === undefined) return row;
-    const own = this.tallyRows.writerOf(current, row);
-    const mine = rows.find(({ writer }) => writer === own)?.usage;
-    if (mine !== undefined) this.takeUp(current, row, mine);
-    this.store.raiseBy(current, row, rows);
+    known?.mine.forEach((amount, place) => {
+      if (amount === 0) return;
+      const cell = this.cellOf(row, place);
+      current.setMine(cell, amount);
+      current.takenUp.set(cell, amount);
+    });
+    if (known !== undefined) this.store.confirm(current, row, (place) => known.stored[place] as number);
     return row;
   }
 
-  /** What this run counted before it let go of the backend, as the store has it, goes on. */
-  protected takeUp(cells: PeriodCells, row: number, mine: Tally["usage"]): void {
-    this.dimensions.forEach((dimension, place) => {
-      const amount = Object.hasOwn(mine, dimension) ? (mine[dimension] as number) : 0;
-      if (amount === 0) return;
-      const cell = this.cellOf(row, place);
-      cells.setMine(cell, amount);
-      cells.takenUp.set(cell, amount);
-    });
-    this.store.confirm(cells, row, (place) => cells.mine(this.cellOf(row, place)));
+  /** The amounts of a usage object that was stored, in dimension order. */
+  protected amountsOf(usage: Tally["usage"] = {}): readonly number[] {
+    return this.dimensions.map((dimension) => amountOf(usage, dimension));
   }
+
+  /** The store has lost something that it had taken. What is ours is sent again by itself. */
+  protected storeLost(): void {}
 
   /** Whether nothing would be lost with a row. */
   protected canLetGo(row: number): boolean {

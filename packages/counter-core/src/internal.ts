@@ -5,7 +5,7 @@
  */
 export type { HopCells, PeriodCells, Periods } from "./cells/cells.ts";
 export { RowSet } from "./cells/row-set.ts";
-export { CounterBase, type CounterParts } from "./counter-base.ts";
+export { CounterBase, type CounterParts, type KnownUsage } from "./counter-base.ts";
 export { Hop } from "./hops/hop.ts";
 export type { StoreHop } from "./hops/store-hop.ts";
 export type { Tallies } from "./hops/tallies.ts";
@@ -13,6 +13,7 @@ export { heapParts } from "./local-counter.ts";
 export { amountOf, isAmount } from "./model/usage.ts";
 export { writerOf } from "./model/writer.ts";
 export { capsOf } from "./request/caps.ts";
+export type { Rows } from "./request/rows.ts";
 export { isDictionary } from "./request/usage-reader.ts";
 export { assertDelay } from "./util/assert-delay.ts";
 export { untilAborted, withinTime } from "./util/deadline.ts";

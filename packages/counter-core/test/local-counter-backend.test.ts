@@ -9,6 +9,7 @@ import {
   ThreadedCounterBackend,
   TooManyBackendsError,
   UnknownDimensionError,
+  UnknownUsageError,
   utcDays,
 } from "@usage/counter-core";
 import { ManualClock } from "@usage/counter-core/testing";
@@ -86,6 +87,14 @@ describe("LocalCounterBackend", () => {
     for (let i = 0; i < 100; i++) expect(counter.load(`b${i}`, "apiRequests")).toBe(i + 1);
     expect(await counter.tallies()).toHaveLength(100);
     expect(() => new LocalCounterBackend(["a", "b"], { maxBackends: 1 })).toThrow(/from 2, got 1/);
+  });
+
+  it("rejects while the store cannot be read, and holds nothing", async () => {
+    const counter = new LocalCounterBackend();
+    const ensure = () => counter.ensure(["acme"], () => Promise.reject(new Error("the database is away")));
+    await expect(ensure()).rejects.toThrow(UnknownUsageError);
+    await expect(ensure()).rejects.toThrow(/"acme".*the database is away/);
+    expect(counter.has("acme")).toBe(false);
   });
 
   it("keeps closed periods through backends that come later", async () => {

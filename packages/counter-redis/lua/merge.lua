@@ -1,161 +1,188 @@
--- Merges tallies into the shared counts of one period, each amount by maximum, and answers what is there then. The only
--- script that writes counts. May run again, late, twice, or in another order: the outcome is the same.
+-- @include prelude
+-- Merges tallies into the shared counts of some backends of one bucket, each amount by maximum, and returns what is there then.
+-- The only script that writes counts. May run again, late, twice, or in another order: the outcome is the same.
 --
--- KEYS[i]   the hash of a backend; no key twice
--- ARGV      ttl, n, then n dimensions; then for each key: writer, mark, m, then m pairs of field and amount
---   ttl     milliseconds until a hash expires, set whenever a field comes into being
---   writer  who asks
---   mark    for a hash that bears none; empty for no mark
---   field   <writer>/<dimension>, a tally; or <dimension>:taken of one of the n, what swap took; no field twice for a key
---   amount  from 0 to 2^53-1, in decimal digits
--- Returns   flat, for each key: its mark, then for each dimension three amounts: the sum over all writers, the asking
---           writer's part before this merge, and what was taken; large ones as text
--- Errors    USAGE <key> ...; nothing is written then, to any key: a script that fails does not undo what it wrote
+-- KEYS      epoch, changes, v, then the hash of each backend; no key twice
+-- ARGV      expires, nonce, run, n, then n dimensions; then for each backend: name, writer, amounts, mark, m, then m pairs of
+--           writer and amounts
+--   expires  when the keys end, in milliseconds since the Unix epoch
+--   nonce    what no other call has
+--   run      whose tallies come first: it owes them to the store
+--   name     as `changes` has it
+--   amounts  n of them, from 0 to 2^53-1, in decimal digits, with a space between
+--   mark     the epoch in which the rows were read that are the last of what the store has; empty where they are not
+-- Returns   id, version before, version after; then for each backend either a text that begins with USAGE_REFUSED, which says
+--           why its hash cannot be used and that nothing of it was changed; or whether there is a hash, whether it bears the epoch,
+--           and for each dimension the sum over all writers and the part of the writer who came first; large ones as text
+-- Errors    USAGE_ARGUMENT; nothing is written then
 
-local MAX = 9007199254740991
+local epoch, changes, v = KEYS[1], KEYS[2], KEYS[3]
+local expires, nonce, run, n = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+if (number(expires) or 0) < 1 or not n or n < 1 then return redis.error_reply('USAGE_ARGUMENT expires or n') end
+local dimensions = table.concat(ARGV, ' ', 5, 4 + n)
 
-local function number(text)
-  if not text then return 0 end
-  if #text > 16 or not string.find(text, '^%d+$') then return nil end
-  local value = tonumber(text)
-  if value > MAX then return nil end
-  return value
+local function parse(text, size)
+  local list = {}
+  for part in string.gmatch(text or '', '%S+') do
+    local amount = number(part)
+    if not amount then return nil end
+    list[#list + 1] = amount
+  end
+  if #list > size then return nil end
+  for i = #list + 1, size do list[i] = 0 end
+  return list
 end
 
--- Doubles are exact to 2^53, but tostring is not.
-local function digits(value) return string.format('%.0f', value) end
-
--- ioredis 6 rounds integers in a reply that come near 2^53.
-local function answer(value) return value > 2^52 and digits(value) or value end
-
--- unpack fails above some thousand values.
-local function in_chunks(list, call)
-  for first = 1, #list, 1000 do call(unpack(list, first, math.min(first + 999, #list))) end
+local function pack(list)
+  local parts = {}
+  for i = 1, #list do parts[i] = digits(list[i]) end
+  return table.concat(parts, ' ')
 end
 
-local ttl, n = ARGV[1], tonumber(ARGV[2])
-if (number(ttl) or 0) < 1 then return redis.error_reply('USAGE was sent no time to live') end
-
--- The fields of a hash that are read, and by field its place among them: the mark, then for each dimension the sum, the
--- writer's part, and what was taken. A tally's part has its sum in `sum_of`, by place.
-local function new_layout(writer)
-  local fields, place, sum_of = { ':hydrated' }, {}, {}
+-- Where each of the caller's dimensions stands in a hash: the hash's own come first, in its own order.
+local function places_in(stored)
+  local places, names = {}, {}
+  if not stored or stored == dimensions then
+    for d = 1, n do places[d], names[d] = d, ARGV[4 + d] end
+    return places, names
+  end
+  local at = {}
+  for name in string.gmatch(stored, '%S+') do
+    names[#names + 1] = name
+    at[name] = #names
+  end
   for d = 1, n do
-    local dimension, at = ARGV[2 + d], 3 * d - 1
-    fields[at], fields[at + 1], fields[at + 2] = dimension, writer .. '/' .. dimension, dimension .. ':taken'
-    place[fields[at]], place[fields[at + 1]], place[fields[at + 2]] = at, at + 1, at + 2
-    sum_of[at + 1] = at
+    local name = ARGV[4 + d]
+    if not at[name] then
+      names[#names + 1] = name
+      at[name] = #names
+    end
+    places[d] = at[name]
   end
-  return { fields = fields, place = place, sum_of = sum_of }
+  return places, names
 end
 
--- Answers whether there can be such a field.
-local function add_field(layout, field)
-  local fields, place = layout.fields, layout.place
-  local dimension = string.match(field, '^.+/([A-Za-z][A-Za-z0-9_]*)$')
-  if not dimension then return false end
-  fields[#fields + 1] = field
-  place[field] = #fields
-  if not place[dimension] then
-    fields[#fields + 1] = dimension
-    place[dimension] = #fields
+-- What is sent for each backend, and what is there.
+local items, names, arg = {}, {}, 4 + n
+for k = 4, #KEYS do
+  local name, writer, amounts, mark, m = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4], tonumber(ARGV[arg + 5])
+  local item = { key = KEYS[k], name = name, mark = mark, writers = { writer }, sent = { parse(amounts, n) } }
+  if not item.sent[1] or not m then return redis.error_reply('USAGE_ARGUMENT amounts of ' .. tostring(name)) end
+  arg = arg + 5
+  for _ = 1, m do
+    item.writers[#item.writers + 1] = ARGV[arg + 1]
+    item.sent[#item.sent + 1] = parse(ARGV[arg + 2], n)
+    if #item.sent < #item.writers then return redis.error_reply('USAGE_ARGUMENT row of ' .. name) end
+    arg = arg + 2
   end
-  layout.sum_of[place[field]] = place[dimension]
-  return true
-end
-
-local function read(key, fields)
-  if #fields <= 1000 then return redis.call('HMGET', key, unpack(fields)) end
-  local found = {}
-  in_chunks(fields, function(...)
-    for _, value in ipairs(redis.call('HMGET', key, ...)) do found[#found + 1] = value end
-  end)
-  return found
-end
-
-local layouts, replies, writes = {}, {}, {}
-local at, r = 2 + n, 0
-
-for k, key in ipairs(KEYS) do
-  local writer, mark, m = ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-  local first = at + 4
-  at = at + 3 + 2 * m
-
-  layouts[writer] = layouts[writer] or new_layout(writer)
-  local layout = layouts[writer]
-  for f = first, at, 2 do
-    if not layout.place[ARGV[f]] then
-      if layout == layouts[writer] then layout = new_layout(writer) end
-      if not add_field(layout, ARGV[f]) then
-        return redis.error_reply('USAGE ' .. key .. ' was sent what is no field: ' .. ARGV[f])
+  local fields = { ':', ':d', ':s' }
+  for i, one in ipairs(item.writers) do fields[3 + i] = '/' .. one end
+  local found = redis.pcall('HMGET', item.key, unpack(fields))
+  if found.err then
+    if not string.find(found.err, 'WRONGTYPE', 1, true) then return found end
+    item.refused = found.err
+  else
+    item.exists = found[2] and true or false
+    item.known_mark = found[1] or ''
+    item.places, item.dims = places_in(found[2])
+    item.grew = not item.exists or #item.dims > select(2, string.gsub(found[2], '%S+', ''))
+    local size = #item.dims
+    item.sums = parse(found[3], size)
+    item.tallies = {}
+    for i = 1, #item.writers do
+      local tally = parse(found[3 + i], size)
+      item.tallies[i] = tally
+      if not tally then item.refused = 'no amounts in the field /' .. item.writers[i] break end
+      for d = 1, size do
+        if item.sums and tally[d] > item.sums[d] then item.refused = 'a sum that is less than a part of it' end
       end
     end
+    if not item.sums then item.refused = 'no amounts in the field :s' end
   end
-  local fields, place, sum_of = layout.fields, layout.place, layout.sum_of
+  items[#items + 1] = item
+  names[#names + 1] = name
+end
 
-  local found = read(key, fields)
-  local values = {}
-  for i = 2, #fields do
-    local value = number(found[i])
-    if not value then return redis.error_reply('USAGE ' .. key .. ' holds no count in the field ' .. fields[i]) end
-    values[i] = value
-  end
-  for part, sum in pairs(sum_of) do
-    if values[part] > values[sum] then
-      return redis.error_reply('USAGE ' .. key .. ' holds less than a part of it in the field ' .. fields[sum])
-    end
-  end
-  for d = 1, n do replies[r + 3 * d] = answer(values[3 * d]) end
+local at = epoch_of(epoch, changes)
+local scores = #names > 0 and redis.call('ZMSCORE', changes, unpack(names)) or {}
+local gone = {}
+for i, item in ipairs(items) do
+  item.is_named = scores[i] and true or false
+  -- fault: a hash that is missing does not begin the bucket anew
+  if item.is_named and not item.exists and not item.refused then gone[#gone + 1] = item.name end
+end
+if at.is_lost or #gone > 0 then renew(at, epoch, changes, v, nonce, expires) end
+-- Else each merge would find them lost again.
+if #gone > 0 then
+  redis.call('ZREM', changes, unpack(gone))
+  for _, item in ipairs(items) do if not item.exists then item.is_named = false end end
+end
 
-  local changed, sums, is_new = {}, {}, false
-  for f = first, at, 2 do
-    local field, amount = ARGV[f], number(ARGV[f + 1])
-    if not amount or not ARGV[f + 1] then
-      return redis.error_reply('USAGE ' .. key .. ' was sent no count for the field ' .. field)
-    end
-    local i = place[field]
-    -- fault: the script keeps what came last
-    if amount > values[i] then
-      local sum = sum_of[i]
-      if sum then
-        -- fault: the script moves the sum by the whole amount
-        values[sum] = values[sum] + amount - values[i]
-        sums[sum] = true
-      elseif not string.find(field, ':', 1, true) then
-        return redis.error_reply('USAGE ' .. key .. ' was sent what is no field: ' .. field)
+local reply, before = { at.id, answer(at.version), 0 }, at.version
+for _, item in ipairs(items) do
+  local writes, changed, own_grew = {}, false, false
+  if not item.refused then
+    for i, writer in ipairs(item.writers) do
+      local tally, grew = item.tallies[i], false
+      for d = 1, n do
+        local place, amount = item.places[d], item.sent[i][d]
+        -- fault: the script keeps what came last
+        if amount > tally[place] then
+          -- fault: the script moves the sum by the whole amount
+          item.sums[place] = item.sums[place] + amount - tally[place]
+          -- fault: the script adds instead of keeping the maximum
+          tally[place] = amount
+          grew = true
+          if item.sums[place] > MAX then item.refused = 'a sum that would pass 2^53-1' end
+        end
       end
-      values[i] = amount
-      changed[#changed + 1] = field
-      -- fault: the script adds instead of keeping the maximum
-      changed[#changed + 1] = ARGV[f + 1]
-      is_new = is_new or not found[i]
+      if grew then
+        writes[#writes + 1] = '/' .. writer
+        writes[#writes + 1] = pack(tally)
+        changed = true
+        own_grew = own_grew or i == 1
+      end
+    end
+    -- fault: a mark is set whatever epoch the rows were read in
+    if item.mark ~= '' and item.mark == at.id and item.known_mark ~= at.id then
+      item.known_mark = at.id
+      writes[#writes + 1] = ':'
+      writes[#writes + 1] = at.id
+      changed = true
     end
   end
-  for sum in pairs(sums) do
-    if values[sum] > MAX then return redis.error_reply('USAGE ' .. key .. ' would pass 2^53-1 in ' .. fields[sum]) end
-    changed[#changed + 1] = fields[sum]
-    changed[#changed + 1] = digits(values[sum])
+  if item.refused then
+    reply[#reply + 1] = 'USAGE_REFUSED ' .. item.refused
+  else
+    if changed then
+      writes[#writes + 1] = ':s'
+      writes[#writes + 1] = pack(item.sums)
+      if item.grew then
+        writes[#writes + 1] = ':d'
+        writes[#writes + 1] = table.concat(item.dims, ' ')
+      end
+      in_chunks(writes, function(...) redis.call('HSET', item.key, ...) end)
+      if not item.exists then redis.call('PEXPIREAT', item.key, expires) end
+    end
+    if changed or (item.exists and not item.is_named) then
+      at.version = at.version + 1
+      redis.call('ZADD', changes, digits(at.version), item.name)
+    end
+    if own_grew then owe(epoch, run, at.version) end
+    -- Nobody knew of it any more: whoever has counts in it may owe them.
+    if item.exists and not item.is_named then owe(epoch, '*', at.version) end
+    reply[#reply + 1] = (item.exists or changed) and 1 or 0
+    reply[#reply + 1] = item.known_mark == at.id and 1 or 0
+    for d = 1, n do
+      local place = item.places[d]
+      reply[#reply + 1] = answer(item.sums[place])
+      reply[#reply + 1] = answer(item.tallies[1][place])
+    end
   end
-  if mark ~= '' and not found[1] then
-    found[1] = mark
-    changed[#changed + 1] = ':hydrated'
-    changed[#changed + 1] = mark
-    is_new = true
-  end
-  writes[k] = { changed, is_new }
-
-  replies[r + 1] = found[1] or ''
-  for d = 1, n do
-    replies[r + 3 * d - 1] = answer(values[3 * d - 1])
-    replies[r + 3 * d + 1] = answer(values[3 * d + 1])
-  end
-  r = r + 1 + 3 * n
 end
-
-for k, key in ipairs(KEYS) do
-  local changed, is_new = writes[k][1], writes[k][2]
-  in_chunks(changed, function(...) redis.call('HSET', key, ...) end)
-  if is_new then redis.call('PEXPIRE', key, ttl) end
+if at.version > before then
+  redis.call('HSET', epoch, 'version', digits(at.version))
+  redis.call('SET', v, at.id .. ' ' .. digits(at.version), 'PXAT', expires)
 end
-
-return replies
+reply[3] = answer(at.version)
+return reply

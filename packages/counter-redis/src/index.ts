@@ -1,13 +1,16 @@
-export { NotConnectedError, PushTimeoutError, RedisConnectError, RefusedCountsError } from "./errors.ts";
-export {
-  type LostCounts,
-  type RedisCounterEvents,
-  type RedisMessage,
-  type RefusedCounts,
-  redisChannel,
-} from "./events.ts";
-export type { PushLoopOptions } from "./push-loop.ts";
-export { type RedisClient, recommendedClientOptions, recommendedClusterOptions } from "./redis-client.ts";
-export { RedisCounterBackend } from "./redis-counter-backend.ts";
-export type { RedisConnectOptions, RedisCounterOptions } from "./redis-counter-options.ts";
-export type { MergeReply, MergeRequest, SharedCounts, SwapReply } from "./shared-counts.ts";
+export type { RedisConnectOptions, RedisCounterOptions, ReplicationOptions } from "./options.ts";
+export { RedisCounterBackend } from "./redis-counter.ts";
+export type { LostCounts, RedisEvent, RefusedCounts } from "./replication/events.ts";
+export { NotConnectedError, PushTimeoutError, RedisConnectError, RefusedCountsError } from "./server/errors.ts";
+export type { Bucket } from "./server/keys.ts";
+export { type RedisClient, recommendedClientOptions, recommendedClusterOptions } from "./server/redis-client.ts";
+export type {
+  Changes,
+  MergedItem,
+  MergeItem,
+  MergeReply,
+  Owed,
+  Owing,
+  SharedCounts,
+  StoredUpTo,
+} from "./server/shared-counts.ts";

@@ -266,8 +266,7 @@ export class UsageTracker<D extends string = StorageDimension> {
   async #send(skip: ReadonlySet<string>, signal: AbortSignal): Promise<FlushResult> {
     this.#discard(skip);
     const tallies = await untilAborted(this.counter.tallies(), signal);
-    if (tallies.length === 0) return { stored: 0, rejected: [] };
-    const rejected = await untilAborted(this.store.merge(tallies, { signal }), signal);
+    const rejected = tallies.length === 0 ? [] : await untilAborted(this.store.merge(tallies, { signal }), signal);
     const stored = without(tallies, rejected);
     this.counter.confirm(stored);
     return { stored: stored.length, rejected };

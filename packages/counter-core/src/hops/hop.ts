@@ -73,6 +73,13 @@ export class Hop {
     return isLost;
   }
 
+  /** The replica may have lost everything: nothing of the row is known to be there. */
+  forget(cells: PeriodCells, row: number): void {
+    const { confirmed, due } = this.of(cells);
+    confirmed.fill(0, row * this.#size, (row + 1) * this.#size);
+    due.add(row);
+  }
+
   /**
    * More of one's own than was counted here: both replicas had lost it when the backend was taken up again, and somebody's late
    * rows brought it back. It can only be from before, so what was counted since goes on top of it.

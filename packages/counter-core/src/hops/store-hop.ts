@@ -40,11 +40,12 @@ export class StoreHop extends Hop {
     period: string,
     stored: ReadonlyMap<string, StoredUsage<string>>,
     asked: readonly string[],
-  ): readonly string[] {
+  ): { readonly wanted: readonly string[]; readonly isLost: boolean } {
     const wanted: string[] = [];
+    let isLost = false;
     const cells = this.#periods.current();
     // fault: takes what was stored in the month before for this month's
-    if (period !== cells.period.key) return wanted;
+    if (period !== cells.period.key) return { wanted, isLost };
     for (const backend of asked) {
       const row = this.#rows.find(backend);
       if (row === undefined) continue;
@@ -54,15 +55,12 @@ export class StoreHop extends Hop {
       if (cells.generations.of(row) !== 0) {
         if (known !== undefined) wanted.push(backend);
       } else {
-        this.learn(
-          cells,
-          row,
-          (place) => this.#amountAt(all, place),
-          (place) => this.#amountAt(own, place),
-        );
+        const allAt = (place: number): number => this.#amountAt(all, place);
+        const ownAt = (place: number): number => this.#amountAt(own, place);
+        isLost = this.learn(cells, row, allAt, ownAt) || isLost;
       }
     }
-    return wanted;
+    return { wanted, isLost };
   }
 
   /** See `TallySource.absorb`. */

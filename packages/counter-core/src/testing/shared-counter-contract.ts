@@ -166,15 +166,14 @@ export function sharedCounterContract(name: string, options: SharedCounterContra
   });
 }
 
-/** What `UsageTracker.flushUsage` does. */
+/** What `UsageTracker.flush` does after it has learned. */
 async function flush(counter: CounterBackend, store: UsageStore): Promise<void> {
   const tallies = await counter.tallies();
-  if (tallies.length === 0) return;
-  await store.merge(tallies);
+  if (tallies.length > 0) await store.merge(tallies);
   counter.confirm(tallies);
 }
 
-/** What `UsageTracker.refreshBaselines` does. */
+/** What `UsageTracker.refresh` does. */
 async function refresh(counter: CounterBackend, store: UsageStore): Promise<void> {
   const { key } = counter.period();
   const stored: ReadonlyMap<string, StoredUsage> = await store.totals(key, counter.writer);

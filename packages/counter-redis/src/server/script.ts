@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import type { RedisClient } from "./redis-client.ts";
 
 /** A Lua script, sent as a whole only to a server that does not know it yet. */
@@ -7,9 +6,9 @@ export class Script {
   readonly #source: string;
   readonly #sha: string;
 
-  constructor(file: string) {
-    this.#source = readFileSync(new URL(`../lua/${file}`, import.meta.url), "utf8");
-    this.#sha = createHash("sha1").update(this.#source).digest("hex");
+  constructor(source: string) {
+    this.#source = source;
+    this.#sha = createHash("sha1").update(source).digest("hex");
   }
 
   async run(client: RedisClient, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {

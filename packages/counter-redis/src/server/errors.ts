@@ -36,9 +36,8 @@ export class RefusedCountsError extends Error {
   readonly code = "USAGE_REDIS_REFUSED";
   readonly key: string;
 
-  constructor(key: string, cause: unknown, remedy = "delete it, and what is counted is pushed again") {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    super(`the key ${key} cannot be used: ${reason}; ${remedy}`, { cause });
+  constructor(key: string, reason: string) {
+    super(`the key ${key} cannot be used: ${reason}; delete it, and what is counted is pushed again`);
     this.name = "RefusedCountsError";
     this.key = key;
   }

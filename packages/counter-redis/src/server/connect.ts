@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf } from "@usage/counter-core/internal";
 import { RedisConnectError } from "./errors.ts";
 import type { RedisClient } from "./redis-client.ts";
 
@@ -111,8 +112,4 @@ function unreachable(client: RedisClient, connectionError: unknown, lastError: u
 /** A `Cluster` tells only inside its own error what its nodes said. */
 function nodeErrorOf(error: unknown): unknown {
   return error instanceof Error && "lastNodeError" in error ? (error.lastNodeError ?? error) : error;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,0 +1,76 @@
+-- Begins every script of a bucket. A bucket is a 64th of the backends of a period, and all its keys are in one slot:
+--   epoch    hash: id, run and version of the bucket's epoch, and w:<run> = "<since> <last>", what a run owes the store
+--   changes  sorted set: each backend that has counts, by the version of its last change; "" by 0, so that it is never empty
+--   v        string: "<id> <version>", for polls
+--   a hash for each backend: ":" the mark, ":d" the dimensions, ":s" the sums over all writers, "/<writer>" a tally; sums and
+--   tallies have an amount for each of the dimensions, in their order
+-- Errors begin with a code: USAGE_ARGUMENT, what was sent cannot be right.
+
+local MAX = 9007199254740991
+
+local function number(text)
+  if not text then return 0 end
+  if #text > 16 or not string.find(text, '^%d+$') then return nil end
+  local value = tonumber(text)
+  if value > MAX then return nil end
+  return value
+end
+
+-- Doubles are exact to 2^53, but tostring is not.
+local function digits(value) return string.format('%.0f', value) end
+
+-- ioredis 6 rounds integers in a reply that come near 2^53.
+local function answer(value) return value > 2^52 and digits(value) or value end
+
+-- unpack fails above some thousand values.
+local function in_chunks(list, call)
+  for first = 1, #list, 1000 do call(unpack(list, first, math.min(first + 999, #list))) end
+end
+
+-- The run of the server, and of its data: a server that was another's replica in between has other data under its own name.
+local function run_of_server()
+  local server, replication = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
+  if type(server) ~= 'string' or type(replication) ~= 'string' then return '' end
+  local id = string.match(server, 'run_id:(%w+)')
+  local data = string.match(replication, 'master_replid:(%w+)')
+  return id and data and id .. '/' .. data or ''
+end
+
+-- The epoch as it is found: is_lost where something of the bucket is missing, or of another run.
+local function epoch_of(epoch, changes)
+  local found = redis.call('HMGET', epoch, 'id', 'run', 'version')
+  local run = run_of_server()
+  local has_changes = redis.call('EXISTS', changes) == 1
+  return {
+    id = found[1] or '',
+    version = number(found[3]) or 0,
+    run = run,
+    has_epoch = found[1] and true or false,
+    has_changes = has_changes,
+    -- fault: an epoch does not name the server's run
+    is_lost = not found[1] or not has_changes or found[2] ~= run,
+  }
+end
+
+-- The bucket begins anew. What is owed stays owed, unless the books of that are lost: then everybody may owe everything.
+local function renew(at, epoch, changes, v, nonce, expires)
+  local top = redis.call('ZRANGE', changes, -1, -1, 'WITHSCORES')
+  local time = redis.call('TIME')
+  -- fault: a new epoch counts versions from zero
+  at.version = math.max(at.version, number(top[2]) or 0)
+  at.id = nonce .. '-' .. time[1] .. '-' .. time[2]
+  -- fault: where the epoch was lost, what is owed is taken for stored
+  if not at.has_epoch and top[1] and top[1] ~= '' then redis.call('HSET', epoch, 'w:*', '0 ' .. digits(at.version)) end
+  redis.call('HSET', epoch, 'id', at.id, 'run', at.run, 'version', digits(at.version))
+  redis.call('ZADD', changes, 0, '')
+  redis.call('PEXPIREAT', epoch, expires)
+  redis.call('PEXPIREAT', changes, expires)
+  redis.call('SET', v, at.id .. ' ' .. digits(at.version), 'PXAT', expires)
+end
+
+-- Notes that a run owes the store what it pushed with this version.
+local function owe(epoch, run, version)
+  local known = redis.call('HGET', epoch, 'w:' .. run)
+  local since = known and string.match(known, '^(%d+) ') or digits(version)
+  redis.call('HSET', epoch, 'w:' .. run, since .. ' ' .. digits(version))
+end

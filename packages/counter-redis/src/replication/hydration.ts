@@ -1,0 +1,58 @@
+import type { Tally } from "@usage/counter-core";
+import type { Rows } from "@usage/counter-core/internal";
+import type { Brought, Replication } from "./replication.ts";
+import type { SharedPeriod } from "./shared-period.ts";
+
+/** Rows of the store in one request: a script can take some thousand values. */
+const ROWS_PER_REQUEST = 500;
+
+/**
+ * Brings what the store has and the shared counts lack: after a loss, and where somebody could reach the store and not Redis.
+ * The last of a backend's rows brings a mark: the epoch that was known before they were read. Only if the bucket still has that
+ * epoch then, it is set; so a hash that bears its bucket's epoch has all that the store had when the epoch began.
+ */
+export class Hydration {
+  readonly #replication: Replication;
+  readonly #rows: Rows;
+  /** The epoch that was known when a backend's rows were asked for. */
+  #asked = new Map<string, string>();
+
+  constructor(replication: Replication, rows: Rows) {
+    this.#replication = replication;
+    this.#rows = rows;
+  }
+
+  /** The backends whose rows are wanted: those whose shared counts lack something. */
+  wanted(shared: SharedPeriod): readonly string[] {
+    const wanting = shared.wanting().map((row) => {
+      return [this.#rows.nameOf(row), this.#replication.bucketOf(shared, row).epoch] as const;
+    });
+    this.#asked = new Map(wanting);
+    return [...this.#asked.keys()];
+  }
+
+  /** Merges the rows of the backends that were wanted: those of each in parts, one after the other. */
+  async bring(shared: SharedPeriod, tallies: readonly Tally[]): Promise<void> {
+    const byBackend = Map.groupBy(tallies, ({ backend }) => backend);
+    const asked = this.#asked;
+    this.#asked = new Map();
+    let left = Array.from(asked, ([backend, epoch]) => ({ backend, epoch, tallies: byBackend.get(backend) ?? [] }));
+    while (left.length > 0) {
+      const brought = new Map<number, Brought>();
+      for (const { backend, epoch, tallies } of left) {
+        const row = this.#rows.find(backend);
+        if (row === undefined) continue;
+        const isLast = tallies.length <= ROWS_PER_REQUEST;
+        // fault: a mark is set without the store's rows
+        const rows = tallies.slice(0, ROWS_PER_REQUEST);
+        // fault: a mark is set with the first part of the rows
+        brought.set(row, { rows, ...(isLast && { mark: epoch }) });
+        if (isLast) shared.apply(row, { kind: "brought" });
+      }
+      await this.#replication.push(shared, [...brought.keys()], brought);
+      left = left
+        .filter(({ tallies }) => tallies.length > ROWS_PER_REQUEST)
+        .map(({ tallies, ...rest }) => ({ ...rest, tallies: tallies.slice(ROWS_PER_REQUEST) }));
+    }
+  }
+}

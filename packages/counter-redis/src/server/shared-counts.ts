@@ -1,0 +1,91 @@
+import type { Tally } from "@usage/counter-core";
+import type { Bucket } from "./keys.ts";
+
+/** What is merged into the shared counts of one backend. */
+export interface MergeItem {
+  readonly backend: string;
+  readonly writer: string;
+  /** What the writer counted so far, in the order of dimensions. */
+  readonly own: readonly number[];
+  /** Some of the store's rows of the backend. */
+  readonly rows?: readonly Tally[];
+  /** The epoch that was known before the rows were read, with the last of them: from then on the hash has all that the store had. */
+  readonly mark?: string;
+}
+
+/** What is shared of one backend right after a merge, amounts in the order of dimensions. */
+export interface MergedItem {
+  /** Whether anybody has counts there. */
+  readonly exists: boolean;
+  /** Whether it has all that the store had when the bucket's epoch began. */
+  readonly isWhole: boolean;
+  /** Over all writers. */
+  readonly sums: readonly number[];
+  /** The asking writer's. */
+  readonly own: readonly number[];
+}
+
+export interface MergeReply {
+  /** The bucket's epoch: another one than before means that something of the bucket was lost. */
+  readonly epoch: string;
+  /** The bucket's version before and after the merge. */
+  readonly before: number;
+  readonly after: number;
+  /** An error for a backend whose counts cannot be used; nothing of them was changed. */
+  readonly items: readonly (MergedItem | Error)[];
+}
+
+export interface Changes {
+  /** Empty where something of the bucket is missing; the next merge mends that. */
+  readonly epoch: string;
+  readonly version: number;
+  readonly backends: readonly string[];
+}
+
+/** What a run pushed and is not known to have stored. */
+export interface Owed {
+  /** "*" for everybody. */
+  readonly run: string;
+  /** The versions of its first and last such push. */
+  readonly since: number;
+  readonly last: number;
+}
+
+export interface Owing {
+  /** Empty where the bucket has nothing. */
+  readonly epoch: string;
+  readonly owed: readonly Owed[];
+}
+
+/** All of its pushes up to a version are stored. */
+export interface StoredUpTo {
+  readonly run: string;
+  readonly version: number;
+}
+
+/**
+ * Counts that instances share, by bucket. Every method rejects when they cannot be reached, and may be called again: merging is
+ * by maximum, and reports are.
+ */
+export interface SharedCounts {
+  /** Backends in one `merge`. */
+  readonly batchSize: number;
+  /** @param run Whose counts come first in each item: it owes them to the store until it reports. */
+  merge(bucket: Bucket, run: string, items: readonly MergeItem[]): Promise<MergeReply>;
+  /** For each bucket a text that is another one whenever anything of it has changed; empty where there is none. */
+  versions(buckets: readonly Bucket[]): Promise<readonly string[]>;
+  /** What changed since `cursor`, where the epoch is this one, or is not known yet (""). */
+  changed(bucket: Bucket, epoch: string, cursor: number): Promise<Changes>;
+  /** How many of these backends have counts. */
+  count(bucket: Bucket, backends: readonly string[]): Promise<number>;
+  owing(bucket: Bucket): Promise<Owing>;
+  /** The backends whose last change has this version or a later one. */
+  changedSince(bucket: Bucket, version: number): Promise<readonly string[]>;
+  /** All writers' tallies of some backends. */
+  tallies(bucket: Bucket, backends: readonly string[]): Promise<readonly Tally[]>;
+  report(bucket: Bucket, epoch: string, stored: readonly StoredUpTo[]): Promise<void>;
+  /** Everybody may owe everything: the store has lost something. */
+  oweAll(bucket: Bucket): Promise<void>;
+  /** Deletes the counts of a backend. */
+  forget(bucket: Bucket, backend: string): Promise<void>;
+}
