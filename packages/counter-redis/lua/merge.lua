@@ -3,9 +3,9 @@
 -- The only script that writes counts. May run again, late, twice, or in another order: the outcome is the same.
 --
 -- KEYS      epoch, changes, v, then the hash of each backend; no key twice
--- ARGV      expires, nonce, run, n, then n dimensions; then for each backend: name, writer, amounts, mark, m, then m pairs of
+-- ARGV      ttl, nonce, run, n, then n dimensions; then for each backend: name, writer, amounts, mark, m, then m pairs of
 --           writer and amounts
---   expires  when the keys end, in milliseconds since the Unix epoch
+--   ttl      how long the keys stay, in milliseconds, by the caller's clock: the one that says when the period ends
 --   nonce    what no other call has
 --   run      whose tallies come first: it owes them to the store
 --   name     as `changes` has it
@@ -17,8 +17,8 @@
 -- Errors    USAGE_ARGUMENT; nothing is written then
 
 local epoch, changes, v = KEYS[1], KEYS[2], KEYS[3]
-local expires, nonce, run, n = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-if (number(expires) or 0) < 1 or not n or n < 1 then return redis.error_reply('USAGE_ARGUMENT expires or n') end
+local ttl, nonce, run, n = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+if (number(ttl) or 0) < 1 or not n or n < 1 then return redis.error_reply('USAGE_ARGUMENT ttl or n') end
 local dimensions = table.concat(ARGV, ' ', 5, 4 + n)
 
 local function parse(text, size)
@@ -111,7 +111,7 @@ for i, item in ipairs(items) do
   -- fault: a hash that is missing does not begin the bucket anew
   if item.is_named and not item.exists and not item.refused then gone[#gone + 1] = item.name end
 end
-if at.is_lost or #gone > 0 then renew(at, epoch, changes, v, nonce, expires) end
+if at.is_lost or #gone > 0 then renew(at, epoch, changes, v, nonce, ttl) end
 -- Else each merge would find them lost again.
 if #gone > 0 then
   redis.call('ZREM', changes, unpack(gone))
@@ -162,7 +162,7 @@ for _, item in ipairs(items) do
         writes[#writes + 1] = table.concat(item.dims, ' ')
       end
       in_chunks(writes, function(...) redis.call('HSET', item.key, ...) end)
-      if not item.exists then redis.call('PEXPIREAT', item.key, expires) end
+      if not item.exists then redis.call('PEXPIRE', item.key, ttl) end
     end
     if changed or (item.exists and not item.is_named) then
       at.version = at.version + 1
@@ -182,7 +182,7 @@ for _, item in ipairs(items) do
 end
 if at.version > before then
   redis.call('HSET', epoch, 'version', digits(at.version))
-  redis.call('SET', v, at.id .. ' ' .. digits(at.version), 'PXAT', expires)
+  redis.call('SET', v, at.id .. ' ' .. digits(at.version), 'PX', ttl)
 end
 reply[3] = answer(at.version)
 return reply

@@ -3,7 +3,7 @@
 -- something, since nobody merges into a period that is over.
 --
 -- KEYS      epoch, changes, v
--- ARGV      expires, nonce
+-- ARGV      ttl, nonce
 -- Returns   id, then for each run that owes: run, since, last; "*" for everybody. An empty id where there is no bucket
 
 local epoch, changes, v = KEYS[1], KEYS[2], KEYS[3]

@@ -53,7 +53,7 @@ local function epoch_of(epoch, changes)
 end
 
 -- The bucket begins anew. What is owed stays owed, unless the books of that are lost: then everybody may owe everything.
-local function renew(at, epoch, changes, v, nonce, expires)
+local function renew(at, epoch, changes, v, nonce, ttl)
   local top = redis.call('ZRANGE', changes, -1, -1, 'WITHSCORES')
   local time = redis.call('TIME')
   -- fault: a new epoch counts versions from zero
@@ -63,9 +63,9 @@ local function renew(at, epoch, changes, v, nonce, expires)
   if not at.has_epoch and top[1] and top[1] ~= '' then redis.call('HSET', epoch, 'w:*', '0 ' .. digits(at.version)) end
   redis.call('HSET', epoch, 'id', at.id, 'run', at.run, 'version', digits(at.version))
   redis.call('ZADD', changes, 0, '')
-  redis.call('PEXPIREAT', epoch, expires)
-  redis.call('PEXPIREAT', changes, expires)
-  redis.call('SET', v, at.id .. ' ' .. digits(at.version), 'PXAT', expires)
+  redis.call('PEXPIRE', epoch, ttl)
+  redis.call('PEXPIRE', changes, ttl)
+  redis.call('SET', v, at.id .. ' ' .. digits(at.version), 'PX', ttl)
 end
 
 -- Notes that a run owes the store what it pushed with this version.

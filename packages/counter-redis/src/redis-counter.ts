@@ -7,6 +7,7 @@ import {
   STORAGE_DIMENSIONS,
   type StorageDimension,
   type StoredUsage,
+  systemClock,
   type Tally,
   UnknownUsageError,
   type Usage,
@@ -82,8 +83,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
   static async connect<D extends string = StorageDimension>(
     options: RedisConnectOptions<D>,
   ): Promise<RedisCounterBackend<D>> {
-    const { client, prefix = "usage", dimensions = STORAGE_DIMENSIONS } = options;
-    const counts = new RedisSharedCounts({ client, prefix, dimensions });
+    const { client, prefix = "usage", dimensions = STORAGE_DIMENSIONS, clock = systemClock } = options;
+    const counts = new RedisSharedCounts({ client, prefix, dimensions, clock });
     const pollIntervalMs = options.pollIntervalMs ?? (client.isCluster ? 100 : 50);
     const counter = new RedisCounterBackend<D>(counts, { ...options, pollIntervalMs });
     try {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Tally } from "@usage/counter-core";
+import type { Clock, Tally } from "@usage/counter-core";
 import { NotConnectedError, RefusedCountsError } from "./errors.ts";
 import { assertPrefix, type Bucket, BucketKeys } from "./keys.ts";
 import type { RedisClient } from "./redis-client.ts";
@@ -20,6 +20,7 @@ export interface RedisSharedCountsOptions {
   readonly client: RedisClient;
   readonly prefix: string;
   readonly dimensions: readonly string[];
+  readonly clock: Clock;
 }
 
 /** How long counts stay after their period: whoever was away for longer has stored them by itself. */
@@ -41,21 +42,23 @@ export class RedisSharedCounts implements SharedCounts {
   readonly #client: RedisClient;
   readonly #prefix: string;
   readonly #dimensions: readonly string[];
+  readonly #clock: Clock;
   readonly #nonce = randomUUID();
   #calls = 0;
 
   /** @throws RangeError for a prefix that would not work. */
-  constructor({ client, prefix, dimensions }: RedisSharedCountsOptions) {
+  constructor({ client, prefix, dimensions, clock }: RedisSharedCountsOptions) {
     assertPrefix(prefix);
     this.#client = client;
     this.#prefix = prefix;
     this.#dimensions = dimensions;
+    this.#clock = clock;
   }
 
   async merge(bucket: Bucket, run: string, items: readonly MergeItem[]): Promise<MergeReply> {
     const keys = new BucketKeys(this.#prefix, bucket);
     const dimensions = this.#dimensionsOf(items);
-    const args: (string | number)[] = [expiresOf(bucket), this.#nextNonce(), run, dimensions.length, ...dimensions];
+    const args: (string | number)[] = [this.#ttlMs(bucket), this.#nextNonce(), run, dimensions.length, ...dimensions];
     for (const { backend, writer, own, rows = [], mark = "" } of items) {
       const others = rows.filter((row) => row.writer !== writer);
       args.push(backend, writer, packed(dimensions.map((_, d) => own[d] ?? 0)), mark, others.length);
@@ -105,7 +108,7 @@ export class RedisSharedCounts implements SharedCounts {
 
   async owing(bucket: Bucket): Promise<Owing> {
     const keys = new BucketKeys(this.#prefix, bucket);
-    const args = [expiresOf(bucket), this.#nextNonce()];
+    const args = [this.#ttlMs(bucket), this.#nextNonce()];
     const [epoch, ...fields] = await this.#run(owing, [keys.epoch, keys.changes, keys.version], args);
     const owed: Owed[] = [];
     for (let i = 0; i < fields.length; i += 3) {
@@ -158,6 +161,11 @@ export class RedisSharedCounts implements SharedCounts {
     return [...dimensions];
   }
 
+  /** By our clock, which is the one that says when the period ends. */
+  #ttlMs({ period }: Bucket): number {
+    return Math.max(1, Math.ceil(period.end + RETENTION_MS - this.#clock.now()));
+  }
+
   #nextNonce(): string {
     this.#calls += 1;
     return `${this.#nonce}-${this.#calls}`;
@@ -178,11 +186,6 @@ export class RedisSharedCounts implements SharedCounts {
   #assertReady(): void {
     if (this.#client.status !== "ready") throw new NotConnectedError(this.#client.status);
   }
-}
-
-/** An instant, so that nobody's clock but that which says when the period ends decides. */
-function expiresOf({ period }: Bucket): number {
-  return period.end + RETENTION_MS;
 }
 
 function packed(amounts: readonly number[]): string {
