@@ -1,6 +1,7 @@
+import type { Instance } from "./instance.ts";
 import type { RedisSnapshot } from "./model-redis.ts";
 import { type Network, NO_FAULTS } from "./network.ts";
-import { BACKENDS, LATE_BACKEND, type Scene } from "./scene.ts";
+import { BACKENDS, OPEN_BACKENDS, type Scene } from "./scene.ts";
 
 /** Everything that may happen to a scene. */
 export class Acts {
@@ -37,7 +38,7 @@ export class Acts {
         scene.boot();
         break;
       case 5:
-        scene.lose("Redis is wiped", () => redis.restore());
+        scene.lose("Redis is wiped", () => redis.wipe());
         break;
       case 6: {
         const keys = redis.keys();
@@ -66,9 +67,8 @@ export class Acts {
         scene.say(`the database fails half-way with ${scene.storeFails}`);
         break;
       case 14:
-        if (instance.machine.isDead) return;
-        scene.say(`${instance.name} adds ${LATE_BACKEND}`);
-        instance.counter.addBackends([LATE_BACKEND]);
+        if (!instance.isReady) return;
+        this.#release(instance, random.pick(OPEN_BACKENDS));
         break;
       case 15:
         this.#discard(random.pick(BACKENDS));
@@ -107,6 +107,10 @@ export class Acts {
     this.#scene.say(`the network to ${server}: ${JSON.stringify(faults)}`);
   }
 
+  #release({ tracker, counter, name }: Instance, backend: string): void {
+    if (counter.has(backend) && tracker.release(backend)) this.#scene.say(`${name} lets go of ${backend}`);
+  }
+
   #discard(backend: string): void {
     if (!this.#scene.discards) return;
     this.#scene.say(`everybody discards ${backend}`);
@@ -120,7 +124,7 @@ export class Acts {
     const restart = (): void => {
       for (const instance of [...instances]) this.#scene.kill(instance);
     };
-    const wipe = (): void => this.#scene.lose("Redis is wiped", () => world.redis.restore());
+    const wipe = (): void => this.#scene.lose("Redis is wiped", () => world.redis.wipe());
     const rollBack = (): void => this.#rollBack();
     const steps = random.chance(0.5)
       ? [restart, wipe, wait, rollBack]

@@ -1,10 +1,13 @@
-import type { Period, Tally, UsageStore } from "@usage/counter-core";
+import type { Tally, UsageStore } from "@usage/counter-core";
 import {
+  type Bucket,
+  type Changes,
+  type MergeItem,
   type MergeReply,
-  type MergeRequest,
+  type Owing,
   RedisCounterBackend,
   type SharedCounts,
-  type SwapReply,
+  type StoredUpTo,
 } from "@usage/counter-redis";
 import { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { Machine } from "./machine.ts";
@@ -36,7 +39,6 @@ export class Instance {
   readonly counter: RedisCounterBackend<Dimension>;
   readonly tracker: UsageTracker<Dimension>;
   readonly flusher: UsageFlusher<Dimension>;
-  readonly #store: UsageStore<Dimension>;
   #phase: "starting" | "ready" | "stopping" | "stopped" = "starting";
 
   constructor(name: string, machine: Machine, backends: readonly string[], world: Surroundings) {
@@ -49,13 +51,18 @@ export class Instance {
       clock,
       writer: name,
       syncIntervalMs: 100,
+      pollIntervalMs: 100,
       probeIntervalMs: 500,
+      idleMs: 1_500,
     });
-    this.tracker = new UsageTracker(this.counter);
-    this.#store = remoteStore(machine, world);
+    this.tracker = new UsageTracker(this.counter, {
+      store: remoteStore(machine, world),
+      clock,
+      whenUnknown: world.random.chance(0.3) ? "admit" : "reject",
+      readTimeoutMs: 2_000,
+    });
     this.flusher = new UsageFlusher({
       tracker: this.tracker,
-      store: this.#store,
       intervalMs: 1_000,
       timeoutMs: 2_000,
       clock,
@@ -81,7 +88,7 @@ export class Instance {
 
   async #start(): Promise<void> {
     await this.#untilDone(() => this.counter.start());
-    await this.#untilDone(() => this.tracker.refreshBaselines(this.#store));
+    await this.#untilDone(() => this.tracker.refresh());
     this.#phase = "ready";
     this.flusher.start();
   }
@@ -123,28 +130,44 @@ class RemoteCounts implements SharedCounts {
     this.#world = world;
   }
 
-  merge(period: Period, requests: readonly MergeRequest[]): Promise<readonly MergeReply[]> {
-    return this.#call((redis) => redis.merge(period, DIMENSIONS, requests));
+  merge(bucket: Bucket, run: string, items: readonly MergeItem[]): Promise<MergeReply> {
+    return this.#call((redis) => redis.merge(bucket, run, DIMENSIONS, items));
   }
 
-  swap(period: Period, backend: string, dimension: string): Promise<SwapReply> {
-    return this.#call((redis) => redis.swap(period, backend, dimension));
+  versions(buckets: readonly Bucket[]): Promise<readonly string[]> {
+    return this.#call((redis) => redis.versions(buckets));
   }
 
-  read(period: Period, backends: readonly string[]): Promise<readonly Tally[]> {
-    return this.#call((redis) => redis.read(period, backends));
+  changed(bucket: Bucket, epoch: string, cursor: number): Promise<Changes> {
+    return this.#call((redis) => redis.changed(bucket, epoch, cursor));
   }
 
-  forget(period: Period, backend: string): Promise<void> {
-    return this.#call((redis) => redis.forget(period, backend));
+  count(bucket: Bucket, backends: readonly string[]): Promise<number> {
+    return this.#call((redis) => redis.count(bucket, backends));
   }
 
-  register(period: Period, backends: readonly string[]): Promise<void> {
-    return this.#call((redis) => redis.register(period, backends));
+  owing(bucket: Bucket): Promise<Owing> {
+    return this.#call((redis) => redis.owing(bucket));
   }
 
-  registered(period: Period): Promise<readonly string[]> {
-    return this.#call((redis) => redis.registered(period));
+  changedSince(bucket: Bucket, version: number): Promise<readonly string[]> {
+    return this.#call((redis) => redis.changedSince(bucket, version));
+  }
+
+  tallies(bucket: Bucket, backends: readonly string[]): Promise<readonly Tally[]> {
+    return this.#call((redis) => redis.tallies(bucket, backends));
+  }
+
+  report(bucket: Bucket, epoch: string, stored: readonly StoredUpTo[]): Promise<void> {
+    return this.#call((redis) => redis.report(bucket, epoch, stored));
+  }
+
+  oweAll(bucket: Bucket): Promise<void> {
+    return this.#call((redis) => redis.oweAll(bucket));
+  }
+
+  forget(bucket: Bucket, backend: string): Promise<void> {
+    return this.#call((redis) => redis.forget(bucket, backend));
   }
 
   #call<T>(execute: (redis: ModelRedis) => T): Promise<T> {

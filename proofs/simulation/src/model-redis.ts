@@ -1,135 +1,261 @@
-import type { Period, Tally } from "@usage/counter-core";
-import type { MergeReply, MergeRequest, SwapReply } from "@usage/counter-redis";
+import type { Tally } from "@usage/counter-core";
+import type { Bucket, Changes, MergedItem, MergeItem, MergeReply, Owing, StoredUpTo } from "@usage/counter-redis";
+
+interface Epoch {
+  readonly id: string;
+  readonly run: string;
+  readonly version: number;
+  readonly owed: ReadonlyMap<string, { readonly since: number; readonly last: number }>;
+}
 
 interface Hash {
-  readonly amounts: ReadonlyMap<string, number>;
   readonly mark: string;
-}
-/** Everything at one instant: hashes and sets by key. */
-export interface RedisSnapshot {
-  readonly hashes: ReadonlyMap<string, Hash>;
-  readonly sets: ReadonlyMap<string, ReadonlySet<string>>;
+  /** By writer, then by dimension. */
+  readonly tallies: ReadonlyMap<string, ReadonlyMap<string, number>>;
 }
 
-const EMPTY: Hash = { amounts: new Map(), mark: "" };
+/** Everything at one instant, by key. */
+export interface RedisSnapshot {
+  readonly epochs: ReadonlyMap<string, Epoch>;
+  readonly changes: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  readonly versions: ReadonlyMap<string, string>;
+  readonly hashes: ReadonlyMap<string, Hash>;
+}
+
+const NOTHING: RedisSnapshot = { epochs: new Map(), changes: new Map(), versions: new Map(), hashes: new Map() };
+const NOBODY: Hash = { mark: "", tallies: new Map() };
 
 /** What the scripts do to a server's data, without the server. A test holds it to the real one. */
 export class ModelRedis {
+  #epochs = new Map<string, Epoch>();
+  #changes = new Map<string, ReadonlyMap<string, number>>();
+  #versions = new Map<string, string>();
   #hashes = new Map<string, Hash>();
-  #sets = new Map<string, ReadonlySet<string>>();
+  #run = 1;
+  #ids = 0;
 
-  merge(period: Period, dimensions: readonly string[], requests: readonly MergeRequest[]): readonly MergeReply[] {
-    return requests.map((request) => {
-      const known = this.#hashes.get(keyOf(period, request.backend)) ?? EMPTY;
-      const hash = new Map(known.amounts);
-      const mark = known.mark || (request.mark ?? "");
-      const own: Tally = tallyOf(request, period, dimensions);
-      const before = dimensions.map((dimension) => hash.get(`${request.writer}/${dimension}`) ?? 0);
-      for (const { writer, usage } of [own, ...(request.others ?? [])]) {
-        for (const [dimension, amount] of Object.entries(usage)) mergeField(hash, writer, dimension, amount);
+  merge(bucket: Bucket, run: string, dimensions: readonly string[], items: readonly MergeItem[]): MergeReply {
+    const of = bucketKey(bucket);
+    const isGone = (name: string): boolean =>
+      this.#changes.get(of)?.has(name) === true && !this.#hashes.has(`${of} ${name}`);
+    const gone = items.map(({ backend }) => backend).filter(isGone);
+    if (this.#isLost(of) || gone.length > 0) this.#renew(of);
+    const changes = new Map(this.#changes.get(of));
+    for (const name of gone) changes.delete(name);
+    let { id, version, owed } = this.#epochs.get(of) as Epoch;
+    const before = version;
+    const owing = new Map(owed);
+    const owe = (who: string): void => void owing.set(who, { since: owing.get(who)?.since ?? version, last: version });
+    const merged = items.map(({ backend, writer, own, rows = [], mark = "" }): MergedItem => {
+      const key = `${of} ${backend}`;
+      const known = this.#hashes.get(key);
+      const tallies = new Map(known?.tallies);
+      const others = rows.filter((row) => row.writer !== writer);
+      const ownGrew = mergeTally(
+        tallies,
+        writer,
+        dimensions.map((name, d) => [name, own[d] ?? 0] as const),
+      );
+      let changed = ownGrew;
+      for (const row of others) changed = mergeTally(tallies, row.writer, Object.entries(row.usage)) || changed;
+      const isMarked = mark !== "" && mark === id && known?.mark !== id;
+      changed ||= isMarked;
+      const bears = isMarked ? id : (known?.mark ?? "");
+      if (changed) this.#hashes.set(key, { mark: bears, tallies });
+      const isUnknown = known !== undefined && !changes.has(backend);
+      if (changed || isUnknown) {
+        version += 1;
+        changes.set(backend, version);
       }
-      dimensions.forEach((dimension, d) => {
-        const taken = `${dimension}:taken`;
-        const amount = request.taken?.[d] ?? 0;
-        if (amount > (hash.get(taken) ?? 0)) hash.set(taken, amount);
-      });
-      if (hash.size > 0 || mark !== "") this.#hashes.set(keyOf(period, request.backend), { amounts: hash, mark });
+      if (ownGrew) owe(run);
+      if (isUnknown) owe("*");
+      const mine = tallies.get(writer);
       return {
-        mark,
-        amounts: dimensions.flatMap((dimension, d) => [
-          hash.get(dimension) ?? 0,
-          before[d] as number,
-          hash.get(`${dimension}:taken`) ?? 0,
-        ]),
+        exists: known !== undefined || changed,
+        isWhole: bears === id,
+        sums: dimensions.map((name) => sumOf(tallies, name)),
+        own: dimensions.map((name) => mine?.get(name) ?? 0),
       };
     });
+    this.#epochs.set(of, { ...(this.#epochs.get(of) as Epoch), version, owed: owing });
+    this.#changes.set(of, changes);
+    if (version > before) this.#versions.set(of, `${id} ${version}`);
+    return { epoch: id, before, after: version, items: merged };
   }
 
-  swap(period: Period, backend: string, dimension: string): SwapReply {
-    const { amounts, mark } = this.#hashes.get(keyOf(period, backend)) ?? EMPTY;
-    const hash = new Map(amounts);
-    const sum = hash.get(dimension) ?? 0;
-    const before = hash.get(`${dimension}:taken`) ?? 0;
-    const taken = Math.max(before, sum);
-    if (taken > before) {
-      hash.set(`${dimension}:taken`, taken);
-      this.#hashes.set(keyOf(period, backend), { amounts: hash, mark });
-    }
-    return { amount: taken - before, taken };
+  versions(buckets: readonly Bucket[]): readonly string[] {
+    return buckets.map((bucket) => this.#versions.get(bucketKey(bucket)) ?? "");
   }
 
-  read(period: Period, backends: readonly string[]): readonly Tally[] {
+  changed(bucket: Bucket, epoch: string, cursor: number): Changes {
+    const of = bucketKey(bucket);
+    if (this.#isLost(of)) return { epoch: "", version: 0, backends: [] };
+    const { id, version } = this.#epochs.get(of) as Epoch;
+    const isKnown = epoch === "" || epoch === id;
+    return { epoch: id, version, backends: isKnown ? this.#namesFrom(of, cursor + 1) : [] };
+  }
+
+  count(bucket: Bucket, backends: readonly string[]): number {
+    return backends.filter((name) => this.#hashes.has(`${bucketKey(bucket)} ${name}`)).length;
+  }
+
+  owing(bucket: Bucket): Owing {
+    const of = bucketKey(bucket);
+    if (!this.#epochs.has(of) && !this.#changes.has(of)) return { epoch: "", owed: [] };
+    if (this.#isLost(of)) this.#renew(of);
+    const { id, owed } = this.#epochs.get(of) as Epoch;
+    return { epoch: id, owed: Array.from(owed, ([run, { since, last }]) => ({ run, since, last })) };
+  }
+
+  changedSince(bucket: Bucket, version: number): readonly string[] {
+    return this.#namesFrom(bucketKey(bucket), version);
+  }
+
+  tallies(bucket: Bucket, backends: readonly string[]): readonly Tally[] {
     return backends.flatMap((backend) => {
-      const byWriter = new Map<string, Record<string, number>>();
-      for (const [field, amount] of (this.#hashes.get(keyOf(period, backend)) ?? EMPTY).amounts) {
-        const slash = field.lastIndexOf("/");
-        if (slash < 0) continue;
-        const usage = byWriter.get(field.slice(0, slash)) ?? {};
-        usage[field.slice(slash + 1)] = amount;
-        byWriter.set(field.slice(0, slash), usage);
-      }
-      return Array.from(byWriter, ([writer, usage]) => ({ writer, period: period.key, backend, usage }));
+      const { tallies } = this.#hashes.get(`${bucketKey(bucket)} ${backend}`) ?? NOBODY;
+      return Array.from(tallies, ([writer, amounts]) => {
+        const usage = Object.fromEntries([...amounts].filter(([, amount]) => amount > 0));
+        return { writer, period: bucket.period.key, backend, usage };
+      });
     });
   }
 
-  forget(period: Period, backend: string): void {
-    this.#hashes.delete(keyOf(period, backend));
+  report(bucket: Bucket, epoch: string, stored: readonly StoredUpTo[]): void {
+    const of = bucketKey(bucket);
+    const known = this.#epochs.get(of);
+    if (known?.id !== epoch) return;
+    const owed = new Map(known.owed);
+    for (const { run, version } of stored) {
+      const one = owed.get(run);
+      if (one === undefined) continue;
+      if (one.last <= version) owed.delete(run);
+      else owed.set(run, { since: Math.max(one.since, version + 1), last: one.last });
+    }
+    this.#epochs.set(of, { ...known, owed });
   }
 
-  register(period: Period, backends: readonly string[]): void {
-    this.#sets.set(period.key, new Set([...(this.#sets.get(period.key) ?? []), ...backends]));
+  oweAll(bucket: Bucket): void {
+    const known = this.#epochs.get(bucketKey(bucket));
+    if (known === undefined) return;
+    const owed = new Map(known.owed).set("*", { since: 0, last: known.version });
+    this.#epochs.set(bucketKey(bucket), { ...known, owed });
   }
 
-  registered(period: Period): readonly string[] {
-    return [...(this.#sets.get(period.key) ?? [])];
+  forget(bucket: Bucket, backend: string): void {
+    const of = bucketKey(bucket);
+    this.#hashes.delete(`${of} ${backend}`);
+    const changes = new Map(this.#changes.get(of));
+    if (changes.delete(backend)) this.#changes.set(of, changes);
   }
 
   /** What a writer has there. */
-  amountOf(period: string, backend: string, writer: string, dimension: string): number {
-    return this.#hashes.get(`${period} ${backend}`)?.amounts.get(`${writer}/${dimension}`) ?? 0;
+  amountOf(period: string, bucket: number, backend: string, writer: string, dimension: string): number {
+    return this.#hashes.get(`${period} ${bucket} ${backend}`)?.tallies.get(writer)?.get(dimension) ?? 0;
   }
 
-  isRegistered(period: string, backend: string): boolean {
-    return this.#sets.get(period)?.has(backend) ?? false;
+  /** Whether anybody who looks at a bucket finds the backend there. */
+  isListed(period: string, bucket: number, backend: string): boolean {
+    return this.#changes.get(`${period} ${bucket}`)?.has(backend) ?? false;
+  }
+
+  /** Whether somebody is known to owe something. */
+  owesAnything(): boolean {
+    return [...this.#epochs.values()].some(({ owed }) => owed.size > 0);
   }
 
   keys(): readonly string[] {
-    return [...this.#hashes.keys()];
+    const kinds = { epoch: this.#epochs, changes: this.#changes, version: this.#versions, hash: this.#hashes };
+    return Object.entries(kinds).flatMap(([kind, map]) => Array.from(map.keys(), (key) => `${kind} ${key}`));
   }
 
   evict(key: string): void {
-    this.#hashes.delete(key);
+    const [kind = "", ...rest] = key.split(" ");
+    const of = rest.join(" ");
+    if (kind === "epoch") this.#epochs.delete(of);
+    else if (kind === "changes") this.#changes.delete(of);
+    else if (kind === "version") this.#versions.delete(of);
+    else this.#hashes.delete(of);
   }
 
   snapshot(): RedisSnapshot {
-    return { hashes: new Map(this.#hashes), sets: new Map(this.#sets) };
+    return {
+      epochs: new Map(this.#epochs),
+      changes: new Map(this.#changes),
+      versions: new Map(this.#versions),
+      hashes: new Map(this.#hashes),
+    };
   }
 
-  /** Begins again with what was there once; with nothing, when it is not said. */
-  restore({ hashes, sets }: RedisSnapshot = { hashes: new Map(), sets: new Map() }): void {
+  /** All data go; the server runs on. */
+  wipe(): void {
+    this.#load(NOTHING);
+  }
+
+  /** Begins again, or follows another server, with what was there once: another run, or another history of its data. */
+  restore(snapshot: RedisSnapshot = NOTHING): void {
+    // fault: the model of Redis restarts under the same run
+    this.#run += 1;
+    this.#load(snapshot);
+  }
+
+  #load({ epochs, changes, versions, hashes }: RedisSnapshot): void {
+    this.#epochs = new Map(epochs);
+    this.#changes = new Map(changes);
+    this.#versions = new Map(versions);
     this.#hashes = new Map(hashes);
-    this.#sets = new Map(sets);
+  }
+
+  #isLost(of: string): boolean {
+    return this.#epochs.get(of)?.run !== String(this.#run) || !this.#changes.has(of);
+  }
+
+  #renew(of: string): void {
+    const known = this.#epochs.get(of);
+    const changes = this.#changes.get(of) ?? new Map<string, number>();
+    const version = Math.max(known?.version ?? 0, ...changes.values());
+    const owed = new Map(known?.owed);
+    if (known === undefined && changes.size > 0) owed.set("*", { since: 0, last: version });
+    this.#ids += 1;
+    const id = `e${this.#ids}`;
+    this.#epochs.set(of, { id, run: String(this.#run), version, owed });
+    this.#changes.set(of, changes);
+    this.#versions.set(of, `${id} ${version}`);
+  }
+
+  #namesFrom(of: string, version: number): readonly string[] {
+    return [...(this.#changes.get(of) ?? [])]
+      .filter(([, at]) => at >= version)
+      .sort(([, a], [, b]) => a - b)
+      .map(([name]) => name);
   }
 }
 
-function mergeField(hash: Map<string, number>, writer: string, dimension: string, amount: number): void {
-  const field = `${writer}/${dimension}`;
-  const before = hash.get(field) ?? 0;
-  if (amount <= before) return;
-  // fault: the model of Redis adds instead of keeping the maximum
-  hash.set(field, amount);
-  hash.set(dimension, (hash.get(dimension) ?? 0) + amount - before);
+/** Keeps the larger amounts; returns whether any of them grew. */
+function mergeTally(
+  tallies: Map<string, ReadonlyMap<string, number>>,
+  writer: string,
+  amounts: Iterable<readonly [string, number]>,
+): boolean {
+  const known = tallies.get(writer);
+  const merged = new Map(known);
+  let grew = false;
+  for (const [name, amount] of amounts) {
+    if (amount <= (merged.get(name) ?? 0)) continue;
+    // fault: the model of Redis adds instead of keeping the maximum
+    merged.set(name, amount);
+    grew = true;
+  }
+  if (grew) tallies.set(writer, merged);
+  return grew;
 }
 
-function tallyOf({ backend, writer, own }: MergeRequest, period: Period, dimensions: readonly string[]): Tally {
-  return {
-    writer,
-    backend,
-    period: period.key,
-    usage: Object.fromEntries(dimensions.map((name, d) => [name, own[d] ?? 0])),
-  };
+function sumOf(tallies: ReadonlyMap<string, ReadonlyMap<string, number>>, name: string): number {
+  let sum = 0;
+  for (const amounts of tallies.values()) sum += amounts.get(name) ?? 0;
+  return sum;
 }
 
-function keyOf(period: Period, backend: string): string {
-  return `${period.key} ${backend}`;
+function bucketKey({ period, number }: Bucket): string {
+  return `${period.key} ${number}`;
 }

@@ -1,4 +1,5 @@
-import { amountOf, type StoredUsage, type Tally } from "@usage/counter-core";
+import type { StoredUsage, Tally } from "@usage/counter-core";
+import { amountOf } from "@usage/counter-core/internal";
 
 /** A database's rows, without the database: one amount per period, backend, writer and dimension, merged by maximum. */
 export class ModelStore {

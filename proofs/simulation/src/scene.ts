@@ -1,4 +1,5 @@
-import type { Tally } from "@usage/counter-core";
+import { isWrittenBy } from "@usage/counter-core";
+import { bucketOf } from "@usage/counter-redis/internal";
 import { Book } from "./book.ts";
 import { DIMENSIONS, type Dimension, Instance, type Surroundings } from "./instance.ts";
 import { Machine } from "./machine.ts";
@@ -9,10 +10,12 @@ import { Random } from "./random.ts";
 import { SimulationFailure } from "./simulation-failure.ts";
 import { Timeline } from "./timeline.ts";
 
-export const BACKENDS = ["oci", "b2", "r2"] as const;
-/** Only some instances know it, and those only after a while. */
-export const LATE_BACKEND = "late";
-export const ALL_BACKENDS: readonly string[] = [...BACKENDS, LATE_BACKEND];
+/** Every instance has them from the start; both are in one bucket. */
+export const BACKENDS = ["oci", "leo"] as const;
+/** They come when somebody uses them, and go when nobody does; the first two are in one bucket. */
+export const OPEN_BACKENDS = ["acme", "backblaze", "late"] as const;
+export const ALL_BACKENDS: readonly string[] = [...BACKENDS, ...OPEN_BACKENDS];
+export const bucketByName: ReadonlyMap<string, number> = new Map(ALL_BACKENDS.map((name) => [name, bucketOf(name)]));
 export const MONTH_END: number = Date.UTC(2026, 1, 1);
 export const ACTIVE_MS = 8_000;
 
@@ -68,7 +71,16 @@ export class Scene {
   record(instance: Instance): void {
     if (!instance.isReady) return;
     const { counter, tracker, name } = instance;
-    const backend = this.random.pick(counter.backends());
+    const backend = this.random.pick(ALL_BACKENDS);
+    const unknown = tracker.ensure(backend);
+    if (unknown !== undefined) {
+      this.say(`${name} asks for ${backend}`);
+      unknown.then(
+        () => this.say(`${name} holds ${backend}`),
+        () => this.say(`${name} cannot hold ${backend}`),
+      );
+      return;
+    }
     const usage: Record<Dimension, number> = { requests: 1, bytes: this.random.below(1_000) };
     tracker.record(backend, usage);
     const { key } = counter.period();
@@ -106,17 +118,29 @@ export class Scene {
     for (const [of] of this.recorded.entries()) {
       const [run, period, backend, dimension] = of as [string, string, string, string];
       if (!isMeant(run)) continue;
-      // What nobody else knows of is found by the list of backends, which a server can lose as well.
-      const isFound = backend !== LATE_BACKEND || this.world.redis.isRegistered(period, backend);
-      const shared = isFound ? this.world.redis.amountOf(period, backend, run, dimension) : 0;
+      // What nobody else knows of is found by the list of what changed, which a server can lose as well.
+      const bucket = bucketByName.get(backend) as number;
+      const isHeld = this.instances.some(
+        ({ machine, counter }) => !machine.isDead && counter.backends().includes(backend),
+      );
+      const isFound = isHeld || this.world.redis.isListed(period, bucket, backend);
+      const shared = isFound ? this.sharedBy(run, period, backend, dimension) : 0;
       this.pushedByDead.set(Math.max(shared, stored.get(...of)), ...of);
     }
+  }
+
+  /** What is shared of a run, under all names that it counted under. */
+  sharedBy(run: string, period: string, backend: string, dimension: string): number {
+    const bucket = bucketByName.get(backend) as number;
+    const at = { period: { key: period, start: 0, end: 0 }, number: bucket };
+    const tallies = this.world.redis.tallies(at, [backend]).filter((tally) => isWrittenBy(tally, run));
+    return tallies.reduce((sum, { usage }) => sum + (usage[dimension] ?? 0), 0);
   }
 
   /** By run, period, backend, dimension: a run that discarded counts under several names. */
   storedByRun(): Book {
     const book = new Book();
-    for (const { writer, period, backend, usage } of this.world.store.rows() as readonly Tally[]) {
+    for (const { writer, period, backend, usage } of this.world.store.rows()) {
       const [run = ""] = writer.split(".", 1);
       for (const [dimension, amount] of Object.entries(usage)) book.add(amount, run, period, backend, dimension);
     }

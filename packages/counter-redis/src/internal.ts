@@ -1,0 +1,7 @@
+/**
+ * What tests of other packages need of this one's inside. Unstable: it may change with every release.
+ *
+ * @packageDocumentation
+ */
+export { BUCKETS, BucketKeys, bucketOf } from "./server/keys.ts";
+export { RedisSharedCounts } from "./server/redis-shared-counts.ts";
