@@ -185,7 +185,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
 
   override async absorb(rows: readonly Tally[]): Promise<void> {
     await super.absorb(rows);
-    if (this.#isSharing) await this.#hydration.bring(this.#replication.current(), rows);
+    if (this.#isSharing) await this.#hydration.bring(rows);
   }
 
   /** Also deletes what all instances shared of the backend: discard it on all of them. */

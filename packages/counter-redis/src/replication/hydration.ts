@@ -14,8 +14,8 @@ const ROWS_PER_REQUEST = 500;
 export class Hydration {
   readonly #replication: Replication;
   readonly #rows: Rows;
-  /** The epoch that was known when a backend's rows were asked for. */
-  #asked = new Map<string, string>();
+  /** The period whose rows were asked for, and of each backend the epoch that was known then. */
+  #asked: { readonly shared: SharedPeriod; readonly epochs: ReadonlyMap<string, string> } | undefined;
 
   constructor(replication: Replication, rows: Rows) {
     this.#replication = replication;
@@ -27,16 +27,17 @@ export class Hydration {
     const wanting = shared.wanting().map((row) => {
       return [this.#rows.nameOf(row), this.#replication.bucketOf(shared, row).epoch] as const;
     });
-    this.#asked = new Map(wanting);
-    return [...this.#asked.keys()];
+    this.#asked = { shared, epochs: new Map(wanting) };
+    return wanting.map(([backend]) => backend);
   }
 
   /** Merges the rows of the backends that were wanted: those of each in parts, one after the other. */
-  async bring(shared: SharedPeriod, tallies: readonly Tally[]): Promise<void> {
+  async bring(tallies: readonly Tally[]): Promise<void> {
+    if (this.#asked === undefined) return;
+    const { shared, epochs } = this.#asked;
+    this.#asked = undefined;
     const byBackend = Map.groupBy(tallies, ({ backend }) => backend);
-    const asked = this.#asked;
-    this.#asked = new Map();
-    let left = Array.from(asked, ([backend, epoch]) => ({ backend, epoch, tallies: byBackend.get(backend) ?? [] }));
+    let left = Array.from(epochs, ([backend, epoch]) => ({ backend, epoch, tallies: byBackend.get(backend) ?? [] }));
     while (left.length > 0) {
       const brought = new Map<number, Brought>();
       for (const { backend, epoch, tallies } of left) {
