@@ -185,7 +185,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
 
   override async absorb(rows: readonly Tally[]): Promise<void> {
     await super.absorb(rows);
-    if (this.#isSharing) await this.#hydration.bring(rows);
+    // Where Redis fails meanwhile, the rounds tell, and the next flush brings what is lacking then.
+    if (this.#isSharing) await this.#hydration.bring(rows).catch(() => {});
   }
 
   /** Also deletes what all instances shared of the backend: discard it on all of them. */

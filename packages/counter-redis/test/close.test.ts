@@ -7,7 +7,7 @@ import { SOON } from "./support/soon.ts";
 import { TappedClient } from "./support/tapped-client.ts";
 
 /** So seldom that only closing pushes. */
-const SELDOM = { syncIntervalMs: 60_000, refreshIntervalMs: 60_000 };
+const SELDOM = { syncIntervalMs: 60_000 };
 
 describe("closing a counter", () => {
   it("shares what is left", async () => {
@@ -59,8 +59,8 @@ describe("closing a counter", () => {
     expect(tallies).toEqual([
       { writer: one.writer, period: one.period().key, backend: "oci", usage: { apiRequests: 3 } },
     ]);
-    one.settle(tallies);
-    expect(one.observe(one.period().key, new Map())).toEqual([]);
+    one.confirm(tallies);
+    expect(one.learn(one.period().key, new Map())).toEqual([]);
     await one.absorb([]);
     await sleep(400);
     expect(tapped.sent.length).toBe(sent);

@@ -9,9 +9,9 @@ import {
 import { type RedisServer, startRedisCluster, startReplica } from "@usage/test-servers";
 import { Cluster, Redis } from "ioredis";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
-import { backendsKey, countsKey } from "../src/keys.ts";
 import { freshPrefix } from "./support/counters.ts";
 import { faultProxy, redisServer } from "./support/servers.ts";
+import { countsKey } from "./support/shared.ts";
 import { SOON } from "./support/soon.ts";
 import { TappedClient } from "./support/tapped-client.ts";
 
@@ -130,10 +130,10 @@ describe("connecting, with the recommended options and with ioredis's own,", () 
     const period = currentPeriod();
     for (const isAllThere of [false, true]) {
       let prefix = freshPrefix();
-      let node = await ownerOf(backendsKey(prefix, period));
+      let node = await ownerOf(countsKey(prefix, period, "b2"));
       while ((node === (await ownerOf(countsKey(prefix, period, "oci")))) !== isAllThere) {
         prefix = freshPrefix();
-        node = await ownerOf(backendsKey(prefix, period));
+        node = await ownerOf(countsKey(prefix, period, "b2"));
       }
       for (const message of await failures(node.url, prefix)) {
         expect(message).toContain("part of a cluster: pass a Cluster of ioredis instead of a Redis");
@@ -159,7 +159,7 @@ describe("connecting, with the recommended options and with ioredis's own,", () 
       const counter = await RedisCounterBackend.connect({ client, prefix: freshPrefix(), backends: ["oci"] });
       onTestFinished(() => counter.close());
       const told: unknown[] = [];
-      counter.events.on("unhealthy", (error) => told.push(error));
+      counter.onEvent((event) => void (event.kind === "unhealthy" && told.push(event.error)));
       counter.add("oci", "apiRequests", 1);
       await expect
         .poll(() => told.map(String), SOON)

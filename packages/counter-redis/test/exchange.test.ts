@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ODD_NAMES } from "../../counter-core/src/testing/odd-names.ts";
 import { client, counter, freshPrefix, manyCounters, patientClient } from "./support/counters.ts";
 import { flush, storedRequests } from "./support/flush.ts";
+import { countsKey, keysOf, sharedSum } from "./support/shared.ts";
 import { SOON } from "./support/soon.ts";
 import { TappedClient } from "./support/tapped-client.ts";
 import { Truth, traffic } from "./support/truth.ts";
@@ -20,11 +21,9 @@ describe("counters that share a Redis", () => {
     await truth.seenByAll();
     const redis = await patientClient();
     for (const backend of ["oci", "b2"]) {
-      const key = `${prefix}:v1:${counters[0]?.period().key}:{${backend}}`;
-      expect(await redis.hmget(key, "apiRequests", "egressBytes")).toEqual([
-        String(truth.of(backend).apiRequests),
-        String(truth.of(backend).egressBytes),
-      ]);
+      const key = countsKey(prefix, counters[0]?.period().key ?? "", backend);
+      expect(await sharedSum(redis, key)).toBe(truth.of(backend).apiRequests);
+      expect(await sharedSum(redis, key, "egressBytes")).toBe(truth.of(backend).egressBytes);
     }
   });
 
@@ -58,19 +57,59 @@ describe("counters that share a Redis", () => {
     expect(second.load("oci", "apiRequests")).toBe(7);
   });
 
-  it("share a backend that is added later, by one first and then by the other", async () => {
+  it("share a backend that comes later, to one first and then to the other", async () => {
     const prefix = freshPrefix();
     const [first, second] = (await manyCounters(2, { prefix })) as [RedisCounterBackend, RedisCounterBackend];
-    first.addBackends(["later"]);
+    const nothing = async () => [];
+    await first.ensure(["later"], nothing);
     first.add("later", "apiRequests", 3);
     await expect.poll(() => first.unpushedAll("later").apiRequests, SOON).toBe(0);
     expect(() => second.totalAll("later")).toThrow("unknown backend");
-    second.addBackends(["oci", "later"]);
+    await second.ensure(["oci", "later"], nothing);
+    expect(second.totalAll("later").apiRequests).toBe(3);
     second.add("later", "apiRequests", 4);
     await expect.poll(() => [first, second].map((one) => one.totalAll("later").apiRequests), SOON).toEqual([7, 7]);
-    const redis = await patientClient();
-    const names = await redis.smembers(`${prefix}:v1:${first.period().key}:backends`);
-    expect([...names].sort()).toEqual(["b2", "later", "oci"]);
+  });
+
+  it("take up what they had let go of, from Redis where the store does not have it yet", async () => {
+    const prefix = freshPrefix();
+    const store = memoryStore();
+    const [one, other] = (await manyCounters(2, { prefix })) as [RedisCounterBackend, RedisCounterBackend];
+    const read = (period: string, names: readonly string[]) => store.tallies(period, names);
+    await one.ensure(["acme"], read);
+    one.add("acme", "apiRequests", 5);
+    await expect.poll(() => one.unpushedAll("acme").apiRequests, SOON).toBe(0);
+    expect(one.release("acme")).toBe(false);
+    await flush(one, store);
+    await expect.poll(() => one.release("acme"), SOON).toBe(true);
+    await other.ensure(["acme"], read);
+    other.add("acme", "apiRequests", 7);
+    await expect.poll(() => other.unpushedAll("acme").apiRequests, SOON).toBe(0);
+    await one.ensure(["acme"], read);
+    expect(one.totalAll("acme").apiRequests).toBe(12);
+    one.add("acme", "apiRequests", 1);
+    await expect.poll(() => other.totalAll("acme").apiRequests, SOON).toBe(13);
+    for (const each of [one, other]) await flush(each, store);
+    expect(await storedRequests(one, store, "acme")).toBe(13);
+  });
+
+  it("know a backend from one of the two that know of it, while the other is away", async () => {
+    const prefix = freshPrefix();
+    const tapped = new TappedClient(await patientClient());
+    const one = await counter({ prefix });
+    const cut = await counter({ prefix, client: tapped, syncIntervalMs: 60_000 });
+    const row = { writer: "dead", period: one.period().key, backend: "acme", usage: { apiRequests: 20 } };
+    await one.ensure(["acme"], async () => [row]);
+    one.add("acme", "apiRequests", 3);
+    await expect.poll(() => one.unpushedAll("acme").apiRequests, SOON).toBe(0);
+    await cut.ensure(["acme"], () => Promise.reject(new Error("the database is away")));
+    expect(cut.totalAll("acme").apiRequests).toBe(3);
+    tapped.fault = "rejects";
+    await cut.ensure(["b1"], async () => [{ ...row, backend: "b1" }]);
+    expect(cut.totalAll("b1").apiRequests).toBe(20);
+    const neither = cut.ensure(["b3"], () => Promise.reject(new Error("the database is away")));
+    await expect(neither).rejects.toThrow(/"b3".*the database is away/);
+    expect(cut.has("b3")).toBe(false);
   });
 
   it("share 250 backends, more than go into one call, each with its own count", async () => {
@@ -121,15 +160,14 @@ describe("counters that share a Redis", () => {
     expect(one.unpushedAll("oci").apiRequests).toBe(0);
   });
 
-  it("are listed in Redis with every backend, however many exchanges overlap", async () => {
+  it("are listed in Redis with every backend that has counts, however many exchanges overlap", async () => {
     const prefix = freshPrefix();
     const one = await counter({ prefix, syncIntervalMs: 60_000 });
-    one.addBackends(["later"]);
+    await one.ensure(["later"], async () => []);
+    one.add("later", "apiRequests", 1);
     await Promise.all([one.sync(), one.sync()]);
-    one.addBackends(["last"]);
-    await one.sync();
-    const names = await (await patientClient()).smembers(`${prefix}:v1:${one.period().key}:backends`);
-    expect([...names].sort()).toEqual(["b2", "last", "later", "oci"]);
+    const { changes } = keysOf(prefix, one.period().key, "later");
+    expect((await (await patientClient()).zrange(changes, 0, -1)).filter((name) => name !== "")).toEqual(["later"]);
   });
 
   it("say when all counts were last exchanged, from the first exchange on", async () => {

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { currentPeriod } from "@usage/counter-core";
 import { type RedisClient, recommendedClientOptions } from "@usage/counter-redis";
 import type { Direction } from "@usage/test-servers";
 import { Redis } from "ioredis";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { counter, freshPrefix, manyCounters, patientClient } from "./support/counters.ts";
 import { faultProxy } from "./support/servers.ts";
+import { countsKey, sharedSum } from "./support/shared.ts";
 import { SOON } from "./support/soon.ts";
 import { Truth, traffic } from "./support/truth.ts";
 
@@ -26,8 +28,7 @@ describe("nothing is lost or counted twice", () => {
 
   async function sharedRequests(prefix: string, backend = "oci"): Promise<number> {
     const redis = await patientClient();
-    const [key] = await redis.keys(`${prefix}:v1:*{${backend}}`);
-    return key === undefined ? 0 : Number(await redis.hget(key, "apiRequests"));
+    return sharedSum(redis, countsKey(prefix, currentPeriod(), backend));
   }
 
   /** Two counters behind a proxy, with different options, and one that is not; all of them watched. */
@@ -160,9 +161,9 @@ describe("nothing is lost or counted twice", () => {
     const { proxy, url: by } = await faultProxy(url);
     const redis = await connected(by, options);
     // Nothing but pushes of what was recorded, and all of them at once.
-    const quiet = { syncIntervalMs: 1, refreshIntervalMs: 2 ** 31 - 1, failureThreshold: 2 ** 31, backends: ["oci"] };
+    const quiet = { syncIntervalMs: 1, pollIntervalMs: 2 ** 31 - 1, failureThreshold: 2 ** 31, backends: ["oci"] };
     const cut = await counter({ prefix, client: redis, ...quiet });
-    const [other] = await manyCounters(1, { prefix, refreshIntervalMs: 20 });
+    const [other] = await manyCounters(1, { prefix, pollIntervalMs: 20 });
     const truth = new Truth();
     truth.watch(cut, ...(other === undefined ? [] : [other]));
     const record = (amount: number): void => truth.record(cut, "oci", { apiRequests: amount });

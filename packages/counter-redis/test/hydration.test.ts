@@ -1,11 +1,12 @@
-import { type Tally, utcMonths } from "@usage/counter-core";
+import type { Tally } from "@usage/counter-core";
 import { ManualClock, memoryStore } from "@usage/counter-core/testing";
 import { RedisCounterBackend, type SharedCounts } from "@usage/counter-redis";
 import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { RedisSharedCounts } from "../src/redis-shared-counts.ts";
+import { RedisSharedCounts } from "../src/server/redis-shared-counts.ts";
 import { freshPrefix, patientClient } from "./support/counters.ts";
 import { flush } from "./support/flush.ts";
+import { countsKey, sharedSum } from "./support/shared.ts";
 
 const NOW = "2026-01-15T12:00:00Z";
 
@@ -16,9 +17,8 @@ describe("what the store knows", () => {
   beforeEach(async () => {
     redis = await patientClient();
     prefix = freshPrefix();
-    const clock = new ManualClock(NOW);
     const dimensions = ["apiRequests", "egressBytes", "ingressBytes"];
-    counts = new RedisSharedCounts({ client: redis, prefix, dimensions, clock, replyTimeoutMs: 10_000 });
+    counts = new RedisSharedCounts({ client: redis, prefix, dimensions, clock: new ManualClock(NOW) });
   });
 
   /** Its clock stands still: it exchanges only what it is told to. */
@@ -35,21 +35,22 @@ describe("what the store knows", () => {
     backend,
     usage: { apiRequests },
   });
-  const shared = async (backend: string): Promise<number> =>
-    Number(await redis.hget(`${prefix}:v1:2026-01:{${backend}}`, "apiRequests"));
+  const shared = (backend: string): Promise<number> => sharedSum(redis, countsKey(prefix, "2026-01", backend));
 
-  it("of each backend is shared, when two of those who ask for it overlap", async () => {
+  it("is shared where Redis lacks it, and with one who comes later", async () => {
     const store = memoryStore();
     await store.merge([row("dead", "oci", 5), row("dead", "later", 7)]);
     const one = await counter();
-    const observe = async () => one.observe("2026-01", await store.totals("2026-01", one.writer));
-    const first = await store.tallies("2026-01", await observe());
-    one.addBackends(["later"]);
+    await flush(one, store);
     await one.sync();
-    const second = await store.tallies("2026-01", await observe());
-    await one.absorb(first);
-    await one.absorb(second);
+    await flush(one, store);
     expect(await shared("oci")).toBe(5);
+    await one.ensure(["later"], (period, names) => store.tallies(period, names));
+    expect(one.totalAll("later").apiRequests).toBe(7);
+    await one.sync();
+    await flush(one, store);
+    await one.sync();
+    await flush(one, store);
     expect(await shared("later")).toBe(7);
   });
 
@@ -60,26 +61,31 @@ describe("what the store knows", () => {
     other.add("oci", "apiRequests", 10);
     await other.sync();
     let parts = 0;
-    const losing: SharedCounts = {
-      batchSize: counts.batchSize,
-      async merge(period, requests) {
-        const outcomes = await counts.merge(period, requests);
-        if (requests.some(({ others }) => others !== undefined) && ++parts === 2) {
-          await counts.forget(utcMonths.at(Date.parse(NOW)), "oci");
-          // More than what was lost.
-          other.add("oci", "apiRequests", 10_000);
-          await other.sync();
-        }
-        return outcomes;
+    const losing: SharedCounts = Object.create(counts, {
+      batchSize: { value: counts.batchSize },
+      merge: {
+        async value(...[bucket, run, items]: Parameters<SharedCounts["merge"]>) {
+          const reply = await counts.merge(bucket, run, items);
+          if (items.some(({ rows }) => rows !== undefined) && ++parts === 2) {
+            await redis.del(countsKey(prefix, "2026-01", "oci"));
+            // More than what was lost.
+            other.add("oci", "apiRequests", 10_000);
+            await other.sync();
+          }
+          return reply;
+        },
       },
-      swap: (...args) => counts.swap(...args),
-      read: (...args) => counts.read(...args),
-      forget: (...args) => counts.forget(...args),
-      register: (...args) => counts.register(...args),
-      registered: (...args) => counts.registered(...args),
-    };
+      ...Object.fromEntries(
+        (
+          ["versions", "changed", "count", "owing", "changedSince", "tallies", "report", "oweAll", "forget"] as const
+        ).map((name) => [name, { value: (counts[name] as () => unknown).bind(counts) }]),
+      ),
+    });
     const one = await counter(losing);
-    for (let i = 0; i < 2; i++) await flush(one, store);
+    for (let i = 0; i < 3; i++) {
+      await flush(one, store);
+      await one.sync();
+    }
     expect(await shared("oci")).toBe(10_010 + 1_100);
     const before = parts;
     await flush(one, store);

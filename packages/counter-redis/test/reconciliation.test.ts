@@ -37,13 +37,13 @@ describe("what nobody lived to store of a period that is over", () => {
     await advance(clock, client, 25);
     expect(one.isHealthy()).toBe(false);
     one.add("oci", "apiRequests", 1);
-    one.settle(await one.tallies());
+    one.confirm(await one.tallies());
     client.fault = "none";
     await advance(clock, client, PROBE_MS);
     expect(one.isHealthy()).toBe(true);
     const found = await one.tallies();
     expect(ofVictim(found, victim)).toHaveLength(1);
-    one.settle(found);
+    one.confirm(found);
     expect(ofVictim(await one.tallies(), victim)).toEqual([]);
   });
 
@@ -51,7 +51,7 @@ describe("what nobody lived to store of a period that is over", () => {
     const { victim, heir } = await inherited("2026-01-02T12:00:00Z", "2026-01-06T12:00:00Z", utcDays);
     const found = await heir.one.tallies();
     expect(ofVictim(found, victim)).toMatchObject([{ period: "2026-01-02", usage: { apiRequests: 5 } }]);
-    heir.one.settle(found);
+    heir.one.confirm(found);
     expect(ofVictim(await heir.one.tallies(), victim)).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { NotConnectedError, RedisCounterBackend, RefusedCountsError } from "@usa
 import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, inject, it } from "vitest";
 import { ODD_NAMES } from "../../counter-core/src/testing/odd-names.ts";
-import { RedisSharedCounts } from "../src/redis-shared-counts.ts";
+import { RedisSharedCounts } from "../src/server/redis-shared-counts.ts";
 import { freshPrefix, patientClient } from "./support/counters.ts";
 import { redisServer } from "./support/servers.ts";
 import { TappedClient } from "./support/tapped-client.ts";

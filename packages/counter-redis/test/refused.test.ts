@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { memoryStore } from "@usage/counter-core/testing";
-import { type RedisCounterBackend, type RedisMessage, type RefusedCounts, redisChannel } from "@usage/counter-redis";
+import type { RedisCounterBackend, RefusedCounts } from "@usage/counter-redis";
 import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { counter, freshPrefix, patientClient } from "./support/counters.ts";
 import { flush, storedRequests } from "./support/flush.ts";
+import { countsKey, keysOf, sharedSum } from "./support/shared.ts";
 import { SOON } from "./support/soon.ts";
 import { Truth, traffic } from "./support/truth.ts";
 
@@ -13,9 +14,9 @@ type Spoil = (redis: Redis, key: string) => Promise<unknown>;
 /** What somebody may do to a key by hand. */
 const SPOILED: readonly (readonly [what: string, spoil: Spoil, named: string])[] = [
   ["is no hash any more", (redis, key) => redis.set(key, "x"), ""],
-  ["has a sum that is no count", (redis, key) => redis.hset(key, { apiRequests: "many" }), "apiRequests"],
-  ["has a sum below one of its parts", (redis, key) => redis.hset(key, { apiRequests: 0 }), "apiRequests"],
-  ["has a negative field", (redis, key) => redis.hset(key, { "egressBytes:taken": -1 }), "egressBytes:taken"],
+  ["has sums that are no counts", (redis, key) => redis.hset(key, { ":s": "many 5 0" }), ":s"],
+  ["has a sum below one of its parts", (redis, key) => redis.hset(key, { ":s": "0 0 0" }), "less than a part"],
+  ["has a sum too many", (redis, key) => redis.hset(key, { ":s": "20 10 0 1" }), ":s"],
 ];
 
 describe("a key that cannot be used", () => {
@@ -32,8 +33,8 @@ describe("a key that cannot be used", () => {
     first = await counter({ ...options, client: await patientClient() });
     second = await counter({ ...options, client: await patientClient() });
     refusals = [];
-    for (const one of [first, second]) one.events.on("refused", (refusal) => refusals.push(refusal));
-    key = `${prefix}:v1:${first.period().key}:{oci}`;
+    for (const one of [first, second]) one.onEvent((event) => void (event.kind === "refused" && refusals.push(event)));
+    key = countsKey(prefix, first.period().key, "oci");
   });
 
   describe.each(SPOILED)("because it %s", (_, spoil, named) => {
@@ -43,7 +44,8 @@ describe("a key that cannot be used", () => {
       for (const one of [first, second]) truth.record(one, "oci", { apiRequests: 10, egressBytes: 5 });
       await truth.seenByAll();
       const unhealthy: unknown[] = [];
-      for (const one of [first, second]) one.events.on("unhealthy", (error) => unhealthy.push(error));
+      for (const one of [first, second])
+        one.onEvent((event) => void (event.kind === "unhealthy" && unhealthy.push(event)));
       await spoil(redis, key);
       const stop = traffic(truth, [first, second], 2);
       await expect.poll(() => refusals.length, SOON).toBe(2);
@@ -63,7 +65,7 @@ describe("a key that cannot be used", () => {
       expect(unhealthy).toEqual([]);
       await redis.del(key);
       await truth.seenByAll();
-      expect(await redis.hget(key, "apiRequests")).toBe(String(truth.of("oci").apiRequests));
+      expect(await sharedSum(redis, key)).toBe(truth.of("oci").apiRequests);
     });
   });
 
@@ -99,21 +101,6 @@ describe("a key that cannot be used", () => {
     }
   });
 
-  it("is told to listeners who come right after the counter has connected, and on the channel", async () => {
-    await redis.set(key, "x");
-    const messages: RedisMessage[] = [];
-    const listener = (message: unknown): void => void messages.push(message as RedisMessage);
-    redisChannel.subscribe(listener);
-    onTestFinished(() => {
-      redisChannel.unsubscribe(listener);
-    });
-    const third = await counter({ prefix, backends: ["oci"] });
-    const told: RefusedCounts[] = [];
-    third.events.on("refused", (refusal) => told.push(refusal));
-    await expect.poll(() => told.length, SOON).toBe(1);
-    expect(messages).toContainEqual({ event: "refused", ...told[0] });
-  });
-
   it("does not end the loop when a listener throws", async () => {
     const thrown: unknown[] = [];
     const listeners = process.listeners("uncaughtException");
@@ -123,7 +110,7 @@ describe("a key that cannot be used", () => {
       process.removeAllListeners("uncaughtException");
       for (const listener of listeners) process.on("uncaughtException", listener);
     });
-    first.events.on("refused", () => {
+    first.onEvent(() => {
       throw new Error("the listener's own fault");
     });
     await redis.set(key, "x");
@@ -132,20 +119,19 @@ describe("a key that cannot be used", () => {
     await expect.poll(() => second.totalAll("b2").apiRequests, SOON).toBe(3);
   });
 
-  it("holds up no count when it is the list of backends, and is told until it is deleted", async () => {
-    const list = `${prefix}:v1:${first.period().key}:backends`;
-    const errors: unknown[] = [];
-    first.events.on("unhealthy", (error) => errors.push(error));
-    await redis.set(list, "x");
-    first.addBackends(["later"]);
-    second.addBackends(["later"]);
-    for (const backend of ["oci", "later"]) first.add(backend, "apiRequests", 3);
-    await expect
-      .poll(() => ["oci", "later"].map((backend) => second.totalAll(backend).apiRequests), SOON)
-      .toEqual([3, 3]);
-    await expect.poll(() => errors.map(String), SOON).toEqual([expect.stringContaining(list)]);
-    await redis.del(list);
-    await expect.poll(() => [first.isHealthy(), second.isHealthy()], SOON).toEqual([true, true]);
-    expect([...(await redis.smembers(list))].sort()).toEqual(["b2", "later", "oci", "s3"]);
-  });
+  it.each(["epoch", "changes", "version"] as const)(
+    "holds up the counts of its bucket when it is the bucket's own (%s), and all is whole again once it is deleted",
+    async (which) => {
+      const keys = keysOf(prefix, first.period().key, "oci");
+      for (const one of [first, second]) one.add("oci", "apiRequests", 3);
+      await expect.poll(() => [first, second].map((one) => one.totalAll("oci").apiRequests), SOON).toEqual([6, 6]);
+      await redis.del(keys[which]);
+      await redis.hset(`${keys[which]}`, which === "epoch" ? { id: "x", run: "y", version: "z" } : { not: "a set" });
+      for (const backend of ["oci", "b2"]) first.add(backend, "apiRequests", 1);
+      await expect.poll(() => second.totalAll("b2").apiRequests, SOON).toBe(1);
+      await redis.del(keys[which]);
+      await expect.poll(() => [first, second].map((one) => one.totalAll("oci").apiRequests), SOON).toEqual([7, 7]);
+      expect([first.isHealthy(), second.isHealthy()]).toEqual([true, true]);
+    },
+  );
 });

@@ -14,7 +14,7 @@ describe.each<RedisVersion>(["Redis 7.0", "Redis 8.0", "Valkey 8.1"])("on %s", (
   };
   afterAll(async () => (await starting)?.stop());
 
-  it("counters share their counts, survive a wipe, and take by swap", async () => {
+  it("counters share their counts, and survive a wipe", async () => {
     const { url, command } = await server();
     const prefix = freshPrefix();
     const connected = async () => counter({ prefix, client: await client(url) });
@@ -28,10 +28,6 @@ describe.each<RedisVersion>(["Redis 7.0", "Redis 8.0", "Valkey 8.1"])("on %s", (
     await new Promise((resolve) => setTimeout(resolve, 100));
     stop();
     await truth.seenByAll();
-    // What is taken is no usage of anybody's any more: the totals go back.
-    truth.stopWatching();
-    expect(await all[0]?.swap("oci", "apiRequests")).toBe(truth.of("oci").apiRequests);
-    expect(await all[1]?.swap("oci", "apiRequests")).toBe(0);
   });
 
   counterBackendContract(`RedisCounterBackend on ${version}`, {

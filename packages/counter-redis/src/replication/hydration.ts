@@ -48,9 +48,9 @@ export class Hydration {
         const rows = tallies.slice(0, ROWS_PER_REQUEST);
         // fault: a mark is set with the first part of the rows
         brought.set(row, { rows, ...(isLast && { mark: epoch }) });
-        if (isLast) shared.apply(row, { kind: "brought" });
       }
       await this.#replication.push(shared, [...brought.keys()], brought);
+      for (const [row, { mark }] of brought) if (mark !== undefined) shared.apply(row, { kind: "brought" });
       left = left
         .filter(({ tallies }) => tallies.length > ROWS_PER_REQUEST)
         .map(({ tallies, ...rest }) => ({ ...rest, tallies: tallies.slice(ROWS_PER_REQUEST) }));

@@ -63,7 +63,9 @@ export class Replication {
   async pushDue(): Promise<void> {
     for (const shared of this.periods()) {
       const due = new Set([...this.hop.due(shared.cells), ...shared.due()]);
-      const rows = [...due].filter((row) => this.#parts.rows.isUsed(row) && !shared.isRefused(row));
+      const rows = [...due].filter(
+        (row) => this.#parts.rows.isUsed(row) && (shared.isDue(row) || !shared.isRefused(row)),
+      );
       if (rows.length > 0) await this.push(shared, rows);
     }
   }

@@ -7,7 +7,7 @@
  * | EXISTS | somebody has counts there |
  * | WHOLE  | they have all that the store had when the bucket's epoch began |
  * | LACKS  | the store was seen to have more of others than they show |
- * | REFUSED | they cannot be used; they are tried again after a while |
+ * | REFUSED | they could not be used when they were last tried; once they are not FRESH, they are tried again |
  */
 export type RowState = number;
 
@@ -44,8 +44,10 @@ export function next(state: RowState, event: RowEvent): RowState {
       return kept | FRESH | (event.exists ? EXISTS : 0) | (event.isWhole ? WHOLE : 0);
     }
     case "changed":
+      // What cannot be used waits until it is time to try it again.
+      return isRefused(state) ? state : state & ~FRESH;
     case "retried":
-      return state & ~(FRESH | REFUSED);
+      return state & ~FRESH;
     case "renewed":
       return state & LACKS;
     case "refused":

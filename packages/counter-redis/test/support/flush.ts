@@ -1,15 +1,13 @@
 import type { CounterBackend, UsageStore } from "@usage/counter-core";
 
-/** What a `UsageFlusher` does at every interval: store what is counted, then learn what everybody else stored. */
+/** What a `UsageFlusher` does at every interval: learns what everybody else stored, then stores what is counted. */
 export async function flush(counter: CounterBackend, store: UsageStore): Promise<void> {
-  const tallies = await counter.tallies();
-  if (tallies.length > 0) {
-    await store.merge(tallies);
-    counter.settle(tallies);
-  }
   const { key } = counter.period();
-  const wanted = counter.observe(key, await store.totals(key, counter.writer));
+  const wanted = counter.learn(key, await store.totals(key, counter.writer));
   if (wanted.length > 0) await counter.absorb(await store.tallies(key, wanted));
+  const tallies = await counter.tallies();
+  await store.merge(tallies);
+  counter.confirm(tallies);
 }
 
 /** What the store holds of a backend in the counter's current period, of all writers. */
