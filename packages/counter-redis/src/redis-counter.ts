@@ -58,7 +58,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
    * @throws RangeError for an option that is out of range.
    */
   constructor(counts: SharedCounts, options: RedisCounterOptions<D> = {}) {
-    const { backends = [], periods = utcMonths, pushTimeoutMs = 1_000, probeIntervalMs = 1_000 } = options;
+    const { backends = [], periods = utcMonths, pushTimeoutMs = 1_000 } = options;
     super(heapParts(backends, options, 2));
     const { clock, rows, writer: run } = this;
     const emit = (event: RedisEvent): void => this.#events.emit(event);
@@ -67,9 +67,9 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     this.#exchanges = new Exchanges(clock, pushTimeoutMs);
     const exchanges = this.#exchanges;
     const parts = { run, rows, periods: this.periods, tallies: this.tallyRows, counts, exchanges, clock, emit };
-    this.#replication = new Replication({ ...parts, retryMs: probeIntervalMs });
+    this.#replication = new Replication(parts);
     this.#hydration = new Hydration(this.#replication, rows);
-    this.#owing = new Owing({ run, counts, exchanges, periods });
+    this.#owing = new Owing({ run, counts, exchanges, clock });
     this.#rounds = new Rounds({ replication: this.#replication, clock, emit, tend: () => this.#tend() }, options);
     const current = this.#replication.current();
     for (let row = 0; row < rows.end; row++) current.apply(row, { kind: "changed" });
@@ -137,10 +137,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
    */
   refused(): readonly string[] {
     const current = this.#replication.current();
-    const nowMs = this.clock.now();
     return this.backends().filter((backend) => {
-      const bucket = current.buckets[bucketOf(backend)] as BucketState;
-      return nowMs < bucket.awayUntilMs || current.isRefused(this.rowOf(backend));
+      return current.buckets[bucketOf(backend)]?.isAway || current.isRefused(this.rowOf(backend));
     });
   }
 
@@ -296,6 +294,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     if (names.length === 0) return found;
     if (!this.#isSharing) throw new Error("Redis is away");
     const byBucket = Map.groupBy(names, (name) => shared.buckets[bucketOf(name)] as BucketState);
+    if ([...byBucket.keys()].some(({ isAway }) => isAway)) throw new Error("a node of the cluster is away");
     const own = this.dimensions.map(() => 0);
     const items = new Map(
       Array.from(byBucket, ([bucket, all]) => {

@@ -167,7 +167,7 @@ describe("counters that share a Redis", () => {
     one.add("later", "apiRequests", 1);
     await Promise.all([one.sync(), one.sync()]);
     const { changes } = keysOf(prefix, one.period().key, "later");
-    expect((await (await patientClient()).zrange(changes, 0, -1)).filter((name) => name !== "")).toEqual(["later"]);
+    expect((await (await patientClient()).zrange(changes, "0", "-1")).filter((name) => name !== "")).toEqual(["later"]);
   });
 
   it("say when all counts were last exchanged, from the first exchange on", async () => {

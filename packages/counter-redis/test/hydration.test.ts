@@ -63,6 +63,7 @@ describe("what the store knows", () => {
     let parts = 0;
     const losing: SharedCounts = Object.create(counts, {
       batchSize: { value: counts.batchSize },
+      isDivided: { value: false },
       merge: {
         async value(...[bucket, run, items]: Parameters<SharedCounts["merge"]>) {
           const reply = await counts.merge(bucket, run, items);

@@ -1,106 +1,89 @@
+import { systemClock, type Tally } from "@usage/counter-core";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { bucketOf } from "../src/server/keys.ts";
+import { RedisSharedCounts } from "../src/server/redis-shared-counts.ts";
+import type { MergedItem } from "../src/server/shared-counts.ts";
 import { freshPrefix, patientClient } from "./support/counters.ts";
-import { DIMENSIONS, held, merge, type Sent } from "./support/scripts.ts";
+import { countsKey, periodOf } from "./support/shared.ts";
 
-const WRITERS = ["w", "w.1", "v/x", "{}", "🪣"];
+const DIMENSIONS = ["requests", "bytes"];
+const WRITERS = ["w", "w.1", "v/x", "{}", "🪣", ":d", " "];
 /** Sums of these stay below 2^53: refusing would depend on the order. */
 const amount = fc.oneof(fc.nat(20), fc.constantFrom(0, 2 ** 31, 2 ** 49, 2 ** 49 + 1));
-const field = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc
-      .tuple(fc.constantFrom(...WRITERS), fc.constantFrom(...DIMENSIONS, "more"))
-      .map(([writer, dimension]) => `${writer}/${dimension}`),
-  },
-  { weight: 1, arbitrary: fc.constantFrom(...DIMENSIONS).map((dimension) => `${dimension}:taken`) },
-);
+const usage = fc.dictionary(fc.constantFrom(...DIMENSIONS, "more"), amount);
 const sent = fc.record({
-  backend: fc.nat(2),
   writer: fc.constantFrom(...WRITERS),
-  fields: fc
-    .uniqueArray(fc.tuple(field, amount), { selector: ([name]) => name, maxLength: 6 })
-    .map((pairs): Readonly<Record<string, number>> => Object.fromEntries(pairs)),
+  own: fc.tuple(amount, amount),
+  rows: fc.dictionary(fc.constantFrom(...WRITERS), usage),
 });
-/** Every one at least once, some more often, in any order, in calls of several keys. */
+/** Every one at least once, some more often, in any order. */
 const schedule = fc.array(sent, { minLength: 1, maxLength: 12 }).chain((all) =>
   fc.record({
     all: fc.constant(all),
     order: fc
       .subarray(all)
       .chain((again) => fc.shuffledSubarray([...all, ...again], { minLength: all.length + again.length })),
-    keysPerCall: fc.integer({ min: 1, max: 3 }),
   }),
 );
 type One = typeof sent extends fc.Arbitrary<infer T> ? T : never;
 
 describe("merge.lua, whatever is sent how often and in which order", () => {
   it("holds the maximum of each field and, of each dimension, the sum over its writers", async () => {
-    const redis = await patientClient();
+    const client = await patientClient();
     await fc.assert(
-      fc.asyncProperty(schedule, async ({ all, order, keysPerCall }) => {
+      fc.asyncProperty(schedule, fc.boolean(), async ({ all, order }, isReversed) => {
         const prefix = freshPrefix();
-        const keyOf = (backend: number): string => `${prefix}:${backend}`;
-        for (const call of callsOf(order, keysPerCall)) {
-          const answers = await merge(
-            redis,
-            call.map((one): Sent => ({ ...one, key: keyOf(one.backend) })),
-          );
-          for (const [k, one] of call.entries()) {
-            // What is answered is what is there right after the call.
-            const now = ((await held(redis, keyOf(one.backend))) ?? {}) as Record<string, string>;
-            expect(answers[k]?.sum).toEqual(DIMENSIONS.map((dimension) => Number(now[dimension] ?? 0)));
-            expect(answers[k]?.taken).toEqual(DIMENSIONS.map((dimension) => Number(now[`${dimension}:taken`] ?? 0)));
-          }
+        const dimensions = isReversed ? [...DIMENSIONS].reverse() : DIMENSIONS;
+        const counts = new RedisSharedCounts({ client, prefix, dimensions, clock: systemClock });
+        const bucket = { period: periodOf("2026-01"), number: bucketOf("oci") };
+        let last: MergedItem | undefined;
+        for (const [i, one] of order.entries()) {
+          const own = isReversed ? [one.own[1], one.own[0]] : one.own;
+          const { items } = await counts.merge(bucket, "w", [
+            { backend: "oci", writer: one.writer, own, rows: rowsOf(one) },
+          ]);
+          last = items[0] as MergedItem;
+          // What is answered is what is there right after the call.
+          expect(last.sums).toEqual(dimensions.map((name) => sumOf(expected(order.slice(0, i + 1)), name)));
         }
-        for (const backend of [0, 1, 2]) expect(await held(redis, keyOf(backend))).toEqual(expected(all, backend));
-        await redis.del([0, 1, 2].map(keyOf));
+        const found = await counts.tallies(bucket, ["oci"]);
+        expect(new Map(found.map((tally) => [tally.writer, tally.usage]))).toEqual(withoutZeros(expected(all)));
+        expect(last?.sums).toEqual(dimensions.map((name) => sumOf(expected(all), name)));
+        await client.del(countsKey(prefix, "2026-01", "oci"));
       }),
       { numRuns: 150 },
     );
   });
-
-  it("answers of the asking writer what was there before the call", async () => {
-    const redis = await patientClient();
-    await fc.assert(
-      fc.asyncProperty(fc.array(sent, { maxLength: 8 }), sent, async (before, last) => {
-        const key = freshPrefix();
-        for (const one of before) await merge(redis, [{ ...one, key }]);
-        const was = (await held(redis, key)) as Record<string, string> | null;
-        const [answer] = await merge(redis, [{ ...last, key }]);
-        const own = DIMENSIONS.map((dimension) => Number(was?.[`${last.writer}/${dimension}`] ?? 0));
-        expect(answer?.own).toEqual(own);
-        await redis.del(key);
-      }),
-      { numRuns: 100 },
-    );
-  });
 });
 
-/** Calls of at most `size` keys, no key twice in one. */
-function callsOf(order: readonly One[], size: number): readonly (readonly One[])[] {
-  const calls: One[][] = [];
-  for (const one of order) {
-    const last = calls.at(-1);
-    if (last === undefined || last.length === size || last.some(({ backend }) => backend === one.backend)) {
-      calls.push([one]);
-    } else last.push(one);
-  }
-  return calls;
+function rowsOf({ rows }: One): readonly Tally[] {
+  return Object.entries(rows).map(([writer, of]) => ({ writer, period: "2026-01", backend: "oci", usage: of }));
 }
 
-function expected(all: readonly One[], backend: number): Record<string, string> | null {
-  const amounts: Record<string, number> = {};
-  for (const [name, sent] of all
-    .filter((one) => one.backend === backend)
-    .flatMap(({ fields }) => Object.entries(fields))) {
-    if (sent > 0) amounts[name] = Math.max(amounts[name] ?? 0, sent);
+/** By writer, what each dimension comes to. */
+function expected(all: readonly One[]): Map<string, Record<string, number>> {
+  const held = new Map<string, Record<string, number>>();
+  const raise = (writer: string, of: Readonly<Record<string, number>>): void => {
+    const known = held.get(writer) ?? {};
+    for (const [name, most] of Object.entries(of)) known[name] = Math.max(known[name] ?? 0, most);
+    held.set(writer, known);
+  };
+  for (const one of all) {
+    raise(one.writer, { requests: one.own[0], bytes: one.own[1] });
+    // Who asks says himself what he counted.
+    for (const [writer, of] of Object.entries(one.rows)) if (writer !== one.writer) raise(writer, of);
   }
-  const tallies = Object.entries(amounts).filter(([name]) => name.includes("/"));
-  for (const [name, most] of tallies) {
-    const dimension = name.slice(name.lastIndexOf("/") + 1);
-    amounts[dimension] = (amounts[dimension] ?? 0) + most;
-  }
-  const texts = Object.entries(amounts).map(([name, most]) => [name, String(most)]);
-  return texts.length === 0 ? null : Object.fromEntries(texts.sort());
+  return held;
+}
+
+function sumOf(held: ReadonlyMap<string, Readonly<Record<string, number>>>, name: string): number {
+  return [...held.values()].reduce((sum, of) => sum + (of[name] ?? 0), 0);
+}
+
+function withoutZeros(held: ReadonlyMap<string, Record<string, number>>): Map<string, Record<string, number>> {
+  const left = Array.from(held, ([writer, of]) => {
+    return [writer, Object.fromEntries(Object.entries(of).filter(([, most]) => most > 0))] as const;
+  });
+  return new Map(left.filter(([, of]) => Object.keys(of).length > 0));
 }

@@ -13,7 +13,7 @@ async function inherited(diedAt: string, startedAt: string, periods: PeriodSchem
   const prefix = freshPrefix();
   const connected = async (at: string, client: TappedClient) => {
     const clock = new ManualClock(at);
-    const options = { prefix, periods, clock, backends: ["oci"], refreshIntervalMs: 1, failureThreshold: 1 };
+    const options = { prefix, periods, clock, backends: ["oci"], pollIntervalMs: 1, failureThreshold: 1 };
     const one = await RedisCounterBackend.connect({ ...options, client });
     onTestFinished(() => one.close());
     return { one, clock, client };

@@ -1,138 +1,148 @@
-import { type Period, systemClock, type Tally } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import { NotConnectedError, RedisCounterBackend, RefusedCountsError } from "@usage/counter-redis";
 import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, inject, it } from "vitest";
 import { ODD_NAMES } from "../../counter-core/src/testing/odd-names.ts";
-import { RedisSharedCounts } from "../src/server/redis-shared-counts.ts";
-import { freshPrefix, patientClient } from "./support/counters.ts";
-import { redisServer } from "./support/servers.ts";
+import { type Bucket, bucketOf } from "../src/server/keys.ts";
+import { RETENTION_MS, RedisSharedCounts } from "../src/server/redis-shared-counts.ts";
+import type { MergedItem } from "../src/server/shared-counts.ts";
+import { client, freshPrefix, patientClient } from "./support/counters.ts";
+import { countsKey, keysOf, sharedSum } from "./support/shared.ts";
 import { TappedClient } from "./support/tapped-client.ts";
 
-const DAY_MS = 86_400_000;
 const DIMENSIONS = ["requests", "bytes"];
+const DAY_MS = 86_400_000;
+const period = { key: "2026-01", start: Date.UTC(2026, 0, 1), end: Date.UTC(2026, 1, 1) };
 
-describe("the shared counts on Redis", () => {
-  const period: Period = { key: "2026-01", start: 0, end: Date.now() + DAY_MS };
+describe("the shared counts in Redis", () => {
   let redis: Redis;
   let tapped: TappedClient;
   let prefix: string;
   let counts: RedisSharedCounts;
+  const bucketWith = (backend: string): Bucket => ({ period, number: bucketOf(backend) });
   beforeEach(async () => {
     redis = await patientClient();
     tapped = new TappedClient(redis);
     prefix = freshPrefix();
-    counts = countsOf(tapped);
+    const clock = new ManualClock(period.end - DAY_MS);
+    counts = new RedisSharedCounts({ client: tapped, prefix, dimensions: DIMENSIONS, clock });
   });
 
-  function countsOf(through: TappedClient): RedisSharedCounts {
-    return new RedisSharedCounts({
-      client: through,
+  it("end 40 days after their period, by the clock of who pushes, and have a key for each backend and three for a bucket", async () => {
+    await counts.merge(bucketWith("oci"), "w", [{ backend: "oci", writer: "w", own: [1, 2] }]);
+    const { epoch, changes, version } = keysOf(prefix, "2026-01", "oci");
+    const keys = [epoch, changes, version, countsKey(prefix, "2026-01", "oci")];
+    expect((await redis.keys(`${prefix}*`)).sort()).toEqual([...keys].sort());
+    expect(keys.every((key) => key.startsWith(`${prefix}:v2:{2026-01/20}`))).toBe(true);
+    for (const key of keys) {
+      const ttl = await redis.pttl(key);
+      expect(ttl).toBeGreaterThan(RETENTION_MS);
+      expect(ttl).toBeLessThanOrEqual(RETENTION_MS + DAY_MS);
+    }
+  });
+
+  it("have a key and a bucket for each name, whatever is in it, and tell the names as they are", async () => {
+    for (const [i, name] of ODD_NAMES.entries()) {
+      await counts.merge(bucketWith(name), "w", [{ backend: name, writer: "w", own: [i + 1, 0] }]);
+    }
+    for (const [i, name] of ODD_NAMES.entries()) {
+      expect(await sharedSum(redis, countsKey(prefix, "2026-01", name), "requests")).toBe(i + 1);
+      expect(await counts.changedSince(bucketWith(name), 0)).toContain(name);
+      expect(await counts.tallies(bucketWith(name), [name])).toMatchObject([{ writer: "w", backend: name }]);
+    }
+    const names = ["epoch", "changes", "v"];
+    expect(new Set(names.map((name) => countsKey(prefix, "2026-01", name)))).toHaveProperty("size", 3);
+    for (const name of names) {
+      const { epoch, changes, version } = keysOf(prefix, "2026-01", name);
+      expect([epoch, changes, version]).not.toContain(countsKey(prefix, "2026-01", name));
+    }
+  });
+
+  it("put a client's own prefix before every key", async () => {
+    const own = await client(inject("redisUrl"), { keyPrefix: `${prefix}!`, commandTimeout: 10_000 });
+    const prefixed = new RedisSharedCounts({
+      client: own,
       prefix,
       dimensions: DIMENSIONS,
-      clock: systemClock,
-      replyTimeoutMs: 5_000,
+      clock: new ManualClock(period.start),
     });
-  }
-
-  it("are a hash for each period and backend, and a set of the backends, which end 40 days after the period", async () => {
-    await counts.register(period, ["oci"]);
-    await counts.merge(period, [{ backend: "oci", writer: "w", own: [1, 2] }]);
-    const key = `${prefix}:v1:2026-01:{oci}`;
-    expect(await redis.hgetall(key)).toEqual({ requests: "1", bytes: "2", "w/requests": "1", "w/bytes": "2" });
-    expect(await redis.smembers(`${prefix}:v1:2026-01:backends`)).toEqual(["oci"]);
-    for (const ttl of [await redis.pttl(key), await redis.pttl(`${prefix}:v1:2026-01:backends`)]) {
-      expect(ttl).toBeGreaterThan(41 * DAY_MS - 60_000);
-      expect(ttl).toBeLessThanOrEqual(41 * DAY_MS);
-    }
+    const bucket = bucketWith("oci");
+    await prefixed.merge(bucket, "w", [{ backend: "oci", writer: "w", own: [1, 0] }]);
+    expect(await redis.exists(`${prefix}!${countsKey(prefix, "2026-01", "oci")}`)).toBe(1);
+    expect(await prefixed.count(bucket, ["oci"])).toBe(1);
+    expect((await prefixed.versions([bucket]))[0]).not.toBe("");
+    expect((await prefixed.owing(bucket)).owed).toMatchObject([{ run: "w", since: 1, last: 1 }]);
+    await prefixed.forget(bucket, "oci");
+    expect(await prefixed.count(bucket, ["oci"])).toBe(0);
   });
 
-  it("are merged by a script that is sent once, and again when the server has forgotten it", async () => {
-    // One of its own: others' scripts are the same.
-    redis = await patientClient((await redisServer()).url);
-    tapped = new TappedClient(redis);
-    counts = countsOf(tapped);
-    const merge = (): Promise<unknown> => counts.merge(period, [{ backend: "oci", writer: "w", own: [1, 1] }]);
-    await merge();
-    await merge();
-    await redis.script("FLUSH");
-    expect(await merge()).toEqual([{ mark: "", amounts: [1, 1, 0, 1, 1, 0] }]);
-    await merge();
-    expect(tapped.sent).toEqual(["EVALSHA", "EVAL", "EVALSHA", "EVALSHA", "EVAL", "EVALSHA"]);
-    await redis.script("FLUSH");
-    expect(await counts.swap(period, "oci", "requests")).toEqual({ amount: 1, taken: 1 });
+  it("return an error only for a key that cannot be used, change nothing of it, and take all others of the call", async () => {
+    // All in one bucket.
+    const names = ["acme", "backblaze", "oci", "leo"];
+    const bucket = bucketWith("acme");
+    await redis.set(keysOf(prefix, "2026-01", "acme").counts("backblaze"), "a string");
+    await redis.hset(keysOf(prefix, "2026-01", "acme").counts("oci"), { ":d": "requests bytes", ":s": "many 0" });
+    const items = names.map((backend) => ({ backend, writer: "w", own: [5, 0] }));
+    const reply = await counts.merge(bucket, "w", items);
+    const whole = { exists: true, isWhole: false, sums: [5, 0], own: [5, 0] };
+    expect(reply.items).toEqual([whole, expect.any(RefusedCountsError), expect.any(RefusedCountsError), whole]);
+    const [, first, second] = reply.items as RefusedCountsError[];
+    expect(first?.message).toContain(`${keysOf(prefix, "2026-01", "acme").counts("backblaze")} cannot be used`);
+    expect(second?.message).toContain(":s");
+    expect(await redis.hgetall(keysOf(prefix, "2026-01", "acme").counts("oci"))).toEqual({
+      ":d": "requests bytes",
+      ":s": "many 0",
+    });
   });
 
-  it("are under the client's own key prefix", async () => {
-    const prefixed = countsOf(new TappedClient(await patientClient(inject("redisUrl"), { keyPrefix: `${prefix}!` })));
-    await prefixed.register(period, ["oci"]);
-    await prefixed.merge(period, [{ backend: "oci", writer: "w", own: [1, 2] }]);
-    expect(await redis.hget(`${prefix}!${prefix}:v1:2026-01:{oci}`, "requests")).toBe("1");
-    expect((await redis.keys(`*${prefix}:v1*`)).every((key) => key.startsWith(`${prefix}!`))).toBe(true);
-    expect(await prefixed.read(period, ["oci"])).toEqual([tally("w", "oci", { requests: 1, bytes: 2 })]);
-    expect(await prefixed.registered(period)).toEqual(["oci"]);
-    await prefixed.forget(period, "oci");
-    expect(await prefixed.read(period, ["oci"])).toEqual([]);
+  it("refuse a sum that would pass 2^53-1, and are exact up to it", async () => {
+    const bucket = bucketWith("oci");
+    const max = Number.MAX_SAFE_INTEGER;
+    const merge = async (writer: string, own: readonly number[]) =>
+      (await counts.merge(bucket, writer, [{ backend: "oci", writer, own }])).items[0];
+    expect(await merge("a", [max - 1, 0])).toMatchObject({ sums: [max - 1, 0] });
+    expect(await merge("b", [1, 0])).toMatchObject({ sums: [max, 0], own: [1, 0] });
+    expect(await merge("c", [1, 5])).toBeInstanceOf(RefusedCountsError);
+    expect(await merge("b", [1, 0])).toMatchObject({ sums: [max, 0] });
   });
 
-  it("are told apart by names that break what is quoted or split, of backends and of writers", async () => {
-    await counts.register(period, ODD_NAMES);
-    expect([...(await counts.registered(period))].sort()).toEqual([...ODD_NAMES].sort());
-    for (const [i, writer] of ODD_NAMES.entries()) {
-      const requests = ODD_NAMES.map((backend, b) => ({ backend, writer, own: [100 * i + b + 1, 0] }));
-      await counts.merge(period, requests);
-    }
-    const expected = ODD_NAMES.flatMap((backend, b) =>
-      ODD_NAMES.map((writer, i) => tally(writer, backend, { requests: 100 * i + b + 1 })),
-    );
-    const read = await counts.read(period, ODD_NAMES);
-    expect(read).toHaveLength(expected.length);
-    expect(new Set(read.map(textOf))).toEqual(new Set(expected.map(textOf)));
-    // A `:` or a brace in a name is in no key: the prefix and the slot are what they seem to be.
-    const keys = (await redis.keys(`${prefix}*`)).map((key) => key.slice(prefix.length));
-    expect(keys.filter((key) => !/^:v1:2026-01:(\{[^{}:]+\}|backends)$/.test(key))).toEqual([]);
-  });
-
-  it("take more tallies of a backend at once than Lua passes on, and answer them all", async () => {
-    const others = Array.from({ length: 9_000 }, (_, i) => tally(`writer/${i}`, "oci", { requests: i + 1, bytes: 1 }));
-    const [reply] = await counts.merge(period, [{ backend: "oci", writer: "w", own: [1, 1], others, mark: "m" }]);
-    expect(reply).toEqual({ mark: "m", amounts: [9_000 * 4_500.5 + 1, 0, 0, 9_001, 0, 0] });
-    expect(await counts.read(period, ["oci"])).toHaveLength(9_001);
-  });
-
-  it("answer an error only for the key that cannot be used, and take all others of the call", async () => {
-    await redis.set(`${prefix}:v1:2026-01:{b1}`, "a string");
-    await redis.hset(`${prefix}:v1:2026-01:{b3}`, { requests: "many" });
-    const requests = ["b0", "b1", "b2", "b3"].map((backend) => ({ backend, writer: "w", own: [5, 0] }));
-    const outcomes = await counts.merge(period, requests);
-    const whole = { mark: "", amounts: [5, 0, 0, 0, 0, 0] };
-    // The first try was refused before anything was written: all of it is done by the second.
-    expect(outcomes).toEqual([whole, expect.any(RefusedCountsError), whole, expect.any(RefusedCountsError)]);
-    const [, first, , second] = outcomes as RefusedCountsError[];
-    expect(first?.key).toBe(`${prefix}:v1:2026-01:{b1}`);
-    expect(first?.message).toContain(`${prefix}:v1:2026-01:{b1}`);
-    expect(second?.key).toBe(`${prefix}:v1:2026-01:{b3}`);
-    expect(second?.message).toContain("requests");
-    expect(await counts.read(period, ["b0", "b1", "b2"])).toHaveLength(2);
+  it("keep dimensions apart by name, in whatever order instances have them, and those that only others have", async () => {
+    const bucket = bucketWith("oci");
+    await counts.merge(bucket, "w", [{ backend: "oci", writer: "w", own: [1, 20] }]);
+    const clock = new ManualClock(period.start);
+    const others = new RedisSharedCounts({ client: redis, prefix, dimensions: ["tokens", "bytes"], clock });
+    const reply = await others.merge(bucket, "v", [{ backend: "oci", writer: "v", own: [300, 4] }]);
+    expect((reply.items[0] as MergedItem).sums).toEqual([300, 24]);
+    const again = await counts.merge(bucket, "w", [{ backend: "oci", writer: "w", own: [2, 20] }]);
+    expect((again.items[0] as MergedItem).sums).toEqual([2, 24]);
+    const tallies = await counts.tallies(bucket, ["oci"]);
+    expect(tallies.find(({ writer }) => writer === "v")?.usage).toEqual({ tokens: 300, bytes: 4 });
   });
 
   it("read what are tallies, and nothing else that somebody put there", async () => {
-    const key = `${prefix}:v1:2026-01:{oci}`;
-    await redis.hset(key, { requests: 3, "requests:taken": 1, ":hydrated": "m", note: "x", "w/requests": 3 });
-    await redis.hset(key, { "v/requests": "many", "u/requests": "9007199254740992", "t/requests": "-1" });
-    expect(await counts.read(period, ["oci", "b2"])).toEqual([tally("w", "oci", { requests: 3 })]);
+    const key = countsKey(prefix, "2026-01", "oci");
+    await redis.hset(key, { ":d": "requests", ":s": "3", ":": "m", note: "x", "/w": "3", "/v": "many", "/t": "-1" });
+    expect(await counts.tallies(bucketWith("oci"), ["oci", "leo"])).toEqual([
+      { writer: "w", period: "2026-01", backend: "oci", usage: { requests: 3 } },
+    ]);
   });
 
   it("are asked for nothing while the client is not connected: commands would pile up in it", async () => {
     const ended = new Promise((resolve) => redis.once("end", resolve));
     redis.disconnect();
     await ended;
+    const bucket = bucketWith("oci");
     const calls = [
-      () => counts.merge(period, [{ backend: "oci", writer: "w", own: [1, 1] }]),
-      () => counts.swap(period, "oci", "requests"),
-      () => counts.read(period, ["oci"]),
-      () => counts.forget(period, "oci"),
-      () => counts.register(period, ["oci"]),
-      () => counts.registered(period),
+      () => counts.merge(bucket, "w", [{ backend: "oci", writer: "w", own: [1, 1] }]),
+      () => counts.versions([bucket]),
+      () => counts.changed(bucket, "", 0),
+      () => counts.count(bucket, ["oci"]),
+      () => counts.owing(bucket),
+      () => counts.changedSince(bucket, 0),
+      () => counts.tallies(bucket, ["oci"]),
+      () => counts.report(bucket, "e", []),
+      () => counts.oweAll(bucket),
+      () => counts.forget(bucket, "oci"),
     ];
     for (const call of calls) await expect(call()).rejects.toThrow(NotConnectedError);
     await expect(calls[0]?.()).rejects.toThrow('"end"');
@@ -145,11 +155,3 @@ describe("the shared counts on Redis", () => {
     await expect(connect).rejects.toThrow("prefix");
   });
 });
-
-function tally(writer: string, backend: string, usage: Tally["usage"]): Tally {
-  return { writer, period: "2026-01", backend, usage };
-}
-
-function textOf({ writer, backend, usage }: Tally): string {
-  return JSON.stringify([writer, backend, usage]);
-}

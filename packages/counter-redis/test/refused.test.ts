@@ -97,6 +97,7 @@ describe("a key that cannot be used", () => {
       first.add("oci", "apiRequests", 1);
       await expect.poll(() => first.unpushedAll("oci").apiRequests, SOON).toBe(0);
       await redis.set(key, "x");
+      for (const one of [first, second]) one.add("oci", "apiRequests", 1);
       await expect.poll(() => refusals.length, SOON).toBe(2 * times);
     }
   });

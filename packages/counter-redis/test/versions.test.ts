@@ -1,7 +1,7 @@
 import { counterBackendContract } from "@usage/counter-core/testing";
 import { RedisCounterBackend } from "@usage/counter-redis";
 import { type RedisServer, type RedisVersion, startRedis } from "@usage/test-servers";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, it } from "vitest";
 import { client, counter, freshPrefix } from "./support/counters.ts";
 import { Truth, traffic } from "./support/truth.ts";
 

@@ -122,6 +122,7 @@ function withDeadline({ clock }: Machine, work: Promise<unknown>): Promise<boole
 
 class RemoteCounts implements SharedCounts {
   readonly batchSize = 2;
+  readonly isDivided = false;
   readonly #machine: Machine;
   readonly #world: Surroundings;
 
@@ -134,7 +135,7 @@ class RemoteCounts implements SharedCounts {
     return this.#call((redis) => redis.merge(bucket, run, DIMENSIONS, items));
   }
 
-  versions(buckets: readonly Bucket[]): Promise<readonly string[]> {
+  versions(buckets: readonly Bucket[]): Promise<readonly (string | undefined)[]> {
     return this.#call((redis) => redis.versions(buckets));
   }
 

@@ -1,57 +1,82 @@
 import { randomUUID } from "node:crypto";
-import { type Period, systemClock, type Tally } from "@usage/counter-core";
-import { type MergeRequest, recommendedClientOptions } from "@usage/counter-redis";
+import { systemClock, type Tally } from "@usage/counter-core";
+import { type Bucket, recommendedClientOptions } from "@usage/counter-redis";
+import { BucketKeys, bucketOf, RedisSharedCounts } from "@usage/counter-redis/internal";
 import { ModelRedis } from "@usage/simulation";
 import type {} from "@usage/test-servers/redis-setup";
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { RedisSharedCounts } from "../../../packages/counter-redis/src/redis-shared-counts.ts";
 
 const DIMENSIONS = ["requests", "bytes"];
 const WRITERS = ["w", "w.1", "v/x"];
-const BACKENDS = ["oci", "{b2}"];
-const amount = fc.oneof(fc.nat(50), fc.constantFrom(0, 2 ** 31, 2 ** 50));
+/** Names of one bucket: that is what scripts are about. */
+const BACKENDS = ["oci", "leo"];
+const amount = fc.oneof(fc.nat(50), fc.constantFrom(0, 2 ** 31, 2 ** 49));
 const amounts = fc.tuple(amount, amount);
-const writer = fc.constantFrom(...WRITERS);
 const backend = fc.constantFrom(...BACKENDS);
-const period = fc.constantFrom("2026-01", "2026-02");
+/** An epoch by its place among those that were seen; 0 for none. */
+const epoch = fc.nat(4);
+const version = fc.nat(12);
 
 const command = fc.oneof(
   {
-    weight: 6,
+    weight: 8,
     arbitrary: fc.record({
       kind: fc.constant("merge" as const),
-      period,
-      writer,
-      requests: fc.uniqueArray(
+      run: fc.constantFrom("w", "v"),
+      items: fc.uniqueArray(
         fc.record({
           backend,
+          writer: fc.constantFrom(...WRITERS),
           own: amounts,
-          others: fc.dictionary(
+          rows: fc.dictionary(
             fc.constantFrom("a", "b/c"),
             fc.dictionary(fc.constantFrom(...DIMENSIONS, "other"), amount),
           ),
-          taken: amounts,
-          mark: fc.constantFrom("", "", "m1", "m2"),
+          mark: epoch,
         }),
-        { selector: (request) => request.backend, minLength: 1 },
+        { selector: (item) => item.backend, minLength: 1 },
       ),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("changed" as const), epoch, cursor: version }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("owing" as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("report" as const), epoch, run: fc.constantFrom("w", "v", "*"), version }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("oweAll" as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("forget" as const), backend }) },
   {
     weight: 2,
     arbitrary: fc.record({
-      kind: fc.constant("swap" as const),
-      period,
-      backend,
-      dimension: fc.constantFrom(...DIMENSIONS),
+      kind: fc.constant("evict" as const),
+      what: fc.constantFrom("epoch", "changes", "version", ...BACKENDS),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("forget" as const), period, backend }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("register" as const), period, backend }) },
 );
 type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
+
+/** Ends far enough in the future for any machine's clock. */
+const bucket: Bucket = {
+  period: { key: "2026-01", start: 0, end: Date.now() + 86_400_000 },
+  number: bucketOf("oci"),
+};
+
+/** Both sides name their epochs as they like: they are told apart by when they were first seen. */
+class Epochs {
+  readonly #ids: string[] = [""];
+
+  place(id: string): number {
+    if (!this.#ids.includes(id)) this.#ids.push(id);
+    return this.#ids.indexOf(id);
+  }
+
+  at(place: number): string {
+    return this.#ids[place] ?? "unheard of";
+  }
+}
 
 describe("the model of Redis", () => {
   let client: Redis;
@@ -62,71 +87,102 @@ describe("the model of Redis", () => {
   afterAll(() => client.disconnect());
 
   it("answers and holds what the scripts on a real server do, after any commands", async () => {
+    expect(bucketOf("leo")).toBe(bucket.number);
     await fc.assert(
       fc.asyncProperty(fc.array(command, { maxLength: 25 }), async (commands) => {
-        const options = { client, dimensions: DIMENSIONS, clock: systemClock, replyTimeoutMs: 5_000 };
-        const real = new RedisSharedCounts({ ...options, prefix: randomUUID() });
+        const prefix = randomUUID();
+        const real = new RedisSharedCounts({ client, dimensions: DIMENSIONS, clock: systemClock, prefix });
         const model = new ModelRedis();
-        for (const one of commands) expect(await onReal(real, one)).toEqual(onModel(model, one));
-        for (const key of ["2026-01", "2026-02"]) {
-          const held = await real.read(periodOf(key), BACKENDS);
-          expect([...held].sort(byKey)).toEqual([...model.read(periodOf(key), BACKENDS)].sort(byKey));
-          expect([...(await real.registered(periodOf(key)))].sort()).toEqual(
-            [...model.registered(periodOf(key))].sort(),
-          );
+        const [ofReal, ofModel] = [new Epochs(), new Epochs()];
+        const keys = new BucketKeys(prefix, bucket);
+        for (const one of commands) {
+          const evict = async (what: string): Promise<void> => {
+            const key = what === "epoch" || what === "changes" || what === "version" ? keys[what] : keys.counts(what);
+            await client.del(key);
+          };
+          const answered = await run(real, ofReal, one, evict);
+          expect(answered).toEqual(await run(modelOf(model), ofModel, one, evictOf(model)));
         }
+        const held = async (counts: Counts): Promise<unknown> => {
+          const tallies = await counts.tallies(bucket, BACKENDS);
+          return [...tallies].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+        };
+        expect(await held(real)).toEqual(await held(modelOf(model)));
+        expect(await real.count(bucket, BACKENDS)).toBe(model.count(bucket, BACKENDS));
+        const shown = async (counts: Counts, epochs: Epochs): Promise<unknown> => {
+          const [text = ""] = await counts.versions([bucket]);
+          const [id = "", at = ""] = text.split(" ");
+          return [epochs.place(id), at];
+        };
+        expect(await shown(real, ofReal)).toEqual(await shown(modelOf(model), ofModel));
       }),
       { numRuns: 300 },
     );
   });
 });
 
-/** Ends far enough in the future for any machine's clock. */
-function periodOf(key: string): Period {
-  return { key, start: 0, end: Date.now() + 86_400_000 };
+type Counts = Omit<RedisSharedCounts, "batchSize" | "isDivided">;
+
+/** The model with the real one's signatures. */
+function modelOf(model: ModelRedis): Counts {
+  return {
+    merge: async (at, run, items) => model.merge(at, run, DIMENSIONS, items),
+    versions: async (all) => model.versions(all),
+    changed: async (at, id, cursor) => model.changed(at, id, cursor),
+    count: async (at, names) => model.count(at, names),
+    owing: async (at) => model.owing(at),
+    changedSince: async (at, since) => model.changedSince(at, since),
+    tallies: async (at, names) => model.tallies(at, names),
+    report: async (at, id, stored) => model.report(at, id, stored),
+    oweAll: async (at) => model.oweAll(at),
+    forget: async (at, name) => model.forget(at, name),
+  };
 }
 
-function requestsOf(command: Extract<Command, { kind: "merge" }>): readonly MergeRequest[] {
-  return command.requests.map(({ backend: name, own, others, taken, mark }) => ({
-    backend: name,
-    writer: command.writer,
-    own,
-    taken,
-    others: Object.entries(others).map(
-      ([by, usage]): Tally => ({ writer: by, period: command.period, backend: name, usage }),
-    ),
-    ...(mark !== "" && { mark }),
-  }));
+function evictOf(model: ModelRedis): (what: string) => Promise<void> {
+  return async (what) => {
+    const of = `${bucket.period.key} ${bucket.number}`;
+    model.evict(BACKENDS.includes(what) ? `hash ${of} ${what}` : `${what} ${of}`);
+  };
 }
 
-function onReal(real: RedisSharedCounts, command: Command): Promise<unknown> {
-  const at = periodOf(command.period);
-  switch (command.kind) {
-    case "merge":
-      return real.merge(at, requestsOf(command));
-    case "swap":
-      return real.swap(at, command.backend, command.dimension);
+async function run(
+  counts: Counts,
+  epochs: Epochs,
+  one: Command,
+  evict: (what: string) => Promise<void>,
+): Promise<unknown> {
+  switch (one.kind) {
+    case "merge": {
+      const items = one.items.map(({ rows, mark, ...item }) => ({
+        ...item,
+        rows: Object.entries(rows).map(
+          ([writer, usage]): Tally => ({ writer, period: bucket.period.key, backend: item.backend, usage }),
+        ),
+        mark: epochs.at(mark),
+      }));
+      const { epoch: id, ...reply } = await counts.merge(bucket, one.run, items);
+      return { epoch: epochs.place(id), ...reply };
+    }
+    case "changed": {
+      const { epoch: id, ...changes } = await counts.changed(bucket, epochs.at(one.epoch), one.cursor);
+      return { epoch: epochs.place(id), ...changes };
+    }
+    case "owing": {
+      const { epoch: id, owed } = await counts.owing(bucket);
+      return { epoch: epochs.place(id), owed: [...owed].sort((a, b) => (a.run < b.run ? -1 : 1)) };
+    }
+    case "report":
+      return counts.report(bucket, epochs.at(one.epoch), [{ run: one.run, version: one.version }]);
+    case "oweAll":
+      return counts.oweAll(bucket);
     case "forget":
-      return real.forget(at, command.backend);
-    case "register":
-      return real.register(at, [command.backend]);
+      return counts.forget(bucket, one.backend);
+    case "evict":
+      return evict(one.what);
   }
 }
 
-function onModel(model: ModelRedis, command: Command): unknown {
-  const at = periodOf(command.period);
-  switch (command.kind) {
-    case "merge":
-      return model.merge(at, DIMENSIONS, requestsOf(command));
-    case "swap":
-      return model.swap(at, command.backend, command.dimension);
-    case "forget":
-      return model.forget(at, command.backend);
-    case "register":
-      return model.register(at, [command.backend]);
-  }
-}
-
-function byKey(a: Tally, b: Tally): number {
-  return `${a.backend} ${a.writer}` < `${b.backend} ${b.writer}` ? -1 : 1;
+function keyOf({ backend: name, writer }: Tally): string {
+  return `${name} ${writer}`;
 }

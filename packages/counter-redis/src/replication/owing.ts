@@ -1,4 +1,4 @@
-import { isWrittenBy, type Period, type PeriodScheme, type Tally } from "@usage/counter-core";
+import { type Clock, isWrittenBy, type Period, type Tally } from "@usage/counter-core";
 import type { Bucket } from "../server/keys.ts";
 import { BUCKETS } from "../server/keys.ts";
 import type { Owed, SharedCounts } from "../server/shared-counts.ts";
@@ -6,6 +6,8 @@ import type { Exchanges } from "./exchanges.ts";
 
 /** Hashes that are read in one call. */
 const READ_AT_ONCE = 100;
+/** Whoever lives has stored by then what it counted in a period that is over. */
+const STORED_WITHIN_MS = 60_000;
 /** Everybody, where a bucket lost its books or the store its rows. */
 const EVERYBODY = "*";
 
@@ -21,13 +23,13 @@ export interface OwingParts {
   readonly run: string;
   readonly counts: SharedCounts;
   readonly exchanges: Exchanges;
-  readonly periods: PeriodScheme;
+  readonly clock: Clock;
 }
 
 /**
  * Finds what others shared and do not store, because they died. Each run notes in a bucket since which version its pushes are
- * not known to be stored, and moves that with its flushes. What stands still from one flush of ours to the next is late; then its
- * tallies are read and go with our flush. A wrong suspicion stores twice, which changes nothing.
+ * not known to be stored, and moves that with its flushes. What stands still from one flush of ours to the next is late, and so is
+ * all that is left of a period that has been over for a while; then its tallies are read and go with our flush. A wrong suspicion stores twice, which changes nothing.
  */
 export class Owing {
   readonly #parts: OwingParts;
@@ -40,7 +42,8 @@ export class Owing {
 
   /** @param periods Those that are looked at. Rejects when Redis cannot be reached; the next flush looks again. */
   async find(periods: readonly Period[]): Promise<readonly Found[]> {
-    const { run } = this.#parts;
+    const { run, clock } = this.#parts;
+    const nowMs = clock.now();
     const noted = new Map<string, string>();
     const late: Omit<Found, "tallies">[] = [];
     for (const { bucket, epoch, owed } of await this.#owing(periods)) {
@@ -48,8 +51,9 @@ export class Owing {
       const place = JSON.stringify([bucket.period.start, bucket.number, owed.run]);
       const stand = `${epoch} ${owed.since}`;
       noted.set(place, stand);
+      const isOver = nowMs - bucket.period.end >= STORED_WITHIN_MS;
       // fault: nobody looks at what dead runs owe
-      if (owed.run === EVERYBODY || this.#noted.get(place) === stand) late.push({ bucket, epoch, owed });
+      if (isOver || owed.run === EVERYBODY || this.#noted.get(place) === stand) late.push({ bucket, epoch, owed });
     }
     this.#noted = noted;
     const found: Found[] = [];

@@ -16,8 +16,6 @@ export interface ReplicationParts {
   readonly exchanges: Exchanges;
   readonly clock: Clock;
   readonly emit: (event: RedisEvent) => void;
-  /** How long a bucket is left alone whose node did not answer, in milliseconds. */
-  readonly retryMs: number;
 }
 
 /** What a merge of a row brings besides the own tally. */
@@ -29,6 +27,7 @@ export class Replication {
   readonly #parts: ReplicationParts;
   readonly #size: number;
   #shared: readonly SharedPeriod[] = [];
+  #isRetrying = false;
 
   constructor(parts: ReplicationParts) {
     this.#parts = parts;
@@ -72,10 +71,9 @@ export class Replication {
 
   /** Merges these rows' tallies, and takes what is shared of them. @param brought What each of them brings besides. */
   async push(shared: SharedPeriod, rows: readonly number[], brought?: ReadonlyMap<number, Brought>): Promise<void> {
-    const { counts, run, clock } = this.#parts;
-    const nowMs = clock.now();
+    const { counts, run } = this.#parts;
     const byBucket = Map.groupBy(rows, (row) => this.bucketOf(shared, row));
-    for (const [bucket] of byBucket) if (nowMs < bucket.awayUntilMs) byBucket.delete(bucket);
+    for (const bucket of [...byBucket.keys()]) if (bucket.isAway) byBucket.delete(bucket);
     const sizes = Array.from(byBucket.values(), ({ length }) => length);
     for (let start = 0; start < Math.max(0, ...sizes); start += counts.batchSize) {
       const batches = [...byBucket].filter(([, all]) => start < all.length);
@@ -109,10 +107,16 @@ export class Replication {
   /** Looks for buckets that others changed, and at what. */
   async poll(shared: SharedPeriod): Promise<void> {
     const { counts, exchanges } = this.#parts;
-    const buckets = shared.buckets;
+    const buckets = shared.buckets.filter(({ isAway }) => !isAway);
+    if (buckets.length === 0) throw new Error("no node of the cluster answers");
     const differing = await exchanges.run(
       () => counts.versions(buckets),
-      (versions) => buckets.filter((bucket, i) => versions[i] !== bucket.version),
+      (versions) => {
+        buckets.forEach((bucket, i) => {
+          bucket.isAway = versions[i] === undefined;
+        });
+        return buckets.filter((bucket, i) => !bucket.isAway && versions[i] !== bucket.version);
+      },
     );
     if (differing.length > 0) await this.look(shared, differing);
   }
@@ -139,13 +143,26 @@ export class Replication {
     );
   }
 
-  /** The buckets that have rows here, or had. */
+  /** The buckets that have rows here, or had, as far as they can be reached. */
   heldBuckets(shared: SharedPeriod): readonly BucketState[] {
-    return shared.buckets.filter(({ epoch }) => epoch !== "");
+    return shared.buckets.filter(({ epoch, isAway }) => epoch !== "" && !isAway);
+  }
+
+  /** Finds out which of those that were away answer again. Not in turn with exchanges: a node that hangs holds up nobody else. */
+  async retryAway(): Promise<void> {
+    const away = this.periods().flatMap(({ buckets }) => buckets.filter(({ isAway }) => isAway));
+    if (away.length === 0 || this.#isRetrying) return;
+    this.#isRetrying = true;
+    const versions = await this.#parts.counts.versions(away).catch(() => []);
+    away.forEach((bucket, i) => {
+      bucket.isAway = versions[i] === undefined;
+    });
+    this.#isRetrying = false;
   }
 
   /** Whether the counts of a bucket's rows are where they should be: single keys can be lost, or come to be, unseen. */
   async sweep(shared: SharedPeriod, bucket: BucketState): Promise<void> {
+    if (bucket.isAway) return;
     const { counts, exchanges, rows } = this.#parts;
     const all = this.#rowsOf(bucket).filter((row) => !shared.isDue(row) && !shared.isRefused(row));
     for (let start = 0; start < all.length; start += SWEPT_AT_ONCE) {
@@ -251,18 +268,18 @@ export class Replication {
     return found;
   }
 
-  /** A call for each bucket. Rejects where all failed; where some did, their node is away, and they are left alone for a while. */
+  /** A call for each bucket. Rejects where all failed; where some did, their node is away. */
   async #each<T>(
     buckets: readonly BucketState[],
     call: (bucket: BucketState) => Promise<T>,
     then: (bucket: BucketState, reply: T) => void,
   ): Promise<void> {
-    const { exchanges, clock, retryMs } = this.#parts;
-    const failures = await exchanges.each(buckets, call, then);
-    if (failures.size === 0) return;
+    if (buckets.length === 0) return;
+    const failures = await this.#parts.exchanges.each(buckets, call, then);
     const [error] = failures.values();
-    if (failures.size === buckets.length) throw error;
-    for (const bucket of failures.keys()) bucket.awayUntilMs = clock.now() + retryMs;
+    const isNode = this.#parts.counts.isDivided && buckets.length < this.current().buckets.length;
+    if (failures.size === buckets.length && !isNode) throw error;
+    for (const bucket of failures.keys()) bucket.isAway = true;
   }
 }
 

@@ -77,15 +77,22 @@ export class Rounds {
     this.#isRunning = false;
     this.#cancelTimer();
     await this.#round;
+    const { replication, tend } = this.#parts;
     // Whether it failed matters to nobody any more: what is not pushed is still in the tallies.
-    await this.#parts.replication.pushDue().catch(() => {});
+    await replication
+      .pushDue()
+      .then(tend)
+      .catch(() => {});
   }
 
   /** Exchanges what is due now, whatever the mode. Rejects when that fails. */
   async round(): Promise<void> {
     const { replication, clock, tend } = this.#parts;
     if (!this.isHealthy) await replication.probe();
-    if (this.#retries.isDue()) replication.retryRefused();
+    if (this.#retries.isDue()) {
+      replication.retryRefused();
+      void replication.retryAway();
+    }
     await replication.pushDue();
     await this.#look();
     await tend();

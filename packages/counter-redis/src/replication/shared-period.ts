@@ -14,8 +14,8 @@ export class BucketState implements Bucket {
   seen = 0;
   /** Whether something of ours was pushed since we last reported that all of it is stored. */
   owes = false;
-  /** Not before then it is tried again; of a cluster, the node that has it may be away. */
-  awayUntilMs: number = Number.NEGATIVE_INFINITY;
+  /** Whether the node of a cluster that has it did not answer: it holds up nobody else until it does. */
+  isAway = false;
 
   constructor(period: Bucket["period"], number: number) {
     this.period = period;

@@ -39,6 +39,7 @@ const REFUSED = "USAGE_REFUSED ";
 /** The shared counts on a Redis server or cluster. Each call is of one bucket, so of one slot. */
 export class RedisSharedCounts implements SharedCounts {
   readonly batchSize = 200;
+  readonly isDivided: boolean;
   readonly #client: RedisClient;
   readonly #prefix: string;
   readonly #dimensions: readonly string[];
@@ -50,6 +51,7 @@ export class RedisSharedCounts implements SharedCounts {
   constructor({ client, prefix, dimensions, clock }: RedisSharedCountsOptions) {
     assertPrefix(prefix);
     this.#client = client;
+    this.isDivided = client.isCluster;
     this.#prefix = prefix;
     this.#dimensions = dimensions;
     this.#clock = clock;
@@ -81,13 +83,14 @@ export class RedisSharedCounts implements SharedCounts {
     return { epoch: String(reply[0]), before: Number(reply[1]), after: Number(reply[2]), items: taken };
   }
 
-  async versions(buckets: readonly Bucket[]): Promise<readonly string[]> {
+  async versions(buckets: readonly Bucket[]): Promise<readonly (string | undefined)[]> {
     const keys = buckets.map((bucket) => new BucketKeys(this.#prefix, bucket).version);
+    if (!this.#client.isCluster) return ((await this.#call("mget", keys)) as readonly unknown[]).map(textOf);
     // In a cluster they are in as many slots.
-    const found = this.#client.isCluster
-      ? await Promise.all(keys.map((key) => this.#call("get", [key])))
-      : ((await this.#call("mget", keys)) as readonly unknown[]);
-    return found.map((version) => (version === null ? "" : String(version)));
+    const found = await Promise.allSettled(keys.map((key) => this.#call("get", [key])));
+    const [first] = found;
+    if (first?.status === "rejected" && found.every(({ status }) => status === "rejected")) throw first.reason;
+    return found.map((one) => (one.status === "fulfilled" ? textOf(one.value) : undefined));
   }
 
   async changed(bucket: Bucket, epoch: string, cursor: number): Promise<Changes> {
@@ -177,7 +180,7 @@ export class RedisSharedCounts implements SharedCounts {
     return Array.isArray(reply) ? reply : [reply];
   }
 
-  #call(command: string, args: (string | number)[]): Promise<unknown> {
+  async #call(command: string, args: (string | number)[]): Promise<unknown> {
     this.#assertReady();
     return this.#client.call(command, args);
   }
@@ -186,6 +189,10 @@ export class RedisSharedCounts implements SharedCounts {
   #assertReady(): void {
     if (this.#client.status !== "ready") throw new NotConnectedError(this.#client.status);
   }
+}
+
+function textOf(reply: unknown): string {
+  return reply === null ? "" : String(reply);
 }
 
 function packed(amounts: readonly number[]): string {

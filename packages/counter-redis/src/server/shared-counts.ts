@@ -70,10 +70,15 @@ export interface StoredUpTo {
 export interface SharedCounts {
   /** Backends in one `merge`. */
   readonly batchSize: number;
+  /** Whether buckets are on several nodes, of which some may be away and others not. */
+  readonly isDivided: boolean;
   /** @param run Whose counts come first in each item: it owes them to the store until it reports. */
   merge(bucket: Bucket, run: string, items: readonly MergeItem[]): Promise<MergeReply>;
-  /** For each bucket a text that is another one whenever anything of it has changed; empty where there is none. */
-  versions(buckets: readonly Bucket[]): Promise<readonly string[]>;
+  /**
+   * For each bucket a text that is another one whenever anything of it has changed; empty where there is none, and undefined
+   * where only its node does not answer.
+   */
+  versions(buckets: readonly Bucket[]): Promise<readonly (string | undefined)[]>;
   /** What changed since `cursor`, where the epoch is this one, or is not known yet (""). */
   changed(bucket: Bucket, epoch: string, cursor: number): Promise<Changes>;
   /** How many of these backends have counts. */
