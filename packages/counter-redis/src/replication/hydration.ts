@@ -39,18 +39,19 @@ export class Hydration {
     const byBackend = Map.groupBy(tallies, ({ backend }) => backend);
     let left = Array.from(epochs, ([backend, epoch]) => ({ backend, epoch, tallies: byBackend.get(backend) ?? [] }));
     while (left.length > 0) {
-      const brought = new Map<number, Brought>();
+      const brought = new Map<string, Brought>();
       for (const { backend, epoch, tallies } of left) {
-        const row = this.#rows.find(backend);
-        if (row === undefined) continue;
         const isLast = tallies.length <= ROWS_PER_REQUEST;
         // fault: a mark is set without the store's rows
         const rows = tallies.slice(0, ROWS_PER_REQUEST);
         // fault: a mark is set with the first part of the rows
-        brought.set(row, { rows, ...(isLast && { mark: epoch }) });
+        brought.set(backend, { rows, ...(isLast && { mark: epoch }) });
       }
       await this.#replication.push(shared, [...brought.keys()], brought);
-      for (const [row, { mark }] of brought) if (mark !== undefined) shared.apply(row, { kind: "brought" });
+      for (const [backend, { mark }] of brought) {
+        const row = this.#rows.find(backend);
+        if (row !== undefined && mark !== undefined) shared.apply(row, { kind: "brought" });
+      }
       left = left
         .filter(({ tallies }) => tallies.length > ROWS_PER_REQUEST)
         .map(({ tallies, ...rest }) => ({ ...rest, tallies: tallies.slice(ROWS_PER_REQUEST) }));

@@ -69,10 +69,14 @@ export class Replication {
     }
   }
 
-  /** Merges these rows' tallies, and takes what is shared of them. @param brought What each of them brings besides. */
-  async push(shared: SharedPeriod, rows: readonly number[], brought?: ReadonlyMap<number, Brought>): Promise<void> {
+  /**
+   * Merges the tallies of these backends, and takes what is shared of them. By name: until it is its turn, a row may be another's.
+   *
+   * @param brought What each of them brings besides.
+   */
+  async push(shared: SharedPeriod, backends: readonly string[], brought?: ReadonlyMap<string, Brought>): Promise<void> {
     const { counts, run } = this.#parts;
-    const byBucket = Map.groupBy(rows, (row) => this.bucketOf(shared, row));
+    const byBucket = Map.groupBy(backends, (backend) => shared.buckets[bucketOf(backend)] as BucketState);
     for (const bucket of [...byBucket.keys()]) if (bucket.isAway) byBucket.delete(bucket);
     const sizes = Array.from(byBucket.values(), ({ length }) => length);
     for (let start = 0; start < Math.max(0, ...sizes); start += counts.batchSize) {
@@ -83,9 +87,7 @@ export class Replication {
         (bucket) => {
           // Made when it is sent: what was counted meanwhile is in it.
           const part = (byBucket.get(bucket) ?? []).slice(start, start + counts.batchSize);
-          const items = part
-            .filter((row) => this.#parts.rows.isUsed(row))
-            .map((row) => this.#itemOf(shared, row, brought));
+          const items = part.flatMap((backend) => this.#itemOf(shared, backend, brought));
           sent.set(bucket, items);
           return counts.merge(bucket, run, items);
         },
@@ -165,17 +167,15 @@ export class Replication {
     if (bucket.isAway) return;
     const { counts, exchanges, rows } = this.#parts;
     const all = this.#rowsOf(bucket).filter((row) => !shared.isDue(row) && !shared.isRefused(row));
-    for (let start = 0; start < all.length; start += SWEPT_AT_ONCE) {
-      const part = all.slice(start, start + SWEPT_AT_ONCE);
+    const names = all.map((row) => rows.nameOf(row));
+    for (let start = 0; start < names.length; start += SWEPT_AT_ONCE) {
+      const part = names.slice(start, start + SWEPT_AT_ONCE);
       await exchanges.run(
-        () =>
-          counts.count(
-            bucket,
-            part.map((row) => rows.nameOf(row)),
-          ),
+        () => counts.count(bucket, part),
         (found) => {
-          const expected = part.filter((row) => shared.exists(row)).length;
-          if (found !== expected) for (const row of part) shared.apply(row, { kind: "changed" });
+          const held = part.flatMap((name) => rows.find(name) ?? []);
+          const expected = held.filter((row) => shared.exists(row)).length;
+          if (found !== expected) for (const row of held) shared.apply(row, { kind: "changed" });
         },
       );
     }
@@ -253,11 +253,18 @@ export class Replication {
     if (lost.length > 0) this.#parts.emit({ kind: "lost", period: shared.cells.period.key, backends: lost });
   }
 
-  #itemOf(shared: SharedPeriod, row: number, brought: ReadonlyMap<number, Brought> | undefined): MergeItem {
+  /** None for a backend that was let go of meanwhile. */
+  #itemOf(
+    shared: SharedPeriod,
+    backend: string,
+    brought: ReadonlyMap<string, Brought> | undefined,
+  ): readonly MergeItem[] {
     const { tallies, rows } = this.#parts;
     const { cells } = shared;
+    const row = rows.find(backend);
+    if (row === undefined) return [];
     const own = tallies.dimensions.map((_, place) => cells.mine(row * this.#size + place));
-    return { backend: rows.nameOf(row), writer: tallies.writerOf(cells, row), own, ...brought?.get(row) };
+    return [{ backend, writer: tallies.writerOf(cells, row), own, ...brought?.get(backend) }];
   }
 
   #rowsOf({ number }: Bucket): readonly number[] {
