@@ -35,6 +35,8 @@ export interface StoreSyncParts<D extends string> {
   readonly counter: TrackedCounter<D>;
   readonly store: UsageStore<D>;
   readonly clock: Clock;
+  /** Hears that what was used is known. */
+  readonly onLearned: () => void;
   /** Hears how each flush ended. */
   readonly onEnd: (event: Omit<FlushEvent<D>, "tracker">) => void;
 }
@@ -48,22 +50,11 @@ export class StoreSync<D extends string> {
     this.#parts = parts;
   }
 
-  /** See `UsageTracker.refresh`. */
-  async refresh({ signal }: RefreshOptions): Promise<void> {
-    const { counter, store } = this.#parts;
-    const { key } = counter.period();
-    const stored = await untilAborted(store.totals(key, counter.writer), signal);
-    const wanted = counter.learn(key, stored);
-    if (wanted.length === 0) return;
-    const rows = await untilAborted(store.tallies(key, wanted), signal);
-    await untilAborted(counter.absorb(rows), signal);
-  }
-
-  /** `refresh` that rejects after so many milliseconds, or when `outer` aborts. */
-  refreshWithin(timeoutMs: number, outer?: AbortSignal): Promise<void> {
+  /** Learns from the store. Rejects after so many milliseconds, or when `outer` aborts. */
+  refresh(timeoutMs: number, outer: AbortSignal | undefined): Promise<void> {
     const late = new FlushTimeoutError(timeoutMs, "reading the totals");
     return withinTime(this.#parts.clock, timeoutMs, late, (signal) => {
-      return this.refresh({ signal: outer === undefined ? signal : AbortSignal.any([outer, signal]) });
+      return this.#refresh(outer === undefined ? signal : AbortSignal.any([outer, signal]));
     });
   }
 
@@ -101,10 +92,26 @@ export class StoreSync<D extends string> {
     return result;
   }
 
+  async #refresh(signal: AbortSignal): Promise<void> {
+    const { counter, store, onLearned } = this.#parts;
+    for (;;) {
+      const { key } = counter.period();
+      const stored = await untilAborted(store.totals(key, counter.writer), signal);
+      const wanted = counter.learn(key, stored);
+      if (wanted.length > 0) {
+        const rows = await untilAborted(store.tallies(key, wanted), signal);
+        await untilAborted(counter.absorb(rows), signal);
+      }
+      // Where the period has changed meanwhile, nothing is known of the new one.
+      if (counter.period().key === key) break;
+    }
+    onLearned();
+  }
+
   /** Reading millions of rows may take too long; the rest of the time is left to store what is counted. */
   async #learn(timeoutMs: number, signal: AbortSignal): Promise<Failure> {
     try {
-      await this.refreshWithin(timeoutMs, signal);
+      await this.refresh(timeoutMs, signal);
       return undefined;
     } catch (error) {
       // fault: stores nothing when it cannot read

@@ -24,7 +24,7 @@ export interface UsageTrackerOptions<D extends string = StorageDimension> {
   readonly defaults?: Limits<D>;
   /** What `ensure` does while the store cannot be read: reject, or admit a backend with what is known of it. @default "reject" */
   readonly whenUnknown?: "reject" | "admit";
-  /** How long reading the store may take, in milliseconds. @default 30_000 */
+  /** How long `ensure` and `refresh` may wait for the store, in milliseconds. @default 30_000 */
   readonly readTimeoutMs?: number;
   /** @default systemClock */
   readonly clock?: Clock;
@@ -40,6 +40,7 @@ export interface UsageTrackerOptions<D extends string = StorageDimension> {
 export class UsageTracker<D extends string = StorageDimension> {
   readonly counter: TrackedCounter<D>;
   readonly store: UsageStore<D>;
+  readonly #readTimeoutMs: number;
   readonly #sync: StoreSync<D>;
   readonly #admission: Admission<D>;
   readonly #flushed = new Emitter<FlushEvent<D>>();
@@ -56,11 +57,15 @@ export class UsageTracker<D extends string = StorageDimension> {
     assertDelay("readTimeoutMs", readTimeoutMs);
     this.counter = counter;
     this.store = store;
+    this.#readTimeoutMs = readTimeoutMs;
     this.#limits = new LimitBook(counter.dimensions, limits, defaults);
     this.#sync = new StoreSync({
       counter,
       store,
       clock,
+      onLearned: () => {
+        this.#admission.isLoaded = true;
+      },
       onEnd: (event) => this.#flushed.emit({ tracker: this, ...event }),
     });
     this.#admission = new Admission({
@@ -70,7 +75,7 @@ export class UsageTracker<D extends string = StorageDimension> {
       whenUnknown,
       readTimeoutMs,
       limitsOf: (backend) => this.#limits.of(backend),
-      load: () => this.#sync.refreshWithin(readTimeoutMs),
+      load: () => this.refresh(),
     });
     this.#applyLimits();
   }
@@ -175,10 +180,13 @@ export class UsageTracker<D extends string = StorageDimension> {
     for (const backend of backends) this.counter.setBaseline(backend, zero);
   }
 
-  /** Learns from the store what everybody else used in this period. */
-  async refresh(options: RefreshOptions = {}): Promise<void> {
-    await this.#sync.refresh(options);
-    this.#admission.isLoaded = true;
+  /**
+   * Learns from the store what everybody else used in this period.
+   *
+   * @throws FlushTimeoutError when reading takes longer than `readTimeoutMs`.
+   */
+  refresh({ signal }: RefreshOptions = {}): Promise<void> {
+    return this.#sync.refresh(this.#readTimeoutMs, signal);
   }
 
   /**
