@@ -48,8 +48,10 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
   readonly #recorder: Recorder<D>;
   readonly #maxBackends: number;
   readonly #idleMs: number;
-  /** Rows of names that were given at the start. */
-  readonly #given: number;
+  /** By row: 1 for that of a name that was given at the start, which is only let go of by `release`. */
+  readonly #isGiven: Uint8Array;
+  /** For each `ensure` that waits: what was let go of meanwhile. */
+  readonly #letGoMeanwhile = new Set<Set<string>>();
   #nextLook = 0;
   #drainedBy: "swap" | "tallies" | undefined;
 
@@ -65,7 +67,7 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
     this.#recorder = new Recorder(dimensions, rows, periods);
     this.#maxBackends = maxBackends;
     this.#idleMs = idleMs;
-    this.#given = rows.end;
+    this.#isGiven = new Uint8Array(rows.end).fill(1);
     keepTime(clock, this);
   }
 
@@ -104,8 +106,8 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
   }
 
   setLimits(backend: string, limits: Limits<D>): void {
-    const start = this.#recorder.rowOf(backend) * this.dimensions.length;
-    capsOf(this.dimensions, backend, limits).forEach((cap, place) => void this.periods.setCap(start + place, cap));
+    const row = this.#recorder.rowOf(backend);
+    this.#setCaps(row, capsOf(this.dimensions, backend, limits));
   }
 
   isAnyAt(ratio: number): boolean {
@@ -163,17 +165,29 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
   async ensure(names: Iterable<string>, read: ReadRows, options: EnsureOptions<D> = {}): Promise<void> {
     const missing = checkedNames(names).filter((name) => !this.has(name));
     if (missing.length === 0) return;
-    if (this.rows.size + missing.length > this.#maxBackends) {
-      throw new TooManyBackendsError(missing[0] as string, this.#maxBackends);
-    }
-    for (;;) {
-      const { start } = this.period();
-      const hold = await this.recall(missing, read, options);
-      // The period may have changed while it was read: nothing is known of the new one.
-      if (this.period().start !== start) continue;
-      hold();
-      if (options.limitsOf !== undefined) for (const name of missing) this.setLimits(name, options.limitsOf(name));
-      return;
+    this.#assertRoom(missing);
+    const letGo = new Set<string>();
+    this.#letGoMeanwhile.add(letGo);
+    try {
+      for (;;) {
+        letGo.clear();
+        this.takeOverTime();
+        const { start } = this.period();
+        const hold = await this.recall(missing, read, options);
+        this.takeOverTime();
+        // The period may have changed while it was read: nothing is known of the new one. And what was held, counted in and let
+        // go of meanwhile may have been read before.
+        if (this.period().start !== start || missing.some((name) => letGo.has(name))) continue;
+        this.#assertRoom(missing);
+        const { limitsOf } = options;
+        const caps = limitsOf && missing.map((name) => capsOf(this.dimensions, name, limitsOf(name)));
+        hold();
+        if (caps !== undefined)
+          for (const [i, name] of missing.entries()) this.#setCaps(this.rowOf(name), caps[i] as Float64Array);
+        return;
+      }
+    } finally {
+      this.#letGoMeanwhile.delete(letGo);
     }
   }
 
@@ -181,7 +195,7 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
     const row = this.rows.find(backend);
     if (row === undefined) return true;
     if (!this.canLetGo(row)) return false;
-    this.letGo(row);
+    this.#forget(row);
     return true;
   }
 
@@ -201,7 +215,7 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
     asked: readonly string[] = this.backends(),
   ): readonly string[] {
     this.takeOverTime();
-    const { wanted, isLost } = this.store.learnAll(period, stored, asked);
+    const { wanted, isLost } = this.store.learnAll(period, stored, asked, this.#drainedBy === "swap");
     if (isLost) this.storeLost();
     return wanted;
   }
@@ -215,6 +229,7 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
     const row = this.#recorder.rowOf(backend);
     for (const cells of this.periods.all()) {
       cells.generations.renew(row, this.periods.newGeneration());
+      cells.generations.bar(backend);
       for (let place = 0; place < this.dimensions.length; place++) this.#clear(cells, this.cellOf(row, place));
     }
   }
@@ -285,22 +300,24 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
    * otherwise it counts under a new generation of its name, so that nothing hides behind what it counted before.
    */
   protected hold(name: string, known: KnownUsage | undefined): number {
+    this.periods.reserve(this.rows.size + 1);
     const row = this.rows.add(name);
-    this.periods.reserve(this.rows.end);
     this.periods.use(row);
     const current = this.periods.current();
+    const goesOn = known !== undefined && current.generations.mayGoOn(name);
     for (const cells of this.periods.all()) {
       // Of a period that is over nobody asks what this run has counted there before it let go of the backend.
-      if (cells === current && known !== undefined) cells.generations.reset(row);
+      if (cells === current && goesOn) cells.generations.reset(row);
       else cells.generations.renew(row, this.periods.newGeneration());
     }
-    known?.mine.forEach((amount, place) => {
+    if (!goesOn) return row;
+    known.mine.forEach((amount, place) => {
       if (amount === 0) return;
       const cell = this.cellOf(row, place);
       current.setMine(cell, amount);
       current.takenUp.set(cell, amount);
     });
-    if (known !== undefined) this.store.confirm(current, row, (place) => known.stored[place] as number);
+    this.store.confirm(current, row, (place) => known.stored[place] as number);
     return row;
   }
 
@@ -324,11 +341,7 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
       for (let place = 0; place < this.dimensions.length; place++) {
         const cell = this.cellOf(row, place);
         this.#clear(cells, cell);
-        cells.takenUp.delete(cell);
-        cells.hops.forEach(({ confirmed }, hop) => {
-          cells.setOthers(hop, cell, 0);
-          confirmed[cell] = 0;
-        });
+        cells.hops.forEach((_, hop) => void cells.setOthers(hop, cell, 0));
         this.periods.setCap(cell, UNLIMITED);
       }
     }
@@ -378,7 +391,26 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
 
   #clear(cells: PeriodCells, cell: number): void {
     cells.setMine(cell, 0);
+    cells.takenUp.delete(cell);
     for (const { confirmed } of cells.hops) confirmed[cell] = 0;
+  }
+
+  #setCaps(row: number, caps: Float64Array): void {
+    caps.forEach((cap, place) => void this.periods.setCap(this.cellOf(row, place), cap));
+  }
+
+  /** Whether as many more may be held. */
+  #assertRoom(names: readonly string[]): void {
+    const added = names.filter((name) => this.rows.find(name) === undefined);
+    const refused = added[this.#maxBackends - this.rows.size];
+    if (refused !== undefined) throw new TooManyBackendsError(refused, this.#maxBackends);
+  }
+
+  #forget(row: number): void {
+    const name = this.rows.nameOf(row);
+    for (const names of this.#letGoMeanwhile) names.add(name);
+    if (row < this.#isGiven.length) this.#isGiven[row] = 0;
+    this.letGo(row);
   }
 
   /** Where nothing is limited, only the largest number can have been in the way: that is an error, no refusal. */
@@ -390,11 +422,13 @@ export abstract class CounterBase<D extends string> implements CounterBackend<D>
   /** A few rows at each look at the clock: those that nobody has used for a while, and of which nothing would be lost. */
   #letIdleGo(nowMs: number): void {
     const before = (nowMs - this.#idleMs) / 1_000;
-    for (let looked = 0; looked < ROWS_PER_LOOK && this.rows.end > this.#given; looked++) {
-      if (this.#nextLook < this.#given || this.#nextLook >= this.rows.end) this.#nextLook = this.#given;
-      const row = this.#nextLook++;
-      if (this.rows.isUsed(row) && this.periods.usedAt(row) < before && this.canLetGo(row)) this.letGo(row);
-      if (this.#nextLook === this.rows.end) return;
+    const { end } = this.rows;
+    if (this.#nextLook >= end) this.#nextLook = 0;
+    const until = Math.min(end, this.#nextLook + ROWS_PER_LOOK);
+    for (; this.#nextLook < until; this.#nextLook++) {
+      const row = this.#nextLook;
+      if (!this.rows.isUsed(row) || this.#isGiven[row] === 1) continue;
+      if (this.periods.usedAt(row) < before && this.canLetGo(row)) this.#forget(row);
     }
   }
 }

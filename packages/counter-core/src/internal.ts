@@ -12,7 +12,7 @@ export type { Tallies } from "./hops/tallies.ts";
 export { heapParts } from "./local-counter.ts";
 export { amountOf, isAmount } from "./model/usage.ts";
 export { writerOf } from "./model/writer.ts";
-export { capsOf } from "./request/caps.ts";
+export { capsOf, UNLIMITED } from "./request/caps.ts";
 export type { Rows } from "./request/rows.ts";
 export { isDictionary } from "./request/usage-reader.ts";
 export { assertDelay } from "./util/assert-delay.ts";

@@ -87,6 +87,11 @@ export class ThreadedCounterBackend<D extends string = StorageDimension> extends
     this.#threaded.publish();
   }
 
+  /** Other threads count under these names for ever. */
+  protected override canLetGo(): boolean {
+    return false;
+  }
+
   /** For `attach` in a worker thread. */
   get handle(): ThreadedCounterHandle<D> {
     const { buffer, threads } = this.#lanes;

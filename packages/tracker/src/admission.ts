@@ -1,56 +1,143 @@
+import {
+  assertBackendName,
+  type Clock,
+  type Limits,
+  type Tally,
+  TooManyBackendsError,
+  UnknownUsageError,
+  type UsageStore,
+} from "@usage/counter-core";
+import { withinTime } from "@usage/counter-core/internal";
+import { FlushTimeoutError } from "./errors.ts";
+import type { TrackedCounter } from "./tracked-counter.ts";
+
 /** Somebody who waits until a backend is held. */
-interface Asked {
+interface Asked<D extends string> {
   readonly promise: Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
+  limits: Limits<D>;
+}
+
+export interface AdmissionParts<D extends string> {
+  readonly counter: TrackedCounter<D>;
+  readonly store: UsageStore<D>;
+  readonly clock: Clock;
+  readonly whenUnknown: "reject" | "admit";
+  readonly readTimeoutMs: number;
+  /** Throws for limits that are wrong. */
+  readonly limitsOf: (backend: string) => Limits<D>;
+  /** Reads what was used of the backends that the counter had from the start. */
+  readonly load: () => Promise<void>;
 }
 
 /**
  * Brings backends in that nobody has named before: what is asked at once is read at once, and whoever asks for what is being
- * read already waits for that.
+ * read already waits for that. What is wrong with one of them holds up no other.
  */
-export class Admission {
-  readonly #admit: (backends: readonly string[]) => Promise<void>;
-  readonly #check: (backend: string) => void;
-  readonly #asked = new Map<string, Asked>();
+export class Admission<D extends string> {
+  readonly #parts: AdmissionParts<D>;
+  readonly #asked = new Map<string, Asked<D>>();
   #next: string[] = [];
+  #loading: Promise<void> | undefined;
+  /** Whether what was used is known of the backends that the counter had from the start, or they were admitted without it. */
+  isLoaded: boolean;
 
-  /** @param check Throws for a backend that cannot be admitted; others are not held up by it. */
-  constructor(check: (backend: string) => void, admit: (backends: readonly string[]) => Promise<void>) {
-    this.#check = check;
-    this.#admit = admit;
+  constructor(parts: AdmissionParts<D>) {
+    this.#parts = parts;
+    this.isLoaded = parts.counter.backends().length === 0;
+  }
+
+  /** Whether there is nothing to wait for. */
+  isHeld(backend: string): boolean {
+    return this.isLoaded && this.#parts.counter.has(backend);
   }
 
   ask(backend: string): Promise<void> {
     const waiting = this.#asked.get(backend);
     if (waiting !== undefined) return waiting.promise;
+    const { counter, limitsOf } = this.#parts;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
     try {
-      this.#check(backend);
+      assertBackendName(backend);
+      const limits = counter.has(backend) ? counter.limitsOf(backend) : limitsOf(backend);
+      this.#asked.set(backend, { promise, resolve, reject, limits });
     } catch (error) {
       return Promise.reject(error);
     }
-    const asked = Promise.withResolvers<void>();
-    this.#asked.set(backend, asked);
     // With the event loop's next turn, not a timer's: until then whoever asks in this one is in it, and others get theirs.
     if (this.#next.push(backend) === 1) setImmediate(() => void this.#begin());
-    return asked.promise;
+    return promise;
+  }
+
+  /** Those that are being brought in. */
+  asked(): Iterable<string> {
+    return this.#asked.keys();
+  }
+
+  /** What a backend that is being brought in is limited to once it is held. */
+  setLimits(backend: string, limits: Limits<D>): void {
+    const asked = this.#asked.get(backend);
+    if (asked !== undefined) asked.limits = limits;
   }
 
   async #begin(): Promise<void> {
     const backends = this.#next;
     this.#next = [];
-    const settle = (how: (asked: Asked) => void): void => {
-      for (const backend of backends) {
-        const asked = this.#asked.get(backend);
-        this.#asked.delete(backend);
-        if (asked !== undefined) how(asked);
-      }
-    };
     try {
-      await this.#admit(backends);
-      settle(({ resolve }) => resolve());
+      if (!this.isLoaded) await this.#load();
     } catch (error) {
-      settle(({ reject }) => reject(error));
+      this.#end(backends, ({ reject }) => reject(new UnknownUsageError(backends, error)));
+      return;
     }
+    await this.#hold(backends);
+  }
+
+  async #hold(backends: readonly string[]): Promise<void> {
+    const { counter, whenUnknown } = this.#parts;
+    const limitsOf = (backend: string): Limits<D> => this.#asked.get(backend)?.limits ?? {};
+    try {
+      await counter.ensure(backends, (period, names) => this.#read(period, names), { whenUnknown, limitsOf });
+      this.#end(backends, ({ resolve }) => resolve());
+    } catch (error) {
+      if (error instanceof TooManyBackendsError && backends.length > 1) {
+        // Where there is room for some of them, those who came first get it.
+        const half = Math.ceil(backends.length / 2);
+        await this.#hold(backends.slice(0, half));
+        await this.#hold(backends.slice(half));
+        return;
+      }
+      this.#end(backends, ({ reject }) => reject(error));
+    }
+  }
+
+  #end(backends: readonly string[], how: (asked: Asked<D>) => void): void {
+    for (const backend of backends) {
+      const asked = this.#asked.get(backend);
+      this.#asked.delete(backend);
+      if (asked !== undefined) how(asked);
+    }
+  }
+
+  #read(period: string, backends: readonly string[]): Promise<readonly Tally[]> {
+    const { store, clock, readTimeoutMs } = this.#parts;
+    const late = new FlushTimeoutError(readTimeoutMs, "reading what was used");
+    return withinTime(clock, readTimeoutMs, late, () => store.tallies(period, backends));
+  }
+
+  /** Once for all who wait for it. */
+  #load(): Promise<void> {
+    this.#loading ??= this.#parts
+      .load()
+      .catch((error: unknown) => {
+        if (this.#parts.whenUnknown === "reject") throw error;
+      })
+      .then(() => {
+        this.isLoaded = true;
+      })
+      .finally(() => {
+        this.#loading = undefined;
+      });
+    return this.#loading;
   }
 }

@@ -3,12 +3,7 @@ export { FlushError, FlushTimeoutError } from "./errors.ts";
 export type { FlushEvent, LimitEvent } from "./events.ts";
 export type { LimitsByBackend, LimitsSource } from "./limits.ts";
 export { OpenUsage, type OpenUsageOptions, openUsage } from "./open-usage.ts";
+export type { FlushOptions, FlushResult, RefreshOptions } from "./store-sync.ts";
+export type { TrackedCounter } from "./tracked-counter.ts";
 export { type FlusherStatus, type FlushSchedule, UsageFlusher, type UsageFlusherOptions } from "./usage-flusher.ts";
-export {
-  type FlushOptions,
-  type FlushResult,
-  type RefreshOptions,
-  type TrackedCounter,
-  UsageTracker,
-  type UsageTrackerOptions,
-} from "./usage-tracker.ts";
+export { UsageTracker, type UsageTrackerOptions } from "./usage-tracker.ts";

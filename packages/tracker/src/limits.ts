@@ -1,5 +1,5 @@
 import { assertBackendName, type Limits } from "@usage/counter-core";
-import { capsOf, isDictionary } from "@usage/counter-core/internal";
+import { capsOf, isDictionary, UNLIMITED } from "@usage/counter-core/internal";
 
 /** Limits by the backend's name. A backend that is not in it has the default ones; names that nobody counts do no harm. */
 export type LimitsByBackend<D extends string> = Readonly<Record<string, Limits<D>>> | ReadonlyMap<string, Limits<D>>;
@@ -9,8 +9,9 @@ export type LimitsSource<D extends string> = LimitsByBackend<D> | ((backend: str
 
 /** Which limits a backend has, before it is held and while it is. */
 export class LimitBook<D extends string> {
+  /** Of a backend for which there are none. */
+  readonly defaults: Limits<D>;
   readonly #dimensions: readonly D[];
-  readonly #defaults: Limits<D>;
   readonly #source: (backend: string) => Limits<D> | undefined;
   /** Of single backends, in place of what the source says. */
   readonly #own = new Map<string, Limits<D> | undefined>();
@@ -23,20 +24,20 @@ export class LimitBook<D extends string> {
    */
   constructor(dimensions: readonly D[], source: LimitsSource<D>, defaults: Limits<D>) {
     this.#dimensions = dimensions;
-    this.#defaults = checked(dimensions, "the default limits", defaults);
+    this.defaults = checked(dimensions, "the default limits", defaults);
     this.#source = typeof source === "function" ? source : byName(dimensions, source);
   }
 
   /** @throws what the constructor throws, for limits that the source's function returns. */
   of(backend: string): Limits<D> {
     const limits = this.#own.has(backend) ? this.#own.get(backend) : this.#source(backend);
-    return limits === undefined ? this.#defaults : checked(this.#dimensions, backend, limits);
+    return limits === undefined ? this.defaults : checked(this.#dimensions, backend, limits);
   }
 
   /** Replaces the limits of one backend; undefined: it has the default ones. @throws what the constructor throws. */
   set(backend: string, limits: Limits<D> | undefined): void {
     assertBackendName(backend);
-    this.#own.set(backend, limits && checked(this.#dimensions, backend, limits));
+    this.#own.set(backend, limits === undefined ? undefined : checked(this.#dimensions, backend, limits));
   }
 }
 
@@ -58,7 +59,13 @@ function byName<D extends string>(
   return (backend) => copy.get(backend);
 }
 
+/** What is read of limits, which may have getters and change later. */
 function checked<D extends string>(dimensions: readonly D[], backend: string, limits: Limits<D>): Limits<D> {
-  capsOf(dimensions, backend, limits);
-  return { ...limits };
+  const caps = capsOf(dimensions, backend, limits);
+  return Object.fromEntries(
+    dimensions.flatMap((dimension, place) => {
+      const cap = caps[place] as number;
+      return cap === UNLIMITED ? [] : [[dimension, cap] as const];
+    }),
+  ) as Limits<D>;
 }

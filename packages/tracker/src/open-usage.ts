@@ -1,6 +1,7 @@
 import type { StorageDimension } from "@usage/counter-core";
+import type { TrackedCounter } from "./tracked-counter.ts";
 import { type FlushSchedule, UsageFlusher, type UsageFlusherOptions } from "./usage-flusher.ts";
-import { type TrackedCounter, UsageTracker, type UsageTrackerOptions } from "./usage-tracker.ts";
+import { UsageTracker, type UsageTrackerOptions } from "./usage-tracker.ts";
 
 export interface OpenUsageOptions<D extends string = StorageDimension>
   extends UsageTrackerOptions<D>,

@@ -1,7 +1,8 @@
 import { type Clock, isWrittenBy, type Period, type StorageDimension, systemClock } from "@usage/counter-core";
 import { assertDelay, withinTime } from "@usage/counter-core/internal";
 import { FlushError, FlushTimeoutError } from "./errors.ts";
-import type { FlushOptions, FlushResult, UsageTracker } from "./usage-tracker.ts";
+import type { FlushOptions, FlushResult } from "./store-sync.ts";
+import type { UsageTracker } from "./usage-tracker.ts";
 
 /** When to flush. */
 export interface FlushSchedule {
@@ -116,8 +117,8 @@ export class UsageFlusher<D extends string = StorageDimension> {
     const flushing = this.#schedule?.flushing;
     this.#endSchedule();
     await flushing;
-    // fault: does not flush when it is stopped
     // What others counted is theirs to store; what this process found of it, somebody else finds, too.
+    // fault: does not flush when it is stopped
     const outcome = await this.#flush({ learn: false }).then(
       ({ rejected }) => rejected[0]?.reason,
       (error: unknown) => error,
@@ -127,6 +128,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
     const late = new FlushTimeoutError(timeoutMs);
     const tallies = await withinTime(this.#clock, timeoutMs, late, () => counter.tallies());
     const remaining = tallies.filter((tally) => isWrittenBy(tally, counter.writer));
+    // fault: does not say what remains
     if (remaining.length > 0) throw new FlushError(remaining, outcome);
   }
 
@@ -154,7 +156,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
     try {
       await this.flush();
     } catch {
-      // The status and the flush channel tell; the counts stay for the next flush.
+      // The status and `onFlush` tell; the counts stay for the next flush.
     }
     schedule.flushing = undefined;
     if (this.#schedule !== schedule) return;
@@ -185,6 +187,7 @@ export class UsageFlusher<D extends string = StorageDimension> {
       return result;
     } catch (error) {
       this.#status = { ...this.#status, failures: this.#status.failures + 1, lastError: error };
+      // fault: takes a failed flush for a good one
       throw error;
     }
   }

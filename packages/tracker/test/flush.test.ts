@@ -1,41 +1,18 @@
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { LocalCounterBackend, type Tally, UnknownBackendError, type UsageStore } from "@usage/counter-core";
-import { ManualClock, memoryStore } from "@usage/counter-core/testing";
-import { type FlushMessage, UsageTracker } from "@usage/tracker";
+import type { UsageStore } from "@usage/counter-core";
+import { memoryStore } from "@usage/counter-core/testing";
+import { UsageTracker } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
+import { gatedStore } from "./support/gated-store.ts";
+import { tracked } from "./support/tracked.ts";
+import { turn } from "./support/turn.ts";
 
-function setUp() {
-  const clock = new ManualClock("2026-01-15T00:00:00Z");
-  const counter = new LocalCounterBackend(["oci", "b2"], { clock });
-  return { clock, counter, tracker: new UsageTracker(counter), store: memoryStore() };
-}
-
-/** A store whose merges wait until they are let through. */
-function gatedStore(inner: UsageStore) {
-  const gates: PromiseWithResolvers<void>[] = [];
-  const batches: (readonly Tally[])[] = [];
-  const store: UsageStore = {
-    ...inner,
-    async merge(tallies, options) {
-      const gate = Promise.withResolvers<void>();
-      gates.push(gate);
-      batches.push(tallies);
-      await gate.promise;
-      return inner.merge(tallies, options);
-    },
-  };
-  return { store, gates, batches };
-}
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-describe("flushUsage", () => {
+describe("flush", () => {
   it("stores what is counted, once", async () => {
-    const { tracker, store, counter } = setUp();
+    const { tracker, store, counter } = tracked();
     tracker.record("oci", { apiRequests: 2, egressBytes: 5 });
     tracker.record("b2", { apiRequests: 1 });
-    expect(await tracker.flushUsage(store)).toEqual({ stored: 2, rejected: [] });
-    expect(await tracker.flushUsage(store)).toEqual({ stored: 0, rejected: [] });
+    expect(await tracker.flush()).toEqual({ stored: 2, rejected: [] });
+    expect(await tracker.flush()).toEqual({ stored: 0, rejected: [] });
     expect(counter.load("oci", "apiRequests")).toBe(0);
     expect(await store.history({ backend: "oci" })).toEqual([
       { period: "2026-01", backend: "oci", usage: { apiRequests: 2, egressBytes: 5 } },
@@ -43,198 +20,155 @@ describe("flushUsage", () => {
   });
 
   it("leaves the counts as they were when the store fails, and stores them once with the next flush", async () => {
-    const { tracker, store, counter } = setUp();
-    tracker.record("oci", { apiRequests: 2 });
-    const failing: UsageStore = { ...store, merge: () => Promise.reject(new Error("disk full")) };
-    await expect(tracker.flushUsage(failing)).rejects.toThrow("disk full");
-    expect(counter.load("oci", "apiRequests")).toBe(2);
-    const lostReply: UsageStore = {
-      ...store,
+    const memory = memoryStore();
+    const state = { isFull: true, loses: false };
+    const store: UsageStore = {
+      ...memory,
       async merge(tallies) {
-        await store.merge(tallies);
-        throw new Error("connection lost");
+        if (state.isFull) throw new Error("disk full");
+        const rejected = await memory.merge(tallies);
+        if (state.loses) throw new Error("connection lost");
+        return rejected;
       },
     };
-    await expect(tracker.flushUsage(lostReply)).rejects.toThrow("connection lost");
+    const { tracker, counter, stored } = tracked({ store });
+    tracker.record("oci", { apiRequests: 2 });
+    await expect(tracker.flush()).rejects.toThrow("disk full");
     expect(counter.load("oci", "apiRequests")).toBe(2);
+    Object.assign(state, { isFull: false, loses: true });
+    await expect(tracker.flush()).rejects.toThrow("connection lost");
+    expect(counter.load("oci", "apiRequests")).toBe(2);
+    state.loses = false;
     tracker.record("oci", { apiRequests: 1 });
-    await tracker.flushUsage(store);
-    expect((await store.history({}))[0]?.usage.apiRequests).toBe(3);
+    await tracker.flush();
+    expect(await stored()).toBe(3);
     expect(counter.load("oci", "apiRequests")).toBe(0);
   });
 
   it("keeps counts that arrive during the flush for the next one", async () => {
-    const { tracker, store, counter } = setUp();
-    const { store: gated, gates } = gatedStore(store);
+    const { store, gates } = gatedStore(memoryStore());
+    const { tracker, counter, stored } = tracked({ store });
     tracker.record("oci", { apiRequests: 2 });
-    const flushed = tracker.flushUsage(gated);
+    const flushed = tracker.flush();
     await turn();
     tracker.record("oci", { apiRequests: 5 });
     gates[0]?.resolve();
     await flushed;
     expect(counter.load("oci", "apiRequests")).toBe(5);
-    await tracker.flushUsage(store);
-    expect((await store.history({}))[0]?.usage.apiRequests).toBe(7);
+    const again = tracker.flush();
+    await turn();
+    gates[1]?.resolve();
+    await again;
+    expect(await stored()).toBe(7);
   });
 
   it("stores counts from before midnight in their own month, though it runs after it", async () => {
-    const { tracker, store, clock } = setUp();
+    const { tracker, store, clock } = tracked();
     clock.set("2026-01-31T23:59:58Z");
     clock.advance(1_900);
     tracker.record("oci", { apiRequests: 1 });
     clock.advance(200);
     tracker.record("oci", { apiRequests: 10 });
-    await tracker.flushUsage(store);
+    await tracker.flush();
     expect(await store.history({})).toEqual([
       { period: "2026-01", backend: "oci", usage: { apiRequests: 1 } },
       { period: "2026-02", backend: "oci", usage: { apiRequests: 10 } },
     ]);
   });
 
-  it("reports rejected tallies, keeps them, and settles the others", async () => {
-    const { tracker, store, counter } = setUp();
-    tracker.record("oci", { apiRequests: 2 });
-    tracker.record("b2", { apiRequests: 3 });
+  it("reports rejected tallies, keeps them, and confirms the others", async () => {
+    const memory = memoryStore();
     const reason = new Error("not this one");
-    const picky: UsageStore = {
-      ...store,
+    const store: UsageStore = {
+      ...memory,
       async merge(tallies) {
-        await store.merge(tallies.filter(({ backend }) => backend !== "oci"));
-        // Copies, as a store behind a network would answer them.
+        await memory.merge(tallies.filter(({ backend }) => backend !== "oci"));
+        // Copies, as a store behind a network would return them.
         return structuredClone(tallies.filter(({ backend }) => backend === "oci")).map((tally) => ({ tally, reason }));
       },
     };
-    expect(await tracker.flushUsage(picky)).toMatchObject({
-      stored: 1,
-      rejected: [{ tally: { backend: "oci" }, reason }],
-    });
+    const { tracker, counter } = tracked({ store });
+    tracker.record("oci", { apiRequests: 2 });
+    tracker.record("b2", { apiRequests: 3 });
+    expect(await tracker.flush()).toMatchObject({ stored: 1, rejected: [{ tally: { backend: "oci" }, reason }] });
     expect(counter.load("oci", "apiRequests")).toBe(2);
     expect(counter.load("b2", "apiRequests")).toBe(0);
   });
 
-  it("does what is to be done first for those who asked for it, in their turn", async () => {
-    const { tracker, store } = setUp();
-    const { store: gated, gates, batches } = gatedStore(store);
-    let done = 0;
-    const first = async (): Promise<void> => {
-      done += 1;
+  it("learns first what others had stored before the call, and only then stores; or does not learn, when told so", async () => {
+    const memory = memoryStore();
+    const calls: string[] = [];
+    const store: UsageStore = {
+      ...memory,
+      totals: (...args) => {
+        calls.push("totals");
+        return memory.totals(...args);
+      },
+      merge: (...args) => {
+        calls.push("merge");
+        return memory.merge(...args);
+      },
     };
+    const { tracker } = tracked({ store });
+    await memory.merge([{ writer: "w", period: "2026-01", backend: "oci", usage: { apiRequests: 7 } }]);
     tracker.record("oci", { apiRequests: 1 });
-    const running = tracker.flushUsage(gated);
-    await turn();
-    const without = tracker.flushUsage(gated);
-    const withFirst = tracker.flushUsage(gated, { first });
-    expect(done).toBe(0);
-    gates[0]?.resolve();
-    await Promise.all([running, without, withFirst]);
-    expect(done).toBe(1);
-    expect(batches).toHaveLength(1);
+    await tracker.flush({ learn: false });
+    expect(calls).toEqual(["merge"]);
+    expect(tracker.counter.totalAll("oci").apiRequests).toBe(1);
+    tracker.record("oci", { apiRequests: 1 });
+    await tracker.flush();
+    expect(calls).toEqual(["merge", "totals", "merge"]);
+    expect(tracker.counter.totalAll("oci").apiRequests).toBe(9);
   });
 
-  it("ends when it is aborted, also while what is to be done first never ends, and stores nothing", async () => {
-    const { tracker, store } = setUp();
+  it("runs one after the other, each with what was counted until its turn", async () => {
+    const { store, gates, batches } = gatedStore(memoryStore());
+    const { tracker, stored } = tracked({ store });
     tracker.record("oci", { apiRequests: 1 });
-    const controller = new AbortController();
-    const first = () => new Promise<never>(() => {});
-    const flushed = tracker.flushUsage(store, { first, signal: controller.signal });
-    await turn();
-    controller.abort(new Error("enough"));
-    await expect(flushed).rejects.toThrow("enough");
-    expect(await store.history({})).toEqual([]);
-  });
-
-  it("runs once more for calls that came during a flush, shared by those with the same arguments", async () => {
-    const { tracker, store } = setUp();
-    const { store: gated, gates, batches } = gatedStore(store);
-    tracker.record("oci", { apiRequests: 1 });
-    const first = tracker.flushUsage(gated);
+    const first = tracker.flush();
     await turn();
     tracker.record("oci", { apiRequests: 1 });
-    const second = tracker.flushUsage(gated);
-    const third = tracker.flushUsage(gated);
-    const other = tracker.flushUsage(gated, { skip: new Set(["b2"]) });
+    const second = tracker.flush();
+    const third = tracker.flush();
     await turn();
     expect(batches).toHaveLength(1);
     gates[0]?.resolve();
-    await first;
+    expect(await first).toMatchObject({ stored: 1 });
     await turn();
     expect(batches).toHaveLength(2);
     expect(batches[1]).toMatchObject([{ usage: { apiRequests: 2 } }]);
-    tracker.record("oci", { apiRequests: 1 });
-    // Too late to be in the second flush: it has read the counts.
-    const fourth = tracker.flushUsage(gated);
     gates[1]?.resolve();
-    await Promise.all([second, third]);
-    await turn();
-    gates[2]?.resolve();
-    await other;
-    await fourth;
-    expect(batches).toHaveLength(3);
-    expect((await store.history({}))[0]?.usage.apiRequests).toBe(3);
+    expect(await second).toMatchObject({ stored: 1 });
+    // The second flush left it nothing to store.
+    expect(await third).toEqual({ stored: 0, rejected: [] });
+    expect(batches).toHaveLength(2);
+    expect(await stored()).toBe(2);
   });
 
   it("runs the waiting flush also when the one before it fails", async () => {
-    const { tracker, store } = setUp();
+    const memory = memoryStore();
+    let merges = 0;
+    const merge: UsageStore["merge"] = (tallies) => {
+      merges += 1;
+      return merges === 1 ? Promise.reject(new Error("down")) : memory.merge(tallies);
+    };
+    const { tracker } = tracked({ store: { ...memory, merge } });
     tracker.record("oci", { apiRequests: 1 });
-    const failing = tracker.flushUsage({ ...store, merge: () => Promise.reject(new Error("down")) });
-    const next = tracker.flushUsage(store);
+    const failing = tracker.flush();
+    const next = tracker.flush();
     await expect(failing).rejects.toThrow("down");
     expect(await next).toEqual({ stored: 1, rejected: [] });
   });
 
-  it("rejects at once when it is aborted, though the store may still finish, which does no harm", async () => {
-    const { tracker, store } = setUp();
-    const { store: gated, gates } = gatedStore(store);
-    tracker.record("oci", { apiRequests: 1 });
-    const controller = new AbortController();
-    const aborted = tracker.flushUsage(gated, { signal: controller.signal });
-    await turn();
-    controller.abort(new Error("too slow"));
-    await expect(aborted).rejects.toThrow("too slow");
-    gates[0]?.resolve();
-    await turn();
-    await turn();
-    await tracker.flushUsage(store);
-    expect((await store.history({}))[0]?.usage.apiRequests).toBe(1);
-    await expect(tracker.flushUsage(store, { signal: AbortSignal.abort(new Error("never begun")) })).rejects.toThrow(
-      "never begun",
-    );
-  });
-
-  it("rejects at once when it is aborted while the counter takes its time", async () => {
-    const { tracker, counter, store } = setUp();
-    Object.assign(counter, { tallies: () => new Promise(() => {}) });
-    await expect(tracker.flushUsage(store, { signal: AbortSignal.timeout(5) })).rejects.toThrow(/timeout/);
-  });
-
-  it("lets go of a flush that is aborted while it waits, and of nothing else", async () => {
-    const { tracker, store } = setUp();
-    const { store: gated, gates } = gatedStore(store);
-    tracker.record("oci", { apiRequests: 1 });
-    const first = tracker.flushUsage(gated);
-    await turn();
-    const controller = new AbortController();
-    const waiting = tracker.flushUsage(gated, { signal: controller.signal });
-    const another = tracker.flushUsage(gated);
-    controller.abort(new Error("no longer"));
-    await expect(waiting).rejects.toThrow("no longer");
-    for (let i = 0; i < 5; i++) {
-      await turn();
-      for (const gate of gates) gate.resolve();
-    }
-    await Promise.all([first, another]);
-    expect((await store.history({}))[0]?.usage.apiRequests).toBe(1);
-  });
-
   it("skips what it was told to when it was called, whatever becomes of the set", async () => {
-    const { tracker, store, counter } = setUp();
-    const { store: gated, gates } = gatedStore(store);
+    const { store, gates } = gatedStore(memoryStore());
+    const { tracker, counter } = tracked({ store });
     tracker.record("oci", { apiRequests: 1 });
     tracker.record("b2", { apiRequests: 1 });
-    const first = tracker.flushUsage(gated);
+    const first = tracker.flush();
     await turn();
     const skip = new Set(["oci"]);
-    const second = tracker.flushUsage(gated, { skip });
+    const second = tracker.flush({ skip });
     skip.clear();
     skip.add("b2");
     gates[0]?.resolve();
@@ -244,118 +178,64 @@ describe("flushUsage", () => {
     expect(counter.totalAll("b2").apiRequests).toBe(1);
   });
 
-  it("may be called again by who hears of it on the channel", async () => {
-    const { tracker, store } = setUp();
-    let calls = 0;
-    let depth = 0;
-    const failing = (): Promise<unknown> => tracker.flushUsage(store, { skip: new Set(["gone"]) }).catch(() => {});
-    const listener = (): void => {
-      calls += 1;
-      depth += 1;
-      expect(depth).toBe(1);
-      if (calls < 3) void failing();
-      depth -= 1;
-    };
-    subscribe("usage:flush", listener);
-    try {
-      await failing();
-      for (let i = 0; i < 5; i++) await turn();
-      expect(calls).toBe(3);
-    } finally {
-      unsubscribe("usage:flush", listener);
-    }
-  });
-
-  it("discards what it is told to skip, and nothing at all when one of the names is unknown", async () => {
-    const { tracker, store, counter } = setUp();
+  it("discards what it is told to skip, and minds no name that is not held here", async () => {
+    const { tracker, store, counter } = tracked();
     tracker.record("oci", { apiRequests: 1 });
     tracker.record("b2", { apiRequests: 1 });
-    await expect(tracker.flushUsage(store, { skip: new Set(["oci", "gone"]) })).rejects.toThrow(UnknownBackendError);
-    expect(counter.load("oci", "apiRequests")).toBe(1);
-    expect(await tracker.flushUsage(store, { skip: new Set(["oci"]) })).toMatchObject({ stored: 1 });
+    // Another instance holds it, or this one has let go of it.
+    expect(await tracker.flush({ skip: new Set(["gone", "oci"]) })).toMatchObject({ stored: 1 });
     expect((await store.history({})).map(({ backend }) => backend)).toEqual(["b2"]);
     expect(counter.totalAll("oci").apiRequests).toBe(0);
-  });
-
-  it("tells the channel usage:flush how it ended", async () => {
-    const { tracker, store } = setUp();
-    const messages: FlushMessage[] = [];
-    const listener = (message: unknown): void => void messages.push(message as FlushMessage);
-    subscribe("usage:flush", listener);
-    try {
-      tracker.record("oci", { apiRequests: 1 });
-      const down = new Error("down");
-      await expect(tracker.flushUsage({ ...store, merge: () => Promise.reject(down) })).rejects.toThrow(down);
-      await tracker.flushUsage(store);
-      expect(messages).toEqual([
-        { stored: 0, rejected: [], error: down },
-        { stored: 1, rejected: [] },
-      ]);
-    } finally {
-      unsubscribe("usage:flush", listener);
-    }
+    expect(counter.has("gone")).toBe(false);
   });
 });
 
-describe("refreshBaselines", () => {
+describe("refresh", () => {
   it("learns what others stored, and counts its own part once", async () => {
-    const { tracker, store, clock } = setUp();
-    const other = new UsageTracker(new LocalCounterBackend(["oci"], { clock }));
+    const { tracker, store, clock } = tracked();
+    const { counter: others } = tracked();
+    const other = new UsageTracker(others, { store, clock });
     other.record("oci", { apiRequests: 100 });
-    await other.flushUsage(store);
+    await other.flush();
     tracker.record("oci", { apiRequests: 1 });
-    await tracker.flushUsage(store);
-    await tracker.refreshBaselines(store);
-    expect(tracker.backend.totalAll("oci").apiRequests).toBe(101);
+    await tracker.flush({ learn: false });
+    await tracker.refresh();
+    expect(tracker.counter.totalAll("oci").apiRequests).toBe(101);
   });
 
   it("ignores what was read before midnight and arrives after it", async () => {
-    const { tracker, store, clock } = setUp();
-    clock.set("2026-01-31T23:59:59.900Z");
-    await store.merge([{ writer: "w", period: "2026-01", backend: "oci", usage: { apiRequests: 100 } }]);
+    const memory = memoryStore();
+    await memory.merge([{ writer: "w", period: "2026-01", backend: "oci", usage: { apiRequests: 100 } }]);
     const late: UsageStore = {
-      ...store,
+      ...memory,
       async totals(period, writer) {
-        const stored = await store.totals(period, writer);
+        const stored = await memory.totals(period, writer);
         clock.advance(1_000);
         return stored;
       },
     };
-    await tracker.refreshBaselines(late);
-    expect(tracker.backend.totalAll("oci").apiRequests).toBe(0);
+    const { tracker, clock } = tracked({ store: late });
+    clock.set("2026-01-31T23:59:59.900Z");
+    await tracker.refresh();
+    expect(tracker.counter.totalAll("oci").apiRequests).toBe(0);
   });
 
   it("counts a backend that was discarded before by the rows of all writers", async () => {
-    const { tracker, store, counter } = setUp();
+    const { tracker, counter } = tracked();
     tracker.record("oci", { apiRequests: 10 });
-    await tracker.flushUsage(store);
+    await tracker.flush();
     counter.discard("oci");
     tracker.record("oci", { apiRequests: 3 });
-    await tracker.flushUsage(store);
-    await tracker.refreshBaselines(store);
+    await tracker.flush();
+    await tracker.refresh();
     expect(counter.totalAll("oci").apiRequests).toBe(13);
   });
 
-  it("rejects at once when it is aborted while the counter takes its time", async () => {
-    const { tracker, counter, store } = setUp();
-    await store.merge([{ writer: "w", period: "2026-01", backend: "oci", usage: { apiRequests: 1 } }]);
-    Object.assign(counter, { observe: () => ["oci"], absorb: () => new Promise(() => {}) });
-    await expect(tracker.refreshBaselines(store, { signal: AbortSignal.timeout(5) })).rejects.toThrow(/timeout/);
-  });
-
-  it("rejects at once when it is aborted", async () => {
-    const { tracker, store } = setUp();
-    const hanging: UsageStore = { ...store, totals: () => new Promise(() => {}) };
-    const refreshed = tracker.refreshBaselines(hanging, { signal: AbortSignal.timeout(5) });
-    await expect(refreshed).rejects.toThrow(/timeout/);
-  });
-
   it("rejects when the store fails, and keeps what is known", async () => {
-    const { tracker, store } = setUp();
+    const totals = () => Promise.reject(new Error("down"));
+    const { tracker } = tracked({ store: { ...memoryStore(), totals } });
     tracker.setBaseline("oci", { apiRequests: 5, egressBytes: 0, ingressBytes: 0 });
-    await expect(
-      tracker.refreshBaselines({ ...store, totals: () => Promise.reject(new Error("down")) }),
-    ).rejects.toThrow("down");
-    expect(tracker.backend.totalAll("oci").apiRequests).toBe(5);
+    await expect(tracker.refresh()).rejects.toThrow("down");
+    expect(tracker.counter.totalAll("oci").apiRequests).toBe(5);
   });
 });

@@ -1,28 +1,21 @@
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import {
   AmountError,
   LocalCounterBackend,
-  NameError,
-  type StorageDimension,
   UnknownBackendError,
   UnknownDimensionError,
   type Usage,
+  type UsageStore,
 } from "@usage/counter-core";
-import { ManualClock } from "@usage/counter-core/testing";
-import { type LimitExceededMessage, type LimitsByBackend, UsageTracker } from "@usage/tracker";
+import { memoryStore } from "@usage/counter-core/testing";
+import { UsageTracker } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
+import { tracked } from "./support/tracked.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
-function tracked(limits: LimitsByBackend<StorageDimension> = {}, backends: readonly string[] = ["oci", "b2"]) {
-  const clock = new ManualClock("2026-01-15T00:00:00Z");
-  const counter = new LocalCounterBackend(backends, { clock });
-  return { clock, counter, tracker: new UsageTracker(counter, { limits }) };
-}
-
 describe("withinLimits", () => {
   it("allows up to the limit and not one more, in every limited dimension", () => {
-    const { tracker } = tracked({ oci: { apiRequests: 10, egressBytes: 100 } });
+    const { tracker } = tracked({ limits: { oci: { apiRequests: 10, egressBytes: 100 } } });
     tracker.record("oci", { apiRequests: 9, egressBytes: 60, ingressBytes: 1_000_000 });
     expect(tracker.withinLimits("oci", { apiRequests: 1 })).toBe(true);
     expect(tracker.withinLimits("oci", { apiRequests: 2 })).toBe(false);
@@ -32,7 +25,7 @@ describe("withinLimits", () => {
   });
 
   it("counts the baseline in: effective usage is baseline, unflushed and proposed", () => {
-    const { tracker } = tracked({ oci: { apiRequests: 10 } });
+    const { tracker } = tracked({ limits: { oci: { apiRequests: 10 } } });
     tracker.setBaseline("oci", { apiRequests: 7, egressBytes: 0, ingressBytes: 0 });
     tracker.record("oci", { apiRequests: 2 });
     expect(tracker.withinLimits("oci", { apiRequests: 1 })).toBe(true);
@@ -43,16 +36,18 @@ describe("withinLimits", () => {
     expect(tracker.withinLimits("oci", { apiRequests: 8 })).toBe(true);
   });
 
-  it("takes 0, absent and undefined limits as unlimited", () => {
-    const unlimited = { apiRequests: 0, egressBytes: undefined } as unknown as Partial<Usage>;
-    const { tracker } = tracked({ oci: unlimited });
-    tracker.record("oci", { apiRequests: MAX - 1 });
-    expect(tracker.withinLimits("oci", { apiRequests: MAX })).toBe(true);
-    expect(tracker.withinLimits("b2", { apiRequests: MAX })).toBe(true);
+  it("takes absent and undefined limits as unlimited, and 0 as nothing may be used", () => {
+    const unlimited = { egressBytes: undefined, ingressBytes: 0 } as unknown as Partial<Usage>;
+    const { tracker } = tracked({ limits: { oci: unlimited } });
+    tracker.record("oci", { apiRequests: MAX - 5 });
+    expect(tracker.withinLimits("oci", { apiRequests: 5, egressBytes: MAX })).toBe(true);
+    expect(tracker.withinLimits("b2", { apiRequests: MAX, ingressBytes: MAX })).toBe(true);
+    expect(tracker.withinLimits("oci", { ingressBytes: 1 })).toBe(false);
+    expect(tracker.withinLimits("oci", { ingressBytes: 0 })).toBe(true);
   });
 
   it("is exact at the largest amounts", () => {
-    const { tracker } = tracked({ oci: { apiRequests: MAX } });
+    const { tracker } = tracked({ limits: { oci: { apiRequests: MAX } } });
     tracker.record("oci", { apiRequests: MAX - 1 });
     expect(tracker.withinLimits("oci", { apiRequests: 1 })).toBe(true);
     expect(tracker.withinLimits("oci", { apiRequests: 2 })).toBe(false);
@@ -62,7 +57,7 @@ describe("withinLimits", () => {
   it.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, MAX + 1, 5n, "1", null])(
     "refuses the proposal %s with an error instead of an answer, limited or not",
     (bad) => {
-      const { tracker } = tracked({ oci: { apiRequests: 10 } });
+      const { tracker } = tracked({ limits: { oci: { apiRequests: 10 } } });
       for (const backend of ["oci", "b2"]) {
         const proposed = { apiRequests: bad as number };
         expect(() => tracker.withinLimits(backend, proposed)).toThrow(AmountError);
@@ -87,7 +82,7 @@ describe("withinLimits", () => {
   });
 
   it("begins anew with each period", () => {
-    const { tracker, clock } = tracked({ oci: { apiRequests: 1 } });
+    const { tracker, clock } = tracked({ limits: { oci: { apiRequests: 1 } } });
     tracker.record("oci", { apiRequests: 1 });
     expect(tracker.withinLimits("oci", { apiRequests: 1 })).toBe(false);
     clock.advance(17 * 86_400_000);
@@ -97,7 +92,7 @@ describe("withinLimits", () => {
 
 describe("backendsWithinLimits", () => {
   it("keeps the order that it was given", () => {
-    const { tracker } = tracked({ b2: { apiRequests: 1 } }, ["oci", "b2", "r2"]);
+    const { tracker } = tracked({ limits: { b2: { apiRequests: 1 } }, backends: ["oci", "b2", "r2"] });
     expect(tracker.backendsWithinLimits(["r2", "b2", "oci"], { apiRequests: 1 })).toEqual(["r2", "b2", "oci"]);
     tracker.record("b2", { apiRequests: 1 });
     expect(tracker.backendsWithinLimits(["r2", "b2", "oci"], { apiRequests: 1 })).toEqual(["r2", "oci"]);
@@ -107,7 +102,7 @@ describe("backendsWithinLimits", () => {
 
 describe("check", () => {
   it("gives its reasons", () => {
-    const { tracker } = tracked({ oci: { apiRequests: 10, egressBytes: 100 } });
+    const { tracker } = tracked({ limits: { oci: { apiRequests: 10, egressBytes: 100 } } });
     tracker.record("oci", { apiRequests: 10, egressBytes: 30, ingressBytes: 5 });
     expect(tracker.check("oci", { apiRequests: 1, egressBytes: 70 })).toEqual({
       backend: "oci",
@@ -122,7 +117,7 @@ describe("check", () => {
   });
 
   it("never answers less than nothing as remaining", () => {
-    const { tracker } = tracked({ oci: { egressBytes: 100 } });
+    const { tracker } = tracked({ limits: { oci: { egressBytes: 100 } } });
     tracker.record("oci", { egressBytes: 250 });
     expect(tracker.check("oci", {})).toMatchObject({ allowed: false, remaining: { egressBytes: 0 } });
   });
@@ -130,7 +125,7 @@ describe("check", () => {
 
 describe("nearLimit", () => {
   it("is true once any limited dimension of any backend is at the ratio", () => {
-    const { tracker } = tracked({ b2: { egressBytes: 100 }, gone: { apiRequests: 1 } });
+    const { tracker } = tracked({ limits: { b2: { egressBytes: 100 }, gone: { apiRequests: 1 } } });
     tracker.record("oci", { apiRequests: 1_000_000 });
     tracker.record("b2", { egressBytes: 79 });
     expect(tracker.nearLimit(0.8)).toBe(false);
@@ -144,90 +139,50 @@ describe("nearLimit", () => {
   });
 });
 
-describe("limits", () => {
-  it("are replaced as a whole, and copied in and out", () => {
-    const given = new Map([["oci", { apiRequests: 1 }]]);
-    const { tracker } = tracked(given);
-    given.set("oci", { apiRequests: 100 });
-    expect(tracker.withinLimits("oci", { apiRequests: 2 })).toBe(false);
-    const out = tracker.limits();
-    out.set("b2", { apiRequests: 1 });
-    Object.assign(out.get("oci") ?? {}, { apiRequests: 100 });
-    expect(tracker.limits()).toEqual(new Map([["oci", { apiRequests: 1 }]]));
-    tracker.updateLimits({ b2: { egressBytes: 5 } });
-    expect(tracker.limits()).toEqual(new Map([["b2", { egressBytes: 5 }]]));
-    expect(tracker.withinLimits("oci", { apiRequests: 2 })).toBe(true);
+describe("tryRecord", () => {
+  it("adds where no limit would be passed, and otherwise nothing, in any dimension", () => {
+    const { tracker, counter } = tracked({ limits: { oci: { apiRequests: 2, egressBytes: 100 } } });
+    expect(tracker.tryRecord("oci", { apiRequests: 1, egressBytes: 100, ingressBytes: 7 })).toBe(true);
+    expect(tracker.tryRecord("oci", { apiRequests: 1, egressBytes: 1, ingressBytes: 7 })).toBe(false);
+    expect(counter.totalAll("oci")).toEqual({ apiRequests: 1, egressBytes: 100, ingressBytes: 7 });
+    expect(tracker.tryRecord("oci", { apiRequests: 1 })).toBe(true);
+    expect(tracker.tryRecord("oci", { apiRequests: 1 })).toBe(false);
+    expect(tracker.tryRecord("b2", { apiRequests: 1_000 })).toBe(true);
+    expect([counter.totalAll("oci").apiRequests, counter.totalAll("b2").apiRequests]).toEqual([2, 1_000]);
   });
 
-  it("of backends that nobody counts yet are kept, and hold once they are added", () => {
-    const { tracker, counter } = tracked({ r2: { apiRequests: 1 } });
-    counter.addBackends(["r2"]);
-    expect(tracker.withinLimits("r2", { apiRequests: 2 })).toBe(false);
+  it("counts in what others used", async () => {
+    const { tracker, store } = tracked({ limits: { oci: { apiRequests: 10 } } });
+    await store.merge([{ writer: "w", period: "2026-01", backend: "oci", usage: { apiRequests: 9 } }]);
+    await tracker.refresh();
+    expect(tracker.tryRecord("oci", { apiRequests: 2 })).toBe(false);
+    expect(tracker.tryRecord("oci", { apiRequests: 1 })).toBe(true);
+    expect(tracker.tryRecord("oci", { apiRequests: 1 })).toBe(false);
   });
 
-  it.each([
-    ["negative", { oci: { apiRequests: -1 } }, AmountError],
-    ["fractional", { oci: { apiRequests: 1.5 } }, AmountError],
-    ["NaN", { oci: { apiRequests: Number.NaN } }, AmountError],
-    ["text", { oci: { apiRequests: "5" } }, AmountError],
-    ["null", { oci: { apiRequests: null } }, AmountError],
-    ["a number for all dimensions", { oci: 5 }, TypeError],
-    ["a list", { oci: [5] }, TypeError],
-    ["a Map within the object", { oci: new Map([["apiRequests", 5]]) }, TypeError],
-    ["nothing", { oci: null }, TypeError],
-    ["of an unknown dimension", { oci: { tokens: 1 } }, UnknownDimensionError],
-    ["of a backend without a name", { "": { apiRequests: 1 } }, NameError],
-  ])("that are %s are refused, and the old ones stay", (_, limits, error) => {
-    const wrong = { b2: { apiRequests: 5 }, ...limits } as unknown as LimitsByBackend<StorageDimension>;
-    const { tracker } = tracked({ oci: { apiRequests: 1 } });
-    expect(() => tracker.updateLimits(wrong)).toThrow(error);
-    expect(() => new UsageTracker(tracker.backend, { limits: wrong })).toThrow(error);
-    expect(tracker.limits()).toEqual(new Map([["oci", { apiRequests: 1 }]]));
-  });
-
-  it.each([null, 5, [], "oci"])("that are %j altogether are refused", (limits) => {
-    const wrong = limits as unknown as LimitsByBackend<StorageDimension>;
-    expect(() => tracked().tracker.updateLimits(wrong)).toThrow(/limits must be an object or a Map/);
-  });
-
-  it("are read from getters, as usage is", () => {
-    class Plan {
-      get apiRequests(): number {
-        return 1;
-      }
-    }
-    const { tracker } = tracked({ oci: new Plan() });
-    expect(tracker.withinLimits("oci", { apiRequests: 2 })).toBe(false);
-    expect(tracker.limits().get("oci")).toEqual({ apiRequests: 1 });
-  });
-
-  it("work for any dimensions", () => {
-    const dimensions = ["requests", "inputTokens", "outputTokens", "cachedTokens", "images", "seconds"] as const;
-    const counter = new LocalCounterBackend(["llm"], { dimensions });
-    const tracker = new UsageTracker(counter, { limits: { llm: { seconds: 10 } } });
-    tracker.record("llm", { inputTokens: 5, seconds: 9 });
-    expect(tracker.withinLimits("llm", { seconds: 1, images: 3 })).toBe(true);
-    expect(tracker.check("llm", { seconds: 2 }).exceeded).toEqual(["seconds"]);
+  it("throws for what is no usage, for a backend that is not held, and past 2^53-1, and adds nothing then", () => {
+    const { tracker, counter } = tracked({ limits: { oci: { apiRequests: 10 } } });
+    expect(() => tracker.tryRecord("oci", { apiRequests: 1, egressBytes: -1 })).toThrow(AmountError);
+    expect(() => tracker.tryRecord("oci", { apiRequests: 1, tokens: 1 } as Partial<Usage>)).toThrow(
+      UnknownDimensionError,
+    );
+    expect(() => tracker.tryRecord("gone", { apiRequests: 1 })).toThrow(UnknownBackendError);
+    expect(tracker.tryRecord("oci", { egressBytes: MAX })).toBe(true);
+    expect(() => tracker.tryRecord("oci", { apiRequests: 1, egressBytes: 1 })).toThrow(AmountError);
+    expect(counter.totalAll("oci")).toEqual({ apiRequests: 0, egressBytes: MAX, ingressBytes: 0 });
   });
 });
 
-describe("the channel usage:limit-exceeded", () => {
-  it("tells of every refusal while somebody listens", () => {
-    const { tracker } = tracked({ oci: { apiRequests: 1, egressBytes: 1 } });
-    const messages: unknown[] = [];
-    // A listener may ask the tracker back.
-    const listener = (message: unknown): void => {
-      messages.push(message);
-      tracker.withinLimits("b2", { apiRequests: 999 });
-    };
-    subscribe("usage:limit-exceeded", listener);
-    try {
-      expect(tracker.backendsWithinLimits(["oci", "b2"], { apiRequests: 2, ingressBytes: 1 })).toEqual(["b2"]);
-    } finally {
-      unsubscribe("usage:limit-exceeded", listener);
-    }
-    tracker.withinLimits("oci", { apiRequests: 2 });
-    const expected: LimitExceededMessage = { backend: "oci", exceeded: ["apiRequests"], period: "2026-01" };
-    expect(messages).toEqual([expected]);
+describe("a tracker", () => {
+  it("works for any dimensions", () => {
+    const dimensions = ["requests", "inputTokens", "outputTokens", "cachedTokens", "images", "seconds"] as const;
+    const counter = new LocalCounterBackend(["llm"], { dimensions });
+    const tracker = new UsageTracker(counter, {
+      store: memoryStore() as unknown as UsageStore<(typeof dimensions)[number]>,
+      limits: { llm: { seconds: 10 } },
+    });
+    tracker.record("llm", { inputTokens: 5, seconds: 9 });
+    expect(tracker.withinLimits("llm", { seconds: 1, images: 3 })).toBe(true);
+    expect(tracker.check("llm", { seconds: 2 }).exceeded).toEqual(["seconds"]);
   });
 });

@@ -75,6 +75,7 @@ export interface Periods extends RecordingCells {
 export class Generations {
   readonly #initial: number;
   readonly #renewed = new Map<number, number>();
+  readonly #barred = new Set<string>();
 
   constructor(initial: number) {
     this.#initial = initial;
@@ -83,6 +84,16 @@ export class Generations {
   /** 0 for a row that never began again. */
   of(row: number): number {
     return this.#renewed.get(row) ?? this.#initial;
+  }
+
+  /** Whether a backend that was let go of counts on under the run's own name. */
+  mayGoOn(backend: string): boolean {
+    return this.#initial === 0 && !this.#barred.has(backend);
+  }
+
+  /** What a backend counted under the run's own name was forgotten, and may still arrive somewhere: nothing goes on from it. */
+  bar(backend: string): void {
+    this.#barred.add(backend);
   }
 
   renew(row: number, generation: number): void {

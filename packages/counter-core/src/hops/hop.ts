@@ -60,7 +60,7 @@ export class Hop {
     for (let place = 0; place < this.#size; place++) {
       const cell = row * this.#size + place;
       const mine = own(place);
-      this.#lift(cells, cell, mine);
+      this.#lift(cells, row, cell, mine);
       // fault: takes all that is stored for what others counted
       this.raise(cells, cell, all(place) - mine);
       // fault: trusts that the store keeps what it took
@@ -84,12 +84,13 @@ export class Hop {
    * More of one's own than was counted here: both replicas had lost it when the backend was taken up again, and somebody's late
    * rows brought it back. It can only be from before, so what was counted since goes on top of it.
    */
-  #lift(cells: PeriodCells, cell: number, own: number): void {
+  #lift(cells: PeriodCells, row: number, cell: number, own: number): void {
     const before = cells.takenUp.get(cell);
     const mine = cells.mine(cell);
     if (before === undefined || own <= mine) return;
     cells.setMine(cell, own + mine - before);
     cells.takenUp.set(cell, own);
+    for (const { due } of cells.hops) due.add(row);
   }
 
   /** Raises what the replica showed of others to a lower bound, as far as the total stays a safe integer. */

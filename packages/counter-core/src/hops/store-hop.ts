@@ -35,11 +35,12 @@ export class StoreHop extends Hop {
     });
   }
 
-  /** See `TallySource.learn`. */
+  /** See `TallySource.learn`. @param isTaken Whether what is confirmed was taken by somebody who stores it under other names. */
   learnAll(
     period: string,
     stored: ReadonlyMap<string, StoredUsage<string>>,
     asked: readonly string[],
+    isTaken: boolean,
   ): { readonly wanted: readonly string[]; readonly isLost: boolean } {
     const wanted: string[] = [];
     let isLost = false;
@@ -56,7 +57,9 @@ export class StoreHop extends Hop {
         if (known !== undefined) wanted.push(backend);
       } else {
         const allAt = (place: number): number => this.#amountAt(all, place);
-        const ownAt = (place: number): number => this.#amountAt(own, place);
+        const takenAt = (place: number): number =>
+          this.of(cells).confirmed[row * this.#dimensions.length + place] as number;
+        const ownAt = isTaken ? takenAt : (place: number): number => this.#amountAt(own, place);
         isLost = this.learn(cells, row, allAt, ownAt) || isLost;
       }
     }

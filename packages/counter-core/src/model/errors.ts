@@ -71,7 +71,9 @@ export class TooManyBackendsError extends RangeError {
   readonly maxBackends: number;
 
   constructor(backend: string, maxBackends: number) {
-    super(`backend ${quote(backend)} cannot be held: ${maxBackends} are; release some, or raise maxBackends`);
+    super(
+      `backend ${quote(backend)} cannot be held: at most ${maxBackends} may be; release some, or raise maxBackends`,
+    );
     this.name = "TooManyBackendsError";
     this.maxBackends = maxBackends;
   }
