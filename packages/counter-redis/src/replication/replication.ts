@@ -60,12 +60,12 @@ export class Replication {
 
   /** Pushes what is due, by bucket. Rejects where nothing could be exchanged. */
   async pushDue(): Promise<void> {
+    const { rows } = this.#parts;
     for (const shared of this.periods()) {
-      const due = new Set([...this.hop.due(shared.cells), ...shared.due()]);
-      const rows = [...due].filter(
-        (row) => this.#parts.rows.isUsed(row) && (shared.isDue(row) || !shared.isRefused(row)),
-      );
-      if (rows.length > 0) await this.push(shared, rows);
+      const due = [...new Set([...this.hop.due(shared.cells), ...shared.due()])];
+      const sendable = due.filter((row) => rows.isUsed(row) && (shared.isDue(row) || !shared.isRefused(row)));
+      const names = sendable.map((row) => rows.nameOf(row));
+      if (names.length > 0) await this.push(shared, names);
     }
   }
 
