@@ -7,6 +7,8 @@ export interface ReplicationOptions {
   readonly syncIntervalMs?: number;
   /** The least time between two looks at what others changed, in milliseconds. @default 50, on a cluster 100 */
   readonly pollIntervalMs?: number;
+  /** The time in which every backend is looked for once, since single keys can be lost unseen, in milliseconds. @default 60_000 */
+  readonly sweepIntervalMs?: number;
   /** The longest wait for one reply, in milliseconds. @default 1_000 */
   readonly pushTimeoutMs?: number;
   /** Rounds that may fail in a row before it stops trying. @default 3 */

@@ -52,6 +52,7 @@ export class Instance {
       writer: name,
       syncIntervalMs: 100,
       pollIntervalMs: 100,
+      sweepIntervalMs: 3_000,
       probeIntervalMs: 500,
       idleMs: 1_500,
     });

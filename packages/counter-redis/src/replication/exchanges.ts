@@ -18,7 +18,7 @@ export class Exchanges {
 
   /** @param then Takes the reply before the next exchange begins. */
   run<T, R>(call: () => Promise<T>, then: (reply: T) => R): Promise<R> {
-    return this.#queue.run(async () => then(await this.#inTime(call)));
+    return this.#queue.run(async () => then(await this.inTime(call)));
   }
 
   /**
@@ -33,7 +33,7 @@ export class Exchanges {
   ): Promise<Map<B, unknown>> {
     return this.#queue.run(async () => {
       const failures = new Map<B, unknown>();
-      const replies = await Promise.allSettled(list.map((one) => this.#inTime(() => call(one))));
+      const replies = await Promise.allSettled(list.map((one) => this.inTime(() => call(one))));
       replies.forEach((reply, i) => {
         const one = list[i] as B;
         if (reply.status === "fulfilled") then(one, reply.value);
@@ -43,7 +43,8 @@ export class Exchanges {
     });
   }
 
-  #inTime<T>(call: () => Promise<T>): Promise<T> {
+  /** A call that is not in turn with others: what it returns must not depend on when. */
+  inTime<T>(call: () => Promise<T>): Promise<T> {
     return withinTime(this.#clock, this.#timeoutMs, new PushTimeoutError(this.#timeoutMs), call);
   }
 }

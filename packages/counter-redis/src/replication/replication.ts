@@ -155,7 +155,7 @@ export class Replication {
     const away = this.periods().flatMap(({ buckets }) => buckets.filter(({ isAway }) => isAway));
     if (away.length === 0 || this.#isRetrying) return;
     this.#isRetrying = true;
-    const versions = await this.#parts.counts.versions(away).catch(() => []);
+    const versions = await this.#parts.exchanges.inTime(() => this.#parts.counts.versions(away)).catch(() => []);
     away.forEach((bucket, i) => {
       bucket.isAway = versions[i] === undefined;
     });
@@ -275,7 +275,7 @@ export class Replication {
     return found;
   }
 
-  /** A call for each bucket. Rejects where all failed; where some did, their node is away. */
+  /** A call for each bucket. Rejects where one failed; but where they are on several nodes, some of which answer, others are away. */
   async #each<T>(
     buckets: readonly BucketState[],
     call: (bucket: BucketState) => Promise<T>,
@@ -284,8 +284,7 @@ export class Replication {
     if (buckets.length === 0) return;
     const failures = await this.#parts.exchanges.each(buckets, call, then);
     const [error] = failures.values();
-    const isNode = this.#parts.counts.isDivided && buckets.length < this.current().buckets.length;
-    if (failures.size === buckets.length && !isNode) throw error;
+    if (error !== undefined && !this.#parts.counts.isDivided) throw error;
     for (const bucket of failures.keys()) bucket.isAway = true;
   }
 }

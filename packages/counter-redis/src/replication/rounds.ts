@@ -1,9 +1,11 @@
 import type { Clock } from "@usage/counter-core";
 import { assertDelay } from "@usage/counter-core/internal";
 import type { ReplicationOptions } from "../options.ts";
+import { BUCKETS } from "../server/keys.ts";
 import { Circuit } from "./circuit.ts";
 import type { RedisEvent } from "./events.ts";
 import type { Replication } from "./replication.ts";
+import type { BucketState } from "./shared-period.ts";
 
 const LOOK_INTERVAL_MS = 1_000;
 
@@ -36,13 +38,17 @@ export class Rounds {
   readonly #polls: Pace;
   readonly #looks: Pace;
   readonly #retries: Pace;
-  #sweptBucket = 0;
+  /** Buckets that are swept with each look. */
+  readonly #swept: number;
+  #nextSwept = 0;
   #sharedAtMs: number | undefined;
 
   /** @throws RangeError for a time or a number that is out of range. */
   constructor(parts: RoundsParts, options: ReplicationOptions) {
     const { syncIntervalMs = 25, pollIntervalMs = 50, probeIntervalMs = 1_000, failureThreshold = 3 } = options;
-    for (const [name, ms] of Object.entries({ syncIntervalMs, pollIntervalMs, probeIntervalMs })) assertDelay(name, ms);
+    const { sweepIntervalMs = 60_000 } = options;
+    const times = { syncIntervalMs, pollIntervalMs, probeIntervalMs, sweepIntervalMs };
+    for (const [name, ms] of Object.entries(times)) assertDelay(name, ms);
     if (!(Number.isInteger(failureThreshold) && failureThreshold >= 1)) {
       throw new RangeError(`failureThreshold must be a whole number from 1, got ${String(failureThreshold)}`);
     }
@@ -52,6 +58,7 @@ export class Rounds {
     this.#looks = new Pace(parts.clock, LOOK_INTERVAL_MS);
     this.#retries = new Pace(parts.clock, probeIntervalMs);
     this.#probeIntervalMs = probeIntervalMs;
+    this.#swept = Math.min(BUCKETS, Math.ceil((BUCKETS * LOOK_INTERVAL_MS) / sweepIntervalMs));
     this.#circuit = new Circuit(failureThreshold);
   }
 
@@ -105,10 +112,13 @@ export class Rounds {
     if (this.#polls.isDue()) await replication.poll(current);
     if (!this.#looks.isDue()) return;
     // Also where nothing seems to have changed: a server may have been another one in between.
-    for (const shared of replication.periods()) await replication.look(shared, replication.heldBuckets(shared));
-    // One bucket a second: about once a minute each.
-    const bucket = current.buckets[this.#sweptBucket++ % current.buckets.length];
-    if (bucket !== undefined) await replication.sweep(current, bucket);
+    for (const shared of replication.periods()) {
+      await replication.look(shared, replication.heldBuckets(shared));
+      for (let i = 0; i < this.#swept; i++) {
+        await replication.sweep(shared, shared.buckets[(this.#nextSwept + i) % BUCKETS] as BucketState);
+      }
+    }
+    this.#nextSwept = (this.#nextSwept + this.#swept) % BUCKETS;
   }
 
   #wait(): void {
