@@ -118,12 +118,8 @@ export class Scene {
     for (const [of] of this.recorded.entries()) {
       const [run, period, backend, dimension] = of as [string, string, string, string];
       if (!isMeant(run)) continue;
-      // What nobody else knows of is found by the list of what changed, which a server can lose as well.
-      const bucket = bucketByName.get(backend) as number;
-      const isHeld = this.instances.some(
-        ({ machine, counter }) => !machine.isDead && counter.backends().includes(backend),
-      );
-      const isFound = isHeld || this.world.redis.isListed(period, bucket, backend);
+      // It is found by the list of what changed, which a server can lose as well; whoever holds it then may let go of it.
+      const isFound = this.world.redis.isListed(period, bucketByName.get(backend) as number, backend);
       const shared = isFound ? this.sharedBy(run, period, backend, dimension) : 0;
       this.pushedByDead.set(Math.max(shared, stored.get(...of)), ...of);
     }
