@@ -115,11 +115,11 @@ export function attach<D extends string>(
     throw new RangeError(`attach needs the counter's own period scheme, got one with ${key} for ${period.key}`);
   }
   const lanes = new Lanes(threads, backends.length * dimensions.length, buffer);
-  const claimed = lanes.claim();
-  if (claimed === undefined) {
+  const slot = lanes.claim();
+  if (slot === undefined) {
     throw new RangeError(`${threads} threads have attached, and no more may: make the counter with more \`threads\``);
   }
-  const lane = new Lane(lanes, claimed, periods, dimensions.length);
+  const lane = new Lane(lanes, slot, periods, dimensions.length);
   keepTime(clock, lane);
   const rows = new Rows();
   for (const backend of backends) rows.add(backend);

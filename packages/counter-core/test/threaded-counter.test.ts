@@ -35,7 +35,7 @@ async function countFromWorkers(meanwhile: (counter: ThreadedCounterBackend, nex
   );
   while (running > 0) {
     meanwhile(counter, nextHour);
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    await new Promise((resolve) => setTimeout(resolve, 1));
   }
   await done;
   return counter;
@@ -64,13 +64,16 @@ describe("threads", () => {
       }
     };
     const counter = await countFromWorkers((running, nextHour) => {
+      turns += 1;
+      if (turns % 2 === 0) {
+        takeAll(running);
+        nextHour();
+        return;
+      }
       sums.apiRequests += running.swap("oci", "apiRequests");
       const { apiRequests, egressBytes } = running.swapAll("oci");
       sums.apiRequests += apiRequests;
       sums.egressBytes += egressBytes;
-      takeAll(running);
-      turns += 1;
-      if (turns % 5 === 0) nextHour();
     });
     takeAll(counter);
     expect(turns).toBeGreaterThan(10);
@@ -84,12 +87,41 @@ describe("threads", () => {
     let turns = 0;
     const counter = await countFromWorkers((_, nextHour) => {
       turns += 1;
-      if (turns % 10 === 0) nextHour();
+      if (turns % 3 === 0) nextHour();
     });
     const tallies = await counter.tallies();
     expect(new Set(tallies.map(({ period }) => period)).size).toBe(tallies.length);
     expect(tallies.length).toBeGreaterThan(2);
     expect(tallies.reduce((sum, { usage }) => sum + (usage.apiRequests ?? 0), 0)).toBe(WORKERS * CALLS);
+  });
+
+  it("lose nothing that they had counted when they are terminated, at whatever instant, while the period turns", async () => {
+    const time = new SharedArrayBuffer(8);
+    const now = new BigInt64Array(time);
+    now[0] = BigInt(Date.UTC(2026, 0, 1));
+    const counter = new ThreadedCounterBackend(["oci", "b2"], { periods: hourOfSharedClock, clock: sharedClock(time) });
+    const calls = await Promise.all(
+      Array.from({ length: 12 }, async (_, i) => {
+        const done = new SharedArrayBuffer(4);
+        const worker = new Worker(new URL("./threaded-worker.ts", import.meta.url), {
+          workerData: { handle: counter.handle, time, calls: Number.POSITIVE_INFINITY, done },
+          execArgv: ["--conditions=@usage/source"],
+        });
+        while (Atomics.load(new Int32Array(done), 0) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+        await new Promise((resolve) => setTimeout(resolve, 7 * i));
+        Atomics.add(now, 0, BigInt(HOUR_MS));
+        if (i % 3 === 0) await counter.tallies();
+        await worker.terminate();
+        return Atomics.load(new Int32Array(done), 0);
+      }),
+    );
+    const tallies = await counter.tallies();
+    const counted = tallies.reduce((sum, { usage }) => sum + (usage.apiRequests ?? 0), 0);
+    const returned = calls.reduce((sum, all) => sum + all, 0);
+    // Each may have been terminated between the count and its return.
+    expect(counted).toBeGreaterThanOrEqual(returned);
+    expect(counted).toBeLessThanOrEqual(returned + calls.length);
+    expect(new Set(tallies.map(({ period }) => period)).size).toBeGreaterThan(2);
   });
 
   it("are turned by a worker when its clock is the first to notice", () => {

@@ -1,37 +1,35 @@
 import type { Period, PeriodScheme } from "../model/period.ts";
 import type { RecordingCells } from "./cells.ts";
-import { type Lanes, SLOT } from "./lanes.ts";
+import { type Lanes, markOf, SLOT } from "./lanes.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
 /** One thread's counts beside those of others. Only this thread writes them, so reading and adding need not be one step. */
 export class Lane implements RecordingCells {
   readonly #lanes: Lanes;
-  readonly #lane: number;
   readonly #periods: PeriodScheme;
   readonly #size: number;
   #slot: number;
   #start: number;
-  #turns = -1;
+  #mark: number;
   /** The period of the last look at the clock. */
   #period: Period = { key: "", start: 0, end: 0 };
 
-  constructor(lanes: Lanes, lane: number, periods: PeriodScheme, size: number) {
+  constructor(lanes: Lanes, slot: number, periods: PeriodScheme, size: number) {
     this.#lanes = lanes;
-    this.#lane = lane;
     this.#periods = periods;
     this.#size = size;
-    this.#slot = lanes.openSlot(lane);
+    this.#slot = slot;
     this.#start = lanes.start;
-    this.#open(this.#slot, this.#start);
+    this.#mark = markOf(this.#start);
+    this.#open(slot, this.#start);
   }
 
   add(row: number, place: number, amount: number): boolean {
     this.#follow();
-    const lanes = this.#lanes;
     const cell = row * this.#size + place;
-    if (lanes.total(this.#start, cell) + amount > MAX) return false;
-    lanes.setCount(this.#slot, cell, lanes.count(this.#slot, cell) + amount);
+    if (this.#isTooMuch(cell, amount)) return false;
+    this.#lanes.setCount(this.#slot, cell, this.#lanes.count(this.#slot, cell) + amount);
     return true;
   }
 
@@ -40,16 +38,7 @@ export class Lane implements RecordingCells {
     const lanes = this.#lanes;
     const size = this.#size;
     const start = row * size;
-    for (let i = 0; i < size; i++) {
-      // Only a count near the largest number needs a look at what others counted.
-      const amount = amounts[i] as number;
-      if (
-        lanes.count(this.#slot, start + i) + amount > MAX / 1_024 &&
-        lanes.total(this.#start, start + i) + amount > MAX
-      ) {
-        return false;
-      }
-    }
+    for (let i = 0; i < size; i++) if (this.#isTooMuch(start + i, amounts[i] as number)) return false;
     for (let i = 0; i < size; i++) {
       const cell = start + i;
       lanes.setCount(this.#slot, cell, lanes.count(this.#slot, cell) + (amounts[i] as number));
@@ -59,7 +48,7 @@ export class Lane implements RecordingCells {
 
   readTotal(row: number, out: Float64Array): void {
     this.#follow();
-    for (let i = 0; i < this.#size; i++) out[i] = this.#lanes.total(this.#start, row * this.#size + i);
+    for (let i = 0; i < this.#size; i++) out[i] = this.#lanes.total(this.#mark, row * this.#size + i);
   }
 
   /** Takes over the time; returns the milliseconds until it wants to know again. */
@@ -69,30 +58,35 @@ export class Lane implements RecordingCells {
     return this.#period.end - nowMs;
   }
 
-  /** Counts in the period that some thread has turned to. */
-  #follow(): void {
-    const { turns } = this.#lanes;
-    if (turns === this.#turns) return;
-    const { start } = this.#lanes;
-    // Until the owner has emptied the slot that is needed, it goes on where it is, and looks again.
-    if (start === this.#start || this.#turn(start)) this.#turns = turns;
+  /** Whether the total would pass 2^53-1. Only what is near it needs a look at what every other thread counted. */
+  #isTooMuch(cell: number, amount: number): boolean {
+    const lanes = this.#lanes;
+    const own = lanes.count(this.#slot, cell) + amount;
+    return lanes.rest(cell) + 2 * lanes.threads * own > MAX && lanes.total(this.#mark, cell) + amount > MAX;
   }
 
-  #turn(start: number): boolean {
+  /** Counts in the period that some thread has turned to. */
+  #follow(): void {
+    if (this.#lanes.mark === this.#mark) return;
+    const { start } = this.#lanes;
+    // Until the owner has emptied the slot that is needed, it goes on where it is, and looks again.
+    if (start !== this.#start) this.#turn(start);
+  }
+
+  #turn(start: number): void {
     const lanes = this.#lanes;
     const next = lanes.otherSlot(this.#slot);
     // The clock stepped back to it: its counts go on, unless the owner is just taking them out.
     const isBack = lanes.startOf(next) === start && lanes.moveState(next, SLOT.CLOSED, SLOT.OPEN);
     if (!isBack) {
-      if (lanes.state(next) !== SLOT.FREE) return false;
+      if (lanes.state(next) !== SLOT.FREE) return;
       this.#open(next, start);
     }
     const last = this.#slot;
     this.#slot = next;
     this.#start = start;
-    lanes.setOpenSlot(this.#lane, next);
+    this.#mark = markOf(start);
     lanes.setState(last, SLOT.CLOSED);
-    return true;
   }
 
   #open(slot: number, start: number): void {

@@ -1,7 +1,7 @@
 import type { Period, PeriodScheme } from "../model/period.ts";
 import type { PeriodCells, Periods } from "./cells.ts";
 import type { HeapPeriods } from "./heap-periods.ts";
-import { type Lanes, SLOT } from "./lanes.ts";
+import { type Lanes, markOf, SLOT } from "./lanes.ts";
 
 /**
  * The owner's side of counts in lanes: whenever somebody looks, what other threads have counted since the last look is added to
@@ -14,7 +14,7 @@ export class ThreadedPeriods implements Periods {
   readonly #size: number;
   /** By slot and cell: what of it was added already. */
   readonly #added: readonly Float64Array[];
-  #turns = -1;
+  #mark: number;
 
   constructor(heap: HeapPeriods, lanes: Lanes, periods: PeriodScheme, size: number) {
     this.#heap = heap;
@@ -22,7 +22,9 @@ export class ThreadedPeriods implements Periods {
     this.#periods = periods;
     this.#size = size;
     this.#added = Array.from({ length: 2 * lanes.threads }, () => new Float64Array(lanes.cells));
-    lanes.turnTo(heap.current().period);
+    const { period } = heap.current();
+    this.#mark = markOf(period.start);
+    lanes.turnTo(period);
     this.publish();
   }
 
@@ -75,7 +77,6 @@ export class ThreadedPeriods implements Periods {
   advance(nowMs: number): number {
     const untilNext = this.#heap.advance(nowMs);
     this.#lanes.turnTo(this.#heap.current().period);
-    this.#turns = this.#lanes.turns;
     this.#lookAtAll();
     this.publish();
     return untilNext;
@@ -110,45 +111,40 @@ export class ThreadedPeriods implements Periods {
 
   #publishRow(row: number): true {
     const cells = this.#heap.current();
-    const { period } = cells;
-    const open = this.#openSlots(period);
+    const lanes = this.#lanes;
     for (let cell = row * this.#size; cell < (row + 1) * this.#size; cell++) {
       let rest = cells.mine(cell) + cells.others(cell);
-      for (const slot of open) rest -= (this.#added[slot] as Float64Array)[cell] as number;
-      this.#lanes.setRest(period.start, cell, rest);
+      for (let slot = lanes.slots - 1; slot >= 0; slot--) {
+        if (lanes.has(slot, this.#mark)) rest -= (this.#added[slot] as Float64Array)[cell] as number;
+      }
+      lanes.setRest(this.#mark, cell, rest);
     }
     return true;
   }
 
-  #openSlots({ start }: Period): readonly number[] {
-    const open: number[] = [];
-    for (let lane = 0; lane < this.#lanes.claimed; lane++) {
-      const slot = this.#lanes.openSlot(lane);
-      if (this.#lanes.startOf(slot) === start) open.push(slot);
-    }
-    return open;
-  }
-
   /** Turns the owner's cells to the period that some thread has turned to. */
   #follow(): void {
-    const { turns } = this.#lanes;
-    if (turns === this.#turns) return;
-    this.#turns = turns;
-    this.#heap.advance(this.#lanes.start);
+    if (this.#lanes.mark === this.#mark) return;
+    const { start } = this.#lanes;
+    this.#mark = markOf(start);
+    this.#heap.advance(start);
   }
 
   /** Adds what other threads counted of one row. */
   #look(row: number): void {
     this.#follow();
     const { period } = this.#heap.current();
-    for (const slot of this.#openSlots(period)) this.#addRow(slot, row, period);
+    const lanes = this.#lanes;
+    for (let slot = lanes.slots - 1; slot >= 0; slot--) {
+      if (lanes.has(slot, this.#mark)) this.#addRow(slot, row, period);
+    }
   }
 
   /** Adds what other threads counted, and empties the slots that they have closed. */
   #lookAtAll(): void {
     this.#follow();
     const lanes = this.#lanes;
-    for (let slot = 0; slot < 2 * lanes.claimed; slot++) {
+    for (let slot = 0; slot < lanes.slots; slot++) {
       const isTaken = lanes.moveState(slot, SLOT.CLOSED, SLOT.TAKEN);
       if (!isTaken && lanes.state(slot) !== SLOT.OPEN) continue;
       const period = this.#periods.at(lanes.startOf(slot));
