@@ -56,8 +56,11 @@ export class HeapPeriods implements Periods {
     const totals = this.#totals;
     const size = this.#size;
     const start = row * size;
-    for (let i = 0; i < size; i++) if ((totals[start + i] as number) + (amounts[i] as number) > MAX) return false;
-    for (let i = 0; i < size; i++) totals[start + i] = (totals[start + i] as number) + (amounts[i] as number);
+    for (let i = 0; i < size; i++) {
+      const sum = (totals[start + i] as number) + (amounts[i] as number);
+      if (sum > MAX) return takeBack(totals, start, amounts, i);
+      totals[start + i] = sum;
+    }
     this.#touched.add(row);
     return true;
   }
@@ -69,9 +72,10 @@ export class HeapPeriods implements Periods {
     const size = this.#size;
     const start = row * size;
     for (let i = 0; i < size; i++) {
-      if ((totals[start + i] as number) + (amounts[i] as number) > (caps[start + i] as number)) return false;
+      const sum = (totals[start + i] as number) + (amounts[i] as number);
+      if (sum > (caps[start + i] as number)) return takeBack(totals, start, amounts, i);
+      totals[start + i] = sum;
     }
-    for (let i = 0; i < size; i++) totals[start + i] = (totals[start + i] as number) + (amounts[i] as number);
     this.#touched.add(row);
     return true;
   }
@@ -150,15 +154,19 @@ export class HeapPeriods implements Periods {
   reserve(needed: number): void {
     if (needed <= this.#rows) return;
     const rows = Math.max(needed, 2 * this.#rows, 16);
-    for (const cells of [...this.#closed.cells, this.#current]) cells.grow(rows, this.#size);
-    this.#touched.grow(rows);
     const usedAt = new Uint32Array(rows);
     usedAt.set(this.#usedAt);
-    this.#usedAt = usedAt;
     const caps = grown(this.#caps, rows * this.#size);
     caps.fill(MAX, this.#caps.length);
+    this.#touched.grow(rows);
+    this.#usedAt = usedAt;
     this.#caps = caps;
-    this.#totals = this.#current.totals;
+    try {
+      for (const cells of [...this.#closed.cells, this.#current]) cells.grow(rows, this.#size);
+    } finally {
+      // Also where there is no memory for the rest: what the request path adds to is what is stored.
+      this.#totals = this.#current.totals;
+    }
     this.#rows = rows;
   }
 
@@ -203,4 +211,10 @@ export class HeapPeriods implements Periods {
     const shape = { rows: this.#rows, size: this.#size, hops: this.#hops };
     return new HeapCells(period, this.#closed.generationsOf(period), shape);
   }
+}
+
+/** All or nothing: what was added already goes again. One loop that adds and looks is faster than two. */
+function takeBack(totals: Float64Array, start: number, amounts: Float64Array, added: number): false {
+  for (let i = 0; i < added; i++) totals[start + i] = (totals[start + i] as number) - (amounts[i] as number);
+  return false;
 }

@@ -1,7 +1,7 @@
 import type { Limits } from "../counter.ts";
-import { AmountError, UnknownDimensionError } from "../model/errors.ts";
+import { AmountError } from "../model/errors.ts";
 import { isAmount } from "../model/usage.ts";
-import { isDictionary } from "./usage-reader.ts";
+import { isDictionary, valuesOf } from "./usage-reader.ts";
 
 /** What the total of a cell may become where there is no limit: beyond it a number is not exact any more. */
 export const UNLIMITED: number = Number.MAX_SAFE_INTEGER;
@@ -17,15 +17,10 @@ export function capsOf<D extends string>(dimensions: readonly D[], backend: stri
   if (!isDictionary(limits)) {
     throw new TypeError(`limits of backend ${JSON.stringify(backend)} must be an object with a limit per dimension`);
   }
-  for (const name in limits) {
-    if (!dimensions.includes(name as D)) throw new UnknownDimensionError(backend, name, dimensions);
-  }
-  return Float64Array.from(dimensions, (dimension) => {
-    const inherited = dimension in Object.prototype && !Object.hasOwn(limits, dimension);
-    const limit = inherited ? undefined : limits[dimension];
+  return Float64Array.from(valuesOf(dimensions, backend, limits), (limit, place) => {
     if (limit === undefined) return UNLIMITED;
-    if (!isAmount(limit))
-      throw new AmountError(backend, dimension, limit, "cannot be a limit: it must be from 0 to 2^53-1");
+    const problem = "cannot be a limit: it must be from 0 to 2^53-1";
+    if (!isAmount(limit)) throw new AmountError(backend, dimensions[place] as string, limit, problem);
     return limit;
   });
 }

@@ -21,7 +21,7 @@ export class Recorder<D extends string> implements UsageRecorder<D> {
     this.#cells = cells;
     this.#places = new Map(dimensions.map((dimension, place) => [dimension, place]));
     this.#reader = new UsageReader(dimensions);
-    this.#amounts = new Float64Array(dimensions.length);
+    this.#amounts = new Float64Array(Math.max(8, dimensions.length));
   }
 
   add(backend: string, dimension: D, amount: number): void {

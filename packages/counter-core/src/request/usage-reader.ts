@@ -1,17 +1,35 @@
 import { AmountError, UnknownDimensionError } from "../model/errors.ts";
 import { isAmount, type Usage } from "../model/usage.ts";
 
+/** So many dimensions are loaded each at a place of its own in the code. */
+const PLACES = 8;
+
+type Amounts = Readonly<Record<string, unknown>>;
+
+/**
+ * The dimensions that are loaded by name. V8 learns where a property is for each load in the code, not for each reader: for one
+ * list in the process that is as fast as a field, and with several at the same place it would be slower than passing over the
+ * keys. So it is the first list that anybody counts by, in most processes the only one.
+ */
+let named: string | undefined;
+
 /**
  * Reads usage objects into arrays in dimension order, validated, without allocating: for counters and limiters that see
  * every request.
  */
 export class UsageReader<D extends string> {
-  readonly #dimensions: readonly D[];
+  /** Property keys: comparing them with the keys of an object is a comparison of addresses. */
+  readonly #names: readonly D[];
+  readonly #isNamed: boolean;
 
   constructor(dimensions: readonly D[]) {
-    // Property keys: comparing them with the keys of an object is a comparison of addresses.
-    this.#dimensions = Object.keys(Object.fromEntries(dimensions.map((name) => [name, 0]))) as D[];
-    if (this.#dimensions.length === 0) throw new RangeError("dimensions must name at least one dimension, got none");
+    this.#names = Object.keys(Object.fromEntries(dimensions.map((name) => [name, 0]))) as D[];
+    if (this.#names.length === 0) throw new RangeError("dimensions must name at least one dimension, got none");
+    const list = dimensions.join();
+    // What every object has is no amount, and takes a closer look.
+    const isOdd = dimensions.some((name) => name in Object.prototype);
+    if (dimensions.length <= PLACES && !isOdd) named ??= list;
+    this.#isNamed = named === list;
   }
 
   /**
@@ -22,58 +40,131 @@ export class UsageReader<D extends string> {
    * @throws TypeError for what is no object with amounts.
    */
   read(backend: string, usage: Partial<Usage<D>>, out: Float64Array): void {
-    if (!readInOnePass(this.#dimensions, usage, out)) readSlowly(this.#dimensions, backend, usage, out);
+    const names = this.#names;
+    if (this.#isNamed && readByName(names, usage, out)) return;
+    if (!readInOnePass(names, usage, out)) readSlowly(names, backend, usage, out);
   }
+}
+
+/** Each dimension by its name. Returns false for whatever needs a closer look, most of it errors. */
+function readByName(names: readonly string[], usage: unknown, out: Float64Array): boolean {
+  if (!isDictionary(usage)) return false;
+  const size = names.length;
+  let a: unknown = usage[names[0] as string];
+  if (a === undefined) a = 0;
+  let b: unknown = 0;
+  let c: unknown = 0;
+  let d: unknown = 0;
+  if (size > 1) {
+    b = usage[names[1] as string];
+    if (b === undefined) b = 0;
+  }
+  if (size > 2) {
+    c = usage[names[2] as string];
+    if (c === undefined) c = 0;
+  }
+  if (size > 3) {
+    d = usage[names[3] as string];
+    if (d === undefined) d = 0;
+  }
+  if (!(isAmount(a) && isAmount(b) && isAmount(c) && isAmount(d))) return false;
+  out[0] = a;
+  out[1] = b;
+  out[2] = c;
+  out[3] = d;
+  if (size > 4 && !readMore(names, usage, out)) return false;
+  // A misspelt dimension must never be dropped in silence.
+  let at = 0;
+  for (const key in usage) {
+    while (key !== names[at]) if (++at >= size) return false;
+    at++;
+  }
+  return true;
+}
+
+/** The fifth to the eighth place. */
+function readMore(names: readonly string[], usage: Amounts, out: Float64Array): boolean {
+  const size = names.length;
+  if (!take(out, 4, usage[names[4] as string])) return false;
+  if (size > 5 && !take(out, 5, usage[names[5] as string])) return false;
+  if (size > 6 && !take(out, 6, usage[names[6] as string])) return false;
+  return size < 8 || take(out, 7, usage[names[7] as string]);
+}
+
+function take(out: Float64Array, place: number, value: unknown = 0): boolean {
+  if (!isAmount(value)) return false;
+  out[place] = value;
+  return true;
 }
 
 /**
  * One pass over the keys, in the order of the dimensions where the caller writes them so. It loads nothing by a name of its
- * own, so no other reader in the process can spoil what V8 has learnt here; and the check that each key is known is part of
- * reading. Returns false for whatever needs a closer look, most of it errors.
+ * own, so no other reader in the process can spoil what V8 has learnt here.
  */
-function readInOnePass(dimensions: readonly string[], usage: unknown, out: Float64Array): boolean {
-  if (usage === null || typeof usage !== "object") return false;
-  const isPlain = usage.constructor === Object;
-  if (!isPlain && Symbol.iterator in usage) return false;
-  for (let i = 0; i < dimensions.length; i++) out[i] = 0;
+function readInOnePass(names: readonly string[], usage: unknown, out: Float64Array): boolean {
+  if (!isDictionary(usage)) return false;
+  for (let i = 0; i < names.length; i++) out[i] = 0;
   let at = 0;
-  let present = 0;
+  let keys = 0;
+  let amounts = 0;
   for (const key in usage) {
-    if (key !== dimensions[at]) {
-      at = dimensions.indexOf(key);
+    if (key !== names[at]) {
+      at = names.indexOf(key);
       if (at < 0) return false;
     }
-    const value = (usage as Readonly<Record<string, unknown>>)[key];
+    const value = usage[key];
     if (value !== undefined) {
       if (!isAmount(value)) return false;
       out[at] = value;
+      amounts++;
     }
     at++;
-    present++;
+    keys++;
   }
-  // A class may have getters, which no pass over keys finds; where every dimension was seen there can be none.
-  return isPlain || present === dimensions.length;
+  return keys === names.length || amounts === amountsOf(names, usage);
+}
+
+/** How many amounts it has, also those that are no keys, as a class has with getters. */
+function amountsOf(names: readonly string[], usage: Amounts): number {
+  let amounts = 0;
+  for (let i = 0; i < names.length; i++) if (usage[names[i] as string] !== undefined) amounts++;
+  return amounts;
 }
 
 /** What `read` means, one by one. */
-function readSlowly(dimensions: readonly string[], backend: string, usage: unknown, out: Float64Array): void {
+function readSlowly(names: readonly string[], backend: string, usage: unknown, out: Float64Array): void {
   if (!isDictionary(usage)) {
     throw new TypeError(`usage of backend ${JSON.stringify(backend)} must be an object with an amount per dimension`);
   }
-  for (const key in usage) {
-    if (!dimensions.includes(key)) throw new UnknownDimensionError(backend, key, dimensions);
-  }
-  const amounts = dimensions.map((dimension) => {
-    // A dimension may be called `constructor`; what every object inherits is not an amount.
-    const inherited = dimension in Object.prototype && !Object.hasOwn(usage, dimension);
-    const value = inherited ? undefined : usage[dimension];
-    if (value !== undefined && !isAmount(value)) throw new AmountError(backend, dimension, value);
-    return value ?? 0;
+  valuesOf(names, backend, usage).forEach((value = 0, place) => {
+    if (!isAmount(value)) throw new AmountError(backend, names[place] as string, value);
+    out[place] = value;
   });
-  out.set(amounts);
 }
 
-/** Whether a value can hold amounts by name: an object of any class, but no list and no Map, whose content is elsewhere. */
-export function isDictionary(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !(Symbol.iterator in value);
+/**
+ * The values of the dimensions, also of those that are no keys, as a class has with getters; undefined where it has none.
+ *
+ * @throws UnknownDimensionError for a key that is not a dimension.
+ */
+export function valuesOf(names: readonly string[], backend: string, object: Amounts): readonly unknown[] {
+  const listed = new Set<string>();
+  for (const key in object) {
+    if (!names.includes(key)) throw new UnknownDimensionError(backend, key, names);
+    listed.add(key);
+  }
+  return names.map((name) => {
+    // A dimension may be called `constructor`; what every object inherits is no value.
+    const isEverybodys = name in Object.prototype && !listed.has(name) && !Object.hasOwn(object, name);
+    return isEverybodys ? undefined : object[name];
+  });
+}
+
+/**
+ * Whether a value can hold amounts by name: what was written as `{...}`, which is cheap to ask, or an object of any class, but no
+ * list and no Map, whose content is elsewhere.
+ */
+export function isDictionary(value: unknown): value is Amounts {
+  if (value === null || typeof value !== "object") return false;
+  return value.constructor === Object || !(Symbol.iterator in value);
 }
