@@ -87,6 +87,11 @@ export class ThreadedCounterBackend<D extends string = StorageDimension> extends
     this.#threaded.publish();
   }
 
+  protected override unstored(row: number, place: number): number {
+    this.#threaded.look(row);
+    return super.unstored(row, place);
+  }
+
   /** Other threads count under these names for ever. */
   protected override canLetGo(): boolean {
     return false;

@@ -137,6 +137,12 @@ describe("threads whose clocks step back and forth", () => {
     expect([seen(second), seen(first)]).toEqual([75, 75]);
     first.add("oci", "apiRequests", 100);
     expect([seen(second), seen(first), seen(counter)]).toEqual([175, 175, 175]);
+    // And where the owner takes out what somebody closed, while others are in the period that it was of.
+    jump(1, "2026-02-01T00:00:30Z");
+    first.add("oci", "apiRequests", 1);
+    jump(2, "2026-01-31T23:59:30Z");
+    counter.isAnyAt(1);
+    expect([seen(second), seen(counter)]).toEqual([175, 175]);
   });
 });
 

@@ -178,6 +178,8 @@ describe("threads", () => {
       recorder.readTotal("oci", out);
       expect([...out]).toEqual([1_111, 5, 0]);
     }
+    second.add("b2", "ingressBytes", 7);
+    expect([counter.load("b2", "ingressBytes"), counter.loadAll("b2").ingressBytes]).toEqual([7, 7]);
     counter.setLimits("oci", { apiRequests: 1_112 });
     expect([counter.fits("oci", { apiRequests: 2 }), counter.tryAddAll("oci", { apiRequests: 1 })]).toEqual([
       false,

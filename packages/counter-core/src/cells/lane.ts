@@ -48,7 +48,7 @@ export class Lane implements RecordingCells {
 
   readTotal(row: number, out: Float64Array): void {
     this.#follow();
-    for (let i = 0; i < this.#size; i++) out[i] = this.#lanes.total(this.#mark, row * this.#size + i);
+    this.#lanes.readTotals(this.#mark, row * this.#size, this.#size, out);
   }
 
   /** Takes over the time; returns the milliseconds until it wants to know again. */
@@ -62,7 +62,10 @@ export class Lane implements RecordingCells {
   #isTooMuch(cell: number, amount: number): boolean {
     const lanes = this.#lanes;
     const own = lanes.count(this.#slot, cell) + amount;
-    return lanes.rest(cell) + 2 * lanes.threads * own > MAX && lanes.total(this.#mark, cell) + amount > MAX;
+    if (lanes.rest(cell) + 2 * lanes.threads * own <= MAX) return false;
+    const total = new Float64Array(1);
+    lanes.readTotals(this.#mark, cell, 1, total);
+    return (total[0] as number) + amount > MAX;
   }
 
   /** Counts in the period that some thread has turned to. */

@@ -117,26 +117,37 @@ export class Lanes {
     this.#counts[slot * this.cells + cell] = amount;
   }
 
-  /** What is used of a cell in a period, by all threads and everybody else. */
-  total(mark: number, cell: number): number {
-    let sum = Atomics.load(this.#control, TOLD) === mark ? this.rest(cell) : 0;
-    for (let slot = this.slots - 1; slot >= 0; slot--) if (this.has(slot, mark)) sum += this.count(slot, cell);
-    return sum;
+  /** What is used of `size` cells from `start` on in a period, by all threads and everybody else. */
+  readTotals(mark: number, start: number, size: number, out: Float64Array): void {
+    const isTold = this.isTold(mark);
+    for (let i = 0; i < size; i++) out[i] = isTold ? this.rest(start + i) : 0;
+    for (let slot = this.slots - 1; slot >= 0; slot--) {
+      if (!this.has(slot, mark)) continue;
+      for (let i = 0; i < size; i++) out[i] = (out[i] as number) + this.count(slot, start + i);
+    }
   }
 
-  /** What was told last of a cell, of whichever period. */
+  /** Whether what was told last is of this period. */
+  isTold(mark: number): boolean {
+    return Atomics.load(this.#control, TOLD) === mark;
+  }
+
+  /** What was told last of a cell, of whichever period: what is used and in no slot. */
   rest(cell: number): number {
     return this.#rest[cell] as number;
   }
 
-  /** Tells all threads what is used of a cell and in no slot. Whatever was told of another period is forgotten. */
-  setRest(mark: number, cell: number, rest: number): void {
-    if (Atomics.load(this.#control, TOLD) !== mark) {
-      Atomics.store(this.#control, TOLD, NO_MARK);
-      for (let other = 0; other < this.cells; other++) this.#rest[other] = 0;
-      Atomics.store(this.#control, TOLD, mark);
-    }
+  /** Tells all threads of a cell. */
+  setRest(cell: number, rest: number): void {
     this.#rest[cell] = rest;
+  }
+
+  /** What is told from now on is of this period; whatever was told of another one is forgotten. */
+  tellOf(mark: number): void {
+    if (this.isTold(mark)) return;
+    Atomics.store(this.#control, TOLD, NO_MARK);
+    for (let cell = 0; cell < this.cells; cell++) this.#rest[cell] = 0;
+    Atomics.store(this.#control, TOLD, mark);
   }
 }
 

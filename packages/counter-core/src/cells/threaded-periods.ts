@@ -29,27 +29,29 @@ export class ThreadedPeriods implements Periods {
   }
 
   add(row: number, place: number, amount: number): boolean {
-    this.#look(row);
-    return this.#heap.add(row, place, amount) && this.#publishRow(row);
+    this.look(row);
+    if (!this.#heap.add(row, place, amount)) return false;
+    this.#tell(row * this.#size + place, amount);
+    return true;
   }
 
   addAll(row: number, amounts: Float64Array): boolean {
-    this.#look(row);
-    return this.#heap.addAll(row, amounts) && this.#publishRow(row);
+    this.look(row);
+    return this.#heap.addAll(row, amounts) && this.#tellAll(row, amounts);
   }
 
   tryAddAll(row: number, amounts: Float64Array): boolean {
-    this.#look(row);
-    return this.#heap.tryAddAll(row, amounts) && this.#publishRow(row);
+    this.look(row);
+    return this.#heap.tryAddAll(row, amounts) && this.#tellAll(row, amounts);
   }
 
   fits(row: number, amounts: Float64Array): boolean {
-    this.#look(row);
+    this.look(row);
     return this.#heap.fits(row, amounts);
   }
 
   readTotal(row: number, out: Float64Array): void {
-    this.#look(row);
+    this.look(row);
     this.#heap.readTotal(row, out);
   }
 
@@ -104,21 +106,40 @@ export class ThreadedPeriods implements Periods {
     return this.#heap.newGeneration();
   }
 
-  /** Tells the other threads what is used and not theirs. */
-  publish(): void {
-    for (let row = 0; row * this.#size < this.#lanes.cells; row++) this.#publishRow(row);
+  /** Adds what other threads counted of one row. */
+  look(row: number): void {
+    this.#follow();
+    const { period } = this.#heap.current();
+    const lanes = this.#lanes;
+    for (let slot = lanes.slots - 1; slot >= 0; slot--) {
+      if (lanes.has(slot, this.#mark)) this.#addRow(slot, row, period);
+    }
   }
 
-  #publishRow(row: number): true {
+  /** Tells the other threads what is used and not theirs. */
+  publish(): void {
     const cells = this.#heap.current();
     const lanes = this.#lanes;
-    for (let cell = row * this.#size; cell < (row + 1) * this.#size; cell++) {
-      let rest = cells.mine(cell) + cells.others(cell);
-      for (let slot = lanes.slots - 1; slot >= 0; slot--) {
-        if (lanes.has(slot, this.#mark)) rest -= (this.#added[slot] as Float64Array)[cell] as number;
-      }
-      lanes.setRest(this.#mark, cell, rest);
+    const added: Float64Array[] = [];
+    for (let slot = 0; slot < lanes.slots; slot++) {
+      if (lanes.has(slot, this.#mark)) added.push(this.#added[slot] as Float64Array);
     }
+    lanes.tellOf(this.#mark);
+    for (let cell = 0; cell < lanes.cells; cell++) {
+      const inSlots = added.reduce((sum, amounts) => sum + (amounts[cell] as number), 0);
+      lanes.setRest(cell, cells.mine(cell) + cells.others(cell) - inSlots);
+    }
+  }
+
+  /** Tells the other threads of a count of one's own. */
+  #tell(cell: number, amount: number): void {
+    if (this.#lanes.isTold(this.#mark)) this.#lanes.setRest(cell, this.#lanes.rest(cell) + amount);
+    else this.publish();
+  }
+
+  #tellAll(row: number, amounts: Float64Array): true {
+    if (!this.#lanes.isTold(this.#mark)) this.publish();
+    else for (let i = 0; i < this.#size; i++) this.#tell(row * this.#size + i, amounts[i] as number);
     return true;
   }
 
@@ -130,20 +151,11 @@ export class ThreadedPeriods implements Periods {
     this.#heap.advance(start);
   }
 
-  /** Adds what other threads counted of one row. */
-  #look(row: number): void {
-    this.#follow();
-    const { period } = this.#heap.current();
-    const lanes = this.#lanes;
-    for (let slot = lanes.slots - 1; slot >= 0; slot--) {
-      if (lanes.has(slot, this.#mark)) this.#addRow(slot, row, period);
-    }
-  }
-
   /** Adds what other threads counted, and empties the slots that they have closed. */
   #lookAtAll(): void {
     this.#follow();
     const lanes = this.#lanes;
+    let isAnyTaken = false;
     for (let slot = 0; slot < lanes.slots; slot++) {
       const isTaken = lanes.moveState(slot, SLOT.CLOSED, SLOT.TAKEN);
       if (!isTaken && lanes.state(slot) !== SLOT.OPEN) continue;
@@ -152,7 +164,9 @@ export class ThreadedPeriods implements Periods {
       if (!isTaken) continue;
       this.#added[slot]?.fill(0);
       lanes.setState(slot, SLOT.FREE);
+      isAnyTaken = true;
     }
+    if (isAnyTaken) this.publish();
   }
 
   #addRow(slot: number, row: number, period: Period): void {

@@ -76,7 +76,10 @@ function readByName(names: readonly string[], usage: unknown, out: Float64Array)
   // A misspelt dimension must never be dropped in silence.
   let at = 0;
   for (const key in usage) {
-    while (key !== names[at]) if (++at >= size) return false;
+    if (key !== names[at]) {
+      at = 0;
+      while (key !== names[at]) if (++at === size) return false;
+    }
     at++;
   }
   return true;
