@@ -5,7 +5,8 @@
  */
 export type { HopCells, PeriodCells, Periods } from "./cells/cells.ts";
 export { RowSet } from "./cells/row-set.ts";
-export { CounterBase, type CounterParts, type KnownUsage } from "./counter-base.ts";
+export { CounterBase } from "./counter-base.ts";
+export type { CounterParts, KnownUsage } from "./held-backends.ts";
 export { Hop } from "./hops/hop.ts";
 export type { StoreHop } from "./hops/store-hop.ts";
 export type { Tallies } from "./hops/tallies.ts";

@@ -1,5 +1,6 @@
 import { HeapPeriods } from "./cells/heap-periods.ts";
-import { CounterBase, type CounterParts } from "./counter-base.ts";
+import { CounterBase } from "./counter-base.ts";
+import type { CounterParts } from "./held-backends.ts";
 import { type Clock, systemClock } from "./model/clock.ts";
 import { checkedDimensions, checkedNames } from "./model/names.ts";
 import { type PeriodScheme, utcMonths } from "./model/period.ts";

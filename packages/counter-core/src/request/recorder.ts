@@ -3,7 +3,7 @@ import type { UsageRecorder } from "../counter.ts";
 import { AmountError, UnknownBackendError, UnknownDimensionError } from "../model/errors.ts";
 import { isAmount, type Usage } from "../model/usage.ts";
 import type { Rows } from "./rows.ts";
-import { UsageReader } from "./usage-reader.ts";
+import { MIN_LENGTH, UsageReader } from "./usage-reader.ts";
 
 /** Backends and dimensions by name on cells by number: names are looked up and amounts checked here, once for every call. */
 export class Recorder<D extends string> implements UsageRecorder<D> {
@@ -14,6 +14,7 @@ export class Recorder<D extends string> implements UsageRecorder<D> {
   readonly #reader: UsageReader<D>;
   // Scratch space for the request path, which runs to completion.
   readonly #amounts: Float64Array;
+  readonly #totals: Float64Array;
 
   constructor(dimensions: readonly D[], rows: Rows, cells: RecordingCells) {
     this.dimensions = dimensions;
@@ -21,7 +22,8 @@ export class Recorder<D extends string> implements UsageRecorder<D> {
     this.#cells = cells;
     this.#places = new Map(dimensions.map((dimension, place) => [dimension, place]));
     this.#reader = new UsageReader(dimensions);
-    this.#amounts = new Float64Array(Math.max(8, dimensions.length));
+    this.#amounts = new Float64Array(Math.max(MIN_LENGTH, dimensions.length));
+    this.#totals = new Float64Array(dimensions.length);
   }
 
   add(backend: string, dimension: D, amount: number): void {
@@ -61,10 +63,12 @@ export class Recorder<D extends string> implements UsageRecorder<D> {
 
   /** Throws where the amounts that were read last would take a total past 2^53-1. */
   refuseOverflow(backend: string, row: number): void {
-    const totals = new Float64Array(this.dimensions.length);
+    const totals = this.#totals;
     this.#cells.readTotal(row, totals);
-    const place = this.#amounts.findIndex((amount, i) => (totals[i] as number) + amount > Number.MAX_SAFE_INTEGER);
-    if (place >= 0) throw tooMuch(backend, this.dimensions[place] as D, this.#amounts[place]);
+    for (const [place, dimension] of this.dimensions.entries()) {
+      const amount = this.#amounts[place] as number;
+      if ((totals[place] as number) + amount > Number.MAX_SAFE_INTEGER) throw tooMuch(backend, dimension, amount);
+    }
   }
 }
 

@@ -3,6 +3,8 @@ import { isAmount, type Usage } from "../model/usage.ts";
 
 /** So many dimensions are loaded each at a place of its own in the code. */
 const PLACES = 8;
+/** What amounts are read into has at least so many elements. */
+export const MIN_LENGTH = 4;
 
 type Amounts = Readonly<Record<string, unknown>>;
 
@@ -33,7 +35,7 @@ export class UsageReader<D extends string> {
   }
 
   /**
-   * Writes the amounts of `usage` to `out[0..dimensions)`; absent ones are zero.
+   * Writes the amounts of `usage` to `out[0..dimensions)`; absent ones are zero. What is behind them may be written, too.
    *
    * @throws UnknownDimensionError for a key that is not a dimension.
    * @throws AmountError for a value that is not a non-negative safe integer.
