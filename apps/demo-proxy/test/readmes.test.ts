@@ -36,9 +36,9 @@ async function run(code: string): Promise<string> {
 describe("the examples of the README", () => {
   it.each<[string, readonly string[]]>([
     ["README.md", [""]],
-    ["packages/counter-core/README.md", ["{ apiRequests: 1, egressBytes: 5242880, ingressBytes: 0 }\n"]],
+    ["packages/counter-core/README.md", ["true\nfalse\n{ apiRequests: 1, egressBytes: 5242880, ingressBytes: 0 }\n"]],
     ["packages/counter-redis/README.md", ["{ apiRequests: 1, egressBytes: 5242880, ingressBytes: 0 }\n"]],
-    ["packages/tracker/README.md", ["429 {", ""]],
+    ["packages/tracker/README.md", ["true\n429 {", ""]],
     ["packages/store-drizzle/README.md", ["{ apiRequests: 3, egressBytes: 5242880, ingressBytes: 0 }\n"]],
   ])("%s run, and print what they say", async (readme, outputs) => {
     const folder = tempFolder();

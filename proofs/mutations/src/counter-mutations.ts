@@ -22,14 +22,14 @@ export const COUNTER_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "counts a closed period into the current one",
-    edit: change(/period: [\w.]+/, "period: this.#ledger.current().period.key"),
+    edit: change(/cells\.period/, "this.#periods.current().period"),
     caughtBy: [SIMULATION, FLEET_MONTH],
   },
   {
     name: "lets the cells of a closed period go at once",
     edit: drop,
     caughtBy: [
-      contract("keeps what is not settled for as many periods as it takes"),
+      contract("keeps what is not confirmed for as many periods as it takes"),
       {
         file: "apps/demo-proxy/test/compose.test.ts",
         title: "usage lands in the month in which it was counted, and limits open again",
@@ -58,7 +58,7 @@ export const COUNTER_MUTATIONS: readonly Mutation[] = [
     name: "trusts that the store keeps what it took",
     edit: drop,
     caughtBy: [
-      contract("has another tally of what the store took and lost again, until that is settled, too"),
+      contract("has another tally of what the store took and lost again, until that is confirmed, too"),
       {
         file: "packages/tracker/test/usage-flusher.test.ts",
         title: "stores again what a store has taken and lost, though nothing more is counted",

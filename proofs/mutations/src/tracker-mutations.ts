@@ -7,15 +7,15 @@ const flusher = (title: string): NamedTest => ({ file: "packages/tracker/test/us
 
 export const TRACKER_MUTATIONS: readonly Mutation[] = [
   {
-    name: "settles before it merges",
-    edit: before("this.#counter.settle(tallies);"),
+    name: "confirms before it merges",
+    edit: before("counter.confirm(tallies);"),
     caughtBy: [
       SIMULATION,
       flush("leaves the counts as they were when the store fails, and stores them once with the next flush"),
     ],
   },
   {
-    name: "settles what failed",
+    name: "confirms what failed",
     edit: change(/;$/, ".catch(() => []);"),
     caughtBy: [
       SIMULATION,
@@ -50,7 +50,7 @@ export const TRACKER_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "does not flush when it is stopped",
-    edit: change(/await .*?\(\)\.then/, "await Promise.resolve({ rejected: [] }).then"),
+    edit: change(/await .*?\)\.then/, "await Promise.resolve({ rejected: [] }).then"),
     caughtBy: [flusher("flushes a last time when it is stopped, and not after that")],
   },
   {
