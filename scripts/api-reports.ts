@@ -72,19 +72,23 @@ function check(name: string, types: string): readonly string[] {
     localBuild: accept,
     messageCallback(message) {
       message.handled = true;
-      if (message.logLevel === ExtractorLogLevel.Error && !isOfMainEntry(message)) found.push(describe(message));
+      if (message.logLevel === ExtractorLogLevel.Error && !isExportedElsewhere(message)) found.push(describe(message));
     },
   });
   if (apiReportChanged && !accept) found.push(changeOf(name));
   return found;
 }
 
-/** Whether it misses an export which the package's main entry point, whose report comes first, has. */
-function isOfMainEntry({ messageId, text }: ExtractorMessage): boolean {
-  const symbol = /The symbol "(\w+)" needs to be exported/.exec(text)?.[1];
-  if (messageId !== "ae-forgotten-export" || symbol === undefined || !("." in manifest.exports)) return false;
-  const main = readFileSync(join(accept ? reports : temporary, "index.api.md"), "utf8");
-  return new RegExp(`^export .*\\b(?:class|const|function|interface|type) ${symbol}\\b`, "m").test(main);
+/** Whether it misses an export which another entry point of the package has. */
+function isExportedElsewhere({ messageId, text }: ExtractorMessage): boolean {
+  // Where the name is also a global one, it is mentioned with a number.
+  const symbol = /The symbol "(\w+?)(?:_\d+)?" needs to be exported/.exec(text)?.[1];
+  if (messageId !== "ae-forgotten-export" || symbol === undefined) return false;
+  const exported = entries.flatMap(({ types }) => {
+    const lists = readFileSync(join(folder, types), "utf8").matchAll(/^export (?:type )?\{([^}]*)\}/gm);
+    return Array.from(lists, ([, names = ""]) => names.split(",").map((name) => name.replace(/^\s*type /, "").trim()));
+  });
+  return exported.flat().includes(symbol);
 }
 
 function describe({ text, sourceFilePath, sourceFileLine }: ExtractorMessage): string {

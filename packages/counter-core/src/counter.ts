@@ -105,7 +105,7 @@ export interface TallySource<D extends string = StorageDimension> {
    * What the store held for `period` at some instant: `all` and `own` (of `writer`) of each backend from the same read. Raises
    * `others`, and takes what was confirmed and is not in `own` any more for not stored; ignored when the period is over.
    *
-   * @param asked The backends that the read was about; absent: all. What is not in `stored` of them, the store does not have.
+   * @param asked - The backends that the read was about; absent: all. What is not in `stored` of them, the store does not have.
    * @returns The backends whose rows, of all writers, it wants through `absorb`.
    */
   learn(period: string, stored: ReadonlyMap<string, StoredUsage<D>>, asked?: readonly string[]): readonly string[];

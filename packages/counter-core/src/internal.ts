@@ -3,10 +3,12 @@
  *
  * @packageDocumentation
  */
-export type { HopCells, PeriodCells, Periods } from "./cells/cells.ts";
+export type { Generations, HopCells, PeriodCells, Periods, RecordingCells } from "./cells/cells.ts";
+export type { CellsShape } from "./cells/heap-cells.ts";
+export type { HeapPeriods } from "./cells/heap-periods.ts";
 export { RowSet } from "./cells/row-set.ts";
 export { CounterBase } from "./counter-base.ts";
-export type { CounterParts, KnownUsage } from "./held-backends.ts";
+export type { CounterParts, HeldBackends, KnownUsage } from "./held-backends.ts";
 export { Hop } from "./hops/hop.ts";
 export type { StoreHop } from "./hops/store-hop.ts";
 export type { Tallies } from "./hops/tallies.ts";

@@ -29,12 +29,14 @@ export interface LocalCounterOptions<D extends string = StorageDimension> {
  * Closed periods are kept until the store has them (or they are swapped out), so whoever counts without a store keeps them all.
  *
  * @example
+ * ```ts
  * const counter = new LocalCounterBackend(["oci", "b2"]);
  * counter.addAll("oci", { apiRequests: 1, egressBytes: 5_242_880 });
+ * ```
  */
 export class LocalCounterBackend<D extends string = StorageDimension> extends CounterBase<D> {
   /**
-   * @param names Backends that are there from the start, at zero; others are held by `ensure`.
+   * @param names - Backends that are there from the start, at zero; others are held by `ensure`.
    * @throws NameError for a name that is none, RangeError for dimensions or numbers that are out of range.
    */
   constructor(names: Iterable<string> = [], options: LocalCounterOptions<D> = {}) {
@@ -42,7 +44,11 @@ export class LocalCounterBackend<D extends string = StorageDimension> extends Co
   }
 }
 
-/** What a counter on this thread's memory is made of. @param hops one for each replica, the store's included. */
+/**
+ * What a counter on this thread's memory is made of.
+ *
+ * @param hops - One for each replica, the store's included.
+ */
 export function heapParts<D extends string>(
   names: Iterable<string>,
   options: LocalCounterOptions<D>,

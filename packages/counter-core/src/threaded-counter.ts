@@ -38,10 +38,12 @@ export interface AttachOptions {
  * backends are fixed when it is made.
  *
  * @example
+ * ```ts
  * const counter = new ThreadedCounterBackend(["oci", "b2"]);
  * new Worker("./worker.js", { workerData: counter.handle });
  * // in the worker:
  * const recorder = attach(workerData);
+ * ```
  */
 export class ThreadedCounterBackend<D extends string = StorageDimension> extends CounterBase<D> {
   readonly #lanes: Lanes;

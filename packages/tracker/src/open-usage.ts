@@ -42,9 +42,11 @@ export class OpenUsage<D extends string = StorageDimension> extends UsageTracker
  *
  * @throws what reading the store throws; nothing runs then.
  * @example
+ * ```ts
  * const usage = await openUsage({ counter, store, limits: { oci: { apiRequests: 50_000 } } });
  * if (usage.tryRecord("oci", { apiRequests: 1 })) await send();
  * await usage.close();
+ * ```
  */
 export async function openUsage<D extends string = StorageDimension>(
   options: OpenUsageOptions<D>,

@@ -12,7 +12,10 @@ export class Hop {
   readonly #index: number;
   readonly #size: number;
 
-  /** @param index its place among the hops of the cells. @param size cells of a row. */
+  /**
+   * @param index - Its place among the hops of the cells.
+   * @param size - Cells of a row.
+   */
   constructor(index: number, size: number) {
     this.#index = index;
     this.#size = size;

@@ -35,7 +35,11 @@ export class StoreHop extends Hop {
     });
   }
 
-  /** See `TallySource.learn`. @param isTaken Whether what is confirmed was taken by somebody who stores it under other names. */
+  /**
+   * See `TallySource.learn`.
+   *
+   * @param isTaken - Whether what is confirmed was taken by somebody who stores it under other names.
+   */
   learnAll(
     period: string,
     stored: ReadonlyMap<string, StoredUsage<string>>,

@@ -169,7 +169,7 @@ export function valuesOf(names: readonly string[], backend: string, object: Amou
  * Whether a value can hold amounts by name: what was written as `{...}`, which is cheap to ask, or an object of any class, but no
  * list and no Map, whose content is elsewhere.
  */
-export function isDictionary(value: unknown): value is Amounts {
+export function isDictionary(value: unknown): value is Readonly<Record<string, unknown>> {
   if (value === null || typeof value !== "object") return false;
   return value.constructor === Object || !(Symbol.iterator in value);
 }
