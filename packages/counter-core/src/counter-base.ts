@@ -127,6 +127,7 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     const row = this.#recorder.rowOf(backend);
     for (const cells of this.periods.all()) {
       cells.generations.renew(row, this.periods.newGeneration());
+      // fault: goes on under the name of what was discarded
       cells.generations.bar(backend);
       for (let place = 0; place < this.dimensions.length; place++) this.clear(cells, this.cellOf(row, place));
     }

@@ -90,9 +90,11 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
         const { start } = this.period();
         const hold = await this.recall(missing, read, options);
         this.takeOverTime();
-        // The period may have changed while it was read: nothing is known of the new one. And what was held, counted in and let
-        // go of meanwhile may have been read before.
-        if (this.period().start !== start || missing.some((name) => letGo.has(name))) continue;
+        // The period may have changed while it was read: nothing is known of the new one.
+        if (this.period().start !== start) continue;
+        // What was held, counted in and let go of meanwhile may have been read before.
+        // fault: goes on from what was read before it was let go of
+        if (missing.some((name) => letGo.has(name))) continue;
         this.#assertRoom(missing);
         const { limitsOf } = options;
         const caps = limitsOf && missing.map((name) => capsOf(this.dimensions, name, limitsOf(name)));
@@ -139,6 +141,7 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
         const ofBackend = byName.get(name) ?? [];
         const mine = this.amountsOf(ofBackend.find(({ writer }) => writer === this.writer)?.usage);
         const row = this.hold(name, rows && { mine, stored: mine });
+        // fault: holds a backend without what others had stored of it
         this.store.raiseBy(this.periods.current(), row, ofBackend);
       }
     };
@@ -180,6 +183,7 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
 
   /** Whether nothing would be lost with a row. */
   protected canLetGo(row: number): boolean {
+    // fault: lets go of what is not stored
     return this.periods.all().every((cells) => !this.store.isBehind(cells, row));
   }
 

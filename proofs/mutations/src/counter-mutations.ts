@@ -1,9 +1,14 @@
-import { change, drop } from "./edits.ts";
+import { change, drop, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 import { FLEET_MONTH, SCHEDULES, SIMULATION } from "./named-tests.ts";
 
 const contract = (title: string): NamedTest => ({
   file: "packages/counter-core/test/local-counter-backend.contract.test.ts",
+  title,
+});
+
+const openBackends = (title: string): NamedTest => ({
+  file: "packages/counter-core/test/open-backends.test.ts",
   title,
 });
 
@@ -63,6 +68,45 @@ export const COUNTER_MUTATIONS: readonly Mutation[] = [
         file: "packages/tracker/test/usage-flusher.test.ts",
         title: "stores again what a store has taken and lost, though nothing more is counted",
       },
+    ],
+  },
+  {
+    name: "holds a backend without what others had stored of it",
+    edit: drop,
+    caughtBy: [
+      contract("holds a backend from `ensure` on, with what the store knows of it"),
+      {
+        file: "packages/tracker/test/ensure.test.ts",
+        title: "knows that a limit is used up at the first request after a restart",
+      },
+    ],
+  },
+  {
+    name: "lets go of what is not stored",
+    edit: yields("true"),
+    caughtBy: [
+      {
+        file: "packages/counter-core/test/open-schedules.test.ts",
+        title: "lose and double nothing in random schedules (discarded now and then: %s)",
+      },
+      {
+        file: "packages/tracker/test/release.test.ts",
+        title: "happens by itself to what is idle and stored, and never to what somebody ensures",
+      },
+    ],
+  },
+  {
+    name: "goes on from what was read before it was let go of",
+    edit: drop,
+    caughtBy: [openBackends("loses nothing where an earlier reading ends after it was held, counted in and let go of")],
+  },
+  {
+    name: "goes on under the name of what was discarded",
+    edit: drop,
+    caughtBy: [
+      openBackends(
+        "counts under another writer's name after it was discarded, since what it sent before may still arrive",
+      ),
     ],
   },
   {
