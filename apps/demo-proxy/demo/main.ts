@@ -94,6 +94,7 @@ async function configure(upstreams: ReadonlyMap<string, SampleUpstream>, file: s
     flush: { intervalMs: 1_000, nearLimitIntervalMs: 1_000, nearLimitRatio: 0.8, timeoutMs: 30_000 },
     routing: "pack",
     timeouts: { connectMs: 5_000, headersMs: 60_000, idleMs: 60_000 },
+    trustedProxies: [],
     log: { level: "info", access: false },
     backends: TIERS.flatMap(({ name, limits }) => {
       const url = upstreams.get(name)?.url;

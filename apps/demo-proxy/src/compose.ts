@@ -56,9 +56,18 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   // fault: listens without knowing what was used before
   await loadBaselines(config, tracker, store, clock);
 
-  const upstreams = config.backends.map(({ name, url }) => new Upstream({ name, url, timeouts, clock }));
+  const upstreams = config.backends.map(
+    ({ name, url, host }) => new Upstream({ name, url, timeouts, clock, ...(host && { host }) }),
+  );
   const router = new Router({ tracker, upstreams, policy });
-  const proxy = new ProxyServer({ router, timeouts, clock, ...(parts.accessLog && { accessLog: parts.accessLog }) });
+  const proxy = new ProxyServer({
+    router,
+    timeouts,
+    clock,
+    trustedProxies: config.trustedProxies,
+    ...(config.cors && { cors: config.cors }),
+    ...(parts.accessLog && { accessLog: parts.accessLog }),
+  });
   const flusher = new TimedFlusher({ ...flush, tracker, store, clock, random });
   const rates = opened.adopt(new UsageRates({ counter, clock }), (rates) => rates.stop());
   rates.start();

@@ -1,7 +1,9 @@
 import type { Usage } from "@usage/counter-core";
 import type { LogLevel } from "../log/log-level.ts";
+import type { CorsOptions } from "../proxy/cors.ts";
 import type { RoutingPolicy } from "../proxy/route.ts";
 import type { Timeouts } from "../proxy/timeouts.ts";
+import type { HostPolicy } from "../proxy/upstream.ts";
 import type { Address } from "./address.ts";
 
 /** What the proxy is to do, complete: every default is filled in. Times are in milliseconds. */
@@ -21,6 +23,10 @@ export interface ProxyConfig {
   };
   readonly routing: RoutingPolicy;
   readonly timeouts: Timeouts;
+  /** Whose word is taken for how a request came to them: IP addresses and networks. */
+  readonly trustedProxies: readonly string[];
+  /** Which pages of other sites may read the answers of the proxy's own. Absent: none. */
+  readonly cors?: CorsOptions;
   /** `access` writes a line for every request. */
   readonly log: { readonly level: LogLevel; readonly access: boolean };
   /** At least one, with different names. A dimension that is absent from `limits` is unlimited. */
@@ -42,5 +48,7 @@ export type StoreConfig =
 export interface BackendConfig {
   readonly name: string;
   readonly url: URL;
+  /** @default "upstream" */
+  readonly host?: HostPolicy;
   readonly limits: Partial<Usage>;
 }

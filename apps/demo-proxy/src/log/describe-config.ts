@@ -8,7 +8,7 @@ import { describeCounter } from "../counting/opened-counter.ts";
  * left out until somebody has decided that it is no secret.
  */
 export function describeConfig(config: ProxyConfig): object {
-  const { listen, admin, counter, store, flush, routing, timeouts, log, backends } = config;
+  const { listen, admin, counter, store, flush, routing, timeouts, trustedProxies, cors, log, backends } = config;
   return {
     listen: formatAddress(listen),
     admin: { listen: formatAddress(admin.listen), token: admin.token !== undefined },
@@ -18,8 +18,10 @@ export function describeConfig(config: ProxyConfig): object {
     flush,
     routing,
     timeouts,
+    trustedProxies,
+    ...(cors && { cors }),
     log,
-    backends: backends.map(({ name, url, limits }) => ({ name, url: url.href, limits })),
+    backends: backends.map(({ name, url, host, limits }) => ({ name, url: url.href, ...(host && { host }), limits })),
   };
 }
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
-import type { ProxyConfig } from "../config/proxy-config.ts";
+import type { BackendConfig, ProxyConfig } from "../config/proxy-config.ts";
 import type { Router } from "../proxy/route.ts";
 import { Upstream } from "../proxy/upstream.ts";
 
@@ -23,7 +23,7 @@ export interface ConfigChange {
   readonly added: readonly string[];
   /** They get no more requests; what was counted of them is kept. */
   readonly removed: readonly string[];
-  /** With another address or other limits. */
+  /** With another address, `Host` or other limits. */
   readonly changed: readonly string[];
   /** Of the file's sections, those that take effect at the next start only. */
   readonly needRestart: readonly string[];
@@ -106,16 +106,16 @@ export class LiveConfig {
     const { timeouts } = this.#started;
     const configured = new Set(this.#config.backends.map(({ name }) => name));
     const current = new Map(router.upstreams.map((upstream) => [upstream.name, upstream]));
-    const kept = backends.map(({ name, url }) => {
+    const kept = backends.map(({ name, url, host = "upstream" }) => {
       const known = current.get(name);
       current.delete(name);
-      if (known === undefined) return new Upstream({ name, url, timeouts, clock });
+      if (known === undefined) return new Upstream({ name, url, host, timeouts, clock });
       // One that an operator drains goes on draining; one that was removed resumes.
       const draining = known.draining && configured.has(name);
       const upstream =
-        known.url.href === url.href
+        known.url.href === url.href && known.host === host
           ? known
-          : new Upstream({ name, url, timeouts, clock, reserved: known.reserved, traffic: known.traffic });
+          : new Upstream({ name, url, host, timeouts, clock, reserved: known.reserved, traffic: known.traffic });
       // Ends its connections once the running requests have ended.
       if (upstream !== known) void known.close();
       upstream.draining = draining;
@@ -135,9 +135,12 @@ function difference(before: ProxyConfig, next: ProxyConfig): Omit<ConfigChange, 
     changed: next.backends
       .filter((backend) => {
         const known = old.get(backend.name);
-        if (known === undefined) return false;
-        return known.url.href !== backend.url.href || !isDeepStrictEqual(known.limits, backend.limits);
+        return known !== undefined && !isDeepStrictEqual(settingsOf(known), settingsOf(backend));
       })
       .map(({ name }) => name),
   };
+}
+
+function settingsOf({ url, host = "upstream", limits }: BackendConfig): readonly unknown[] {
+  return [url.href, host, limits];
 }

@@ -3,6 +3,7 @@ import type { Clock } from "@usage/counter-core";
 import { errors } from "undici";
 import type { AccessEntry, AccessLog } from "./access-entry.ts";
 import { Attempt, type AttemptObserver } from "./attempt.ts";
+import { askedHost, askedOrigin } from "./forwarded.ts";
 import { type BodyLength, bodyLengthOf } from "./framing.ts";
 import { asksForUpgrade, requestHeaders, responseHeaders } from "./headers.ts";
 import { linger } from "./linger.ts";
@@ -11,7 +12,9 @@ import * as problems from "./problem.ts";
 import { RequestBody } from "./request-body.ts";
 import type { Demand, Refused, Router } from "./route.ts";
 import { pathOfTarget } from "./target.ts";
+import type { TrustedProxies } from "./trusted-proxies.ts";
 import type { Upstream } from "./upstream.ts";
+import type { Addressee } from "./upstream-addresses.ts";
 
 /** What the exchanges of one server share. */
 export interface ExchangeContext {
@@ -20,6 +23,7 @@ export interface ExchangeContext {
   /** Whether the server is shutting down: connections are not kept alive. */
   readonly closing: boolean;
   readonly ownAnswers: OwnAnswers;
+  readonly trustedProxies: TrustedProxies;
   readonly accessLog: AccessLog | undefined;
 }
 
@@ -38,7 +42,7 @@ interface Outgoing {
  * One request's way through the proxy: refused, or tried at one upstream after the other until one could be connected to,
  * then piped both ways. It ends when its response is closed, finished or not.
  */
-export class Exchange implements AttemptObserver {
+export class Exchange implements AttemptObserver, Addressee {
   readonly #context: ExchangeContext;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
@@ -54,7 +58,8 @@ export class Exchange implements AttemptObserver {
   #drains = false;
   /** Whether the response's head waits for the first bytes of its body, to leave in one packet with them. */
   #headHeld = false;
-  #backend: string | undefined;
+  /** The last one that was asked. */
+  #upstream: Upstream | undefined;
   #egressBytes = 0;
   #begun = 0;
 
@@ -96,8 +101,7 @@ export class Exchange implements AttemptObserver {
         return;
       }
       response.shouldKeepAlive = false;
-      this.#context.ownAnswers.count(problem.status);
-      problems.writeProblem(response, problem);
+      this.#context.ownAnswers.write(this.#request, response, problem);
     }
     const { socket } = this.#request;
     response.end(() => socket.destroySoon());
@@ -120,6 +124,14 @@ export class Exchange implements AttemptObserver {
     }
   }
 
+  get askedOrigin(): string | undefined {
+    return askedOrigin(this.#request, this.#trusted);
+  }
+
+  get claimedOrigin(): string | undefined {
+    return this.#request.headers.origin;
+  }
+
   started(): void {
     if (this.#expectation === "continue" && this.#bodyLength !== 0) this.#response.writeContinue();
   }
@@ -137,8 +149,9 @@ export class Exchange implements AttemptObserver {
   }
 
   head(status: number, reason: string | undefined, headers: IncomingHttpHeaders): void {
-    const response = this.#response;
-    const forwarded = responseHeaders(headers);
+    const [response, upstream] = [this.#response, this.#upstream];
+    if (upstream === undefined) return;
+    const forwarded = responseHeaders(headers, status, upstream.addresses, this);
     const length = headers["content-length"];
     const carriesBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304;
     if (carriesBody && length !== undefined) this.#attempt?.expectEgress(Number(length));
@@ -187,7 +200,7 @@ export class Exchange implements AttemptObserver {
     if (this.#expectation === "unknown") return problems.EXPECTATION_REFUSED;
     if (path === undefined) return problems.BAD_TARGET;
     if (asksForUpgrade(request)) return problems.UPGRADE_REFUSED;
-    const headers = requestHeaders(request, bodyLength);
+    const headers = requestHeaders(request, bodyLength, this.#trusted);
     if (headers === undefined) return problems.BAD_REQUEST;
     return {
       demand: { bodyLength, expectsBody: request.method !== "HEAD" },
@@ -204,10 +217,17 @@ export class Exchange implements AttemptObserver {
       this.#answer(this.#refusal(routed));
       return;
     }
-    this.#backend = routed.upstream.name;
-    this.#attempt = new Attempt(routed.upstream, routed.reservation, this);
-    const method = this.#request.method ?? "GET";
-    routed.upstream.dispatch({ method, path: routed.upstream.pathFor(path), headers, body }, this.#attempt);
+    const { upstream, reservation } = routed;
+    this.#upstream = upstream;
+    this.#attempt = new Attempt(upstream, reservation, this);
+    const request = this.#request;
+    const sent = {
+      method: request.method ?? "GET",
+      path: upstream.pathFor(path),
+      headers: upstream.headersFor(headers, askedHost(request)),
+      body,
+    };
+    upstream.dispatch(sent, this.#attempt);
   }
 
   #refusal({ decision, unreachable }: Refused): problems.Problem {
@@ -222,8 +242,7 @@ export class Exchange implements AttemptObserver {
   #answer(problem: problems.Problem): void {
     // The rest of a body that is not sent on would have to be read before the connection could be used again.
     if (this.#bodyPending() || this.#context.closing) this.#response.shouldKeepAlive = false;
-    this.#context.ownAnswers.count(problem.status);
-    problems.writeProblem(this.#response, problem);
+    this.#context.ownAnswers.write(this.#request, this.#response, problem);
     this.#end();
   }
 
@@ -255,11 +274,15 @@ export class Exchange implements AttemptObserver {
       method,
       path: url.replace(/[?#].*$/s, ""),
       status: response.headersSent ? response.statusCode : 0,
-      ...(this.#backend !== undefined && { backend: this.#backend }),
+      ...(this.#upstream !== undefined && { backend: this.#upstream.name }),
       egressBytes: this.#egressBytes,
       durationMs: performance.now() - this.#begun,
       complete: response.writableFinished,
     };
+  }
+
+  get #trusted(): boolean {
+    return this.#context.trustedProxies.trusts(this.#request.socket);
   }
 
   #bodyPending(): boolean {

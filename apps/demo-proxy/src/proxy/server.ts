@@ -5,12 +5,14 @@ import type { Clock } from "@usage/counter-core";
 import type { Address } from "../config/address.ts";
 import type { AccessLog } from "./access-entry.ts";
 import { createLimitedServer, MAX_PIPELINED, problemOfClientError } from "./client-limits.ts";
+import { Cors, type CorsOptions } from "./cors.ts";
 import { Exchange, type Expectation } from "./exchange.ts";
 import { Lane, LOOKS_PER_SILENCE } from "./lane.ts";
 import { OwnAnswers } from "./own-answers.ts";
 import { CONNECT_REFUSED, type Problem, problemText } from "./problem.ts";
 import type { Router } from "./route.ts";
 import { assertTimeouts, type Timeouts } from "./timeouts.ts";
+import { TrustedProxies } from "./trusted-proxies.ts";
 
 export interface ProxyServerOptions {
   readonly router: Router;
@@ -18,12 +20,17 @@ export interface ProxyServerOptions {
   readonly clock: Clock;
   /** Is told of every request that is over. @default nobody is */
   readonly accessLog?: AccessLog;
+  /** Which pages of other sites may read what the proxy itself answers. @default none */
+  readonly cors?: CorsOptions;
+  /** Addresses and networks of the proxies that are believed when they say how a request came to them. @default none */
+  readonly trustedProxies?: readonly string[];
 }
 
 /** The proxy's listener. Requests of one connection run one after the other, those of different connections side by side. */
 export class ProxyServer {
   /** What it answered instead of a backend. */
-  readonly ownAnswers: OwnAnswers = new OwnAnswers();
+  readonly ownAnswers: OwnAnswers;
+  readonly trustedProxies: TrustedProxies;
   readonly accessLog: AccessLog | undefined;
   readonly #server: Server;
   readonly #router: Router;
@@ -36,9 +43,12 @@ export class ProxyServer {
   #closing = false;
   #stopWatching: (() => void) | undefined;
 
+  /** @throws RangeError for a time-out or a network that is none. */
   constructor(options: ProxyServerOptions) {
-    const { router, timeouts, clock } = options;
+    const { router, timeouts, clock, cors, trustedProxies = [] } = options;
     assertTimeouts(timeouts);
+    this.ownAnswers = new OwnAnswers(cors && new Cors(cors));
+    this.trustedProxies = new TrustedProxies(trustedProxies);
     this.accessLog = options.accessLog;
     this.#router = router;
     this.#clock = clock;

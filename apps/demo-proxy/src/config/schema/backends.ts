@@ -25,6 +25,9 @@ const backendUrl = text(
   "secret",
 );
 
+const hostPolicies = ["upstream", "preserve"] as const;
+const host = z.enum(hostPolicies, expected(hostPolicies.join(" or ")));
+
 const limits = section({
   apiRequests: count.exactOptional(),
   egressBytes: size.exactOptional(),
@@ -40,7 +43,7 @@ const limits = section({
 
 export const backends = z
   .array(
-    section({ name: backendName, url: backendUrl, limits: limits.prefault({}) }),
+    section({ name: backendName, url: backendUrl, host: host.exactOptional(), limits: limits.prefault({}) }),
     expected("a list of backends", "secret"),
   )
   .min(1, "name at least one backend, with its name and url")

@@ -4,6 +4,7 @@ import { DEFAULT_TIMEOUTS } from "../../proxy/timeouts.ts";
 import type { ProxyConfig } from "../proxy-config.ts";
 import { admin } from "./admin.ts";
 import { backends } from "./backends.ts";
+import { cors, trustedProxies } from "./clients.ts";
 import { counter } from "./counter.ts";
 import { expected, section } from "./expected.ts";
 import { store } from "./store.ts";
@@ -45,6 +46,8 @@ export const configFile: z.ZodType<ConfigFile> = section({
   flush: flush.prefault({}),
   routing: z.enum(routings, expected(routings.join(" or "))).default("pack"),
   timeouts: timeouts.prefault({}),
+  trustedProxies: trustedProxies.default([]),
+  cors: cors.exactOptional(),
   log: log.prefault({}),
   backends,
 });
