@@ -1,7 +1,8 @@
-import { before, change, drop } from "./edits.ts";
+import { always, before, change, drop, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const main = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/main.test.ts", title });
+const own = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/own-addresses.test.ts", title });
 const CONTINUES = main("continues where the store stands when it starts again");
 
 export const PROXY_MUTATIONS: readonly Mutation[] = [
@@ -35,5 +36,18 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
         title: "knows what the store holds, so that a limit that is used up stays closed",
       },
     ],
+  },
+  {
+    name: "takes an upstream's own address for another's",
+    edit: yields("false"),
+    caughtBy: [
+      own("keeps a client that follows a redirect at the meter: %s"),
+      own("leads a client that reads Link from page to page"),
+    ],
+  },
+  {
+    name: "leaves the upstream's own path in its addresses",
+    edit: always,
+    caughtBy: [own("leads to the same resource where the upstream's URL has a path: %s")],
   },
 ];

@@ -5,16 +5,15 @@ import { peerAddress } from "./trusted-proxies.ts";
 const SCHEME = "http";
 
 /**
- * Whether a header says how a request came here: `Forwarded` (RFC 9110 leaves it to RFC 7239), `X-Forwarded-*`, `X-Real-IP`.
- * `name` is in lower case.
+ * Whether a header, whose name is in lower case, claims how the request came here and must not pass: `X-Forwarded-*` and
+ * `X-Real-IP` of those who are not trusted, and of everybody `X_Forwarded_For` and the like, which servers that make variables
+ * of headers (CGI, WSGI, PHP) cannot tell from it.
  */
-export function tellsTheWay(name: string): boolean {
-  return name.startsWith("x-forwarded") || name === "forwarded" || name === "x-real-ip";
-}
-
-/** `X_Forwarded_For` and the like: servers that make variables of headers (CGI, WSGI, PHP) read it as `X-Forwarded-For`. */
-export function passesForTheWay(name: string): boolean {
-  return name.includes("_") && tellsTheWay(name.replaceAll("_", "-"));
+export function isClaim(name: string, trusted: boolean): boolean {
+  if (!name.startsWith("x")) return false;
+  const read = name.includes("_") ? name.replaceAll("_", "-") : name;
+  if (!read.startsWith("x-forwarded") && read !== "x-real-ip") return false;
+  return !trusted || read !== name;
 }
 
 /**

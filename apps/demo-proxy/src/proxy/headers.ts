@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
-import { appended, passesForTheWay, pushForwarded, tellsTheWay } from "./forwarded.ts";
+import { appended, isClaim, pushForwarded } from "./forwarded.ts";
 import type { BodyLength } from "./framing.ts";
 import type { Addressee, UpstreamAddresses } from "./upstream-addresses.ts";
 
@@ -28,7 +28,7 @@ export function requestHeaders(
     if (lower === "host") hosts += 1;
     if (NOT_FORWARDED.has(lower) || REPLACED.has(lower) || lower.startsWith("proxy-") || nominated?.has(lower))
       continue;
-    if (trusted ? passesForTheWay(lower) : tellsTheWay(lower) || passesForTheWay(lower)) continue;
+    if (isClaim(lower, trusted)) continue;
     forwarded.push(name, raw[at + 1] ?? "");
   }
   if (hosts > 1) return undefined;
@@ -53,8 +53,7 @@ export function responseHeaders(
   const nominated = nominatedBy(headers.connection);
   const forwarded: string[] = [];
   for (const name in headers) {
-    if (NOT_RETURNED.has(name) || NOT_FORWARDED.has(name) || name.startsWith("proxy-") || nominated?.has(name))
-      continue;
+    if (NOT_RETURNED.has(name) || name.startsWith("proxy-") || nominated?.has(name)) continue;
     const value = headers[name];
     if (typeof value === "string") forwarded.push(name, addresses.toClient(name, value, redirects, client));
     else if (value !== undefined)
@@ -75,6 +74,8 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+const NOT_RETURNED: ReadonlySet<string> = new Set([...NOT_FORWARDED, "alt-svc", "via"]);
+
 const REPLACED: ReadonlySet<string> = new Set([
   "content-length",
   "forwarded",
@@ -84,8 +85,6 @@ const REPLACED: ReadonlySet<string> = new Set([
   "x-forwarded-host",
   "x-forwarded-proto",
 ]);
-
-const NOT_RETURNED: ReadonlySet<string> = new Set(["alt-svc", "via"]);
 
 /** The header names that a `Connection` header makes hop-by-hop, in lower case. */
 function nominatedBy(connection: string | readonly string[] | undefined): ReadonlySet<string> | undefined {

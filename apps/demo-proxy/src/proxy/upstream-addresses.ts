@@ -61,12 +61,13 @@ export class UpstreamAddresses {
     if (authority === undefined) return reference.startsWith("/") ? pathOnly(this.#withoutBase(reference)) : reference;
     const url = parsed(reference, this.#url);
     if (url === undefined) return reference;
-    const rest = reference.slice(authority.length);
-    // Told by which name it was asked, an upstream calls itself by that name, and knows nothing of the path before it.
-    if (!this.#owns(url))
-      return this.#basePath !== "" && isOf(client, url) ? authority + this.#withoutBase(rest) : reference;
-    const path = this.#withoutBase(rest);
-    if (!relative && client.askedOrigin !== undefined && hasScheme(authority)) return client.askedOrigin + path;
+    // fault: takes an upstream's own address for another's
+    const own = this.#owns(url);
+    // Told by which name the client asked, an upstream calls itself by that, with its own path.
+    if (!own && !isOf(client, url)) return reference;
+    const path = this.#withoutBase(reference.slice(authority.length));
+    if (!own) return authority + path;
+    if (!relative && client.askedOrigin !== undefined && startsWithH(authority)) return client.askedOrigin + path;
     return pathOnly(path);
   }
 
@@ -80,6 +81,7 @@ export class UpstreamAddresses {
   /** A path, query or fragment of the upstream, without the path that was put before the request's. */
   #withoutBase(path: string): string {
     const base = this.#basePath;
+    // fault: leaves the upstream's own path in its addresses
     if (base === "" || !path.startsWith(base)) return path;
     const rest = path.slice(base.length);
     if (rest === "") return "/";
@@ -145,10 +147,6 @@ const COOKIE_ADDRESS = /;\s*(?:domain|path)\s*=/i;
 
 function startsWithH(value: string): boolean {
   return (value.charCodeAt(0) | 0x20) === 0x68;
-}
-
-function hasScheme(authority: string): boolean {
-  return startsWithH(authority);
 }
 
 /** A reference of the same origin: `//x` alone would name the host x (RFC 3986, section 4.2). */

@@ -40,8 +40,9 @@ describe("a configuration that names nothing but backends", () => {
       flush: { intervalMs: 1_000, nearLimitIntervalMs: 1_000, nearLimitRatio: 0.8, timeoutMs: 30_000 },
       routing: "pack",
       timeouts: { connectMs: 5_000, headersMs: 60_000, idleMs: 60_000 },
+      trustedProxies: [],
       log: { level: "info", access: false },
-      backends: [{ name: "oci", url: new URL("http://127.0.0.1:9001"), limits: {} }],
+      backends: [{ name: "oci", url: new URL("http://127.0.0.1:9001"), host: "upstream", limits: {} }],
     });
   });
 
@@ -65,10 +66,13 @@ store: { kind: sqlite, file: data/usage.db }
 flush: { intervalMs: 2000, nearLimitIntervalMs: 500, nearLimitRatio: 1, timeoutMs: 100 }
 routing: spread
 timeouts: { connectMs: 1, headersMs: 2, idleMs: 3 }
+trustedProxies: [127.0.0.0/8, "::1", fd00::/8]
+cors: { origins: [https://app.example.com, "http://localhost:3000", chrome-extension://abc], credentials: true }
 log: { level: warn, access: true }
 backends:
   - name: __proto__
     url: https://s3.example.com/bucket/
+    host: preserve
     limits: { apiRequests: 50000, egressBytes: 1.5 GiB, ingressBytes: 0 }
 `);
     expect(config).toEqual({
@@ -79,11 +83,17 @@ backends:
       flush: { intervalMs: 2_000, nearLimitIntervalMs: 500, nearLimitRatio: 1, timeoutMs: 100 },
       routing: "spread",
       timeouts: { connectMs: 1, headersMs: 2, idleMs: 3 },
+      trustedProxies: ["127.0.0.0/8", "::1", "fd00::/8"],
+      cors: {
+        origins: ["https://app.example.com", "http://localhost:3000", "chrome-extension://abc"],
+        credentials: true,
+      },
       log: { level: "warn", access: true },
       backends: [
         {
           name: "__proto__",
           url: new URL("https://s3.example.com/bucket/"),
+          host: "preserve",
           limits: { apiRequests: 50_000, egressBytes: 1_610_612_736 },
         },
       ],
@@ -127,6 +137,56 @@ describe("a configuration with a mistake is refused with the line, the column, t
     ["__proto__ as a key", `${BACKEND}\nflush: { __proto__: 1 }`, "proxy.yaml:2:10 flush.__proto__: unknown key;"],
     ["an unknown kind", `${BACKEND}\ncounter: { kind: disk }`, "proxy.yaml:2:18 counter.kind: expected local or redis"],
     ["no kind", `${BACKEND}\nstore: { file: x }`, "proxy.yaml:2:8 store.kind: is missing; give sqlite or postgres"],
+    [
+      "a Host policy that there is not",
+      "backends: [{ name: a, url: 'http://a', host: client }]",
+      'proxy.yaml:1:46 backends[0].host: expected upstream or preserve, got "client"',
+    ],
+    [
+      "a network that is none",
+      `${BACKEND}\ntrustedProxies: [10.0.0.0/8, 10.0.0.0/33]`,
+      "proxy.yaml:2:30 trustedProxies[1]: expected an IP address, or a network such as 10.0.0.0/8 or fd00::/8",
+    ],
+    [
+      "a name for a network",
+      `${BACKEND}\ntrustedProxies: [loopback]`,
+      "proxy.yaml:2:18 trustedProxies[0]: expected an IP address, or a network",
+    ],
+    [
+      "one network without a list",
+      `${BACKEND}\ntrustedProxies: 10.0.0.0/8`,
+      "proxy.yaml:2:17 trustedProxies: expected a list",
+    ],
+    [
+      "an origin with a path",
+      `${BACKEND}\ncors: { origins: [https://a/] }`,
+      "proxy.yaml:2:19 cors.origins[0]: expected an origin",
+    ],
+    [
+      "an origin with its default port",
+      `${BACKEND}\ncors: { origins: ["https://a:443"] }`,
+      "proxy.yaml:2:19 cors.origins[0]: browsers write this origin as https://a",
+    ],
+    [
+      "an origin in upper case",
+      `${BACKEND}\ncors: { origins: [https://A] }`,
+      "proxy.yaml:2:19 cors.origins[0]: browsers write this origin as https://a",
+    ],
+    [
+      "an origin with a star",
+      `${BACKEND}\ncors: { origins: ["https://*.a"] }`,
+      "proxy.yaml:2:19 cors.origins[0]: expected an origin",
+    ],
+    [
+      "no origins",
+      `${BACKEND}\ncors: { origins: [] }`,
+      'proxy.yaml:2:18 cors.origins: expected a list of origins such as https://app.example.com, or "*" for all',
+    ],
+    [
+      "cookies for all origins",
+      `${BACKEND}\ncors: { origins: "*", credentials: true }`,
+      "proxy.yaml:2:36 cors.credentials: is for listed origins only: browsers do not take * for requests with cookies",
+    ],
     [
       "a setting of another kind",
       `${BACKEND}\nstore: { kind: sqlite, file: x, url: x }`,

@@ -128,6 +128,31 @@ describe("a configuration that is taken over while the proxy runs", () => {
     expect(app.tracker.backend.totalAll("oci")).toMatchObject({ apiRequests: 2, egressBytes: 11 });
   });
 
+  it("changes the Host that a backend gets, which is another address", async () => {
+    const upstream = await startHeldUpstream();
+    const oci = { name: "oci", url: upstream.url, limits: { apiRequests: 3 } };
+    const config = testConfig([oci]);
+    const { app, proxy } = await startApp(config);
+    const hostOf = async (): Promise<string | undefined> => {
+      const reply = call(proxy, "/", { headers: { host: "asked.example" } });
+      const held = await upstream.next();
+      held.end();
+      await reply;
+      return held.req.headers.host;
+    };
+    expect(await hostOf()).toBe(upstream.url.host);
+    const preserved = await app.live.take(async () => ({ ...config, backends: [{ ...oci, host: "preserve" }] }));
+    expect(preserved.changed).toEqual(["oci"]);
+    expect(await hostOf()).toBe("asked.example");
+    const same = await app.live.take(async () => ({ ...config, backends: [{ ...oci, host: "preserve" }] }));
+    expect(same.changed).toEqual([]);
+    const back = await app.live.take(async () => ({ ...config, backends: [{ ...oci, host: "upstream" }] }));
+    expect(back.changed).toEqual(["oci"]);
+    expect(await hostOf()).toBe(upstream.url.host);
+    expect(app.tracker.backend.totalAll("oci").apiRequests).toBe(3);
+    expect((await call(proxy, "/")).status).toBe(429);
+  });
+
   it("says what needs a restart, and takes over the rest", async () => {
     const upstream = await startUpstream();
     const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }]);
@@ -187,6 +212,28 @@ describe("a configuration that is taken over while the proxy runs", () => {
 });
 
 describe("the running proxy", () => {
+  it("has from its file who is believed, whose pages may read, and which Host a backend gets", async () => {
+    const upstream = await startHeldUpstream();
+    const folder = tempFolder();
+    const backend = `{ name: oci, url: "${upstream.url.href}", host: preserve, limits: { apiRequests: 1 } }`;
+    const settings = `trustedProxies: [127.0.0.0/8]\ncors: { origins: ["https://app.example"] }`;
+    writeConfig(folder, `${settings}\nbackends: [${backend}]`);
+    const { child, proxy } = await startProxy(folder);
+    const headers = { host: "asked.example", "x-forwarded-for": "203.0.113.9", origin: "https://app.example" };
+    const reply = call(proxy, "/", { headers });
+    const held = await upstream.next();
+    held.end();
+    expect((await reply).status).toBe(200);
+    expect(held.req.headers).toMatchObject({ host: "asked.example", "x-forwarded-for": "203.0.113.9, 127.0.0.1" });
+    const refused = await call(proxy, "/", { headers });
+    expect([refused.status, refused.headers["access-control-allow-origin"]]).toEqual([429, "https://app.example"]);
+    expect((await child.event("start")).config).toMatchObject({
+      trustedProxies: ["127.0.0.0/8"],
+      cors: { origins: ["https://app.example"], credentials: false },
+      backends: [{ name: "oci", host: "preserve" }],
+    });
+  });
+
   it("takes over its file when that changes and on SIGHUP, and keeps what it has when the file is wrong", async () => {
     const upstream = await startUpstream();
     const folder = tempFolder();

@@ -54,6 +54,7 @@ describe("what an upstream says about its own addresses", () => {
     );
     expect(await (await fetch(`${proxy.origin}/old/`)).text()).toBe("this is /base/x");
     expect(requests.map((request) => request.url)).toEqual(["/base/old/", "/base/x"]);
+    expect(proxy.usage("a").apiRequests).toBe(2);
   });
 
   it("leads a client that reads Link from page to page", async () => {

@@ -26,7 +26,7 @@ const backendUrl = text(
 );
 
 const hostPolicies = ["upstream", "preserve"] as const;
-const host = z.enum(hostPolicies, expected(hostPolicies.join(" or ")));
+const host = z.enum(hostPolicies, expected(hostPolicies.join(" or "))).default("upstream");
 
 const limits = section({
   apiRequests: count.exactOptional(),
@@ -43,7 +43,7 @@ const limits = section({
 
 export const backends = z
   .array(
-    section({ name: backendName, url: backendUrl, host: host.exactOptional(), limits: limits.prefault({}) }),
+    section({ name: backendName, url: backendUrl, host, limits: limits.prefault({}) }),
     expected("a list of backends", "secret"),
   )
   .min(1, "name at least one backend, with its name and url")
