@@ -52,6 +52,16 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (state.at === "started") state.controller.abort(new errors.RequestAbortedError());
   }
 
+  /** Whether the request is being written, or has been. */
+  get started(): boolean {
+    return this.#state.at === "started";
+  }
+
+  /** The upstream has left the exchange waiting for too long: the attempt is broken. */
+  upstreamSilent(): void {
+    if (this.#state.at === "started") this.#state.controller.abort(new errors.HeadersTimeoutError());
+  }
+
   resume(): void {
     if (this.#state.at === "started") this.#state.controller.resume();
   }

@@ -5,6 +5,9 @@ import type { Timeouts } from "./timeouts.ts";
 /** Requests that a client may send ahead on one connection; more, and the connection is closed. */
 export const MAX_PIPELINED = 1_000;
 
+/** How long a connection may stay open without a request, in milliseconds. */
+export const KEEP_ALIVE_MS = 65_000;
+
 /**
  * A listener with every limit that it puts on clients. What breaks one reaches no request handler, but `clientError`, and
  * `problemOfClientError` is the answer to it.
@@ -19,7 +22,7 @@ export function createLimitedServer(timeouts: Timeouts): Server {
     connectionsCheckingInterval: Math.max(50, Math.min(timeouts.headersMs / 4, 5_000)),
     // A body may take as long as it moves; its silence is what `Lane` limits.
     requestTimeout: 0,
-    keepAliveTimeout: 65_000,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,
   });
   // No limit on their number but their size: a header past node's default of 1,000 would be dropped unseen.

@@ -107,11 +107,38 @@ export class Exchange implements AttemptObserver, Addressee {
     response.end(() => socket.destroySoon());
   }
 
-  /** Whether it is the client that has to go on: to send more of its body, or to read more of the response. */
-  get waitsForClient(): boolean {
+  /** Whether the client has to read more of the response before the exchange goes on. */
+  get waitsForReader(): boolean {
     const response = this.#response;
-    if (response.headersSent) return response.writableNeedDrain || response.writableEnded;
-    return this.#outgoing?.body?.hungry === true;
+    return response.headersSent && (response.writableNeedDrain || response.writableEnded);
+  }
+
+  /** Whether the client has to send more of its body, which the upstream would take. */
+  get waitsForBody(): boolean {
+    const body = this.#outgoing?.body;
+    return body?.hungry === true && !body.isPaused() && !this.#response.headersSent;
+  }
+
+  /** Whether the upstream has to read more of the client's body, before it has begun its response. */
+  get waitsForUpload(): boolean {
+    return this.#outgoing?.body?.isPaused() === true && this.#attempt?.started === true && !this.#response.headersSent;
+  }
+
+  /** Whether the upstream has been given the whole request, and has to begin its response. */
+  get waitsForAnswer(): boolean {
+    const body = this.#outgoing?.body;
+    const given = body === null || body?.readableEnded === true;
+    return given && this.#attempt?.started === true && !this.#response.headersSent;
+  }
+
+  /** Bytes of its body that the client has sent. */
+  get received(): number {
+    return this.#outgoing?.body?.received ?? 0;
+  }
+
+  /** Bytes of that body that the upstream's connection was given. */
+  get sent(): number {
+    return this.#outgoing?.body?.sent ?? 0;
   }
 
   /** The client has left the exchange waiting for too long. */
@@ -130,6 +157,11 @@ export class Exchange implements AttemptObserver, Addressee {
 
   get claimedOrigin(): string | undefined {
     return this.#request.headers.origin;
+  }
+
+  /** The upstream has left the exchange waiting for too long. */
+  upstreamSilent(): void {
+    this.#attempt?.upstreamSilent();
   }
 
   started(): void {

@@ -7,7 +7,7 @@ import type { AccessLog } from "./access-entry.ts";
 import { createLimitedServer, MAX_PIPELINED, problemOfClientError } from "./client-limits.ts";
 import { Cors, type CorsOptions } from "./cors.ts";
 import { Exchange, type Expectation } from "./exchange.ts";
-import { Lane, LOOKS_PER_SILENCE } from "./lane.ts";
+import { Lane, lookIntervalMs } from "./lane.ts";
 import { OwnAnswers } from "./own-answers.ts";
 import { CONNECT_REFUSED, type Problem, problemText } from "./problem.ts";
 import type { Router } from "./route.ts";
@@ -35,7 +35,7 @@ export class ProxyServer {
   readonly #server: Server;
   readonly #router: Router;
   readonly #clock: Clock;
-  readonly #idleMs: number;
+  readonly #timeouts: Timeouts;
   /** The open connections. */
   readonly #lanes = new Map<Duplex, Lane>();
   #running = 0;
@@ -52,7 +52,7 @@ export class ProxyServer {
     this.accessLog = options.accessLog;
     this.#router = router;
     this.#clock = clock;
-    this.#idleMs = timeouts.idleMs;
+    this.#timeouts = timeouts;
     this.#server = createLimitedServer(timeouts);
     this.#server
       .on("connection", (socket) => this.#open(socket))
@@ -122,7 +122,7 @@ export class ProxyServer {
   }
 
   #open(socket: Socket): void {
-    this.#lanes.set(socket, new Lane(socket));
+    this.#lanes.set(socket, new Lane(socket, this.#timeouts));
     socket.once("close", () => this.#lanes.delete(socket));
   }
 
@@ -162,7 +162,7 @@ export class ProxyServer {
   }
 
   #watchSilence(): void {
-    this.#stopWatching = this.#clock.after(Math.ceil(this.#idleMs / LOOKS_PER_SILENCE), () => {
+    this.#stopWatching = this.#clock.after(lookIntervalMs(this.#timeouts), () => {
       for (const lane of this.#lanes.values()) lane.look();
       this.#watchSilence();
     });

@@ -64,7 +64,8 @@ export class Upstream {
     this.#pool = new Pool(url.origin, {
       connections: null,
       pipelining: 1,
-      headersTimeout: timeouts.headersMs,
+      // Undici would begin it anew with each interim response; `Lane` limits it.
+      headersTimeout: 0,
       bodyTimeout: timeouts.idleMs,
       connect: connectorTo({ url, timeoutMs: timeouts.connectMs, ...(ca === undefined ? {} : { ca }) }),
     });
