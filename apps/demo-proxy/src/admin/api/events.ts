@@ -1,5 +1,6 @@
 import type { Writable } from "node:stream";
 import type { Clock } from "@usage/counter-core";
+import { ReaderSilence } from "../../proxy/reader-silence.ts";
 import { type Answer, refuse } from "../problem.ts";
 
 export interface EventStreamOptions {
@@ -10,15 +11,20 @@ export interface EventStreamOptions {
   readonly intervalMs?: number;
   /** @default 50 */
   readonly maxListeners?: number;
-  /** How long a listener may leave an event unread before it is cut off, in milliseconds. @default 10_000 */
+  /** How long a listener may read nothing before it is cut off, in milliseconds; for a slow one see {@link ReaderSilence}. @default 10_000 */
   readonly patienceMs?: number;
+}
+
+interface Listener {
+  readonly reading: ReaderSilence;
+  /** Bytes of events that were written to it. */
+  given: number;
 }
 
 /** Server-sent events for whoever listens; while nobody does, nothing runs. */
 export class EventStream {
   readonly #options: Required<EventStreamOptions>;
-  /** Each with the events that it was not sent, because it had not read the one before. */
-  readonly #listeners = new Map<Writable, number>();
+  readonly #listeners = new Map<Writable, Listener>();
   #cancel: (() => void) | undefined;
 
   constructor(options: EventStreamOptions) {
@@ -45,9 +51,11 @@ export class EventStream {
     };
   }
 
-  #add(listener: Writable, first: string): void {
+  #add(listener: Writable, first: Buffer): void {
     if (listener.destroyed) return;
-    this.#listeners.set(listener, 0);
+    const { intervalMs, patienceMs } = this.#options;
+    const reading = new ReaderSilence(Math.ceil(patienceMs / intervalMs));
+    this.#listeners.set(listener, { reading, given: first.length });
     listener.on("error", () => {});
     listener.once("close", () => {
       this.#listeners.delete(listener);
@@ -67,8 +75,7 @@ export class EventStream {
   }
 
   #tell(): void {
-    const { intervalMs, patienceMs } = this.#options;
-    let event: string;
+    let event: Buffer;
     try {
       event = this.#event();
     } catch {
@@ -76,17 +83,18 @@ export class EventStream {
       for (const listener of this.#listeners.keys()) listener.destroy();
       return;
     }
-    for (const [listener, missed] of this.#listeners) {
+    for (const [writable, listener] of this.#listeners) {
       // At most one event waits for a reader; those in between would be out of date anyway.
-      if (!listener.writableNeedDrain) {
-        this.#listeners.set(listener, 0);
-        listener.write(event);
-      } else if (missed * intervalMs >= patienceMs) listener.destroy();
-      else this.#listeners.set(listener, missed + 1);
+      const waiting = writable.writableNeedDrain;
+      if (listener.reading.look(listener.given - writable.writableLength, waiting)) writable.destroy();
+      else if (!waiting) {
+        writable.write(event);
+        listener.given += event.length;
+      }
     }
   }
 
-  #event(): string {
-    return `data: ${JSON.stringify(this.#options.report())}\n\n`;
+  #event(): Buffer {
+    return Buffer.from(`data: ${JSON.stringify(this.#options.report())}\n\n`);
   }
 }
