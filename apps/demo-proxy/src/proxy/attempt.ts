@@ -24,9 +24,12 @@ export interface AttemptObserver {
 type State =
   | { readonly at: "connecting" }
   | { readonly at: "started"; readonly controller: Dispatcher.DispatchController }
+  /** Nobody wants its answer any more; what has come of it is still counted. */
+  | { readonly at: "leaving" }
   | { readonly at: "over" };
 
 const CONNECTING: State = { at: "connecting" };
+const LEAVING: State = { at: "leaving" };
 const OVER: State = { at: "over" };
 
 /** One try to have a request answered by one upstream: counts what passes, and gives back its reservation however it ends. */
@@ -36,6 +39,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   readonly #observer: AttemptObserver;
   readonly #begun: number = ticks();
   #state: State = CONNECTING;
+  #egressBytes = 0;
+  #onOver: (() => void) | undefined;
 
   constructor(upstream: Upstream, reservation: Reservation, observer: AttemptObserver) {
     this.#upstream = upstream;
@@ -44,12 +49,26 @@ export class Attempt implements Dispatcher.DispatchHandler {
     upstream.inFlight += 1;
   }
 
-  /** The client wants no more: nothing further is sent, received or reported. */
-  abort(): void {
+  /** Bytes of the response's body that came. */
+  get egressBytes(): number {
+    return this.#egressBytes;
+  }
+
+  /**
+   * The client wants no more: nothing further is reported. What has come already and is not read yet has been used all the same,
+   * and is counted before the connection closes.
+   *
+   * @param over called once nothing more will be counted, perhaps at once; the last one that was given.
+   */
+  abort(over: () => void): void {
     const state = this.#state;
-    if (state.at === "over") return;
-    this.#finish();
-    if (state.at === "started") state.controller.abort(new errors.RequestAbortedError());
+    this.#onOver = over;
+    if (state.at === "over") over();
+    else if (state.at === "connecting") this.#finish();
+    else if (state.at === "started") {
+      this.#state = LEAVING;
+      setImmediate(readOut, state.controller);
+    }
   }
 
   /** Whether the request is being written, or has been. */
@@ -94,6 +113,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (status === 101) controller.abort(new errors.SocketError("switched protocols without being asked"));
     if (status < 200) return;
     this.#upstream.traffic.answered(status, msSince(this.#begun));
+    if (this.#state.at !== "started") return;
     this.#observer.head(status, reason, headers);
   }
 
@@ -104,19 +124,23 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#reservation.countEgress(chunk.length);
+    this.#egressBytes += chunk.length;
+    if (this.#state.at !== "started") return;
     if (!this.#observer.data(chunk)) controller.pause();
   }
 
   onResponseEnd(): void {
-    if (this.#state.at === "over") return;
+    const { at } = this.#state;
+    if (at === "over") return;
     this.#finish();
-    this.#observer.ended();
+    if (at === "started") this.#observer.ended();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     const { at } = this.#state;
     if (at === "over") return;
     this.#finish();
+    if (at === "leaving") return;
     if (at === "started") {
       this.#upstream.traffic.broken += 1;
       this.#observer.broken(error);
@@ -132,5 +156,15 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#state = OVER;
     this.#reservation.release();
     this.#upstream.inFlight -= 1;
+    this.#onOver?.();
   }
+}
+
+/**
+ * Reads what a connection has received, then closes it. In one turn of the event loop node reads up to 2 MiB of what the
+ * kernel holds; with more turns, a near upstream would send on as fast as it is read.
+ */
+function readOut(controller: Dispatcher.DispatchController): void {
+  controller.resume();
+  setImmediate(() => controller.abort(new errors.RequestAbortedError()));
 }

@@ -60,7 +60,6 @@ export class Exchange implements AttemptObserver, Addressee {
   #headHeld = false;
   /** The last one that was asked. */
   #upstream: Upstream | undefined;
-  #egressBytes = 0;
   #begun = 0;
 
   constructor(context: ExchangeContext, request: IncomingMessage, response: ServerResponse, expectation: Expectation) {
@@ -77,9 +76,10 @@ export class Exchange implements AttemptObserver, Addressee {
     response.on("error", ignore);
     if (this.#context.accessLog !== undefined) this.#begun = performance.now();
     response.on("close", () => {
-      this.#stop();
-      this.#context.accessLog?.(this.#entry());
-      over();
+      this.#stop(() => {
+        this.#context.accessLog?.(this.#entry());
+        over();
+      });
     });
     const outgoing = this.#prepare();
     if ("status" in outgoing) {
@@ -93,7 +93,7 @@ export class Exchange implements AttemptObserver, Addressee {
   /** What the client sent next on this connection cannot be read on: the exchange and the connection end. */
   clientBroke(problem: problems.Problem): void {
     const response = this.#response;
-    this.#stop();
+    this.#stop(ignore);
     if (!this.#answered) {
       // Only within this request's body the answer is this request's; what came after it has none that could be in order.
       if (response.headersSent || !this.#bodyPending()) {
@@ -146,7 +146,7 @@ export class Exchange implements AttemptObserver, Addressee {
     if (this.#response.headersSent) {
       this.#response.destroy();
     } else {
-      this.#stop();
+      this.#stop(ignore);
       this.#answer(problems.SILENT_CLIENT);
     }
   }
@@ -202,7 +202,6 @@ export class Exchange implements AttemptObserver, Addressee {
 
   data(chunk: Buffer): boolean {
     this.#headHeld = false;
-    this.#egressBytes += chunk.length;
     if (this.#response.write(chunk)) return true;
     if (!this.#drains) {
       this.#drains = true;
@@ -307,7 +306,7 @@ export class Exchange implements AttemptObserver, Addressee {
       path: url.replace(/[?#].*$/s, ""),
       status: response.headersSent ? response.statusCode : 0,
       ...(this.#upstream !== undefined && { backend: this.#upstream.name }),
-      egressBytes: this.#egressBytes,
+      egressBytes: this.#attempt?.egressBytes ?? 0,
       durationMs: performance.now() - this.#begun,
       complete: response.writableFinished,
     };
@@ -321,9 +320,14 @@ export class Exchange implements AttemptObserver, Addressee {
     return this.#bodyLength !== 0 && !this.#request.complete;
   }
 
-  #stop(): void {
-    this.#attempt?.abort();
-    this.#outgoing?.body?.destroy();
+  /** @param over called once nothing more will be counted of it. */
+  #stop(over: () => void): void {
+    const done = (): void => {
+      this.#outgoing?.body?.destroy();
+      over();
+    };
+    if (this.#attempt === undefined) done();
+    else this.#attempt.abort(done);
   }
 }
 
@@ -339,5 +343,5 @@ function flushHead(exchange: Exchange): void {
   exchange.flushHead();
 }
 
-/** The exchange learns of a lost connection from `close`; an error without a listener would end the process. */
+/** For what is learnt of otherwise: a lost connection shows as `close`, and an error without a listener would end the process. */
 function ignore(): void {}

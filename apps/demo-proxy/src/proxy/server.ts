@@ -117,6 +117,12 @@ export class ProxyServer {
     const cut = this.#running;
     this.#server.closeAllConnections();
     await closed;
+    // Of what was cut the rest is still being counted, for some turns of the event loop.
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    }
     this.#stopWatching?.();
     return { cut };
   }
