@@ -5,7 +5,7 @@ import type { AccessEntry, AccessLog } from "./access-entry.ts";
 import { Attempt, type AttemptObserver } from "./attempt.ts";
 import { askedHost, askedOrigin } from "./forwarded.ts";
 import { type BodyLength, bodyLengthOf } from "./framing.ts";
-import { asksForUpgrade, requestHeaders, responseHeaders } from "./headers.ts";
+import { requestHeaders, responseHeaders } from "./headers.ts";
 import { linger } from "./linger.ts";
 import type { OwnAnswers } from "./own-answers.ts";
 import * as problems from "./problem.ts";
@@ -13,6 +13,7 @@ import { RequestBody } from "./request-body.ts";
 import type { Demand, Refused, Router } from "./route.ts";
 import { pathOfTarget } from "./target.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
+import { offersUpgrade, opensWebSocket } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
 import type { Addressee } from "./upstream-addresses.ts";
 
@@ -81,6 +82,7 @@ export class Exchange implements AttemptObserver, Addressee {
         over();
       });
     });
+    if (offersUpgrade(this.#request)) response.shouldKeepAlive = false;
     const outgoing = this.#prepare();
     if ("status" in outgoing) {
       this.#answer(outgoing);
@@ -230,7 +232,7 @@ export class Exchange implements AttemptObserver, Addressee {
     if (bodyLength === undefined) return problems.BAD_FRAMING;
     if (this.#expectation === "unknown") return problems.EXPECTATION_REFUSED;
     if (path === undefined) return problems.BAD_TARGET;
-    if (asksForUpgrade(request)) return problems.UPGRADE_REFUSED;
+    if (opensWebSocket(request)) return problems.UPGRADE_REFUSED;
     const headers = requestHeaders(request, bodyLength, this.#trusted);
     if (headers === undefined) return problems.BAD_REQUEST;
     return {

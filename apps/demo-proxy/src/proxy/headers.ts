@@ -92,8 +92,3 @@ function nominatedBy(connection: string | readonly string[] | undefined): Readon
   const names = connection.toString().toLowerCase().split(",");
   return new Set(names.map((name) => name.trim()));
 }
-
-/** Whether a request asks for another protocol; a lone `Upgrade` header without its connection option asks for nothing. */
-export function asksForUpgrade({ headers }: IncomingMessage): boolean {
-  return headers.upgrade !== undefined && nominatedBy(headers.connection)?.has("upgrade") === true;
-}

@@ -11,11 +11,9 @@ export interface Problem {
 }
 
 export const CONNECT_REFUSED: Problem = problem(501, "This proxy opens no tunnels: CONNECT is not supported.");
-export const UPGRADE_REFUSED: Problem = problem(
-  501,
-  "This proxy cannot switch protocols: send the request without Upgrade.",
-  { connection: "close" },
-);
+export const UPGRADE_REFUSED: Problem = problem(501, "This proxy cannot switch protocols: it carries no WebSockets.", {
+  connection: "close",
+});
 export const EXPECTATION_REFUSED: Problem = problem(417, "The only expectation that this proxy meets is 100-continue.");
 export const BAD_TARGET: Problem = problem(
   400,

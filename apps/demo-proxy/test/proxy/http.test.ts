@@ -1,3 +1,5 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { dial, send, talk } from "./client.ts";
 import { type NodeUpstream, respond, startRawUpstream, startUpstream } from "./node-upstream.ts";
@@ -47,14 +49,54 @@ test("CONNECT sent ahead of an answer is not taken for it", async () => {
   expect(await talk(proxy.port, pipelined)).toBe("");
 });
 
-test("a request to upgrade is answered 501 in plain words, and the connection closed", async () => {
+test("a WebSocket's handshake is answered 501 in plain words, and the connection closed", async () => {
   const { upstream, proxy } = await start();
-  const upgrade = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n";
+  const upgrade =
+    "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
   const client = await dial(proxy.port, `GET / HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n`);
   await client.until("cannot switch protocols");
   expect(client.text()).toMatch(/^HTTP\/1\.1 501 /);
   await client.closed;
   expect(upstream.requests).toEqual([]);
+});
+
+test.each([
+  ["HTTP/2", "Upgrade, HTTP2-Settings", "h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA"],
+  ["TLS", "upgrade", "TLS/1.0, HTTP/1.1"],
+  ["a WebSocket without its key", "keep-alive, Upgrade", "websocket"],
+  ["several protocols", "close, Upgrade", "h2c, IRC/6.9, RTA/x11"],
+  ["nothing", "Upgrade", ""],
+])(
+  "an offer to switch to %s is not taken: what was asked is answered, and the connection closed",
+  async (...[, connection, offer]) => {
+    const { upstream, proxy } = await start();
+    const head = `Host: x\r\nConnection: ${connection}\r\nUpgrade: ${offer}\r\n`;
+    const behind = "DELETE /behind HTTP/1.1\r\nHost: x\r\n\r\n";
+    const answers = [
+      await talk(proxy.port, `GET /1 HTTP/1.1\r\n${head}\r\n`),
+      await talk(proxy.port, `PUT /2 HTTP/1.1\r\n${head}Content-Length: 5\r\n\r\nhello${behind}`),
+      await talk(
+        proxy.port,
+        `PUT /3 HTTP/1.1\r\n${head}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n${behind}`,
+      ),
+    ];
+    for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n.*Connection: close\r\n\r\nrr$/s);
+    expect(upstream.requests.map(({ url }) => url)).toEqual(["/1", "/2", "/3"]);
+    for (const { headers } of upstream.requests) {
+      expect(headers).not.toHaveProperty("upgrade");
+      expect(headers).not.toHaveProperty("http2-settings");
+      expect(headers.connection).toBe("keep-alive");
+    }
+    expect(proxy.usage("a")).toEqual({ apiRequests: 3, egressBytes: 6, ingressBytes: 10 });
+  },
+);
+
+test("curl --http2 gets its answer by HTTP/1.1", async () => {
+  const { proxy } = await start();
+  const args = ["--silent", "--http2", "--data", "hello", "--write-out", " %{http_code} %{http_version}"];
+  const { stdout } = await promisify(execFile)("curl", [...args, proxy.origin, "--next", ...args, proxy.origin]);
+  expect(stdout).toBe("rr 200 1.1rr 200 1.1");
+  expect(proxy.usage("a")).toMatchObject({ apiRequests: 2, ingressBytes: 10 });
 });
 
 test("100-continue is answered once the upstream's connection is ready", async () => {
