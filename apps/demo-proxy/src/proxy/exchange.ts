@@ -9,6 +9,7 @@ import { requestHeaders, responseHeaders } from "./headers.ts";
 import { linger } from "./linger.ts";
 import type { OwnAnswers } from "./own-answers.ts";
 import * as problems from "./problem.ts";
+import { reasonPhrase } from "./reason-phrase.ts";
 import { RequestBody } from "./request-body.ts";
 import type { Demand, Refused, Router } from "./route.ts";
 import { pathOfTarget } from "./target.ts";
@@ -57,8 +58,10 @@ export class Exchange implements AttemptObserver, Addressee {
   /** Whether the whole answer has been written. */
   #answered = false;
   #drains = false;
-  /** Whether the response's head waits for the first bytes of its body, to leave in one packet with them. */
-  #headHeld = false;
+  /** The response's head while it waits for the first bytes of its body, to leave in one packet with them, or not at all. */
+  #heldHead: string[] | undefined;
+  #status = 0;
+  #reason: string | undefined;
   /** The last one that was asked. */
   #upstream: Upstream | undefined;
   #begun = 0;
@@ -118,19 +121,19 @@ export class Exchange implements AttemptObserver, Addressee {
   /** Whether the client has to send more of its body, which the upstream would take. */
   get waitsForBody(): boolean {
     const body = this.#outgoing?.body;
-    return body?.hungry === true && !body.isPaused() && !this.#response.headersSent;
+    return body?.hungry === true && !body.isPaused() && !this.#answering;
   }
 
   /** Whether the upstream has to read more of the client's body, before it has begun its response. */
   get waitsForUpload(): boolean {
-    return this.#outgoing?.body?.isPaused() === true && this.#attempt?.started === true && !this.#response.headersSent;
+    return this.#outgoing?.body?.isPaused() === true && this.#attempt?.started === true && !this.#answering;
   }
 
   /** Whether the upstream has been given the whole request, and has to begin its response. */
   get waitsForAnswer(): boolean {
     const body = this.#outgoing?.body;
     const given = body === null || body?.readableEnded === true;
-    return given && this.#attempt?.started === true && !this.#response.headersSent;
+    return given && this.#attempt?.started === true && !this.#answering;
   }
 
   /** Bytes of its body that the client has sent. */
@@ -190,20 +193,21 @@ export class Exchange implements AttemptObserver, Addressee {
     const carriesBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304;
     if (carriesBody && length !== undefined) this.#attempt?.expectEgress(Number(length));
     if (this.#context.closing) response.shouldKeepAlive = false;
-    response.writeHead(status, reason, forwarded);
+    this.#heldHead = forwarded;
+    this.#status = status;
+    this.#reason = reason;
     // A response of known length follows its head; another may keep the client waiting for its first byte.
-    if (carriesBody && length === undefined) {
-      this.#headHeld = true;
-      process.nextTick(flushHead, this);
-    }
+    if (carriesBody && length === undefined) process.nextTick(flushHead, this);
   }
 
   flushHead(): void {
-    if (this.#headHeld) this.#response.flushHeaders();
+    if (this.#heldHead === undefined) return;
+    this.#writeHead();
+    flush(this.#response);
   }
 
   data(chunk: Buffer): boolean {
-    this.#headHeld = false;
+    this.#writeHead();
     if (this.#response.write(chunk)) return true;
     if (!this.#drains) {
       this.#drains = true;
@@ -213,15 +217,26 @@ export class Exchange implements AttemptObserver, Addressee {
   }
 
   ended(): void {
-    this.#headHeld = false;
+    this.#writeHead();
     this.#end();
   }
 
   broken(error: Error): void {
-    this.#headHeld = false;
+    this.#heldHead = undefined;
     // The client must not take a response that broke off for a whole one.
     if (this.#response.headersSent) this.#response.destroy();
     else this.#answer(isTimeout(error) ? problems.RESPONSE_TIMEOUT : problems.BAD_RESPONSE);
+  }
+
+  #writeHead(): void {
+    if (this.#heldHead === undefined) return;
+    this.#response.writeHead(this.#status, reasonPhrase(this.#reason), this.#heldHead);
+    this.#heldHead = undefined;
+  }
+
+  /** Whether the upstream has begun its response. */
+  get #answering(): boolean {
+    return this.#heldHead !== undefined || this.#response.headersSent;
   }
 
   #prepare(): Outgoing | problems.Problem {
@@ -290,8 +305,8 @@ export class Exchange implements AttemptObserver, Addressee {
       response.end();
       return;
     }
-    // A head without a body is still held back; the client shall know now that it may stop sending.
-    if (response.headersSent) response.flushHeaders();
+    // The client shall know now that it may stop sending.
+    if (response.headersSent) flush(response);
     const { socket } = this.#request;
     linger(this.#request, this.#context.clock, (drained) => {
       response.end(() => {
@@ -324,6 +339,7 @@ export class Exchange implements AttemptObserver, Addressee {
 
   /** @param over called once nothing more will be counted of it. */
   #stop(over: () => void): void {
+    this.#heldHead = undefined;
     const done = (): void => {
       this.#outgoing?.body?.destroy();
       over();
@@ -343,6 +359,11 @@ function isTimeout(error: Error): boolean {
 
 function flushHead(exchange: Exchange): void {
   exchange.flushHead();
+}
+
+/** Sends a head whose body is awaited, byte for byte; node's `flushHeaders` would encode it as UTF-8. */
+function flush(response: ServerResponse): void {
+  response.write("", "latin1");
 }
 
 /** For what is learnt of otherwise: a lost connection shows as `close`, and an error without a listener would end the process. */

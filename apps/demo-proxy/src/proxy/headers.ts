@@ -54,6 +54,8 @@ export function responseHeaders(
   const forwarded: string[] = [];
   for (const name in headers) {
     if (NOT_RETURNED.has(name) || name.startsWith("proxy-") || nominated?.has(name)) continue;
+    // It must have none (RFC 9110, section 8.6), and some clients wait for what it announces.
+    if (status === 204 && name === "content-length") continue;
     const value = headers[name];
     if (typeof value === "string") forwarded.push(name, addresses.toClient(name, value, redirects, client));
     else if (value !== undefined)
