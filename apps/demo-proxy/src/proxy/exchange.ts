@@ -3,18 +3,18 @@ import type { Clock } from "@usage/counter-core";
 import { errors } from "undici";
 import type { AccessEntry, AccessLog } from "./access-entry.ts";
 import { Attempt, type AttemptObserver } from "./attempt.ts";
+import { ClientResponse, flushHead } from "./client-response.ts";
 import { askedHost, askedOrigin } from "./forwarded.ts";
 import { type BodyLength, bodyLengthOf } from "./framing.ts";
-import { requestHeaders, responseHeaders } from "./headers.ts";
+import { responseHeaders } from "./headers.ts";
 import { linger } from "./linger.ts";
+import { type Expectation, type Outgoing, outgoingRequest } from "./outgoing.ts";
 import type { OwnAnswers } from "./own-answers.ts";
 import * as problems from "./problem.ts";
-import { reasonPhrase } from "./reason-phrase.ts";
-import { RequestBody } from "./request-body.ts";
-import type { Demand, Refused, Router } from "./route.ts";
-import { pathOfTarget } from "./target.ts";
+import type { RequestBody } from "./request-body.ts";
+import type { Refused, Router } from "./route.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
-import { offersUpgrade, opensWebSocket } from "./upgrade.ts";
+import { offersUpgrade } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
 import type { Addressee } from "./upstream-addresses.ts";
 
@@ -29,17 +29,6 @@ export interface ExchangeContext {
   readonly accessLog: AccessLog | undefined;
 }
 
-/** What the request's `Expect` header asks for; "unknown" is refused. */
-export type Expectation = "none" | "continue" | "unknown";
-
-/** A request as it will be sent, to whichever upstream. */
-interface Outgoing {
-  readonly demand: Demand;
-  readonly path: string;
-  readonly headers: string[];
-  readonly body: RequestBody | null;
-}
-
 /**
  * One request's way through the proxy: refused, or tried at one upstream after the other until one could be connected to,
  * then piped both ways. It ends when its response is closed, finished or not.
@@ -48,6 +37,7 @@ export class Exchange implements AttemptObserver, Addressee {
   readonly #context: ExchangeContext;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  readonly #forwarded: ClientResponse;
   readonly #expectation: Expectation;
   readonly #bodyLength: BodyLength | undefined;
   #outgoing: Outgoing | undefined;
@@ -58,10 +48,6 @@ export class Exchange implements AttemptObserver, Addressee {
   /** Whether the whole answer has been written. */
   #answered = false;
   #drains = false;
-  /** The response's head while it waits for the first bytes of its body, to leave in one packet with them, or not at all. */
-  #heldHead: string[] | undefined;
-  #status = 0;
-  #reason: string | undefined;
   /** The last one that was asked. */
   #upstream: Upstream | undefined;
   #begun = 0;
@@ -70,6 +56,7 @@ export class Exchange implements AttemptObserver, Addressee {
     this.#context = context;
     this.#request = request;
     this.#response = response;
+    this.#forwarded = new ClientResponse(response);
     this.#expectation = expectation;
     this.#bodyLength = bodyLengthOf(request);
   }
@@ -86,7 +73,9 @@ export class Exchange implements AttemptObserver, Addressee {
       });
     });
     if (offersUpgrade(this.#request)) response.shouldKeepAlive = false;
-    const outgoing = this.#prepare();
+    const outgoing = this.#context.closing
+      ? problems.CLOSING
+      : outgoingRequest(this.#request, this.#bodyLength, this.#expectation, this.#trusted);
     if ("status" in outgoing) {
       this.#answer(outgoing);
     } else {
@@ -118,32 +107,14 @@ export class Exchange implements AttemptObserver, Addressee {
     return response.headersSent && (response.writableNeedDrain || response.writableEnded);
   }
 
-  /** Whether the client has to send more of its body, which the upstream would take. */
-  get waitsForBody(): boolean {
-    const body = this.#outgoing?.body;
-    return body?.hungry === true && !body.isPaused() && !this.#answering;
+  /** Whether an upstream is being sent the request, or has been, and has not begun its response. */
+  get awaitsResponse(): boolean {
+    return this.#attempt?.started === true && !this.#forwarded.begun;
   }
 
-  /** Whether the upstream has to read more of the client's body, before it has begun its response. */
-  get waitsForUpload(): boolean {
-    return this.#outgoing?.body?.isPaused() === true && this.#attempt?.started === true && !this.#answering;
-  }
-
-  /** Whether the upstream has been given the whole request, and has to begin its response. */
-  get waitsForAnswer(): boolean {
-    const body = this.#outgoing?.body;
-    const given = body === null || body?.readableEnded === true;
-    return given && this.#attempt?.started === true && !this.#answering;
-  }
-
-  /** Bytes of its body that the client has sent. */
-  get received(): number {
-    return this.#outgoing?.body?.received ?? 0;
-  }
-
-  /** Bytes of that body that the upstream's connection was given. */
-  get sent(): number {
-    return this.#outgoing?.body?.sent ?? 0;
+  /** The client's body on its way to the upstream; null for none. */
+  get upload(): RequestBody | null | undefined {
+    return this.#outgoing?.body;
   }
 
   /** The client has left the exchange waiting for too long. */
@@ -193,22 +164,12 @@ export class Exchange implements AttemptObserver, Addressee {
     const carriesBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304;
     if (carriesBody && length !== undefined) this.#attempt?.expectEgress(Number(length));
     if (this.#context.closing) response.shouldKeepAlive = false;
-    this.#heldHead = forwarded;
-    this.#status = status;
-    this.#reason = reason;
     // A response of known length follows its head; another may keep the client waiting for its first byte.
-    if (carriesBody && length === undefined) process.nextTick(flushHead, this);
-  }
-
-  flushHead(): void {
-    if (this.#heldHead === undefined) return;
-    this.#writeHead();
-    flush(this.#response);
+    this.#forwarded.head(status, reason, forwarded, !carriesBody || length !== undefined);
   }
 
   data(chunk: Buffer): boolean {
-    this.#writeHead();
-    if (this.#response.write(chunk)) return true;
+    if (this.#forwarded.write(chunk)) return true;
     if (!this.#drains) {
       this.#drains = true;
       this.#response.on("drain", () => this.#attempt?.resume());
@@ -217,45 +178,15 @@ export class Exchange implements AttemptObserver, Addressee {
   }
 
   ended(): void {
-    this.#writeHead();
+    this.#forwarded.finish();
     this.#end();
   }
 
   broken(error: Error): void {
-    this.#heldHead = undefined;
+    this.#forwarded.dropHead();
     // The client must not take a response that broke off for a whole one.
     if (this.#response.headersSent) this.#response.destroy();
     else this.#answer(isTimeout(error) ? problems.RESPONSE_TIMEOUT : problems.BAD_RESPONSE);
-  }
-
-  #writeHead(): void {
-    if (this.#heldHead === undefined) return;
-    this.#response.writeHead(this.#status, reasonPhrase(this.#reason), this.#heldHead);
-    this.#heldHead = undefined;
-  }
-
-  /** Whether the upstream has begun its response. */
-  get #answering(): boolean {
-    return this.#heldHead !== undefined || this.#response.headersSent;
-  }
-
-  #prepare(): Outgoing | problems.Problem {
-    const request = this.#request;
-    const bodyLength = this.#bodyLength;
-    const path = pathOfTarget(request.url ?? "");
-    if (this.#context.closing) return problems.CLOSING;
-    if (bodyLength === undefined) return problems.BAD_FRAMING;
-    if (this.#expectation === "unknown") return problems.EXPECTATION_REFUSED;
-    if (path === undefined) return problems.BAD_TARGET;
-    if (opensWebSocket(request)) return problems.UPGRADE_REFUSED;
-    const headers = requestHeaders(request, bodyLength, this.#trusted);
-    if (headers === undefined) return problems.BAD_REQUEST;
-    return {
-      demand: { bodyLength, expectsBody: request.method !== "HEAD" },
-      path,
-      headers,
-      body: bodyLength === 0 ? null : new RequestBody(request),
-    };
   }
 
   #tryNext(outgoing: Outgoing): void {
@@ -306,7 +237,7 @@ export class Exchange implements AttemptObserver, Addressee {
       return;
     }
     // The client shall know now that it may stop sending.
-    if (response.headersSent) flush(response);
+    if (response.headersSent) flushHead(response);
     const { socket } = this.#request;
     linger(this.#request, this.#context.clock, (drained) => {
       response.end(() => {
@@ -339,7 +270,7 @@ export class Exchange implements AttemptObserver, Addressee {
 
   /** @param over called once nothing more will be counted of it. */
   #stop(over: () => void): void {
-    this.#heldHead = undefined;
+    this.#forwarded.dropHead();
     const done = (): void => {
       this.#outgoing?.body?.destroy();
       over();
@@ -355,15 +286,6 @@ function isTimeout(error: Error): boolean {
     error instanceof errors.HeadersTimeoutError ||
     error instanceof errors.BodyTimeoutError
   );
-}
-
-function flushHead(exchange: Exchange): void {
-  exchange.flushHead();
-}
-
-/** Sends a head whose body is awaited, byte for byte; node's `flushHeaders` would encode it as UTF-8. */
-function flush(response: ServerResponse): void {
-  response.write("", "latin1");
 }
 
 /** For what is learnt of otherwise: a lost connection shows as `close`, and an error without a listener would end the process. */

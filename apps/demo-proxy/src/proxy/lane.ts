@@ -67,10 +67,15 @@ export class Lane {
 
   #lookAtRequest(running: Exchange): void {
     if (running !== this.#watched) this.#watch(running);
-    if (this.#sending.look(running.received, running.waitsForBody)) running.clientSilent();
-    const unread = this.#taking.look(running.sent, running.waitsForUpload);
-    const silent = this.#answering.look(running.sent, running.waitsForAnswer && !this.#taking.behind);
-    if (unread || silent) running.upstreamSilent();
+    const { upload, awaitsResponse } = running;
+    const { received = 0, sent = 0 } = upload ?? {};
+    const held = awaitsResponse && upload?.isPaused() === true;
+    const hungry = awaitsResponse && !held && upload?.hungry === true;
+    const given = awaitsResponse && (upload === null || upload?.readableEnded === true);
+    if (this.#sending.look(received, hungry)) running.clientSilent();
+    const unread = this.#taking.look(sent, held);
+    const unanswered = this.#answering.look(sent, given && !this.#taking.behind);
+    if (unread || unanswered) running.upstreamSilent();
   }
 
   #watch(running: Exchange): void {
