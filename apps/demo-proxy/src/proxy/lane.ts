@@ -54,19 +54,16 @@ export class Lane {
   /** To be called every `lookIntervalMs`; ends what a silent client or upstream holds up. */
   look(): void {
     const running = this.exchanges[0];
+    if (running !== this.#watched) this.#watch(running);
     const { bytesWritten, writableLength } = this.#connection;
     const unread = this.#reading.look(bytesWritten - writableLength, running?.waitsForReader === true);
     if (this.#pause.look(bytesWritten, running === undefined)) this.#connection.destroy();
-    if (running === undefined) {
-      this.#watched = undefined;
-      return;
-    }
+    if (running === undefined) return;
     if (unread) running.clientSilent();
     else this.#lookAtRequest(running);
   }
 
   #lookAtRequest(running: Exchange): void {
-    if (running !== this.#watched) this.#watch(running);
     const { upload, awaitsResponse } = running;
     const { received = 0, sent = 0 } = upload ?? {};
     const held = awaitsResponse && upload?.isPaused() === true;
@@ -78,8 +75,9 @@ export class Lane {
     if (unread || unanswered) running.upstreamSilent();
   }
 
-  #watch(running: Exchange): void {
+  #watch(running: Exchange | undefined): void {
     this.#watched = running;
+    this.#reading.restart();
     this.#sending = new Silence(this.#idleLooks);
     this.#taking = new ReaderSilence(this.#headLooks);
     this.#answering = new Silence(this.#headLooks);

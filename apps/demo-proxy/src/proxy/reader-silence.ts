@@ -17,6 +17,7 @@ export class ReaderSilence {
   readonly #silence: Silence;
   readonly #slowest: number;
   #taken = 0;
+  #before = 0;
   #unread = 0;
   #looks = 0;
   #held = false;
@@ -32,6 +33,13 @@ export class ReaderSilence {
     return this.#held && this.#unread > 0;
   }
 
+  /** What is written from now on has another reader, or other reasons: the pace that was shown says nothing of it. */
+  restart(): void {
+    this.#before = this.#taken;
+    this.#looks = 0;
+    this.#held = false;
+  }
+
   /**
    * @param taken bytes that the kernel has taken so far.
    * @param waiting whether the kernel takes no more at the moment.
@@ -43,7 +51,7 @@ export class ReaderSilence {
     this.#looks += 1;
     this.#held ||= waiting && news === 0;
     // All but what the kernels can hold has been read for certain.
-    const pace = Math.max(this.#slowest, (taken - KERNEL_BYTES) / this.#looks);
+    const pace = Math.max(this.#slowest, (taken - this.#before - KERNEL_BYTES) / this.#looks);
     this.#unread = Math.max(0, Math.min(this.#unread + news, KERNEL_BYTES) - pace);
     return this.#silence.look(taken, waiting && this.#unread === 0);
   }
