@@ -1,8 +1,20 @@
-import { always, before, change, drop, yields } from "./edits.ts";
+import { always, before, change, drop, instead, never, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const main = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/main.test.ts", title });
 const own = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/own-addresses.test.ts", title });
+const proxy = (file: string, title: string): NamedTest => ({
+  file: `apps/demo-proxy/test/proxy/${file}.test.ts`,
+  title,
+});
+const ABORTED = proxy(
+  "aborted-downloads",
+  "a client that reads nothing and goes away is charged what had come from the upstream, %s",
+);
+const CUT = proxy(
+  "aborted-downloads",
+  "what had come for a request that is cut at the end is counted before the last flush",
+);
 const CONTINUES = main("continues where the store stands when it starts again");
 
 export const PROXY_MUTATIONS: readonly Mutation[] = [
@@ -49,5 +61,42 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     name: "leaves the upstream's own path in its addresses",
     edit: always,
     caughtBy: [own("leads to the same resource where the upstream's URL has a path: %s")],
+  },
+  {
+    name: "takes a reader for silent while kernels hold what he reads",
+    edit: yields("Number.MAX_VALUE"),
+    caughtBy: [
+      proxy(
+        "slow-readers",
+        "a download is not cut while its client reads it slowly, though kernels show nothing of that for longer than silence may last",
+      ),
+      proxy(
+        "reader-silence",
+        "whoever reads evenly, and not slower than is allowed, is never silent, however seldom the kernels say so",
+      ),
+    ],
+  },
+  {
+    name: "waits for ever for a client to read",
+    edit: yields("false"),
+    caughtBy: [
+      proxy("client-limits", "a client that does not read its answer is cut off"),
+      proxy("trickles", "%s: nothing is read by that, and its response is cut off"),
+    ],
+  },
+  {
+    name: "waits for ever for an upstream to answer",
+    edit: yields("false"),
+    caughtBy: [proxy("trickles", "%s: nothing is answered by that, 504")],
+  },
+  {
+    name: "leaves unread what had come of an aborted download",
+    edit: instead("state.controller.abort(new errors.RequestAbortedError());"),
+    caughtBy: [ABORTED, CUT],
+  },
+  {
+    name: "flushes while what was cut is still being counted",
+    edit: never,
+    caughtBy: [CUT],
   },
 ];

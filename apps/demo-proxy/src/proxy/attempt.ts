@@ -67,6 +67,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     else if (state.at === "connecting") this.#finish();
     else if (state.at === "started") {
       this.#state = LEAVING;
+      // fault: leaves unread what had come of an aborted download
       setImmediate(readOut, state.controller);
     }
   }

@@ -56,6 +56,7 @@ export class Lane {
     const running = this.exchanges[0];
     if (running !== this.#watched) this.#watch(running);
     const { bytesWritten, writableLength } = this.#connection;
+    // fault: waits for ever for a client to read
     const unread = this.#reading.look(bytesWritten - writableLength, running?.waitsForReader === true);
     if (this.#pause.look(bytesWritten, running === undefined)) this.#connection.destroy();
     if (running === undefined) return;
@@ -71,6 +72,7 @@ export class Lane {
     const given = awaitsResponse && (upload === null || upload?.readableEnded === true);
     if (this.#sending.look(received, hungry)) running.clientSilent();
     const unread = this.#taking.look(sent, held);
+    // fault: waits for ever for an upstream to answer
     const unanswered = this.#answering.look(sent, given && !this.#taking.behind);
     if (unread || unanswered) running.upstreamSilent();
   }

@@ -51,6 +51,7 @@ export class ReaderSilence {
     this.#looks += 1;
     this.#held ||= waiting && news === 0;
     // All but what the kernels can hold has been read for certain.
+    // fault: takes a reader for silent while kernels hold what he reads
     const pace = Math.max(this.#slowest, (taken - this.#before - KERNEL_BYTES) / this.#looks);
     this.#unread = Math.max(0, Math.min(this.#unread + news, KERNEL_BYTES) - pace);
     return this.#silence.look(taken, waiting && this.#unread === 0);

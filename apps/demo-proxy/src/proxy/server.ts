@@ -119,6 +119,7 @@ export class ProxyServer {
     this.#server.closeAllConnections();
     await closed;
     // Of what was cut the rest is still being counted, for some turns of the event loop.
+    // fault: flushes while what was cut is still being counted
     if (this.#running > 0) {
       await new Promise<void>((resolve) => {
         this.#onIdle = resolve;

@@ -2,9 +2,12 @@
 export interface Timeouts {
   /** To connect to an upstream, TLS included. @default 5_000 */
   readonly connectMs: number;
-  /** For the head of the client's request, and for the head of the upstream's response once the request is written. @default 60_000 */
+  /**
+   * For the head of the client's request, and for the head of the upstream's response once the request is written; also the
+   * longest that the upstream reads nothing of the request's body. @default 60_000
+   */
   readonly headersMs: number;
-  /** The longest silence while a body is on its way, on either side. @default 60_000 */
+  /** The longest silence of whoever sends a body, and of a client that has to read one; for slow ones see `ReaderSilence`. @default 60_000 */
   readonly idleMs: number;
 }
 
