@@ -213,6 +213,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
   /** Whatever else is shared, of this period and the one before, is read and stored again, too. */
   unsettle(): void {
     this.#local.unsettle();
+    // fault: does not look again for what others had in a store that lost it
     this.#reconciler.unsettle();
   }
 

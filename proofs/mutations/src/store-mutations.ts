@@ -1,4 +1,4 @@
-import { always, before, change } from "./edits.ts";
+import { always, before, change, drop } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 import { FLEET_FREEZE, SIMULATION } from "./named-tests.ts";
 
@@ -10,6 +10,11 @@ const postgresContract = (title: string): NamedTest => ({
   file: "packages/store-drizzle/test/postgres-contract.test.ts",
   title,
 });
+const fileGone = (title: string): NamedTest => ({
+  file: "packages/store-drizzle/test/sqlite-file-gone.test.ts",
+  title,
+});
+const proxyFileGone = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/store-file-gone.test.ts", title });
 const ONCE = "counts a tally once, however often it is merged";
 const NOT_LOWERED = "is not lowered by a smaller, an empty or a zero tally";
 
@@ -58,6 +63,24 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
         title: "merge at once, while another one holds the write lock for two seconds, and all is stored",
       },
     ],
+  },
+  {
+    name: "SQLite goes on in a file that was deleted",
+    edit: always,
+    caughtBy: [
+      fileGone("merges into a new one when it is %s, and says that it has lost what it had"),
+      proxyFileGone("stores all that it counted in a new one, says so, and ends well"),
+    ],
+  },
+  {
+    name: "SQLite trusts a file that was deleted meanwhile",
+    edit: always,
+    caughtBy: [fileGone("merges all of it into the new file when it is deleted in the middle of a merge")],
+  },
+  {
+    name: "SQLite leaves the log of a deleted file to the next one",
+    edit: drop,
+    caughtBy: [fileGone("is whole again after processes that had it open have all noticed")],
   },
   {
     name: "SQLite sums over the asking writer only",
