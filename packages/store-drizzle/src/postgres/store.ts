@@ -1,7 +1,7 @@
 import { STORAGE_DIMENSIONS, type StorageDimension, type UsageStore } from "@usage/counter-core";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
 import { tableUsageStore } from "../table-usage-store.ts";
-import { type TimeoutOptions, withDeadline } from "./deadline.ts";
+import { runOn, type TimeoutOptions, withDeadline } from "./deadline.ts";
 import { postgresUsageTable } from "./table.ts";
 
 export interface PostgresStoreOptions<D extends string = string> extends TimeoutOptions {
@@ -36,5 +36,5 @@ export function postgresUsageStore<TResult extends PgQueryResultHKT, TSchema ext
   options: PostgresStoreOptions = {},
 ): UsageStore<string> {
   const { dimensions = STORAGE_DIMENSIONS } = options;
-  return tableUsageStore(postgresUsageTable(db, withDeadline(options)), dimensions);
+  return tableUsageStore(postgresUsageTable(runOn(db, withDeadline(options))), dimensions);
 }

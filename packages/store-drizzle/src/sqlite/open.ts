@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { STORAGE_DIMENSIONS, type StorageDimension, type UsageStore } from "@usage/counter-core";
 import type { Database } from "better-sqlite3";
 import type { BetterSQLite3Database } from "drizzle-orm/better-sqlite3";
-import { StoreOpenError } from "../errors.ts";
+import { driverError, StoreOpenError } from "../errors.ts";
 import { DatabaseFile } from "./database-file.ts";
 import { FileKeeper } from "./file-keeper.ts";
 import { migrate } from "./migrate.ts";
@@ -100,6 +100,7 @@ function open(path: string, connect: () => Database): Database {
     return connect();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreOpenError(`cannot open ${path}: ${reason}; its folder must exist and be writable`, { cause });
+    const { code } = driverError(cause);
+    throw new StoreOpenError(`cannot open ${path}: ${reason}; its folder must exist and be writable`, code, { cause });
   }
 }
