@@ -42,7 +42,8 @@ const setting: Apply = (draft, value, name) => {
 };
 const ssl: Apply = ({ tls }, value, name) => {
   const mode = SSL_MODES[value.toLowerCase()];
-  if (mode === undefined) throw new StoreOpenError(`${name} is one of ${Object.keys(SSL_MODES).join(", ")}`);
+  if (mode === undefined)
+    throw new StoreOpenError(`${name} is one of disable, allow, prefer, require, verify-ca, verify-full`);
   // Of two that say so, the one by libpq's name.
   if (tls.modeBy !== "sslmode" || name === "sslmode") Object.assign(tls, { mode, modeBy: name });
 };

@@ -134,6 +134,7 @@ function serversOf(hosts: string, ports: string | undefined): readonly ServerAdd
 }
 
 function serverOf(text: string, defaultPort: number): ServerAddress {
+  if (text.startsWith("/")) return { folder: text, port: defaultPort };
   const {
     host = "",
     bracketed,
