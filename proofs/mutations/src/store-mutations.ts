@@ -15,6 +15,10 @@ const fileGone = (title: string): NamedTest => ({
   title,
 });
 const proxyFileGone = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/store-file-gone.test.ts", title });
+const failover = (title: string): NamedTest => ({
+  file: "packages/store-drizzle/test/postgres-failover.test.ts",
+  title,
+});
 const ONCE = "counts a tally once, however often it is merged";
 const NOT_LOWERED = "is not lowered by a smaller, an empty or a zero tally";
 
@@ -109,6 +113,24 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
         title: "stores everything after its connections were cut in the middle of a merge",
       },
     ],
+  },
+  {
+    name: "Postgres's connections stay with a server that fails",
+    edit: drop,
+    caughtBy: [
+      failover("stores on the new primary at the second attempt, while the old one is read-only and can be reached"),
+      failover("stores on the new primary at the second attempt, while the old one answers %s"),
+      failover("stores on the new primary at the second attempt, while the old one is silent"),
+      {
+        file: "apps/demo-proxy/test/compose-postgres.test.ts",
+        title: "stores all that it counted on the new primary at the second flush, while the old one is read-only",
+      },
+    ],
+  },
+  {
+    name: "takes the first of several hosts, though it is read-only",
+    edit: always,
+    caughtBy: [failover("goes to the first that can be written to, and to the other when that changes")],
   },
   {
     name: "Postgres writes rows in no order",

@@ -119,6 +119,7 @@ export class Connections {
         try {
           const { db } = this.#current;
           const [row] = await this.#options.deadline("connecting", () => db.execute(sql`show transaction_read_only`));
+          // fault: takes the first of several hosts, though it is read-only
           if (anyServer || row?.transaction_read_only === "off") return;
           this.#move(undefined);
         } catch (error) {
