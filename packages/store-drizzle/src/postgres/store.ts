@@ -14,8 +14,9 @@ export interface PostgresStoreOptions<D extends string = string> extends Timeout
 
 /**
  * A usage store in your own drizzle database, of any Postgres driver, whose table `migrate` or your own drizzle-kit has
- * created. It does not close the database, nor make connections anew after a failover, which `openPostgresStore` does. The connections should have a `statement_timeout`; `synchronous_commit` must be
- * on (Postgres's default) for a merge that resolved to survive a crash of the server.
+ * created. It does not close the database, nor make connections anew after a failover, which `openPostgresStore` does. The
+ * connections should have a `statement_timeout`; `synchronous_commit` must be on (Postgres's default) for a merge that
+ * resolved to survive a crash of the server.
  *
  * @throws RangeError when an option is out of range.
  */
