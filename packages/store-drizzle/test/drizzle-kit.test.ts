@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { openPostgresStore, usageTotals as postgresTotals } from "@usage/store-drizzle/postgres";
@@ -13,7 +12,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { freshFolder } from "./support/folder.ts";
 import { manyTallies, storedRequests } from "./support/tallies.ts";
 
-const KIT = join(dirname(createRequire(import.meta.url).resolve("drizzle-kit")), "bin.cjs");
+const KIT = fileURLToPath(new URL("bin.cjs", import.meta.resolve("drizzle-kit")));
 const SCHEMAS = { sqlite: "support/drizzle-kit/sqlite.ts", postgresql: "support/drizzle-kit/postgres.ts" };
 const NO_CHANGES = "No changes detected";
 
