@@ -58,6 +58,8 @@ export interface TallySource<D extends string = StorageDimension> {
   tallies(): Promise<readonly Tally[]>;
   /** The store has committed these tallies. Unknown and repeated ones are ignored. */
   settle(stored: readonly Tally[]): void;
+  /** The store has lost everything that it had: from now on nothing of any period that is held is known to be stored. */
+  unsettle(): void;
   /**
    * What the store held for `period` at some instant, of all backends, `all` and `own` (of `writer`) from the same read. Raises
    * `others`, and takes what was settled and is not in `own` any more for not stored; ignored when the period is over.

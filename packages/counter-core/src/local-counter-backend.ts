@@ -186,6 +186,11 @@ export class LocalCounterBackend<D extends string = StorageDimension> implements
     this.#book.settle(stored);
   }
 
+  unsettle(): void {
+    this.#takeOverTime();
+    this.#book.unsettle();
+  }
+
   observe(period: string, stored: ReadonlyMap<string, StoredUsage<D>>): readonly string[] {
     this.#takeOverTime();
     return this.#book.observe(period, stored);

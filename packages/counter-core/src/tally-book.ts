@@ -54,6 +54,14 @@ export class TallyBook<D extends string> {
     }
   }
 
+  unsettle(): void {
+    for (const cells of this.#ledger.all()) {
+      for (let i = 0; i < this.#names.size; i++) {
+        this.#eachCell(i * this.#names.stride, (cell) => cells.setSettled(cell, 0));
+      }
+    }
+  }
+
   observe(period: string, stored: ReadonlyMap<string, StoredUsage<D>>): readonly string[] {
     const wanted: string[] = [];
     const cells = this.#ledger.current();

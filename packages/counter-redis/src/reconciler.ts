@@ -19,6 +19,8 @@ interface Pass {
   readonly next: { readonly start: number; readonly atMs: number };
 }
 
+const NEVER_READ: Pass["next"] = { start: Number.NaN, atMs: Number.NEGATIVE_INFINITY };
+
 /**
  * Finds what others shared and did not live to store. Whoever finds it stores it; doing that twice, by two instances, or
  * while its writer still lives, is harmless.
@@ -31,7 +33,7 @@ interface Pass {
 export class Reconciler {
   readonly #parts: ReconcilerParts;
   /** When the period that starts at `start`, the last one that is over, is read next. */
-  #nextPass: Pass["next"] = { start: Number.NaN, atMs: Number.NEGATIVE_INFINITY };
+  #nextPass: Pass["next"] = NEVER_READ;
   /** What `missing` last read of periods that are over, until it is stored. */
   #pass: Pass | undefined;
 
@@ -42,6 +44,13 @@ export class Reconciler {
   /** From here on, what others had shared now is expected in the store. */
   noteFlush(): void {
     for (const backend of this.#parts.loop.current().backends) backend.noteFlush();
+  }
+
+  /** The store has lost what it had: all that others shared is looked for once more. */
+  unsettle(): void {
+    for (const backend of this.#parts.loop.current().backends) backend.forgetStored();
+    this.#nextPass = NEVER_READ;
+    this.#pass = undefined;
   }
 
   /** Tallies of other writers that the store may lack. */

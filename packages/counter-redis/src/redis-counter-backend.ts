@@ -210,6 +210,13 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     this.#reconciler.settled(stored);
   }
 
+  /** Whatever else is shared, of this period and the one before, is read and stored again, too. */
+  unsettle(): void {
+    this.#local.unsettle();
+    // fault: does not look again for what others had in a store that lost it
+    this.#reconciler.unsettle();
+  }
+
   observe(period: string, stored: ReadonlyMap<string, StoredUsage<D>>): readonly string[] {
     const wanted = this.#local.observe(period, stored);
     const shared = this.#loop.current();

@@ -182,6 +182,11 @@ export class SharedBackend {
     });
   }
 
+  /** The store has lost what it had. */
+  forgetStored(): void {
+    this.#stored.fill(0);
+  }
+
   /** Begins anew with usage that is neither ours nor shared. */
   setBaseline(amounts: readonly number[]): void {
     amounts.forEach((amount, d) => {

@@ -16,6 +16,8 @@ export interface FlushMessage {
   readonly stored: number;
   /** Tallies that it will never take; they stay in the counter. */
   readonly rejected: readonly RejectedTally[];
+  /** Present where the store had lost what it had confirmed; see `FlushResult.lost`. */
+  readonly lost?: true;
   /** Why the flush, or the refresh before it, failed; absent when both succeeded. Nothing is lost: what is not stored is tried again. */
   readonly error?: unknown;
 }

@@ -8,6 +8,8 @@ import {
   type UsageStore,
 } from "@usage/counter-core";
 import { type FlushMessage, flushChannel } from "./channels.ts";
+import { StoreLossError } from "./errors.ts";
+import { assertDimensions } from "./store-dimensions.ts";
 import { untilAborted } from "./until-aborted.ts";
 
 export interface FlushOptions {
@@ -24,7 +26,15 @@ export interface FlushResult {
   readonly stored: number;
   /** Tallies that it will never take; they stay in the counter and are tried again. */
   readonly rejected: readonly RejectedTally[];
+  /**
+   * Present where the store had lost what it had confirmed, as when its file is deleted. All that this counter still holds
+   * was sent again in this flush; what others had stored there is gone.
+   */
+  readonly lost?: true;
 }
+
+/** A flush sends again what it finds lost; what is lost over and over is left to the flushes after it. */
+const MAX_ROUNDS = 3;
 
 /**
  * Carries tallies from a counter to stores. A flush waits for the one before it, unless one of the two is aborted; two at
@@ -33,6 +43,7 @@ export interface FlushResult {
 export class FlushQueue<D extends string> {
   readonly #counter: UsageCounter<D> & TallySource<D>;
   readonly #waiting = new Set<WaitingFlush<D>>();
+  readonly #losses = new WeakMap<UsageStore<D>, number>();
   #last: Promise<unknown> | undefined;
 
   constructor(counter: UsageCounter<D> & TallySource<D>) {
@@ -72,10 +83,10 @@ export class FlushQueue<D extends string> {
   async #flush(store: UsageStore<D>, { first, skip, signal }: FlushOptions): Promise<FlushResult> {
     // Not before `flush` has noted that this one runs: who listens on the channel may call it again.
     await undefined;
-    let stored = 0;
-    let rejected: readonly RejectedTally[] = [];
+    const done: Progress = { stored: 0, rejected: [] };
     let failure: { readonly error: unknown } | undefined;
     try {
+      assertDimensions(store, this.#counter);
       signal?.throwIfAborted();
       if (first !== undefined) {
         await untilAborted(first(), signal).catch((error: unknown) => {
@@ -85,25 +96,52 @@ export class FlushQueue<D extends string> {
         signal?.throwIfAborted();
       }
       if (skip !== undefined) this.#discard(skip);
-      const tallies = await untilAborted(this.#counter.tallies(), signal);
-      if (tallies.length > 0) {
-        const options: MergeOptions = signal === undefined ? {} : { signal };
-        // fault: settles before it merges
-        // fault: settles what failed
-        rejected = await untilAborted(store.merge(tallies, options), signal);
-        const settled = without(tallies, rejected);
-        this.#counter.settle(settled);
-        stored = settled.length;
-      }
+      await this.#send(store, signal, done);
     } catch (error) {
       failure = { error };
     }
     if (flushChannel.hasSubscribers) {
-      const message: FlushMessage = { stored, rejected, ...failure };
+      const message: FlushMessage = { ...done, ...failure };
       flushChannel.publish(message);
     }
     if (failure !== undefined) throw failure.error;
-    return { stored, rejected };
+    return done;
+  }
+
+  /** Merges what is not known to be stored; and all that is counted, where that shows that the store has lost what it had. */
+  async #send(store: UsageStore<D>, signal: AbortSignal | undefined, done: Progress): Promise<void> {
+    const options: MergeOptions = signal === undefined ? {} : { signal };
+    this.#noticeLoss(store, done);
+    let lost = true;
+    for (let round = 0; lost && round < MAX_ROUNDS; round++) {
+      const tallies = await untilAborted(this.#counter.tallies(), signal);
+      // A merge of nothing, too, makes a store look whether it still has what it confirmed.
+      if (tallies.length === 0 && store.losses === undefined) return;
+      try {
+        // fault: settles before it merges
+        // fault: settles what failed
+        done.rejected = await untilAborted(store.merge(tallies, options), signal);
+      } finally {
+        lost = this.#noticeLoss(store, done);
+      }
+      // What this merge has confirmed may be part of the loss.
+      if (lost) continue;
+      const settled = without(tallies, done.rejected);
+      this.#counter.settle(settled);
+      done.stored = settled.length;
+    }
+    if (lost) throw new StoreLossError(MAX_ROUNDS);
+  }
+
+  #noticeLoss(store: UsageStore<D>, done: Progress): boolean {
+    const losses = store.losses?.() ?? 0;
+    const known = this.#losses.get(store) ?? losses;
+    this.#losses.set(store, losses);
+    // fault: does not send again what a store says it lost
+    if (losses === known) return false;
+    done.lost = true;
+    this.#counter.unsettle();
+    return true;
   }
 
   #discard(skip: ReadonlySet<string>): void {
@@ -111,6 +149,13 @@ export class FlushQueue<D extends string> {
     for (const backend of skip) if (!known.has(backend)) throw new UnknownBackendError(backend);
     for (const backend of skip) this.#counter.discard(backend);
   }
+}
+
+/** A `FlushResult` in the making: a flush that fails may have noticed a loss before. */
+interface Progress {
+  stored: number;
+  rejected: readonly RejectedTally[];
+  lost?: true;
 }
 
 interface WaitingFlush<D extends string> {

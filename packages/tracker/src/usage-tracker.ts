@@ -11,6 +11,7 @@ import { type LimitExceededMessage, limitExceededChannel } from "./channels.ts";
 import { type Decision, fits } from "./decision.ts";
 import { type FlushOptions, FlushQueue, type FlushResult } from "./flush-queue.ts";
 import { type Limits, type LimitsByBackend, LimitTable } from "./limits.ts";
+import { assertDimensions } from "./store-dimensions.ts";
 import { untilAborted } from "./until-aborted.ts";
 
 export interface UsageTrackerOptions<D extends string = StorageDimension> {
@@ -137,14 +138,22 @@ export class UsageTracker<D extends string = StorageDimension> {
    * Stores all that is counted and not known to be stored, closed periods included. When the store fails, the counts stay
    * as they were and the next flush carries them. A call during a flush waits for it (or for its abortion) and runs
    * one more, which callers with the same arguments share.
+   *
+   * @throws StoreDimensionsError where the store does not read all that the counter counts; StoreLossError where the store
+   * lost again and again what it had just confirmed; whatever the store throws.
    */
   flushUsage(store: UsageStore<D>, options: FlushOptions = {}): Promise<FlushResult> {
     return this.#flushes.flush(store, options);
   }
 
-  /** Learns from the store what everybody else used in this period. */
+  /**
+   * Learns from the store what everybody else used in this period.
+   *
+   * @throws StoreDimensionsError where the store does not read all that the counter counts; whatever the store throws.
+   */
   async refreshBaselines(store: UsageStore<D>, options: RefreshOptions = {}): Promise<void> {
     const { signal } = options;
+    assertDimensions(store, this.backend);
     const { key } = this.backend.period();
     const stored = await untilAborted(store.totals(key, this.backend.writer), signal);
     const wanted = this.backend.observe(key, stored);

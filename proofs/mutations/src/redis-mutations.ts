@@ -143,6 +143,15 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
     caughtBy: [SIMULATION],
   },
   {
+    name: "does not look again for what others had in a store that lost it",
+    edit: drop,
+    caughtBy: [
+      contract(
+        "and stores all that was shared anew in a store that has lost what it had, also what a killed instance counted",
+      ),
+    ],
+  },
+  {
     name: "reconciles only backends that it counts itself",
     edit: yields("[]"),
     caughtBy: [

@@ -1,9 +1,11 @@
-import { before, change, instead, never } from "./edits.ts";
+import { always, before, change, instead, never } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 import { SIMULATION } from "./named-tests.ts";
 
 const flush = (title: string): NamedTest => ({ file: "packages/tracker/test/flush.test.ts", title });
 const flusher = (title: string): NamedTest => ({ file: "packages/tracker/test/usage-flusher.test.ts", title });
+
+const losses = (title: string): NamedTest => ({ file: "packages/tracker/test/store-losses.test.ts", title });
 
 export const TRACKER_MUTATIONS: readonly Mutation[] = [
   {
@@ -46,6 +48,18 @@ export const TRACKER_MUTATIONS: readonly Mutation[] = [
     edit: before("if (failures === 0)"),
     caughtBy: [
       flusher("backs off exponentially while the store fails, also near a limit, and stores all once it is back"),
+    ],
+  },
+  {
+    name: "does not send again what a store says it lost",
+    edit: always,
+    caughtBy: [
+      losses("gets all that is counted again in that flush, closed periods included, and the flush says so"),
+      losses("is not taken to have stored anything while it cannot begin anew, not even at the end"),
+      {
+        file: "apps/demo-proxy/test/store-file-gone.test.ts",
+        title: "stores it again when it is stopped, though nothing was counted since",
+      },
     ],
   },
   {

@@ -157,6 +157,7 @@ function remoteStore(
   { store, toStore, storeFails, isStoreReadOnly, random }: Surroundings,
 ): UsageStore<Dimension> {
   return {
+    dimensions: DIMENSIONS,
     merge: (tallies) =>
       toStore.call(machine, () => {
         if (isStoreReadOnly()) throw new Error("the database is read-only");

@@ -3,6 +3,7 @@ export { type Direction, type FaultProxy, type FaultProxyOptions, startFaultProx
 export { type Instance, type InstanceExit, type InstanceOptions, startInstance } from "./instance.ts";
 export { machineText } from "./machine.ts";
 export { type NginxOptions, type NginxServer, startNginx } from "./nginx.ts";
+export { type PgBouncer, type PgBouncerOptions, startPgBouncer } from "./pgbouncer.ts";
 export { type PostgresServer, startPostgres } from "./postgres.ts";
 export { promtoolFindings } from "./promtool.ts";
 export { type RedisOptions, type RedisServer, type RedisSnapshot, startRedis } from "./redis.ts";
