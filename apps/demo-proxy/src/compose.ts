@@ -9,6 +9,7 @@ import { metricsRoutes } from "./admin/metrics/metrics.ts";
 import { ProcessMetrics } from "./admin/metrics/process-metrics.ts";
 import { TimedFlusher } from "./admin/metrics/timed-flusher.ts";
 import { AdminServer } from "./admin/server.ts";
+import { Turns } from "./admin/turns.ts";
 import type { ProxyConfig } from "./config/proxy-config.ts";
 import { openCounter } from "./counting/open-counter.ts";
 import { openStore, StoreStartError } from "./counting/open-store.ts";
@@ -96,6 +97,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     rates,
     startedMs: clock.now(),
     readiness,
+    turns: new Turns(),
     ...(sharing && { sharing }),
   };
   const { token, listen } = config.admin;

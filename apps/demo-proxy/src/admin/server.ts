@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Address } from "../config/address.ts";
 import type { Guard } from "./guard.ts";
-import { type Answer, refuse } from "./problem.ts";
+import { type Answer, refuse, type StreamAnswer } from "./problem.ts";
 import { dispatch, type Route } from "./routes.ts";
 
 // Small requests from few clients: far below what node allows by default.
@@ -62,9 +62,11 @@ export class AdminServer {
       else answer.stream(response);
       return;
     }
-    const text = "text" in answer ? answer.text : `${JSON.stringify(answer.body)}\n`;
-    response.writeHead(answer.status, { ...headers, "content-length": Buffer.byteLength(text) });
-    response.end(text);
+    const body = bytesOf(answer);
+    const length = body.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    response.writeHead(answer.status, { ...headers, "content-length": length });
+    for (const chunk of body) response.write(chunk);
+    response.end();
   }
 
   async #answer({ method = "", url: target = "", headers }: IncomingMessage): Promise<Answer> {
@@ -75,4 +77,9 @@ export class AdminServer {
       return refuse({ status: 500, title: "Internal error", detail });
     }
   }
+}
+
+function bytesOf(answer: Exclude<Answer, StreamAnswer>): readonly Uint8Array[] {
+  if ("bytes" in answer) return answer.bytes;
+  return [Buffer.from("text" in answer ? answer.text : `${JSON.stringify(answer.body)}\n`)];
 }

@@ -6,6 +6,8 @@ import { messageOf } from "../../log/message-of.ts";
 import type { LiveConfigStatus } from "../../process/live-config.ts";
 import type { Router } from "../../proxy/route.ts";
 import type { Upstream } from "../../proxy/upstream.ts";
+import { jsonPieces } from "../json-pieces.ts";
+import type { Turns } from "../turns.ts";
 
 /** What operators look at and act on. */
 export interface ApiParts {
@@ -20,6 +22,7 @@ export interface ApiParts {
   readonly inForce: () => Pick<ProxyConfig, "routing" | "flush" | "backends">;
   /** Absent when the counts stay in this process. */
   readonly sharing?: Sharing;
+  readonly turns: Turns;
 }
 
 /** What `GET /api/usage` answers. Instants are ISO 8601, usages and limits by dimension, limits only where there are any. */
@@ -62,8 +65,18 @@ export interface BackendReport {
   readonly limits: Partial<Usage>;
 }
 
-export function usageReport(parts: ApiParts): UsageReport {
-  const { config, router, tracker, flusher } = parts;
+/** The JSON of a {@link UsageReport}, to be written in turns: all numbers of one backend are of one moment. */
+export function usagePieces(parts: ApiParts): Generator<string> {
+  return jsonPieces(usageHead(parts), "backends", backendReports(parts));
+}
+
+function* backendReports(parts: ApiParts): Generator<BackendReport> {
+  for (const upstream of parts.router.upstreams) yield backendReport(parts, upstream);
+}
+
+/** All of it but the backends. */
+export function usageHead(parts: ApiParts): Omit<UsageReport, "backends"> {
+  const { config, tracker, flusher } = parts;
   const { lastError } = flusher.status();
   return {
     period: isoPeriod(tracker.backend.period()),
@@ -74,7 +87,6 @@ export function usageReport(parts: ApiParts): UsageReport {
       lastError: lastError === undefined ? null : messageOf(lastError),
     },
     config: configReport(parts),
-    backends: router.upstreams.map((upstream) => backendReport(parts, upstream)),
   };
 }
 
@@ -83,7 +95,7 @@ function configReport({ live }: ApiParts): UsageReport["config"] {
   return { loadedAt: new Date(loadedAtMs).toISOString(), error, needRestart };
 }
 
-function counterReport({ config, clock, sharing }: ApiParts): UsageReport["counter"] {
+export function counterReport({ config, clock, sharing }: ApiParts): UsageReport["counter"] {
   const atMs = sharing?.sharedAtMs();
   const healthy = sharing?.isHealthy() ?? true;
   return {
@@ -106,7 +118,7 @@ export function lastFlush(flusher: ApiParts["flusher"]): string | null {
 
 const NOTHING: Usage = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
 
-function backendReport({ tracker, sharing }: ApiParts, upstream: Upstream): BackendReport {
+export function backendReport({ tracker, sharing }: ApiParts, upstream: Upstream): BackendReport {
   const { name, url, draining } = upstream;
   // The least that the proxy proposes for a GET: the request, and a response of unknown length.
   const { allowed, usage, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
