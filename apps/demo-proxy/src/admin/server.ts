@@ -9,6 +9,8 @@ import { dispatch, type Route } from "./routes.ts";
 const LIMITS = {
   headersTimeout: 5_000,
   requestTimeout: 10_000,
+  // How often node looks whether one of the two is over: 30 s unless told.
+  connectionsCheckingInterval: 500,
   keepAliveTimeout: 5_000,
   maxHeaderSize: 16_384,
 } as const;
@@ -21,15 +23,24 @@ const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
 } as const;
 
+export interface AdminServerOptions {
+  readonly routes: readonly Route[];
+  readonly guard: Guard;
+  /** How long a client may leave its answer unread, in milliseconds, before it is cut off. @default 30_000 */
+  readonly silenceMs?: number;
+}
+
 /** The operators' HTTP server: a table of routes behind a guard. */
 export class AdminServer {
   readonly #server: Server;
   readonly #routes: readonly Route[];
   readonly #guard: Guard;
+  readonly #silenceMs: number;
 
-  constructor(options: { readonly routes: readonly Route[]; readonly guard: Guard }) {
+  constructor(options: AdminServerOptions) {
     this.#routes = options.routes;
     this.#guard = options.guard;
+    this.#silenceMs = options.silenceMs ?? 30_000;
     this.#server = createServer(LIMITS, (request, response) => void this.#respond(request, response));
   }
 
@@ -65,6 +76,8 @@ export class AdminServer {
     const body = bytesOf(answer);
     const length = body.reduce((sum, { byteLength }) => sum + byteLength, 0);
     response.writeHead(answer.status, { ...headers, "content-length": length });
+    // Starts anew whenever the kernel has taken some.
+    response.setTimeout(this.#silenceMs, () => response.destroy());
     for (const chunk of body) response.write(chunk);
     response.end();
   }
