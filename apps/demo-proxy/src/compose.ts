@@ -100,9 +100,10 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     turns: new Turns(),
     ...(sharing && { sharing }),
   };
-  const { token, listen } = config.admin;
+  const { listen, ...access } = config.admin;
   const admin = new AdminServer({
-    guard: guard({ host: listen.host, ...(token !== undefined && { token }) }),
+    guard: guard({ host: listen.host, ...access }),
+    basePaths: (access.urls ?? []).map((url) => new URL(url).pathname),
     routes: [
       ...dashboardRoutes(),
       ...apiRoutes(api),

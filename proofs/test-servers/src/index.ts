@@ -1,5 +1,6 @@
 export { chromiumBinary } from "./chromium.ts";
 export { type Direction, type FaultProxy, type FaultProxyOptions, startFaultProxy } from "./fault-proxy.ts";
+export { freePort } from "./free-port.ts";
 export { type Instance, type InstanceExit, type InstanceOptions, startInstance } from "./instance.ts";
 export { machineText } from "./machine.ts";
 export { type NginxOptions, type NginxServer, startNginx } from "./nginx.ts";

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Address } from "../config/address.ts";
+import { rebase } from "./base-path.ts";
 import type { Guard } from "./guard.ts";
 import { type Answer, refuse, type StreamAnswer } from "./problem.ts";
 import { dispatch, type Route } from "./routes.ts";
@@ -26,6 +27,8 @@ const SECURITY_HEADERS = {
 export interface AdminServerOptions {
   readonly routes: readonly Route[];
   readonly guard: Guard;
+  /** Paths under which another server shows this one, with a slash at both ends. @default none */
+  readonly basePaths?: readonly string[];
   /** How long a client may leave its answer unread, in milliseconds, before it is cut off. @default 30_000 */
   readonly silenceMs?: number;
 }
@@ -35,11 +38,13 @@ export class AdminServer {
   readonly #server: Server;
   readonly #routes: readonly Route[];
   readonly #guard: Guard;
+  readonly #rebase: ReturnType<typeof rebase>;
   readonly #silenceMs: number;
 
   constructor(options: AdminServerOptions) {
     this.#routes = options.routes;
     this.#guard = options.guard;
+    this.#rebase = rebase(options.basePaths ?? [], options.routes);
     this.#silenceMs = options.silenceMs ?? 30_000;
     this.#server = createServer(LIMITS, (request, response) => void this.#respond(request, response));
   }
@@ -82,8 +87,11 @@ export class AdminServer {
     response.end();
   }
 
-  async #answer({ method = "", url: target = "", headers }: IncomingMessage): Promise<Answer> {
+  async #answer({ method = "", url = "", headers }: IncomingMessage): Promise<Answer> {
     try {
+      const rebased = this.#rebase(url);
+      if ("answer" in rebased) return rebased.answer;
+      const { target } = rebased;
       return this.#guard({ method, target, headers }) ?? (await dispatch(this.#routes, method, target));
     } catch (error) {
       const detail = error instanceof Error ? error.message : "Something that is not an error was thrown.";

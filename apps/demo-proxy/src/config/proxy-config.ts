@@ -9,8 +9,7 @@ import type { Address } from "./address.ts";
 /** What the proxy is to do, complete: every default is filled in. Times are in milliseconds. */
 export interface ProxyConfig {
   readonly listen: Address;
-  /** The admin listener. The token is demanded on every `/api` path; beyond loopback it must be there. */
-  readonly admin: { readonly listen: Address; readonly token?: string };
+  readonly admin: AdminConfig;
   readonly counter: CounterConfig;
   readonly store: StoreConfig;
   readonly flush: {
@@ -31,6 +30,15 @@ export interface ProxyConfig {
   readonly log: { readonly level: LogLevel; readonly access: boolean };
   /** At least one, with different names. A dimension that is absent from `limits` is unlimited. */
   readonly backends: readonly BackendConfig[];
+}
+
+/** The admin listener. */
+export interface AdminConfig {
+  readonly listen: Address;
+  /** It is demanded on every `/api` path; beyond loopback it must be there. */
+  readonly token?: string;
+  /** The addresses under which another server shows it to browsers, each with a slash at its end. */
+  readonly urls?: readonly string[];
 }
 
 export type CounterConfig = { readonly kind: "local" } | RedisConfig;

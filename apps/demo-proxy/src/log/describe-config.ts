@@ -11,7 +11,11 @@ export function describeConfig(config: ProxyConfig): object {
   const { listen, admin, counter, store, flush, routing, timeouts, trustedProxies, cors, log, backends } = config;
   return {
     listen: formatAddress(listen),
-    admin: { listen: formatAddress(admin.listen), token: admin.token !== undefined },
+    admin: {
+      listen: formatAddress(admin.listen),
+      token: admin.token !== undefined,
+      ...(admin.urls && { urls: admin.urls }),
+    },
     counter: describeCounter(counter),
     ...(counter.kind === "redis" && { prefix: counter.prefix }),
     store: describeStore(store),

@@ -276,6 +276,76 @@ describe("every path", () => {
   });
 });
 
+describe("where another server shows it", () => {
+  const urls = ["https://ops.example.com/usage/", "http://10.1.2.3:8443/"];
+  const admin = { listen: { host: "127.0.0.1", port: 0 }, urls };
+
+  it("the hosts of these addresses are let in, too, with or without their ports, and no others", async () => {
+    const { admin: bound } = await start({ admin });
+    const status = async (host: string) => (await call(bound, "/api/usage", { headers: { host } })).status;
+    for (const host of ["ops.example.com", "OPS.example.com:443", "10.1.2.3:8443", "10.1.2.3", "127.0.0.1"]) {
+      expect([host, await status(host)]).toEqual([host, 200]);
+    }
+    for (const host of [
+      "evil.example",
+      "example.com",
+      "x.ops.example.com",
+      "10.1.2.4",
+      "https://ops.example.com/usage/",
+    ]) {
+      expect([host, await status(host)]).toEqual([host, 403]);
+    }
+    const headers = { host: "evil.example", "x-forwarded-host": "ops.example.com" };
+    expect((await call(bound, "/api/usage", { headers })).status).toBe(403);
+  });
+
+  it("pages of these origins change things, whatever Host comes along, and those of their neighbours do not", async () => {
+    const { admin: bound } = await start({ admin });
+    const flush = async (origin: string, host: string) =>
+      (await call(bound, "/usage/api/flush", { method: "POST", headers: { origin, host } })).status;
+    const own = `127.0.0.1:${bound.port}`;
+    for (const host of ["ops.example.com", own, "localhost"]) {
+      expect([host, await flush("https://ops.example.com", host)]).toEqual([host, 200]);
+    }
+    expect(await flush("http://10.1.2.3:8443", own)).toBe(200);
+    // Used directly, as before.
+    expect(await flush(`http://${own}`, own)).toBe(200);
+    for (const origin of ["http://ops.example.com", "https://ops.example.com:8443", "http://10.1.2.3", "null"]) {
+      expect([origin, await flush(origin, "ops.example.com")]).toEqual([origin, 403]);
+      expect([origin, await flush(origin, own)]).toEqual([origin, 403]);
+    }
+  });
+
+  it("their paths are taken off where they were left on, and lead to the slash at the end", async () => {
+    const { admin: bound } = await start({ admin });
+    const status = async (path: string) => (await call(bound, path)).status;
+    for (const path of ["/usage/", "/usage/?x", "/usage/dashboard/base.css", "/usage/api/usage", "/usage/healthz"]) {
+      expect([path, await status(path)]).toEqual([path, 200]);
+    }
+    for (const path of [
+      "/usage/nowhere",
+      "/usage//",
+      "/usages/",
+      "/x/usage/",
+      "/usage/usage/",
+      "/usage/../api/usage",
+    ]) {
+      expect([path, await status(path)]).toEqual([path, 404]);
+    }
+    const bare = await call(bound, "/usage");
+    expect(bare).toMatchObject({ status: 308, headers: { location: "usage/" } });
+  });
+
+  it("the token is demanded below their paths as well", async () => {
+    const { admin: bound } = await start({ admin: { ...admin, token: "s3cret" } });
+    const status = async (path: string) => (await call(bound, path)).status;
+    expect([await status("/usage/"), await status("/usage/dashboard/base.css")]).toEqual([200, 200]);
+    for (const path of ["/usage/api/usage", "/usage/metrics", "/usage/dashboard/", "/usage/nowhere"]) {
+      expect([path, await status(path)]).toEqual([path, 401]);
+    }
+  });
+});
+
 describe("with a token", () => {
   const admin = { listen: { host: "0.0.0.0", port: 0 }, token: "s3cret" };
 

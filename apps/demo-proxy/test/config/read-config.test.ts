@@ -60,7 +60,7 @@ describe("a configuration", () => {
   it("takes every setting", () => {
     const config = parse(`
 listen: "[::1]:8088"
-admin: { listen: 0.0.0.0:9, token: "s3cret!" }
+admin: { listen: 0.0.0.0:9, token: "s3cret!", urls: ["https://ops.example.com/usage", "http://x:8443"] }
 counter: { kind: local }
 store: { kind: sqlite, file: data/usage.db }
 flush: { intervalMs: 2000, nearLimitIntervalMs: 500, nearLimitRatio: 1, timeoutMs: 100 }
@@ -77,7 +77,11 @@ backends:
 `);
     expect(config).toEqual({
       listen: { host: "::1", port: 8088 },
-      admin: { listen: { host: "0.0.0.0", port: 9 }, token: "s3cret!" },
+      admin: {
+        listen: { host: "0.0.0.0", port: 9 },
+        token: "s3cret!",
+        urls: ["https://ops.example.com/usage/", "http://x:8443/"],
+      },
       counter: { kind: "local" },
       store: { kind: "sqlite", file: "/here/data/usage.db" },
       flush: { intervalMs: 2_000, nearLimitIntervalMs: 500, nearLimitRatio: 1, timeoutMs: 100 },
@@ -314,6 +318,31 @@ describe("a configuration with a mistake is refused with the line, the column, t
       "proxy.yaml:2:17 admin.token: expected a text; put quotes",
     ],
     [
+      "a host where an address belongs",
+      `${BACKEND}\nadmin: { urls: [ops.example.com] }`,
+      "proxy.yaml:2:17 admin.urls[0]: expected an address such as https://ops.example.com/usage/",
+    ],
+    [
+      "any host at all",
+      `${BACKEND}\nadmin: { urls: ["https://*.example.com"] }`,
+      "proxy.yaml:2:17 admin.urls[0]: name each host; * stands for none",
+    ],
+    [
+      "a dashboard's address with a query",
+      `${BACKEND}\nadmin: { urls: ["https://ops.example.com/?x"] }`,
+      "proxy.yaml:2:17 admin.urls[0]: give scheme, host, port and path alone",
+    ],
+    [
+      "a dashboard's address with an odd path",
+      `${BACKEND}\nadmin: { urls: ["https://ops.example.com//usage"] }`,
+      "proxy.yaml:2:17 admin.urls[0]: expected a path of letters",
+    ],
+    [
+      "one address where a list belongs",
+      `${BACKEND}\nadmin: { urls: "https://ops.example.com/" }`,
+      "proxy.yaml:2:16 admin.urls: expected a list of addresses",
+    ],
+    [
       "a bad URL",
       "backends: [{ name: a, url: example.com }]",
       "proxy.yaml:1:28 backends[0].url: expected an address such as",
@@ -418,6 +447,9 @@ describe("a secret is never part of a complaint:", () => {
     ["one of two nodes' passwords", `${BACKEND}\ncounter: { kind: redis, cluster: [redis://:hunter2@x, redis://y] }`],
     ["nodes as a text", `${BACKEND}\ncounter: { kind: redis, cluster: redis://:hunter2@x }`],
     ["a token with a space", `${BACKEND}\nadmin: { token: "hunter2 hunter2" }`],
+    ["a dashboard's password", `${BACKEND}\nadmin: { urls: ["https://u:hunter2@x/"] }`],
+    ["a dashboard's broken password", `${BACKEND}\nadmin: { urls: ["https://u:hunter2@x:port/"] }`],
+    ["a dashboard without a list", `${BACKEND}\nadmin: { urls: "https://u:hunter2@x/" }`],
     ["a token where a map belongs", `${BACKEND}\nadmin: hunter2`],
     ["a token as alias", `${BACKEND}\nadmin: { token: *hunter2 }`],
     ["a token as tag", `${BACKEND}\nadmin: { token: !hunter2 }`],
@@ -443,6 +475,7 @@ describe("docs/configuration.md", () => {
       backends: defaults.backends.map((backend) => ({ ...backend, limits })),
     });
     expect(parse(yaml.replace("# token:", "token:")).admin.token).toBe("a-long-random-text");
+    expect(parse(yaml.replace("# urls:", "urls:")).admin.urls).toEqual(["https://ops.example.com/usage/"]);
     const others = Array.from(yaml.matchAll(/^# ((?:counter|store): .*)$/gm), ([, line]) =>
       parse(`${BACKEND}\n${line}`),
     );
