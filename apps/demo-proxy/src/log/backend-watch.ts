@@ -17,12 +17,24 @@ interface Seen {
   readonly exceeded: readonly string[];
   readonly draining: boolean;
   readonly reachable: boolean;
+  /** The answers that it had broken off when that was last told. */
+  readonly broken: Told;
 }
 
-const WELL: Seen = { exceeded: [], draining: false, reachable: true };
+interface Told {
+  readonly count: number;
+  readonly code: string;
+  readonly atMs: number;
+}
+
+const NOT_TOLD: Told = { count: 0, code: "", atMs: Number.NEGATIVE_INFINITY };
+const WELL: Seen = { exceeded: [], draining: false, reachable: true, broken: NOT_TOLD };
+/** One line a minute for answers that break for one and the same reason. */
+const BROKEN_MS = 60_000;
 
 /**
- * Says once when a backend reaches a limit and once when it has left it, when it is drained, and when it is gone and back.
+ * Says once when a backend reaches a limit and once when it has left it, when it is drained, when it is gone and back, and why, and why
+ * it breaks off answers.
  * It looks at intervals: the request path knows nothing of it, and what changes to and fro in between is one change or none.
  */
 export class BackendWatch {
@@ -48,20 +60,21 @@ export class BackendWatch {
   look(): void {
     const seen = new Map<string, Seen>();
     for (const upstream of this.#options.router.upstreams) {
+      const before = this.#seen.get(upstream.name) ?? WELL;
       const now = this.#stateOf(upstream);
-      this.#tell(upstream, this.#seen.get(upstream.name) ?? WELL, now);
-      seen.set(upstream.name, now);
+      this.#tell(upstream, before, now);
+      seen.set(upstream.name, { ...now, broken: this.#tellBroken(upstream, before.broken) });
     }
     this.#seen = seen;
   }
 
-  #stateOf(upstream: Upstream): Seen {
+  #stateOf(upstream: Upstream): Omit<Seen, "broken"> {
     // The least that the proxy proposes for a GET, as in the report of the API.
     const { exceeded } = this.#options.tracker.check(upstream.name, { apiRequests: 1, egressBytes: 1 });
     return { exceeded, draining: upstream.draining, reachable: upstream.isReachable() };
   }
 
-  #tell({ name, inFlight }: Upstream, before: Seen, now: Seen): void {
+  #tell({ name, inFlight, trouble }: Upstream, before: Seen, now: Omit<Seen, "broken">): void {
     const { log, tracker } = this.#options;
     const backend = JSON.stringify(name);
     const closed = now.exceeded.length > 0;
@@ -84,7 +97,23 @@ export class BackendWatch {
     }
     if (now.reachable !== before.reachable) {
       if (now.reachable) log.info({ event: "backend-retried", backend: name }, `${backend} is tried again`);
-      else log.warn({ event: "backend-unreachable", backend: name }, `${backend} cannot be connected to`);
+      else {
+        const { code, reason } = trouble ?? {};
+        const cause = trouble === undefined ? "" : `: ${reason} (${code})`;
+        log.warn({ event: "backend-unreachable", backend: name, code, reason }, `${backend} cannot be used${cause}`);
+      }
     }
+  }
+
+  #tellBroken({ name, traffic }: Upstream, told: Told): Told {
+    const { broken: count, brokenBy } = traffic;
+    if (brokenBy === undefined || count === told.count) return told;
+    const { code, reason } = brokenBy;
+    const atMs = this.#options.clock.now();
+    if (code === told.code && atMs < told.atMs + BROKEN_MS) return told;
+    const since = count - told.count;
+    const words = `${JSON.stringify(name)} broke off ${since === 1 ? "an answer" : `${since} answers`}: ${reason} (${code})`;
+    this.#options.log.warn({ event: "backend-broke-off", backend: name, answers: since, code, reason }, words);
+    return { count, code, atMs };
   }
 }

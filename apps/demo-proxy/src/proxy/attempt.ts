@@ -114,6 +114,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (status === 101) controller.abort(new errors.SocketError("switched protocols without being asked"));
     if (status < 200) return;
     this.#upstream.traffic.answered(status, msSince(this.#begun));
+    this.#upstream.trouble = undefined;
     if (this.#state.at !== "started") return;
     this.#observer.head(status, reason, headers);
   }
@@ -143,11 +144,13 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#finish();
     if (at === "leaving") return;
     if (at === "started") {
-      this.#upstream.traffic.broken += 1;
+      this.#upstream.failed(error);
+      this.#upstream.traffic.broke(error);
       this.#observer.broken(error);
     } else if (error instanceof errors.InvalidArgumentError) {
       this.#observer.unsendable();
     } else {
+      this.#upstream.failed(error);
       this.#upstream.traffic.unconnected += 1;
       this.#observer.passedOver(this.#upstream, error);
     }

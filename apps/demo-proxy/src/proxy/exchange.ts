@@ -13,6 +13,7 @@ import type { OwnAnswers } from "./own-answers.ts";
 import * as problems from "./problem.ts";
 import type { RequestBody } from "./request-body.ts";
 import type { Refused, Router } from "./route.ts";
+import { troubleOf } from "./trouble.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
 import { offersUpgrade } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
@@ -42,9 +43,10 @@ export class Exchange implements AttemptObserver, Addressee {
   readonly #bodyLength: BodyLength | undefined;
   #outgoing: Outgoing | undefined;
   #attempt: Attempt | undefined;
-  /** The upstreams that could not be connected to, and why the last could not. */
+  /** The upstreams that could not be connected to. */
   #failed: Set<Upstream> | undefined;
-  #connectError: Error | undefined;
+  /** Why the last attempt could not connect, or broke. */
+  #failure: Error | undefined;
   /** Whether the whole answer has been written. */
   #answered = false;
   #drains = false;
@@ -148,7 +150,7 @@ export class Exchange implements AttemptObserver, Addressee {
     upstream.markUnreachable();
     this.#failed ??= new Set();
     this.#failed.add(upstream);
-    this.#connectError = error;
+    this.#failure = error;
     if (this.#outgoing !== undefined) this.#tryNext(this.#outgoing);
   }
 
@@ -157,6 +159,7 @@ export class Exchange implements AttemptObserver, Addressee {
   }
 
   head(status: number, reason: string | undefined, headers: IncomingHttpHeaders): void {
+    this.#failure = undefined;
     const [response, upstream] = [this.#response, this.#upstream];
     if (upstream === undefined) return;
     const forwarded = responseHeaders(headers, status, upstream.addresses, this);
@@ -184,6 +187,7 @@ export class Exchange implements AttemptObserver, Addressee {
 
   broken(error: Error): void {
     this.#forwarded.dropHead();
+    this.#failure = error;
     // The client must not take a response that broke off for a whole one.
     if (this.#response.headersSent) this.#response.destroy();
     else this.#answer(isTimeout(error) ? problems.RESPONSE_TIMEOUT : problems.BAD_RESPONSE);
@@ -214,8 +218,8 @@ export class Exchange implements AttemptObserver, Addressee {
       return unreachable ? problems.UNREACHABLE_OR_FULL : problems.overLimit(decision, this.#context.clock);
     }
     if (!unreachable) return problems.DRAINED;
-    if (this.#connectError === undefined) return problems.UNREACHABLE;
-    return isTimeout(this.#connectError) ? problems.CONNECT_TIMEOUT : problems.CONNECT_FAILED;
+    if (this.#failure === undefined) return problems.UNREACHABLE;
+    return isTimeout(this.#failure) ? problems.CONNECT_TIMEOUT : problems.CONNECT_FAILED;
   }
 
   #answer(problem: problems.Problem): void {
@@ -257,6 +261,7 @@ export class Exchange implements AttemptObserver, Addressee {
       egressBytes: this.#attempt?.egressBytes ?? 0,
       durationMs: performance.now() - this.#begun,
       complete: response.writableFinished,
+      ...(this.#failure !== undefined && { trouble: troubleOf(this.#failure) }),
     };
   }
 

@@ -91,5 +91,5 @@ function tellingPart(error: unknown): { readonly code: string; readonly message:
   // undici and fetch put what they were told by the system below an error of their own that has no code.
   if (!("code" in error && error.code) && error.cause instanceof Error) return tellingPart(error.cause);
   const code = "code" in error && typeof error.code === "string" ? error.code : error.name;
-  return { code, message: error.message.trim().slice(0, LONGEST_MESSAGE) };
+  return { code, message: error.message.replace(/\s+/g, " ").trim().slice(0, LONGEST_MESSAGE) };
 }

@@ -3,6 +3,7 @@ import { type Dispatcher, Pool } from "undici";
 import { connectorTo } from "./connector.ts";
 import type { Reserved } from "./reservation.ts";
 import { assertDelay, assertTimeouts, type Timeouts } from "./timeouts.ts";
+import { type Trouble, troubleOf } from "./trouble.ts";
 import { UpstreamAddresses } from "./upstream-addresses.ts";
 import { UpstreamTraffic } from "./upstream-traffic.ts";
 
@@ -28,6 +29,11 @@ export interface UpstreamOptions {
   readonly traffic?: UpstreamTraffic;
 }
 
+/** Why the last attempt failed, and when the first did of those that failed in a row. */
+export interface LastingTrouble extends Trouble {
+  readonly sinceMs: number;
+}
+
 /** One metered upstream: its connections, what is admitted and not yet counted, and whether it can be reached. */
 export class Upstream {
   readonly name: string;
@@ -39,6 +45,8 @@ export class Upstream {
   draining = false;
   /** Requests that were given to this upstream and are not over. */
   inFlight = 0;
+  /** Undefined once an attempt is answered. */
+  trouble: LastingTrouble | undefined;
   readonly reserved: Reserved;
   readonly traffic: UpstreamTraffic;
   readonly #basePath: string;
@@ -73,6 +81,12 @@ export class Upstream {
 
   isReachable(): boolean {
     return this.#reachableAgain === undefined;
+  }
+
+  /** An attempt could not connect, or its answer broke. */
+  failed(error: Error): void {
+    const { code, reason } = troubleOf(error);
+    this.trouble = { code, reason, sinceMs: this.trouble?.sinceMs ?? this.#clock.now() };
   }
 
   /** It could not be connected to: no requests for a while. */

@@ -1,5 +1,6 @@
 import { LocalCounterBackend } from "@usage/counter-core";
 import { UsageTracker } from "@usage/tracker";
+import { errors } from "undici";
 import { expect, it, onTestFinished } from "vitest";
 import { BackendWatch } from "../../src/log/backend-watch.ts";
 import { Router } from "../../src/proxy/route.ts";
@@ -64,10 +65,19 @@ it("a backend that is drained or cannot be reached is said to be so once, and to
   const { clock, a, b, told } = start();
   b.inFlight = 4;
   b.draining = true;
+  a.failed(Object.assign(new Error("getaddrinfo ENOTFOUND a"), { code: "ENOTFOUND" }));
   a.markUnreachable();
   clock.advance(3_000);
+  const reason = "the host name of its url does not exist; check the spelling";
   expect(told()).toMatchObject([
-    { level: "warn", event: "backend-unreachable", backend: "a" },
+    {
+      level: "warn",
+      event: "backend-unreachable",
+      backend: "a",
+      code: "ENOTFOUND",
+      reason,
+      msg: `"a" cannot be used: ${reason} (ENOTFOUND)`,
+    },
     { level: "info", event: "drain", backend: "b", inFlight: 4 },
   ]);
   b.inFlight = 0;
@@ -77,6 +87,30 @@ it("a backend that is drained or cannot be reached is said to be so once, and to
     ["resume", "b"],
     ["backend-retried", "a"],
   ]);
+});
+
+it("answers that a backend breaks off are told with why and how many: at once, then once a minute, and for another reason", () => {
+  const { clock, a, told } = start();
+  const reset = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+  a.traffic.broke(reset);
+  clock.advance(10_000);
+  expect(told()).toMatchObject([
+    { level: "warn", event: "backend-broke-off", backend: "a", answers: 1, code: "ECONNRESET" },
+  ]);
+  for (let second = 0; second < 49; second += 1) {
+    a.traffic.broke(reset);
+    clock.advance(1_000);
+  }
+  expect(told()).toEqual([]);
+  clock.advance(10_000);
+  expect(told()).toMatchObject([
+    { answers: 49, msg: expect.stringMatching(/^"a" broke off 49 answers: it closes .* \(ECONNRESET\)$/) },
+  ]);
+  a.traffic.broke(new errors.HeadersTimeoutError());
+  clock.advance(1_000);
+  expect(told()).toMatchObject([{ answers: 1, code: "UND_ERR_HEADERS_TIMEOUT" }]);
+  clock.advance(600_000);
+  expect(told()).toEqual([]);
 });
 
 it("nothing is said once it is stopped", () => {

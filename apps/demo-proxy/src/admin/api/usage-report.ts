@@ -5,7 +5,7 @@ import type { Sharing } from "../../counting/opened-counter.ts";
 import { messageOf } from "../../log/message-of.ts";
 import type { LiveConfigStatus } from "../../process/live-config.ts";
 import type { Router } from "../../proxy/route.ts";
-import type { Upstream } from "../../proxy/upstream.ts";
+import type { LastingTrouble, Upstream } from "../../proxy/upstream.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import type { Turns } from "../turns.ts";
 
@@ -55,6 +55,8 @@ export interface BackendReport {
   readonly url: string;
   readonly draining: boolean;
   readonly reachable: boolean;
+  /** Why its last attempt failed, and since when all have; null once one was answered, and before the first. */
+  readonly trouble: { readonly code: string; readonly reason: string; readonly since: string } | null;
   /** Whether a plain GET would still be let through. */
   readonly withinLimits: boolean;
   readonly usage: Usage;
@@ -128,10 +130,17 @@ export function backendReport({ tracker, sharing }: ApiParts, upstream: Upstream
     url: url.href,
     draining,
     reachable: upstream.isReachable(),
+    trouble: isoTrouble(upstream.trouble),
     withinLimits: allowed,
     usage,
     unflushed,
     unpushed: sharing?.unpushedAll(name) ?? NOTHING,
     limits,
   };
+}
+
+function isoTrouble(trouble: LastingTrouble | undefined): BackendReport["trouble"] {
+  if (trouble === undefined) return null;
+  const { code, reason, sinceMs } = trouble;
+  return { code, reason, since: new Date(sinceMs).toISOString() };
 }
