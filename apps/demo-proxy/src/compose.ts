@@ -1,5 +1,5 @@
 import { type Clock, systemClock, type TallySource, type UsageCounter, type UsageStore } from "@usage/counter-core";
-import { FlushTimeoutError, UsageTracker } from "@usage/tracker";
+import { UsageTracker } from "@usage/tracker";
 import { apiRoutes } from "./admin/api/api-routes.ts";
 import { UsageRates } from "./admin/api/rates.ts";
 import { dashboardRoutes } from "./admin/dashboard-files.ts";
@@ -134,7 +134,8 @@ async function loadBaselines(
   clock: Clock,
 ): Promise<void> {
   const deadline = new AbortController();
-  const cancel = clock.after(timeoutMs, () => deadline.abort(new FlushTimeoutError(timeoutMs)));
+  const late = `this period's usage could not be read within ${timeoutMs} ms; find what holds the database up, or raise flush.timeoutMs`;
+  const cancel = clock.after(timeoutMs, () => deadline.abort(new Error(late)));
   try {
     await tracker.refreshBaselines(store, { signal: deadline.signal });
   } catch (error) {

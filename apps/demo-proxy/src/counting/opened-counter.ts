@@ -1,5 +1,6 @@
 import type { Clock, TallySource, Usage, UsageCounter } from "@usage/counter-core";
 import type { CounterConfig } from "../config/proxy-config.ts";
+import { connectAdvice, troubleOf } from "../proxy/trouble.ts";
 import type { DurationBuckets } from "./duration-buckets.ts";
 import type { RedisEvents } from "./redis-events.ts";
 
@@ -39,20 +40,33 @@ export class CounterStartError extends Error {
 
   constructor(config: CounterConfig, cause: unknown) {
     const counter = describeCounter(config);
-    super(`the counter (${counter}) cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    super(`the counter (${counter}) cannot be used: ${reasonOf(config, cause)}`, { cause });
     this.name = "CounterStartError";
     this.counter = counter;
   }
 }
 
+function reasonOf(config: CounterConfig, cause: unknown): string {
+  const { code } = troubleOf(cause);
+  const said = cause instanceof Error && cause.message !== "" ? cause.message : code;
+  // A Redis without TLS waits for more when it is greeted in TLS.
+  const tls = code === "ETIMEDOUT" && urlsOf(config).some((url) => url.startsWith("rediss:"));
+  const advice = connectAdvice(cause);
+  if (advice === undefined) return said;
+  return `${said}: ${advice}${tls ? ", or whether it speaks TLS at all, which rediss:// stands for" : ""}`;
+}
+
 /** A counter as messages name it: never with its user or password. */
 export function describeCounter(config: CounterConfig): string {
   if (config.kind === "local") return "local";
-  const places = ("url" in config ? [config.url] : config.cluster).map((url) => {
+  const places = urlsOf(config).map((url) => {
     const { host, pathname } = new URL(url);
     return `${host}${pathname}`;
   });
   return `Redis ${places.join(", ")}`;
+}
+
+function urlsOf(config: CounterConfig): readonly string[] {
+  if (config.kind === "local") return [];
+  return "url" in config ? [config.url] : config.cluster;
 }

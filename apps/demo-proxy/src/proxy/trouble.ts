@@ -16,6 +16,14 @@ export function troubleOf(error: unknown): Trouble {
   return { code, reason: reason ?? (message === "" ? `it failed with ${code}` : `it failed: ${message}`) };
 }
 
+/** What to do about an error of any server that a `url` of the configuration names; undefined where only that server can tell. */
+export function connectAdvice(error: unknown): string | undefined {
+  const { code } = tellingPart(error);
+  return NO_CONNECTION.test(code) ? REASONS.get(code) : undefined;
+}
+
+const NO_CONNECTION = /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|E\w*UNREACH|EMFILE|.*CERT.*|UNABLE_TO_.*)$/;
+
 const REFUSES = "it refuses connections; is it running, and is the port of its url right?";
 const SILENT =
   "it cannot be connected to in time; check the host and port of its url, and whether a firewall is in between";
