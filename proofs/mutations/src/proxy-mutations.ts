@@ -15,6 +15,10 @@ const CUT = proxy(
   "aborted-downloads",
   "what had come for a request that is cut at the end is counted before the last flush",
 );
+const admin = (file: string, title: string): NamedTest => ({
+  file: `apps/demo-proxy/test/admin/${file}.test.ts`,
+  title,
+});
 const CONTINUES = main("continues where the store stands when it starts again");
 
 export const PROXY_MUTATIONS: readonly Mutation[] = [
@@ -98,5 +102,31 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     name: "flushes while what was cut is still being counted",
     edit: never,
     caughtBy: [CUT],
+  },
+  {
+    name: "writes reports in one go",
+    edit: change(/performance\.now\(\) < endMs/, "true"),
+    caughtBy: [admin("turns", "of 10,000 backends a scrape, a report and an audit are made while others are answered")],
+  },
+  {
+    name: "looks for slow heads as rarely as node does",
+    edit: change(/LIMITS/, "{ ...LIMITS, connectionsCheckingInterval: 30_000 }"),
+    caughtBy: [admin("admin-timeouts", "gets 5 seconds for %s")],
+  },
+  {
+    name: "lets pages of other sites change things",
+    edit: always,
+    caughtBy: [
+      admin("admin", "changes nothing for a page of another site"),
+      admin(
+        "admin",
+        "pages of these origins change things, whatever Host comes along, and those of their neighbours do not",
+      ),
+    ],
+  },
+  {
+    name: "lets in whatever name was made to point here",
+    edit: always,
+    caughtBy: [admin("admin", "is closed to a name that somebody else made point here")],
   },
 ];

@@ -43,6 +43,7 @@ function knownHost(configured: string, shown: readonly URL[]): Guard {
   const names = new Set([configured.toLowerCase(), ...shown.map(nameOf)]);
   return ({ headers }) => {
     const name = hostName(headers.host);
+    // fault: lets in whatever name was made to point here
     if (name !== undefined && (isLoopback(name) || names.has(name))) return undefined;
     return forbidden(
       "The Host header must name this machine, as in http://127.0.0.1:8081, or a host that stands in admin.urls.",
@@ -96,6 +97,7 @@ function sameSite(shown: readonly URL[]): Guard {
     if (method === "GET" || method === "HEAD") return undefined;
     const foreignSite = site !== undefined && site !== "same-origin" && site !== "none";
     const foreignOrigin = origin !== undefined && !isOwn(origin, host);
+    // fault: lets pages of other sites change things
     if (!foreignSite && !foreignOrigin) return undefined;
     return forbidden(
       "A page of another site cannot change anything here. A dashboard that another server shows has its address in admin.urls.",

@@ -46,6 +46,7 @@ export class AdminServer {
     this.#guard = options.guard;
     this.#rebase = rebase(options.basePaths ?? [], options.routes);
     this.#silenceMs = options.silenceMs ?? 30_000;
+    // fault: looks for slow heads as rarely as node does
     this.#server = createServer(LIMITS, (request, response) => void this.#respond(request, response));
   }
 
