@@ -1,4 +1,5 @@
 export { chromiumBinary } from "./chromium.ts";
+export { curlBinary } from "./curl.ts";
 export { type Direction, type FaultProxy, type FaultProxyOptions, startFaultProxy } from "./fault-proxy.ts";
 export { freePort } from "./free-port.ts";
 export { type Instance, type InstanceExit, type InstanceOptions, startInstance } from "./instance.ts";

@@ -1,6 +1,5 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { curl } from "../support/curl.ts";
 import { dial, send, talk } from "./client.ts";
 import { type NodeUpstream, respond, startRawUpstream, startUpstream } from "./node-upstream.ts";
 import { type ProxyOptions, type RunningProxy, startProxy } from "./proxy-fixture.ts";
@@ -93,9 +92,9 @@ test.each([
 
 test("curl --http2 gets its answer by HTTP/1.1", async () => {
   const { proxy } = await start();
-  const args = ["--silent", "--http2", "--data", "hello", "--write-out", " %{http_code} %{http_version}"];
-  const { stdout } = await promisify(execFile)("curl", [...args, proxy.origin, "--next", ...args, proxy.origin]);
-  expect(stdout).toBe("rr 200 1.1rr 200 1.1");
+  const args = ["--http2", "--data", "hello", "--write-out", " %{http_code} %{http_version}"];
+  const { stdout } = await curl(...args, proxy.origin, "--next", "--silent", ...args, proxy.origin);
+  expect(String(stdout)).toBe("rr 200 1.1rr 200 1.1");
   expect(proxy.usage("a")).toMatchObject({ apiRequests: 2, ingressBytes: 10 });
 });
 

@@ -1,24 +1,10 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
+import { curl } from "../support/curl.ts";
 import { dial } from "./client.ts";
 import { respond, startRawUpstream, startUpstream } from "./node-upstream.ts";
 import { startProxy } from "./proxy-fixture.ts";
-
-/** What curl received of a URL at so many bytes a second, and its exit code. */
-async function curlAt(rate: number, url: string): Promise<{ readonly code: number; readonly received: number }> {
-  const child = spawn("curl", ["--silent", "--show-error", "--limit-rate", String(rate), url], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let received = 0;
-  child.stdout.on("data", (chunk: Buffer) => {
-    received += chunk.length;
-  });
-  const [code] = await once(child, "close");
-  return { code, received };
-}
 
 /** Reads evenly, so many bytes a second; returns how to learn how many came. */
 function readAt(socket: Socket, rate: number): () => number {
@@ -43,7 +29,8 @@ test("a download is not cut while its client reads it slowly, though kernels sho
   const bytes = 24_000_000;
   const upstream = await startUpstream((_request, response) => respond(response, 200, bytes));
   const proxy = await startProxy({ upstreams: { a: upstream.port }, timeouts: { idleMs: 500 } });
-  expect(await curlAt(4_000_000, `${proxy.origin}/`)).toEqual({ code: 0, received: bytes });
+  const { code, stdout } = await curl("--limit-rate", "4000000", proxy.origin);
+  expect({ code, received: stdout.length }).toEqual({ code: 0, received: bytes });
 });
 
 test("an upload is not cut while its upstream reads it slowly, and may be answered late", async () => {

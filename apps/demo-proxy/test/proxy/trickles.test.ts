@@ -93,7 +93,7 @@ describe("an upstream that trickles", () => {
     });
     const proxy = await startProxy({ upstreams: { a: upstream.port }, timeouts: SHORT });
     const client = await dial(proxy.port, GET);
-    await client.until("HTTP/1.1 504");
+    await expect.poll(client.text, { timeout: 10_000 }).toMatch(/^HTTP\/1\.1 504 /);
     client.socket.destroy();
     await expect.poll(() => upstream.connections[0]?.destroyed).toBe(true);
   });
