@@ -102,6 +102,7 @@ export class PushLoop {
       shared.grow(names);
       return shared;
     });
+    for (const ended of this.#periods.slice(0, -1)) ended.close();
     return this.#periods;
   }
 

@@ -1,4 +1,4 @@
-import type { Clock, LocalCounterBackend, Period, PeriodScheme, Tally } from "@usage/counter-core";
+import { amountOf, type Clock, type LocalCounterBackend, type Period, type PeriodScheme, type Tally } from "@usage/counter-core";
 import type { PushLoop } from "./push-loop.ts";
 import { RETENTION_MS } from "./retention.ts";
 import type { SharedCounts } from "./shared-counts.ts";
@@ -70,7 +70,10 @@ export class Reconciler {
       (tally) => tally.period === current.period.key,
     );
     const ofCurrent = others.get(true) ?? [];
-    for (const [name, all] of Map.groupBy(ofCurrent, ({ backend }) => backend)) current.get(name)?.noteStored(all);
+    for (const [name, all] of Map.groupBy(ofCurrent, ({ backend }) => backend)) {
+      const sumOf = (dimension: string) => all.reduce((sum, { usage }) => sum + amountOf(usage, dimension), 0);
+      current.noteStored(name, local.dimensions.map(sumOf));
+    }
     // Another flush than the one that carried what was read, one without Redis say, proves nothing.
     if (this.#pass === undefined || (this.#pass.found && !others.has(false))) return;
     this.#nextPass = this.#pass.next;

@@ -135,7 +135,10 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     return this.#local.period();
   }
 
-  /** Adds backends; what others counted of them is known after the next exchange. Known ones are left as they are. */
+  /**
+   * Adds backends, which begin with what the store and Redis showed of them when they were last read; the rest is known after
+   * the next exchange. Known ones are left as they are.
+   */
   addBackends(names: Iterable<string>): void {
     this.#local.addBackends(names);
   }
@@ -199,6 +202,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     // Without Redis, what is missing is found at a later flush.
     // fault: fails to flush while Redis is away
     const missing = await this.#reconciler.missing().catch(() => []);
+    // What others shared of backends that are not here yet is known where they are added.
+    await this.#local.absorb(missing);
     const all = [...own, ...missing];
     // Nobody settles nothing.
     if (all.length === 0) this.#reconciler.settled(all);
