@@ -1,4 +1,4 @@
-import type { Period, Tally, UsageStore } from "@usage/counter-core";
+import type { Period, StoredUsage, Tally, UsageStore } from "@usage/counter-core";
 import {
   type MergeReply,
   type MergeRequest,
@@ -7,6 +7,7 @@ import {
   type SwapReply,
 } from "@usage/counter-redis";
 import { UsageFlusher, UsageTracker } from "@usage/tracker";
+import { Book } from "./book.ts";
 import type { Machine } from "./machine.ts";
 import type { ModelRedis } from "./model-redis.ts";
 import type { ModelStore } from "./model-store.ts";
@@ -33,7 +34,7 @@ export interface Surroundings {
 export class Instance {
   readonly name: string;
   readonly machine: Machine;
-  readonly counter: RedisCounterBackend<Dimension>;
+  readonly counter: ToldCounter;
   readonly tracker: UsageTracker<Dimension>;
   readonly flusher: UsageFlusher<Dimension>;
   readonly #store: UsageStore<Dimension>;
@@ -43,7 +44,7 @@ export class Instance {
     this.name = name;
     this.machine = machine;
     const { clock } = machine;
-    this.counter = new RedisCounterBackend<Dimension>(new RemoteCounts(machine, world), {
+    this.counter = new ToldCounter(new RemoteCounts(machine, world), {
       backends,
       dimensions: DIMENSIONS,
       clock,
@@ -99,6 +100,23 @@ export class Instance {
       if (done) return;
       await new Promise<void>((resume) => void this.machine.clock.after(RETRY_MS, resume));
     }
+  }
+}
+
+/** Notes what it was told of the store, also of backends that it does not have. */
+class ToldCounter extends RedisCounterBackend<Dimension> {
+  /** The most that others had stored, by period, backend, dimension. */
+  readonly told: Book = new Book();
+
+  override observe(period: string, stored: ReadonlyMap<string, StoredUsage<Dimension>>): readonly string[] {
+    const wanted = super.observe(period, stored);
+    for (const [backend, { all, own }] of period === this.period().key ? stored : []) {
+      for (const dimension of DIMENSIONS) {
+        const others = all[dimension] - own[dimension];
+        this.told.set(Math.max(others, this.told.get(period, backend, dimension)), period, backend, dimension);
+      }
+    }
+    return wanted;
   }
 }
 
