@@ -4,7 +4,7 @@
  */
 export class LaterUsage {
   #period = "";
-  readonly #bounds = new Map<string, number[]>();
+  readonly #bounds = new Map<string, readonly number[]>();
 
   /** From here on it is about this period. */
   begin(period: string): void {
@@ -16,8 +16,8 @@ export class LaterUsage {
   /** Keeps the larger of each amount: usage of a period only grows. */
   raise(backend: string, lowerBounds: readonly number[]): void {
     const known = this.#bounds.get(backend);
-    if (known !== undefined) lowerBounds.forEach((amount, d) => void (known[d] = Math.max(known[d] as number, amount)));
-    else if (lowerBounds.some((amount) => amount > 0)) this.#bounds.set(backend, [...lowerBounds]);
+    const bounds = lowerBounds.map((amount, place) => Math.max(amount, known?.[place] ?? 0));
+    if (bounds.some((amount) => amount > 0)) this.#bounds.set(backend, bounds);
   }
 
   /** Gives away what is known of a backend in a period, in dimension order; undefined where nothing is. */

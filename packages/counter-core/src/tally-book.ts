@@ -91,7 +91,10 @@ export class TallyBook<D extends string> {
       this.#later.begin(period);
       for (const [backend, { all, own }] of stored) {
         if (this.#names.findRow(backend) !== undefined) continue;
-        this.#later.raise(backend, this.#amounts((dimension) => amountOf(all, dimension) - amountOf(own, dimension)));
+        this.#later.raise(
+          backend,
+          this.#amounts((dimension) => amountOf(all, dimension) - amountOf(own, dimension)),
+        );
       }
     }
     return wanted;

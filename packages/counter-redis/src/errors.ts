@@ -21,12 +21,17 @@ export class RedisConnectError extends Error {
   }
 }
 
-/** The client is not connected to Redis, so nothing was sent. */
+/** The client is not connected to Redis, so nothing was sent. Its `cause` is the client's last error, such as ECONNREFUSED. */
 export class NotConnectedError extends Error {
   readonly code = "USAGE_REDIS_NOT_CONNECTED";
 
-  constructor(status: string) {
-    super(`Redis is not connected (the client is ${JSON.stringify(status)})`);
+  /** @param cause Why it is not, as far as the client has told. */
+  constructor(status: string, cause?: Error) {
+    const why = cause === undefined ? "" : `: ${cause.message}`;
+    super(
+      `Redis is not connected (the client is ${JSON.stringify(status)})${why}`,
+      cause === undefined ? undefined : { cause },
+    );
     this.name = "NotConnectedError";
   }
 }

@@ -23,7 +23,7 @@ export class Hydrator {
     return names;
   }
 
-  /** Shares the store's rows of these backends. Does not reject: what cannot be shared now is wanted again. */
+  /** Shares the store's rows of these backends. Rejects where that fails; the next `observe` asks for them again. */
   async absorb(rows: readonly Tally[]): Promise<void> {
     if (this.#wanted === undefined) return;
     const { shared, backends, withoutRows } = this.#wanted;
@@ -35,14 +35,10 @@ export class Hydrator {
     const isAnswered = ({ name }: SharedBackend) => byBackend.has(name) || withoutRows.has(name);
     const answered = backends.filter(isAnswered);
     this.#wanted = { shared, withoutRows, backends: backends.filter((backend) => !isAnswered(backend)) };
-    try {
-      for (const batch of hydrationBatches(answered, byBackend, this.#batchSize)) {
-        const parts = new Map(batch.map(({ backend, part }) => [backend, part]));
-        const requestOf = (backend: SharedBackend) => backend.hydration(parts.get(backend) as HydrationPart);
-        await this.#loop.push(shared, [...parts.keys()], requestOf);
-      }
-    } catch {
-      // The loop finds out by itself that Redis is away, and the next `observe` asks again.
+    for (const batch of hydrationBatches(answered, byBackend, this.#batchSize)) {
+      const parts = new Map(batch.map(({ backend, part }) => [backend, part]));
+      const requestOf = (backend: SharedBackend) => backend.hydration(parts.get(backend) as HydrationPart);
+      await this.#loop.push(shared, [...parts.keys()], requestOf);
     }
   }
 }

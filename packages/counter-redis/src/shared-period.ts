@@ -61,6 +61,12 @@ export class SharedPeriod {
     }
   }
 
+  /** The store has lost what it had. */
+  forgetStored(): void {
+    for (const backend of this.backends) backend.forgetStored();
+    this.#storedOfLater.clear();
+  }
+
   /** The period is over: what the store has of it is of no use to backends that are added from here on. */
   close(): void {
     this.#storedOfLater.clear();

@@ -1,7 +1,8 @@
-import type { Period, StoredUsage, Tally, UsageStore } from "@usage/counter-core";
+import type { Period, StoredUsage, UsageStore } from "@usage/counter-core";
 import {
   type MergeReply,
   type MergeRequest,
+  type ReadReply,
   RedisCounterBackend,
   type SharedCounts,
   type SwapReply,
@@ -149,8 +150,8 @@ class RemoteCounts implements SharedCounts {
     return this.#call((redis) => redis.swap(period, backend, dimension));
   }
 
-  read(period: Period, backends: readonly string[]): Promise<readonly Tally[]> {
-    return this.#call((redis) => redis.read(period, backends));
+  read(period: Period, backends: readonly string[]): Promise<readonly ReadReply[]> {
+    return this.#call((redis) => backends.map((backend) => ({ tallies: redis.read(period, [backend]) })));
   }
 
   forget(period: Period, backend: string): Promise<void> {
