@@ -54,7 +54,10 @@ function writeUsage(text: MetricsText, { period, backends }: UsageReport): void 
       each(({ usage }) => usage[dimension]),
     );
     text.gauge(
-      { name: `usage_limit_${name}`, help: `Limit of a period in ${what}; absent where there is none.` },
+      {
+        name: `usage_limit_${name}`,
+        help: `Limit of a period in ${what}; absent where there is none, 0 where nothing may be used.`,
+      },
       each(({ limits }) => limits[dimension]),
     );
     text.gauge(

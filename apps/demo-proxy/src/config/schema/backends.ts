@@ -36,7 +36,7 @@ const limits = section({
   const limited: { -readonly [D in keyof Usage]?: Usage[D] } = {};
   for (const dimension of STORAGE_DIMENSIONS) {
     const limit = given[dimension];
-    if (limit) limited[dimension] = limit;
+    if (limit !== undefined) limited[dimension] = limit;
   }
   return limited;
 });
