@@ -24,6 +24,7 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
     const counter = await RedisCounterBackend.connect({ ...options, client: timed, prefix: config.prefix });
     const sharing: Sharing = {
       isHealthy: () => counter.isHealthy(),
+      lastError: () => counter.lastError(),
       sharedAtMs: () => counter.sharedAtMs(),
       unpushedAll: (backend) => counter.unpushedAll(backend),
       // Before anything is waited for: what happened while the counter was opened is told right after.
@@ -36,7 +37,7 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
     };
     const addBackends = async (names: readonly string[]): Promise<void> => {
       counter.addBackends(names);
-      // While Redis is away, the store tells; the rest is known once it is back.
+      // Where this fails the store tells, and the rest is known later. Why it fails, the counter's own next exchange tells.
       await counter.sync().catch(() => {});
     };
     return { counter, sharing, addBackends, close };
