@@ -22,6 +22,7 @@ export class LaterUsage {
 
   /** Gives away what is known of a backend in a period, in dimension order; undefined where nothing is. */
   take(period: string, backend: string): readonly number[] | undefined {
+    // fault: takes what it read of a month that is over for this month's
     if (period !== this.#period) return undefined;
     const bounds = this.#bounds.get(backend);
     this.#bounds.delete(backend);

@@ -163,6 +163,7 @@ export class LocalCounterBackend<D extends string = StorageDimension> implements
     if (added.length === 0) return;
     this.#ledger.reserve((this.#names.size + added.length) * this.#names.stride);
     this.#names.append(added);
+    // fault: forgets what it read of backends that are not there yet
     this.#book.admit(added);
   }
 

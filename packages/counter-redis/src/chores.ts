@@ -50,6 +50,7 @@ export class Chores {
     this.#failures.set(chore, { error, isTold });
     // One cause often keeps several chores from being done.
     if (!isTold || told.some((other) => String(other.error) === String(error))) return;
+    // fault: keeps to itself what Redis refuses
     this.#publish({ event: "failed", chore, error });
   }
 }

@@ -37,6 +37,7 @@ export async function begin(client: RedisClient, prefix: string, start: () => Pr
       try {
         await client.call("ping", []);
         await assertServer(client);
+        // fault: does not try what it will need of Redis
         await assertRights(client, prefix);
         // What was asked before nobody waited any more may be answered long after.
         if (!deadline.signal.aborted) await start();

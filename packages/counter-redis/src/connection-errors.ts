@@ -10,6 +10,7 @@ export class ConnectionErrors {
   constructor(client: RedisClient, onError?: (error: Error) => void) {
     this.#client = client;
     this.#listener = (event) => {
+      // fault: does not say why Redis is away
       this.#last = nodeErrorOf(event);
       onError?.(this.#last);
     };

@@ -12,5 +12,6 @@ export function isOutage(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return false;
   if (error instanceof RefusedCountsError) return false;
   const [code = ""] = error.message.split(" ", 1);
+  // fault: takes a refusal for an outage
   return PASSING.has(code) || (error.name !== "ReplyError" && !/^[A-Z]{3,}$/.test(code));
 }

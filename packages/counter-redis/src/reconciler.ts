@@ -164,6 +164,7 @@ export class Reconciler {
     else this.#refusals.set(key, error.message);
     if (error === undefined || told === error.message) return;
     const isPushed = loop.current().period.start === period.start && loop.current().get(backend)?.isRefused === true;
+    // fault: passes over in silence what cannot be read
     if (!isPushed) publish({ event: "refused", period: period.key, backend, error });
   }
 }

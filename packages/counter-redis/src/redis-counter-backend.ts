@@ -207,6 +207,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     if (!this.#sharing) return own;
     const missing = await this.#reconciler.missing();
     // What others shared of backends that are not here yet is known where they are added.
+    // fault: forgets what a flush found of backends that are not there yet
     await this.#local.absorb(missing);
     const all = [...own, ...missing];
     // Nobody settles nothing.

@@ -7,5 +7,6 @@ export function refusalOf(key: string, error: unknown): RefusedCountsError | und
   if (error.message.startsWith("USAGE ") || error.message.includes("WRONGTYPE"))
     return new RefusedCountsError(key, error);
   if (!isMissingRight(error) || !isAboutKeys(error)) return undefined;
+  // fault: gives up on all backends for the key of one
   return new RefusedCountsError(key, error, "let the user of the client use it (ACL SETUSER)");
 }

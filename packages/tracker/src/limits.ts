@@ -26,6 +26,7 @@ export class LimitTable<D extends string> {
       const row = new Float64Array(paddedLength(dimensions.length));
       reader.read(backend, given, row);
       dimensions.forEach((dimension, place) => {
+        // fault: takes a limit of 0 for none
         if (isAbsent(given, dimension)) row[place] = Number.POSITIVE_INFINITY;
       });
       this.#rows.set(backend, row);

@@ -36,6 +36,7 @@ const limits = section({
   const limited: { -readonly [D in keyof Usage]?: Usage[D] } = {};
   for (const dimension of STORAGE_DIMENSIONS) {
     const limit = given[dimension];
+    // fault: leaves limits of 0 out of the configuration
     if (limit !== undefined) limited[dimension] = limit;
   }
   return limited;
