@@ -25,7 +25,7 @@ export class RedisConnectError extends Error {
 export class NotConnectedError extends Error {
   readonly code = "USAGE_REDIS_NOT_CONNECTED";
 
-  /** @param cause Why it is not, as far as the client has told. */
+  /** @param cause - Why it is not, as far as the client has told. */
   constructor(status: string, cause?: Error) {
     const why = cause === undefined ? "" : `: ${textOf(cause)}`;
     super(

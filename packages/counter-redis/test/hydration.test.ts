@@ -86,8 +86,13 @@ describe("what the store knows", () => {
     for (let i = 1; i < attempts; i++) await refresh(one, store);
     await turn();
     expect(failures).toEqual([]);
-    for (let i = 0; i < 3; i++) await refresh(one, store);
-    await turn();
+    const told = [];
+    for (let i = 0; i < 3; i++) {
+      await refresh(one, store);
+      await turn();
+      told.push(failures.length);
+    }
+    expect(told).toEqual([1, 1, 1]);
     expect(failures).toEqual([{ event: "failed", chore: "hydrate", error: expect.any(Error) }]);
     expect(String(one.lastError())).toBe(text);
     fails = false;
