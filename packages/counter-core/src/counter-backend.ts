@@ -62,8 +62,8 @@ export interface TallySource<D extends string = StorageDimension> {
   unsettle(): void;
   /**
    * What the store held for `period` at some instant, of all backends, `all` and `own` (of `writer`) from the same read. Raises
-   * `others`, and takes what was settled and is not in `own` any more for not stored; ignored when the period is over.
-   * Answers the backends whose rows, of all writers, it wants through `absorb`.
+   * `others`, also of backends that are added later in this period, and takes what was settled and is not in `own` any more
+   * for not stored; ignored when the period is over. Answers the backends whose rows, of all writers, it wants through `absorb`.
    */
   observe(period: string, stored: ReadonlyMap<string, StoredUsage<D>>): readonly string[];
   /** The store's rows of the backends that `observe` answered: for each, those of all writers, from one read. */

@@ -7,6 +7,7 @@ const MAX = Number.MAX_SAFE_INTEGER;
 
 /** Cells in the memory of one thread. */
 export class HeapLedger implements Ledger {
+  readonly canGrow = true;
   readonly #periods: PeriodScheme;
   readonly #archive: PeriodArchive;
   #cells: number;

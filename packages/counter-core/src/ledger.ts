@@ -13,12 +13,14 @@ export interface RecordingCells {
 
 /** All cells that a process holds: those of the current period, and of closed ones that are still needed. */
 export interface Ledger extends RecordingCells, TimeKept {
+  /** Whether cells can be added. */
+  readonly canGrow: boolean;
   /** `readTotal` of `rows` rows, `stride` cells apart, one after the other without gaps. */
   readTotals(rows: number, stride: number, size: number, out: Float64Array): void;
   current(): PeriodCells;
   /** Every period that is held, the earliest first. */
   all(): readonly PeriodCells[];
-  /** Makes room for `cells` cells. @throws RangeError where the cells are fixed. */
+  /** Makes room for `cells` cells. @throws RangeError where it cannot grow. */
   reserve(cells: number): void;
   /** A number that no row's counts have gone by yet. */
   newGeneration(): number;

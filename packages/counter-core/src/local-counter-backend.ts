@@ -154,12 +154,17 @@ export class LocalCounterBackend<D extends string = StorageDimension> implements
     return this.#ledger.current().period;
   }
 
-  /** Adds backends that begin at zero; known ones are left as they are. Not with `shared: true`. */
+  /**
+   * Adds backends, which begin with what `observe` and `absorb` were told of them in this period; known ones are left as they
+   * are. Not with `shared: true`.
+   */
   addBackends(names: Iterable<string>): void {
     const added = checkedNames(names).filter((name) => this.#names.findRow(name) === undefined);
     if (added.length === 0) return;
     this.#ledger.reserve((this.#names.size + added.length) * this.#names.stride);
     this.#names.append(added);
+    // fault: forgets what it read of backends that are not there yet
+    this.#book.admit(added);
   }
 
   setBaseline(backend: string, usage: Usage<D>): void {

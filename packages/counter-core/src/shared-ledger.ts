@@ -6,6 +6,7 @@ import type { SharedCells } from "./shared-cells.ts";
 
 /** The owner's side of shared cells: empties closed slots into its own memory, so that they can be used again. */
 export class SharedLedger implements Ledger {
+  readonly canGrow = false;
   readonly #shared: SharedCells;
   readonly #periods: PeriodScheme;
   readonly #archive: PeriodArchive;

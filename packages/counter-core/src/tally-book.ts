@@ -1,3 +1,4 @@
+import { LaterUsage } from "./later-usage.ts";
 import type { Ledger } from "./ledger.ts";
 import type { NamedCells } from "./named-cells.ts";
 import type { PeriodCells } from "./period-cells.ts";
@@ -12,6 +13,7 @@ export class TallyBook<D extends string> {
   readonly #names: NamedCells<D>;
   readonly #ledger: Ledger;
   readonly #counts = new WeakMap<PeriodCells, PeriodCounts>();
+  readonly #later = new LaterUsage();
 
   constructor(writer: string, names: NamedCells<D>, ledger: Ledger) {
     this.#writer = writer;
@@ -85,23 +87,47 @@ export class TallyBook<D extends string> {
         });
       }
     });
+    if (this.#ledger.canGrow) {
+      this.#later.begin(period);
+      for (const [backend, { all, own }] of stored) {
+        if (this.#names.findRow(backend) !== undefined) continue;
+        this.#later.raise(
+          backend,
+          this.#amounts((dimension) => amountOf(all, dimension) - amountOf(own, dimension)),
+        );
+      }
+    }
     return wanted;
+  }
+
+  /** Lets backends that were just added begin with what was read of them before. */
+  admit(backends: readonly string[]): void {
+    const cells = this.#ledger.current();
+    for (const backend of backends) {
+      const row = this.#names.rowOf(backend);
+      const bounds = this.#later.take(cells.period.key, backend);
+      bounds?.forEach((amount, place) => void cells.raiseOthers(row + place, amount));
+    }
   }
 
   absorb(rows: readonly Tally[]): void {
     const cells = this.#ledger.current();
-    const others = new Map<number, Float64Array>();
+    const others = new Map<string, number[]>();
     for (const { writer, period, backend, usage } of rows) {
       const row = this.#names.findRow(backend);
-      if (period !== cells.period.key || row === undefined || writer === this.#writerOf(cells, row)) continue;
-      const sums = others.get(row) ?? new Float64Array(this.#names.stride);
-      others.set(row, sums);
-      this.#eachCell(row, (cell, dimension) => {
-        sums[cell - row] = (sums[cell - row] as number) + amountOf(usage, dimension);
+      const ours = row === undefined ? this.#writer : this.#writerOf(cells, row);
+      if (period !== cells.period.key || writer === ours) continue;
+      const sums = others.get(backend) ?? this.#amounts(() => 0);
+      others.set(backend, sums);
+      this.#names.dimensions.forEach((dimension, place) => {
+        sums[place] = (sums[place] as number) + amountOf(usage, dimension);
       });
     }
-    for (const [row, sums] of others) {
-      this.#eachCell(row, (cell) => cells.raiseOthers(cell, sums[cell - row] as number));
+    if (this.#ledger.canGrow) this.#later.begin(cells.period.key);
+    for (const [backend, sums] of others) {
+      const row = this.#names.findRow(backend);
+      if (row !== undefined) this.#eachCell(row, (cell) => cells.raiseOthers(cell, sums[cell - row] as number));
+      else if (this.#ledger.canGrow) this.#later.raise(backend, sums);
     }
   }
 
@@ -145,6 +171,10 @@ export class TallyBook<D extends string> {
   #writerOf(cells: PeriodCells, row: number): string {
     const generation = cells.generations.of(row);
     return generation === 0 ? this.#writer : `${this.#writer}.${generation}`;
+  }
+
+  #amounts(amountIn: (dimension: D) => number): number[] {
+    return this.#names.dimensions.map((dimension) => amountIn(dimension));
   }
 
   #eachCell(row: number, visit: (cell: number, dimension: D) => void): void {

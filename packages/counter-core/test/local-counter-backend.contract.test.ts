@@ -3,6 +3,7 @@ import { counterBackendContract } from "@usage/counter-core/testing";
 
 counterBackendContract("LocalCounterBackend on heap cells", {
   create: (backends, clock) => new LocalCounterBackend(backends, { clock }),
+  addBackends: (counter, names) => (counter as LocalCounterBackend).addBackends(names),
 });
 
 counterBackendContract("LocalCounterBackend on shared cells", {

@@ -101,6 +101,32 @@ describe("LocalCounterBackend", () => {
     );
   });
 
+  it("remembers of backends that are not there what it read of one period, and holds no more than that", () => {
+    if (globalThis.gc === undefined) throw new Error("run with --expose-gc");
+    const clock = new ManualClock("2026-01-01T00:00:00Z");
+    const counter = new LocalCounterBackend(["oci"], { clock, periods: utcDays });
+    const own = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+    const readDay = (day: number): void => {
+      const names = Array.from({ length: 5_000 }, (_, i) => `tenant-${day}-${i}`);
+      const all = { apiRequests: day + 1, egressBytes: 2.5e9, ingressBytes: 0 };
+      counter.observe(counter.period().key, new Map(names.map((name) => [name, { all, own }])));
+    };
+    const heldBytes = (): number => {
+      globalThis.gc?.();
+      return process.memoryUsage().heapUsed;
+    };
+    readDay(0);
+    const before = heldBytes();
+    for (let day = 1; day < 100; day++) {
+      clock.advance(86_400_000);
+      readDay(day);
+    }
+    // A hundred days of names take some 60 MB.
+    expect(heldBytes() - before).toBeLessThan(20_000_000);
+    counter.addBackends(["tenant-98-0", "tenant-99-0"]);
+    expect(["tenant-98-0", "tenant-99-0"].map((name) => counter.totalAll(name).apiRequests)).toEqual([0, 100]);
+  });
+
   it("counts days when told to", async () => {
     const clock = new ManualClock("2026-01-31T23:00:00Z");
     const counter = new LocalCounterBackend(["oci"], { clock, periods: utcDays });

@@ -36,6 +36,9 @@ export class Announcer {
       case "refused":
         this.events.emit("refused", message);
         break;
+      case "failed":
+        this.events.emit("failed", message);
+        break;
     }
   }
 }

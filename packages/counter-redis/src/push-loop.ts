@@ -1,5 +1,6 @@
 import type { Clock, LocalCounterBackend, Period } from "@usage/counter-core";
 import { Circuit } from "./circuit.ts";
+import { NotConnectedError } from "./errors.ts";
 import type { RedisMessage } from "./events.ts";
 import { Exchanges } from "./exchanges.ts";
 import { RETENTION_MS } from "./retention.ts";
@@ -46,6 +47,8 @@ export class PushLoop {
   #cancelTimer = (): void => {};
   #tick: Promise<void> = Promise.resolve();
   #wholeAtMs: number | undefined;
+  /** Why Redis is away, as far as told: each reason once. */
+  readonly #told = new Set<string>();
 
   /** @throws RangeError for a time or a number that is out of range. */
   constructor(parts: PushLoopParts, options: PushLoopOptions) {
@@ -70,6 +73,11 @@ export class PushLoop {
     return !this.#circuit.isOpen;
   }
 
+  /** Why it stopped trying. */
+  get lastError(): unknown {
+    return this.#circuit.error;
+  }
+
   /** When a round last went through as a whole, in milliseconds since the Unix epoch. */
   get wholeAtMs(): number | undefined {
     return this.#wholeAtMs;
@@ -81,15 +89,21 @@ export class PushLoop {
     this.#wait();
   }
 
-  /** Ends the loop after one more round, so that what can be pushed is. Does not reject. */
+  /**
+   * Ends the loop after one more round, so that what can be pushed is. Does not reject: what cannot be pushed is told, unless it
+   * is known already that Redis is away, and stays in the tallies.
+   */
   async stop(): Promise<void> {
     if (!this.#running) return;
     this.#running = false;
     this.#cancelTimer();
     await this.#tick;
-    // Whether it failed matters to nobody any more: what is not pushed is still in the tallies.
+    const isKnown = !this.isHealthy;
     // fault: closes without sharing what is left
-    await this.round().catch(() => {});
+    await this.round().catch((error: unknown) => {
+      const isLeft = this.#periods.some(({ backends }) => backends.some((backend) => backend.isChanged()));
+      if (isLeft && !isKnown) this.#parts.publish({ event: "failed", chore: "close", error });
+    });
   }
 
   /** The periods that are held, the current one last. */
@@ -102,6 +116,7 @@ export class PushLoop {
       shared.grow(names);
       return shared;
     });
+    for (const ended of this.#periods.slice(0, -1)) ended.close();
     return this.#periods;
   }
 
@@ -257,10 +272,26 @@ export class PushLoop {
   async #roundAsScheduled(): Promise<void> {
     try {
       await this.round();
+      this.#told.clear();
       if (this.#circuit.succeeded()) this.#parts.publish({ event: "healthy" });
     } catch (error) {
-      if (this.#circuit.failed(error)) this.#parts.publish({ event: "unhealthy", error });
+      this.#failed(error);
     }
     if (this.#running) this.#wait();
   }
+
+  #failed(error: unknown): void {
+    const hasOpened = this.#circuit.failed(error);
+    if (this.isHealthy) return;
+    const reason = reasonOf(error);
+    const isNew = reason !== undefined && !this.#told.has(reason);
+    if (reason !== undefined) this.#told.add(reason);
+    if (hasOpened || isNew) this.#parts.publish({ event: "unhealthy", error });
+  }
+}
+
+/** What an error says of the cause; nothing where a client has not told yet why it is not connected. */
+function reasonOf(error: unknown): string | undefined {
+  if (!(error instanceof NotConnectedError)) return String(error);
+  return error.cause === undefined ? undefined : String(error.cause);
 }

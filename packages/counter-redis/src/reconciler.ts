@@ -1,4 +1,13 @@
-import type { Clock, LocalCounterBackend, Period, PeriodScheme, Tally } from "@usage/counter-core";
+import {
+  amountOf,
+  type Clock,
+  type LocalCounterBackend,
+  type Period,
+  type PeriodScheme,
+  type Tally,
+} from "@usage/counter-core";
+import type { Chores } from "./chores.ts";
+import type { RedisMessage } from "./events.ts";
 import type { PushLoop } from "./push-loop.ts";
 import { RETENTION_MS } from "./retention.ts";
 import type { SharedCounts } from "./shared-counts.ts";
@@ -11,6 +20,8 @@ interface ReconcilerParts {
   readonly loop: PushLoop;
   readonly periods: PeriodScheme;
   readonly clock: Clock;
+  readonly chores: Chores;
+  readonly publish: (message: RedisMessage) => void;
 }
 
 interface Pass {
@@ -34,6 +45,8 @@ export class Reconciler {
   readonly #parts: ReconcilerParts;
   /** When the period that starts at `start`, the last one that is over, is read next. */
   #nextPass: Pass["next"] = NEVER_READ;
+  /** What cannot be read, by period and backend, and why. */
+  readonly #refusals = new Map<string, string>();
   /** What `missing` last read of periods that are over, until it is stored. */
   #pass: Pass | undefined;
 
@@ -48,17 +61,21 @@ export class Reconciler {
 
   /** The store has lost what it had: all that others shared is looked for once more. */
   unsettle(): void {
-    for (const backend of this.#parts.loop.current().backends) backend.forgetStored();
+    this.#parts.loop.current().forgetStored();
     this.#nextPass = NEVER_READ;
     this.#pass = undefined;
   }
 
-  /** Tallies of other writers that the store may lack. */
+  /** Tallies of other writers that the store may lack. What cannot be read now is found at a later flush. */
   async missing(): Promise<readonly Tally[]> {
     this.#pass = undefined;
-    const current = await this.#ofCurrentPeriod();
+    const { chores } = this.#parts;
+    const current = await chores.run("reconcile", () => this.#ofCurrentPeriod());
+    // One wait for a Redis that is away is enough.
+    if (chores.isOut("reconcile")) return [];
     // fault: does not reconcile the period before when it starts
-    return [...current, ...(await this.#ofEndedPeriod())];
+    const ended = await chores.run("reconcile-ended", () => this.#ofEndedPeriod());
+    return [...(current ?? []), ...(ended ?? [])];
   }
 
   /** What `missing` answered is stored, and with it, of each backend that it is about, what all others had shared. */
@@ -70,7 +87,10 @@ export class Reconciler {
       (tally) => tally.period === current.period.key,
     );
     const ofCurrent = others.get(true) ?? [];
-    for (const [name, all] of Map.groupBy(ofCurrent, ({ backend }) => backend)) current.get(name)?.noteStored(all);
+    for (const [name, all] of Map.groupBy(ofCurrent, ({ backend }) => backend)) {
+      const sumOf = (dimension: string) => all.reduce((sum, { usage }) => sum + amountOf(usage, dimension), 0);
+      current.noteStored(name, local.dimensions.map(sumOf));
+    }
     // Another flush than the one that carried what was read, one without Redis say, proves nothing.
     if (this.#pass === undefined || (this.#pass.found && !others.has(false))) return;
     this.#nextPass = this.#pass.next;
@@ -124,12 +144,28 @@ export class Reconciler {
       const batch = backends.slice(start, start + counts.batchSize);
       await loop.exchange(
         () => counts.read(period, batch),
-        (tallies) => {
-          for (const tally of tallies) if (!isOwn(tally, local.writer)) rows.push(tally);
+        (replies) => {
+          replies.forEach(({ tallies, error }, i) => {
+            for (const tally of tallies) if (!isOwn(tally, local.writer)) rows.push(tally);
+            this.#note(period, batch[i] as string, error);
+          });
         },
       );
     }
     return rows;
+  }
+
+  /** Tells once of counts that cannot be read, unless the push loop does, which tries those of our own backends. */
+  #note(period: Period, backend: string, error: Error | undefined): void {
+    const { loop, publish } = this.#parts;
+    const key = JSON.stringify([period.key, backend]);
+    const told = this.#refusals.get(key);
+    if (error === undefined) this.#refusals.delete(key);
+    else this.#refusals.set(key, error.message);
+    if (error === undefined || told === error.message) return;
+    const isPushed = loop.current().period.start === period.start && loop.current().get(backend)?.isRefused === true;
+    // fault: passes over in silence what cannot be read
+    if (!isPushed) publish({ event: "refused", period: period.key, backend, error });
   }
 }
 

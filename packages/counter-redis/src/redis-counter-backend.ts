@@ -15,8 +15,9 @@ import {
   utcMonths,
 } from "@usage/counter-core";
 import { Announcer } from "./announcer.ts";
+import { Chores } from "./chores.ts";
 import { begin } from "./connect.ts";
-import type { RedisCounterEvents } from "./events.ts";
+import type { RedisCounterEvents, RedisMessage } from "./events.ts";
 import { Hydrator } from "./hydrator.ts";
 import { DEFAULT_PUSH_TIMEOUT_MS, PushLoop } from "./push-loop.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -44,6 +45,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
   readonly #loop: PushLoop;
   readonly #reconciler: Reconciler;
   readonly #hydrator: Hydrator;
+  readonly #chores: Chores;
   #drainedBy: "swap" | "tallies" | undefined;
   #closing: Promise<void> | undefined;
   readonly #announcer = new Announcer();
@@ -61,10 +63,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
       ...(dimensions !== undefined && { dimensions }),
       ...(writer !== undefined && { writer }),
     });
-    const loop = new PushLoop(
-      { local, counts, clock, publish: (message) => this.#announcer.publish(message) },
-      options,
-    );
+    const publish = (message: RedisMessage): void => this.#announcer.publish(message);
+    const loop = new PushLoop({ local, counts, clock, publish }, options);
     this.events = this.#announcer.events;
     this.writer = local.writer;
     this.dimensions = local.dimensions;
@@ -72,7 +72,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     this.#counts = counts;
     this.#periods = periods;
     this.#loop = loop;
-    this.#reconciler = new Reconciler({ local, counts, loop, periods, clock });
+    this.#chores = new Chores(publish);
+    this.#reconciler = new Reconciler({ local, counts, loop, periods, clock, chores: this.#chores, publish });
     this.#hydrator = new Hydrator(loop, counts.batchSize);
   }
 
@@ -89,7 +90,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     const counts = new RedisSharedCounts({ client, prefix, dimensions, clock, replyTimeoutMs: 0.8 * pushTimeoutMs });
     const counter = new RedisCounterBackend<D>(counts, options);
     try {
-      await begin(client, () => counter.start());
+      await begin(client, prefix, () => counter.start());
       return counter;
     } catch (error) {
       await counter.close();
@@ -135,7 +136,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     return this.#local.period();
   }
 
-  /** Adds backends; what others counted of them is known after the next exchange. Known ones are left as they are. */
+  /** Adds backends, which begin with what was read of them; the rest is known after the next exchange. Known ones stay. */
   addBackends(names: Iterable<string>): void {
     this.#local.addBackends(names);
   }
@@ -185,6 +186,14 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     return this.#loop.current().backends.flatMap((backend) => (backend.isRefused ? [backend.name] : []));
   }
 
+  /**
+   * What is wrong now: why Redis is not being tried, or what else it keeps from being done (see the event `failed`). Undefined
+   * while all is well.
+   */
+  lastError(): unknown {
+    return this.#loop.lastError ?? this.#chores.lastError;
+  }
+
   /** When all counts, less those that are refused, were last exchanged, in milliseconds since the Unix epoch. */
   sharedAtMs(): number | undefined {
     return this.#loop.wholeAtMs;
@@ -196,9 +205,10 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
     const own = await this.#local.tallies();
     // fault: stores nothing while Redis is away
     if (!this.#sharing) return own;
-    // Without Redis, what is missing is found at a later flush.
-    // fault: fails to flush while Redis is away
-    const missing = await this.#reconciler.missing().catch(() => []);
+    const missing = await this.#reconciler.missing();
+    // What others shared of backends that are not here yet is known where they are added.
+    // fault: forgets what a flush found of backends that are not there yet
+    await this.#local.absorb(missing);
     const all = [...own, ...missing];
     // Nobody settles nothing.
     if (all.length === 0) this.#reconciler.settled(all);
@@ -227,7 +237,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
 
   async absorb(rows: readonly Tally[]): Promise<void> {
     await this.#local.absorb(rows);
-    if (this.#sharing) await this.#hydrator.absorb(rows);
+    if (this.#sharing) await this.#chores.run("hydrate", () => this.#hydrator.absorb(rows));
   }
 
   /** Also deletes what all instances shared of the backend: discard it on all of them. */
@@ -255,7 +265,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> implements
 
   /** Shares what is left, as far as Redis can be reached, and ends. Counting goes on; the client stays open. */
   close(): Promise<void> {
-    this.#closing ??= this.#loop.stop();
+    this.#closing ??= this.#loop.stop().finally(() => this.#counts.close?.());
     return this.#closing;
   }
 

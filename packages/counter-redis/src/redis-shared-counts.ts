@@ -1,10 +1,12 @@
-import type { Clock, Period, Tally } from "@usage/counter-core";
+import type { Clock, Period } from "@usage/counter-core";
+import { ConnectionErrors } from "./connection-errors.ts";
 import { NotConnectedError, PushTimeoutError, RefusedCountsError } from "./errors.ts";
 import { assertPrefix, backendsKey, countsKey } from "./keys.ts";
 import type { RedisClient } from "./redis-client.ts";
+import { refusalOf } from "./refusal.ts";
 import { RETENTION_MS } from "./retention.ts";
 import { Script } from "./script.ts";
-import type { MergeReply, MergeRequest, SharedCounts, SwapReply } from "./shared-counts.ts";
+import type { MergeReply, MergeRequest, ReadReply, SharedCounts, SwapReply } from "./shared-counts.ts";
 
 export interface RedisSharedCountsOptions {
   readonly client: RedisClient;
@@ -26,6 +28,7 @@ const NAMES_PER_CALL = 1_000;
 export class RedisSharedCounts implements SharedCounts {
   readonly batchSize = 100;
   readonly #client: RedisClient;
+  readonly #connectionErrors: ConnectionErrors;
   readonly #prefix: string;
   readonly #dimensions: readonly string[];
   readonly #clock: Clock;
@@ -35,6 +38,7 @@ export class RedisSharedCounts implements SharedCounts {
   constructor({ client, prefix, dimensions, clock, replyTimeoutMs }: RedisSharedCountsOptions) {
     assertPrefix(prefix);
     this.#client = client;
+    this.#connectionErrors = new ConnectionErrors(client);
     this.#prefix = prefix;
     this.#dimensions = dimensions;
     this.#clock = clock;
@@ -48,7 +52,7 @@ export class RedisSharedCounts implements SharedCounts {
     try {
       return await this.#mergeAll(period, requests);
     } catch (error) {
-      if (!isRefusal(error)) throw error;
+      if (refusalOf("", error) === undefined) throw error;
       return this.#mergeEach(period, requests);
     }
   }
@@ -59,20 +63,20 @@ export class RedisSharedCounts implements SharedCounts {
     return { amount: amount ?? 0, taken: taken ?? 0 };
   }
 
-  async read(period: Period, backends: readonly string[]): Promise<readonly Tally[]> {
+  async read(period: Period, backends: readonly string[]): Promise<readonly ReadReply[]> {
     this.#assertReady();
-    const hashes = await Promise.all(
+    return Promise.all(
       backends.map(async (backend) => {
+        const key = this.#key(period, backend);
         try {
-          return await this.#client.call("hgetall", [this.#key(period, backend)]);
+          return replyOf(fieldsOf(await this.#client.call("hgetall", [key])), key, period.key, backend);
         } catch (error) {
-          // Whoever pushes to it says so; all others can be read.
-          if (isRefusal(error)) return [];
-          throw error;
+          const refusal = refusalOf(key, error);
+          if (refusal === undefined) throw error;
+          return { tallies: [], error: refusal };
         }
       }),
     );
-    return hashes.flatMap((hash, i) => talliesOf(fieldsOf(hash), period.key, backends[i] as string));
   }
 
   async forget(period: Period, backend: string): Promise<void> {
@@ -89,14 +93,22 @@ export class RedisSharedCounts implements SharedCounts {
       }
       await this.#client.call("pexpire", [key, this.#ttlMs(period)]);
     } catch (error) {
-      throw isRefusal(error) ? new RefusedCountsError(key, error) : error;
+      throw refusalOf(key, error) ?? error;
     }
   }
 
   async registered(period: Period): Promise<readonly string[]> {
     this.#assertReady();
-    const names = await this.#client.call("smembers", [backendsKey(this.#prefix, period.key)]);
-    return Array.from(names as Iterable<unknown>, String);
+    const key = backendsKey(this.#prefix, period.key);
+    try {
+      return Array.from((await this.#client.call("smembers", [key])) as Iterable<unknown>, String);
+    } catch (error) {
+      throw refusalOf(key, error) ?? error;
+    }
+  }
+
+  close(): void {
+    this.#connectionErrors.close();
   }
 
   async #mergeAll(period: Period, requests: readonly MergeRequest[]): Promise<readonly MergeReply[]> {
@@ -125,15 +137,16 @@ export class RedisSharedCounts implements SharedCounts {
       requests.map((request) => Promise.race([this.#mergeAll(period, [request]), late.promise])),
     );
     cancel();
-    const failures = outcomes.filter((outcome) => outcome.status === "rejected" && !isRefusal(outcome.reason));
+    const failures = outcomes.filter(
+      (outcome) => outcome.status === "rejected" && refusalOf("", outcome.reason) === undefined,
+    );
     const [failure] = failures;
     const isDown = failures.length === outcomes.length || !this.#client.isCluster;
     if (failure?.status === "rejected" && isDown) throw failure.reason;
     return outcomes.map((outcome, i) => {
       if (outcome.status === "fulfilled") return outcome.value[0] as MergeReply;
       const key = this.#key(period, (requests[i] as MergeRequest).backend);
-      if (isRefusal(outcome.reason)) return new RefusedCountsError(key, outcome.reason);
-      return new RefusedCountsError(key, outcome.reason, "it is tried again");
+      return refusalOf(key, outcome.reason) ?? new RefusedCountsError(key, outcome.reason, "it is tried again");
     });
   }
 
@@ -164,13 +177,10 @@ export class RedisSharedCounts implements SharedCounts {
 
   /** Otherwise commands would pile up in the client until it is connected again. */
   #assertReady(): void {
-    if (this.#client.status !== "ready") throw new NotConnectedError(this.#client.status);
+    const { status } = this.#client;
+    if (status !== "ready") throw new NotConnectedError(status, this.#connectionErrors.last);
+    this.#connectionErrors.forget();
   }
-}
-
-/** Whether it is about what a key holds, not about the server. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && (error.message.startsWith("USAGE ") || error.message.includes("WRONGTYPE"));
 }
 
 function numbers(reply: unknown): readonly number[] {
@@ -184,16 +194,29 @@ function fieldsOf(hash: unknown): readonly (readonly [field: string, value: stri
   return Array.from({ length: hash.length / 2 }, (_, i) => [String(hash[2 * i]), String(hash[2 * i + 1])]);
 }
 
-function talliesOf(fields: readonly (readonly [string, string])[], period: string, backend: string): readonly Tally[] {
+function replyOf(
+  fields: readonly (readonly [string, string])[],
+  key: string,
+  period: string,
+  backend: string,
+): ReadReply {
   const byWriter = new Map<string, [string, number][]>();
+  let spoilt: string | undefined;
   for (const [field, value] of fields) {
     const slash = field.lastIndexOf("/");
-    // What is no count is reported where it is pushed to; here, all others are what is wanted.
-    if (slash < 0 || !/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value))) continue;
+    if (slash < 0) continue;
+    if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value))) {
+      spoilt ??= field;
+      continue;
+    }
     const writer = field.slice(0, slash);
     const amounts = byWriter.get(writer) ?? [];
     amounts.push([field.slice(slash + 1), Number(value)]);
     byWriter.set(writer, amounts);
   }
-  return Array.from(byWriter, ([writer, amounts]) => ({ writer, period, backend, usage: Object.fromEntries(amounts) }));
+  const tallies = Array.from(byWriter, ([writer, amounts]) => {
+    return { writer, period, backend, usage: Object.fromEntries(amounts) };
+  });
+  if (spoilt === undefined) return { tallies };
+  return { tallies, error: new RefusedCountsError(key, `it holds no count in the field ${spoilt}`) };
 }

@@ -1,4 +1,4 @@
-import { amountOf, type PeriodCounts, type StoredUsage, type Tally } from "@usage/counter-core";
+import type { PeriodCounts, Tally } from "@usage/counter-core";
 import type { MergeReply, MergeRequest } from "./shared-counts.ts";
 
 /** When backends of a period are pushed besides when they have changed. */
@@ -161,24 +161,17 @@ export class SharedBackend {
     this.#wantsRows = true;
   }
 
-  /** Takes what the store holds; answers whether the shared counts should have its rows. */
-  observe(stored: StoredUsage<string> | undefined): boolean {
-    if (stored !== undefined) {
-      this.#dimensions.forEach((dimension, d) => {
-        const others = amountOf(stored.all, dimension) - amountOf(stored.own, dimension);
-        this.#stored[d] = Math.max(this.#stored[d] as number, others);
-      });
-    }
+  /** Whether the shared counts should have the store's rows. */
+  wantsRows(): boolean {
     const reply = this.#reply;
     if (reply === undefined) return false;
     return this.#wantsRows || this.#stored.some((amount, d) => amount > othersOf(reply, d));
   }
 
-  /** The store has these tallies of others. */
-  noteStored(tallies: readonly Tally[]): void {
-    this.#dimensions.forEach((dimension, d) => {
-      const sum = tallies.reduce((all, { usage }) => all + amountOf(usage, dimension), 0);
-      this.#stored[d] = Math.max(this.#stored[d] as number, sum);
+  /** The store has this much of what others counted, in dimension order. */
+  noteStored(amounts: readonly number[]): void {
+    amounts.forEach((amount, d) => {
+      this.#stored[d] = Math.max(this.#stored[d] as number, amount);
     });
   }
 

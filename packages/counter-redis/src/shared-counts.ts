@@ -16,14 +16,16 @@ export interface SharedCounts {
   merge(period: Period, requests: readonly MergeRequest[]): Promise<readonly (MergeReply | Error)[]>;
   /** Takes what was counted of one dimension by all writers and not taken before. At most once: a lost reply loses it. */
   swap(period: Period, backend: string, dimension: string): Promise<SwapReply>;
-  /** All tallies of these backends, of all writers and dimensions, known here or not. */
-  read(period: Period, backends: readonly string[]): Promise<readonly Tally[]>;
+  /** All tallies of these backends, of all writers and dimensions, known here or not: for each backend a reply. */
+  read(period: Period, backends: readonly string[]): Promise<readonly ReadReply[]>;
   /** Deletes the counts of a backend. */
   forget(period: Period, backend: string): Promise<void>;
   /** Notes that these backends have counts in a period. */
   register(period: Period, backends: readonly string[]): Promise<void>;
   /** The backends that anybody registered. */
   registered(period: Period): Promise<readonly string[]>;
+  /** Lets go of what it holds of others, such as listeners. The counts stay. */
+  close?(): void;
 }
 
 /** A backend's tallies to be merged; its own one is sent even when nothing changed, since the reply is the refresh. */
@@ -53,6 +55,13 @@ export interface MergeReply {
    * merge (afterwards it is that or what was sent, whichever is larger), and what was taken.
    */
   readonly amounts: readonly number[];
+}
+
+/** A backend's tallies, as far as they can be read. */
+export interface ReadReply {
+  readonly tallies: readonly Tally[];
+  /** Why some or all of this backend's counts cannot be used; names the key. */
+  readonly error?: Error;
 }
 
 export interface SwapReply {

@@ -1,6 +1,7 @@
-import { type Tally, utcMonths } from "@usage/counter-core";
+import { setImmediate as turn } from "node:timers/promises";
+import { type Tally, type UsageStore, utcMonths } from "@usage/counter-core";
 import { ManualClock, memoryStore } from "@usage/counter-core/testing";
-import { RedisCounterBackend, type SharedCounts } from "@usage/counter-redis";
+import { type FailedChore, RedisCounterBackend, type SharedCounts } from "@usage/counter-redis";
 import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { RedisSharedCounts } from "../src/redis-shared-counts.ts";
@@ -29,6 +30,18 @@ describe("what the store knows", () => {
     return one;
   }
 
+  /** For a test that does one thing in another way. */
+  const sharedCounts = (): SharedCounts => ({
+    batchSize: counts.batchSize,
+    merge: (...args) => counts.merge(...args),
+    swap: (...args) => counts.swap(...args),
+    read: (...args) => counts.read(...args),
+    forget: (...args) => counts.forget(...args),
+    register: (...args) => counts.register(...args),
+    registered: (...args) => counts.registered(...args),
+  });
+  const refresh = async (one: RedisCounterBackend, store: UsageStore): Promise<void> =>
+    one.absorb(await store.tallies("2026-01", one.observe("2026-01", await store.totals("2026-01", one.writer))));
   const row = (writer: string, backend: string, apiRequests: number): Tally => ({
     writer,
     period: "2026-01",
@@ -53,6 +66,41 @@ describe("what the store knows", () => {
     expect(await shared("later")).toBe(7);
   });
 
+  it.each([
+    ["at once, where Redis says that it cannot be", "ReplyError: ERR too many results to unpack", 1],
+    ["once it goes on, where Redis is away for that only", "Error: Connection is closed.", 2],
+  ])("and cannot be shared is told %s", async (_, text, attempts) => {
+    const store = memoryStore();
+    await store.merge([row("dead", "oci", 5)]);
+    const [name = "", message = ""] = text.split(": ");
+    let fails = true;
+    const one = await counter({
+      ...sharedCounts(),
+      merge: async (period, requests) => {
+        if (fails && requests.some(({ mark }) => mark !== undefined)) throw Object.assign(new Error(message), { name });
+        return counts.merge(period, requests);
+      },
+    });
+    const failures: FailedChore[] = [];
+    one.events.on("failed", (failure) => failures.push(failure));
+    for (let i = 1; i < attempts; i++) await refresh(one, store);
+    await turn();
+    expect(failures).toEqual([]);
+    const told = [];
+    for (let i = 0; i < 3; i++) {
+      await refresh(one, store);
+      await turn();
+      told.push(failures.length);
+    }
+    expect(told).toEqual([1, 1, 1]);
+    expect(failures).toEqual([{ event: "failed", chore: "hydrate", error: expect.any(Error) }]);
+    expect(String(one.lastError())).toBe(text);
+    fails = false;
+    await refresh(one, store);
+    expect(one.lastError()).toBe(undefined);
+    expect(await shared("oci")).toBe(5);
+  });
+
   it("is shared again when the counts were lost between its parts, though nothing else shows it", async () => {
     const store = memoryStore();
     await store.merge(Array.from({ length: 1_100 }, (_, i) => row(`dead-${i}`, "oci", 1)));
@@ -61,7 +109,7 @@ describe("what the store knows", () => {
     await other.sync();
     let parts = 0;
     const losing: SharedCounts = {
-      batchSize: counts.batchSize,
+      ...sharedCounts(),
       async merge(period, requests) {
         const outcomes = await counts.merge(period, requests);
         if (requests.some(({ others }) => others !== undefined) && ++parts === 2) {
@@ -72,11 +120,6 @@ describe("what the store knows", () => {
         }
         return outcomes;
       },
-      swap: (...args) => counts.swap(...args),
-      read: (...args) => counts.read(...args),
-      forget: (...args) => counts.forget(...args),
-      register: (...args) => counts.register(...args),
-      registered: (...args) => counts.registered(...args),
     };
     const one = await counter(losing);
     for (let i = 0; i < 2; i++) await flush(one, store);

@@ -68,10 +68,10 @@ describe("the shared counts on Redis", () => {
     await prefixed.merge(period, [{ backend: "oci", writer: "w", own: [1, 2] }]);
     expect(await redis.hget(`${prefix}!${prefix}:v1:2026-01:{oci}`, "requests")).toBe("1");
     expect((await redis.keys(`*${prefix}:v1*`)).every((key) => key.startsWith(`${prefix}!`))).toBe(true);
-    expect(await prefixed.read(period, ["oci"])).toEqual([tally("w", "oci", { requests: 1, bytes: 2 })]);
+    expect(await prefixed.read(period, ["oci"])).toEqual([{ tallies: [tally("w", "oci", { requests: 1, bytes: 2 })] }]);
     expect(await prefixed.registered(period)).toEqual(["oci"]);
     await prefixed.forget(period, "oci");
-    expect(await prefixed.read(period, ["oci"])).toEqual([]);
+    expect(await prefixed.read(period, ["oci"])).toEqual([{ tallies: [] }]);
   });
 
   it("are told apart by names that break what is quoted or split, of backends and of writers", async () => {
@@ -84,7 +84,7 @@ describe("the shared counts on Redis", () => {
     const expected = ODD_NAMES.flatMap((backend, b) =>
       ODD_NAMES.map((writer, i) => tally(writer, backend, { requests: 100 * i + b + 1 })),
     );
-    const read = await counts.read(period, ODD_NAMES);
+    const read = (await counts.read(period, ODD_NAMES)).flatMap(({ tallies }) => tallies);
     expect(read).toHaveLength(expected.length);
     expect(new Set(read.map(textOf))).toEqual(new Set(expected.map(textOf)));
     // A `:` or a brace in a name is in no key: the prefix and the slot are what they seem to be.
@@ -96,7 +96,8 @@ describe("the shared counts on Redis", () => {
     const others = Array.from({ length: 9_000 }, (_, i) => tally(`writer/${i}`, "oci", { requests: i + 1, bytes: 1 }));
     const [reply] = await counts.merge(period, [{ backend: "oci", writer: "w", own: [1, 1], others, mark: "m" }]);
     expect(reply).toEqual({ mark: "m", amounts: [9_000 * 4_500.5 + 1, 0, 0, 9_001, 0, 0] });
-    expect(await counts.read(period, ["oci"])).toHaveLength(9_001);
+    const [{ tallies } = { tallies: [] }] = await counts.read(period, ["oci"]);
+    expect(tallies).toHaveLength(9_001);
   });
 
   it("answer an error only for the key that cannot be used, and take all others of the call", async () => {
@@ -112,14 +113,27 @@ describe("the shared counts on Redis", () => {
     expect(first?.message).toContain(`${prefix}:v1:2026-01:{b1}`);
     expect(second?.key).toBe(`${prefix}:v1:2026-01:{b3}`);
     expect(second?.message).toContain("requests");
-    expect(await counts.read(period, ["b0", "b1", "b2"])).toHaveLength(2);
+    const read = await counts.read(period, ["b0", "b1", "b2", "b3"]);
+    const five = { requests: 5 };
+    expect(read).toEqual([
+      { tallies: [tally("w", "b0", five)] },
+      { tallies: [], error: expect.any(RefusedCountsError) },
+      { tallies: [tally("w", "b2", five)] },
+      { tallies: [] },
+    ]);
+    expect(read[1]?.error?.message).toContain(`${prefix}:v1:2026-01:{b1}`);
   });
 
-  it("read what are tallies, and nothing else that somebody put there", async () => {
+  it("read what are tallies, and nothing else that somebody put there, but say so", async () => {
     const key = `${prefix}:v1:2026-01:{oci}`;
     await redis.hset(key, { requests: 3, "requests:taken": 1, ":hydrated": "m", note: "x", "w/requests": 3 });
     await redis.hset(key, { "v/requests": "many", "u/requests": "9007199254740992", "t/requests": "-1" });
-    expect(await counts.read(period, ["oci", "b2"])).toEqual([tally("w", "oci", { requests: 3 })]);
+    const [spoilt, empty] = await counts.read(period, ["oci", "b2"]);
+    expect(spoilt?.tallies).toEqual([tally("w", "oci", { requests: 3 })]);
+    expect(spoilt?.error?.message).toMatch(
+      new RegExp(`${key} cannot be used: it holds no count in the field [tuv]/requests`),
+    );
+    expect(empty).toEqual({ tallies: [] });
   });
 
   it("are asked for nothing while the client is not connected: commands would pile up in it", async () => {

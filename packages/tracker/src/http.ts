@@ -20,7 +20,8 @@ const MAX_FIELD_INTEGER = 999_999_999_999_999;
 
 /**
  * `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) with one item per limited dimension, and for a
- * refusal `Retry-After` (RFC 9110, section 10.2.3): whole seconds to the end of the period. Nothing for an unlimited backend.
+ * refusal `Retry-After` (RFC 9110, section 10.2.3): whole seconds to the end of the period, unless a limit of 0 refuses, which
+ * the next period has, too. Nothing for an unlimited backend.
  */
 export function toHeaders<D extends string>(
   decision: Decision<D>,
@@ -38,20 +39,30 @@ export function toHeaders<D extends string>(
     "RateLimit-Policy": limited
       .map((name) => item(name, `q=${integer(limits[name])}`, `qu="${UNITS.get(name) ?? name}"`, `w=${window}`))
       .join(", "),
-    ...(allowed ? {} : { "Retry-After": String(reset) }),
+    ...(allowed || closedFor(decision).length > 0 ? {} : { "Retry-After": String(reset) }),
   };
 }
 
 /** The body for a decision that refuses, to be sent as `application/problem+json`. Names no backend. */
 export function toProblem<D extends string>(decision: Decision<D>): QuotaProblem {
   const { exceeded, period } = decision;
+  const closed = closedFor(decision);
+  const detail =
+    closed.length > 0
+      ? `The limit of ${closed.join(" and ")} is 0: none of it may be used.`
+      : `The limit of ${exceeded.join(" and ")} in the period ${period.key} leaves no room for this request. The next period begins at ${new Date(period.end).toISOString()}.`;
   return {
     type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
     title: "Request cannot be satisfied as assigned quota has been exceeded",
     status: 429,
-    detail: `The limit of ${exceeded.join(" and ")} in the period ${period.key} leaves no room for this request. The next period begins at ${new Date(period.end).toISOString()}.`,
+    detail,
     "violated-policies": exceeded,
   };
+}
+
+/** The exceeded dimensions of which nothing may be used, in this period or any other. */
+function closedFor<D extends string>({ exceeded, limits }: Decision<D>): readonly D[] {
+  return exceeded.filter((dimension) => limits[dimension] === 0);
 }
 
 function integer(amount: number | undefined): number {

@@ -1,6 +1,6 @@
 import { assertBackendName, isDictionary, paddedLength, type Usage, UsageReader } from "@usage/counter-core";
 
-/** The most that a backend may use in a period, by dimension. 0 or absent means unlimited. */
+/** The most that a backend may use in a period, by dimension. 0 means that nothing may be used; absent means unlimited. */
 export type Limits<D extends string> = Partial<Usage<D>>;
 
 /** Limits by the backend's name. Backends that nobody counts are kept: they may be added later. */
@@ -25,10 +25,11 @@ export class LimitTable<D extends string> {
       if (!isDictionary(given)) throw new TypeError(`limits of backend ${JSON.stringify(backend)} must be an object`);
       const row = new Float64Array(paddedLength(dimensions.length));
       reader.read(backend, given, row);
-      this.#rows.set(
-        backend,
-        row.map((limit) => (limit === 0 ? Number.POSITIVE_INFINITY : limit)),
-      );
+      dimensions.forEach((dimension, place) => {
+        // fault: takes a limit of 0 for none
+        if (isAbsent(given, dimension)) row[place] = Number.POSITIVE_INFINITY;
+      });
+      this.#rows.set(backend, row);
     }
   }
 
@@ -49,6 +50,11 @@ export class LimitTable<D extends string> {
       }),
     );
   }
+}
+
+/** A dimension may be called `constructor`; what every object inherits is no limit. */
+function isAbsent(limits: Readonly<Record<string, unknown>>, dimension: string): boolean {
+  return limits[dimension] === undefined || (dimension in Object.prototype && !Object.hasOwn(limits, dimension));
 }
 
 function entriesOf<D extends string>(limits: LimitsByBackend<D>): Iterable<[string, Limits<D>]> {

@@ -100,7 +100,7 @@ export class UsageTracker<D extends string = StorageDimension> {
   }
 
   /**
-   * Whether any backend has used `ratio` (0.8, say) or more of any limit.
+   * Whether any backend has used `ratio` (0.8, say) or more of any limit. Limits of 0 do not count: they are always used up.
    *
    * @throws RangeError for a ratio that is not above 0.
    */
@@ -162,7 +162,7 @@ export class UsageTracker<D extends string = StorageDimension> {
     await untilAborted(this.backend.absorb(rows), signal);
   }
 
-  /** Space for all totals, and the limits in the same order; made anew when backends or limits change. */
+  /** Space for all totals, and the limits above 0 in the same order; made anew when backends or limits change. */
   #overview(): Overview {
     const backends = this.backend.backends();
     if (this.#lastOverview?.backends !== backends || this.#lastOverview.table !== this.#limits) {
@@ -170,7 +170,9 @@ export class UsageTracker<D extends string = StorageDimension> {
       const limits = new Float64Array(backends.length * size).fill(Number.POSITIVE_INFINITY);
       backends.forEach((backend, i) => {
         const row = this.#limits.row(backend);
-        if (row !== undefined) limits.set(row.subarray(0, size), i * size);
+        row?.subarray(0, size).forEach((limit, place) => {
+          if (limit > 0) limits[i * size + place] = limit;
+        });
       });
       this.#lastOverview = { backends, table: this.#limits, limits, totals: new Float64Array(limits.length) };
     }

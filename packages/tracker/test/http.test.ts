@@ -27,6 +27,16 @@ describe("quota headers", () => {
     expect(toHeaders(decide(10, { apiRequests: 10 }), { now: Date.UTC(2026, 1) + 5 })["Retry-After"]).toBe("1");
   });
 
+  it("state a limit of 0, and do not tell when to come back where that never helps", () => {
+    const headers = toHeaders(decide(0, { apiRequests: 0, egressBytes: 5 }), { now: NOW });
+    expect(headers).toEqual({
+      RateLimit: '"apiRequests";r=0;t=3600, "egressBytes";r=5;t=3600',
+      "RateLimit-Policy": '"apiRequests";q=0;qu="requests";w=2678400, "egressBytes";q=5;qu="content-bytes";w=2678400',
+    });
+    // Another limit is 0: that one is not why.
+    expect(toHeaders(decide(1, { apiRequests: 1, egressBytes: 0 }), { now: NOW })["Retry-After"]).toBe("3600");
+  });
+
   it("stay within the 15 digits of a structured field", () => {
     const headers = toHeaders(decide(0, { apiRequests: Number.MAX_SAFE_INTEGER }), { now: NOW });
     expect(headers["RateLimit-Policy"]).toContain("q=999999999999999;");
@@ -39,6 +49,14 @@ describe("quota headers", () => {
 });
 
 describe("a quota problem", () => {
+  it("says that nothing may be used where the limit is 0", () => {
+    expect(toProblem(decide(0, { apiRequests: 0 }))).toMatchObject({
+      status: 429,
+      detail: "The limit of apiRequests is 0: none of it may be used.",
+      "violated-policies": ["apiRequests"],
+    });
+  });
+
   it("says what is used up and until when, without naming the backend", () => {
     const problem = toProblem(decide(10, { apiRequests: 10, egressBytes: 5 }));
     expect(problem).toEqual({

@@ -43,12 +43,43 @@ describe("withinLimits", () => {
     expect(tracker.withinLimits("oci", { apiRequests: 8 })).toBe(true);
   });
 
-  it("takes 0, absent and undefined limits as unlimited", () => {
-    const unlimited = { apiRequests: 0, egressBytes: undefined } as unknown as Partial<Usage>;
+  it("takes absent and undefined limits as unlimited", () => {
+    const unlimited = { egressBytes: undefined } as unknown as Partial<Usage>;
     const { tracker } = tracked({ oci: unlimited });
     tracker.record("oci", { apiRequests: MAX - 1 });
-    expect(tracker.withinLimits("oci", { apiRequests: MAX })).toBe(true);
+    expect(tracker.withinLimits("oci", { apiRequests: MAX, egressBytes: MAX })).toBe(true);
     expect(tracker.withinLimits("b2", { apiRequests: MAX })).toBe(true);
+    expect(tracker.check("oci", {})).toMatchObject({ limits: {}, remaining: {} });
+    expect(tracker.limits()).toEqual(new Map([["oci", {}]]));
+  });
+
+  it("lets nothing be used where the limit is 0", () => {
+    const { tracker } = tracked({ oci: { apiRequests: 0 }, r2: { egressBytes: 0 } }, ["oci", "r2"]);
+    expect(tracker.withinLimits("oci", { apiRequests: 1 })).toBe(false);
+    expect(tracker.withinLimits("oci", { egressBytes: 5 })).toBe(true);
+    expect(tracker.backendsWithinLimits(["oci", "r2"], { apiRequests: 1 })).toEqual(["r2"]);
+    expect(tracker.backendsWithinLimits(["oci", "r2"], { apiRequests: 1, egressBytes: 1 })).toEqual([]);
+    expect(tracker.check("oci", { apiRequests: 1 })).toMatchObject({
+      allowed: false,
+      exceeded: ["apiRequests"],
+      limits: { apiRequests: 0 },
+      remaining: { apiRequests: 0 },
+    });
+    expect(tracker.limits().get("oci")).toEqual({ apiRequests: 0 });
+    // Used before the limit was set, say: it stays used.
+    tracker.record("oci", { apiRequests: 3 });
+    expect(tracker.check("oci", {})).toMatchObject({ allowed: false, remaining: { apiRequests: 0 } });
+    tracker.updateLimits({ oci: {} });
+    expect(tracker.withinLimits("oci", { apiRequests: 1 })).toBe(true);
+  });
+
+  it("tells a limit of 0 from an absent one also in dimensions that every object seems to have", () => {
+    const counter = new LocalCounterBackend(["llm"], { dimensions: ["constructor", "tokens"] });
+    const none = new UsageTracker(counter, { limits: { llm: { tokens: 5 } as never } });
+    expect(none.check("llm", { constructor: 1 } as never)).toMatchObject({ allowed: true, limits: { tokens: 5 } });
+    const zero = new UsageTracker(counter, { limits: { llm: Object.assign(Object.create(null), { constructor: 0 }) } });
+    expect(zero.withinLimits("llm", { constructor: 1 } as never)).toBe(false);
+    expect(zero.withinLimits("llm", { tokens: 1 } as never)).toBe(true);
   });
 
   it("is exact at the largest amounts", () => {
@@ -137,6 +168,15 @@ describe("nearLimit", () => {
     tracker.record("b2", { egressBytes: 1 });
     expect(tracker.nearLimit(0.8)).toBe(true);
     expect(tracker.nearLimit(0.81)).toBe(false);
+  });
+
+  it("is not true by a limit of 0, which no flush can help", () => {
+    const { tracker } = tracked({ oci: { apiRequests: 0 }, b2: { egressBytes: 100 } });
+    expect(tracker.nearLimit(0.8)).toBe(false);
+    tracker.record("oci", { apiRequests: 1 });
+    expect(tracker.nearLimit(0.8)).toBe(false);
+    tracker.record("b2", { egressBytes: 90 });
+    expect(tracker.nearLimit(0.8)).toBe(true);
   });
 
   it.each([0, -1, Number.NaN])("refuses the ratio %s", (ratio) => {

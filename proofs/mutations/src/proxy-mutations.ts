@@ -19,9 +19,28 @@ const admin = (file: string, title: string): NamedTest => ({
   file: `apps/demo-proxy/test/admin/${file}.test.ts`,
   title,
 });
+const REPAIR: NamedTest = {
+  file: "apps/demo-proxy/test/repair.test.ts",
+  title: "is shown, and set right in the store and in Redis by one command, once every instance is stopped",
+};
 const CONTINUES = main("continues where the store stands when it starts again");
 
 export const PROXY_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "leaves limits of 0 out of the configuration",
+    edit: change(/limit !== undefined/, "limit"),
+    caughtBy: [{ file: "apps/demo-proxy/test/config/read-config.test.ts", title: "takes every setting" }],
+  },
+  {
+    name: "repairs while somebody counts",
+    edit: never,
+    caughtBy: [REPAIR],
+  },
+  {
+    name: "repairs the store and not Redis",
+    edit: drop,
+    caughtBy: [REPAIR],
+  },
   {
     name: "flushes the last time while requests still run",
     edit: change(/^const \{ cut \} = await (.*)/, "$1 const cut = 0;"),

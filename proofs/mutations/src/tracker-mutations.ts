@@ -9,6 +9,17 @@ const losses = (title: string): NamedTest => ({ file: "packages/tracker/test/sto
 
 export const TRACKER_MUTATIONS: readonly Mutation[] = [
   {
+    name: "takes a limit of 0 for none",
+    edit: change(/^if \((.*?)\) (?=row)/, "if ($1 || row[place] === 0) "),
+    caughtBy: [
+      { file: "packages/tracker/test/usage-tracker.test.ts", title: "lets nothing be used where the limit is 0" },
+      {
+        file: "apps/demo-proxy/test/proxy/limits.test.ts",
+        title: "of 0 let nothing through in that dimension, in either policy, and promise no better time",
+      },
+    ],
+  },
+  {
     name: "settles before it merges",
     edit: before("this.#counter.settle(tallies);"),
     caughtBy: [

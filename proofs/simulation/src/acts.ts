@@ -1,6 +1,6 @@
 import type { RedisSnapshot } from "./model-redis.ts";
 import { type Network, NO_FAULTS } from "./network.ts";
-import { BACKENDS, LATE_BACKEND, type Scene } from "./scene.ts";
+import { BACKENDS, type Scene } from "./scene.ts";
 
 /** Everything that may happen to a scene. */
 export class Acts {
@@ -67,8 +67,7 @@ export class Acts {
         break;
       case 14:
         if (instance.machine.isDead) return;
-        scene.say(`${instance.name} adds ${LATE_BACKEND}`);
-        instance.counter.addBackends([LATE_BACKEND]);
+        scene.addLate(instance);
         break;
       case 15:
         this.#discard(random.pick(BACKENDS));

@@ -1,12 +1,14 @@
-import type { Period, Tally, UsageStore } from "@usage/counter-core";
+import type { Period, StoredUsage, UsageStore } from "@usage/counter-core";
 import {
   type MergeReply,
   type MergeRequest,
+  type ReadReply,
   RedisCounterBackend,
   type SharedCounts,
   type SwapReply,
 } from "@usage/counter-redis";
 import { UsageFlusher, UsageTracker } from "@usage/tracker";
+import { Book } from "./book.ts";
 import type { Machine } from "./machine.ts";
 import type { ModelRedis } from "./model-redis.ts";
 import type { ModelStore } from "./model-store.ts";
@@ -33,7 +35,7 @@ export interface Surroundings {
 export class Instance {
   readonly name: string;
   readonly machine: Machine;
-  readonly counter: RedisCounterBackend<Dimension>;
+  readonly counter: ToldCounter;
   readonly tracker: UsageTracker<Dimension>;
   readonly flusher: UsageFlusher<Dimension>;
   readonly #store: UsageStore<Dimension>;
@@ -43,7 +45,7 @@ export class Instance {
     this.name = name;
     this.machine = machine;
     const { clock } = machine;
-    this.counter = new RedisCounterBackend<Dimension>(new RemoteCounts(machine, world), {
+    this.counter = new ToldCounter(new RemoteCounts(machine, world), {
       backends,
       dimensions: DIMENSIONS,
       clock,
@@ -102,6 +104,23 @@ export class Instance {
   }
 }
 
+/** Notes what it was told of the store, also of backends that it does not have. */
+class ToldCounter extends RedisCounterBackend<Dimension> {
+  /** The most that others had stored, by period, backend, dimension. */
+  readonly told: Book = new Book();
+
+  override observe(period: string, stored: ReadonlyMap<string, StoredUsage<Dimension>>): readonly string[] {
+    const wanted = super.observe(period, stored);
+    for (const [backend, { all, own }] of period === this.period().key ? stored : []) {
+      for (const dimension of DIMENSIONS) {
+        const others = all[dimension] - own[dimension];
+        this.told.set(Math.max(others, this.told.get(period, backend, dimension)), period, backend, dimension);
+      }
+    }
+    return wanted;
+  }
+}
+
 /** Some of what is asked for never answers. */
 function withDeadline({ clock }: Machine, work: Promise<unknown>): Promise<boolean> {
   return new Promise((answer) => {
@@ -131,8 +150,8 @@ class RemoteCounts implements SharedCounts {
     return this.#call((redis) => redis.swap(period, backend, dimension));
   }
 
-  read(period: Period, backends: readonly string[]): Promise<readonly Tally[]> {
-    return this.#call((redis) => redis.read(period, backends));
+  read(period: Period, backends: readonly string[]): Promise<readonly ReadReply[]> {
+    return this.#call((redis) => backends.map((backend) => ({ tallies: redis.read(period, [backend]) })));
   }
 
   forget(period: Period, backend: string): Promise<void> {

@@ -69,12 +69,13 @@ describe("the model of Redis", () => {
         const model = new ModelRedis();
         for (const one of commands) expect(await onReal(real, one)).toEqual(onModel(model, one));
         for (const key of ["2026-01", "2026-02"]) {
-          const held = await real.read(periodOf(key), BACKENDS);
+          const held = (await real.read(periodOf(key), BACKENDS)).flatMap(({ tallies }) => tallies);
           expect([...held].sort(byKey)).toEqual([...model.read(periodOf(key), BACKENDS)].sort(byKey));
           expect([...(await real.registered(periodOf(key)))].sort()).toEqual(
             [...model.registered(periodOf(key))].sort(),
           );
         }
+        real.close();
       }),
       { numRuns: 300 },
     );

@@ -3,6 +3,7 @@ export { curlBinary } from "./curl.ts";
 export { type Direction, type FaultProxy, type FaultProxyOptions, startFaultProxy } from "./fault-proxy.ts";
 export { freePort } from "./free-port.ts";
 export { type Instance, type InstanceExit, type InstanceOptions, startInstance } from "./instance.ts";
+export { LOCALHOST_CERT, LOCALHOST_KEY } from "./localhost-certificate.ts";
 export { machineText } from "./machine.ts";
 export { type NginxOptions, type NginxServer, startNginx } from "./nginx.ts";
 export { type PgBouncer, type PgBouncerOptions, startPgBouncer } from "./pgbouncer.ts";

@@ -28,7 +28,7 @@ export interface ProxyConfig {
   readonly cors?: CorsOptions;
   /** `access` writes a line for every request. */
   readonly log: { readonly level: LogLevel; readonly access: boolean };
-  /** At least one, with different names. A dimension that is absent from `limits` is unlimited. */
+  /** At least one, with different names. A dimension that is absent from `limits` is unlimited; of one that is 0, nothing may be used. */
   readonly backends: readonly BackendConfig[];
 }
 

@@ -7,12 +7,14 @@ import type { RedisEvents } from "./redis-events.ts";
 /** What operators see of a counter that shares its counts with other instances. */
 export interface Sharing {
   isHealthy(): boolean;
+  /** Why counts are not being exchanged, or what else Redis keeps from being done; undefined while all is well. */
+  lastError(): unknown;
   /** When all counts were last exchanged, in milliseconds since the Unix epoch; undefined before the first time. */
   sharedAtMs(): number | undefined;
   /** What this instance counted of a backend and has not shared. */
   unpushedAll(backend: string): Usage;
   /** What happened to the shared counts. */
-  readonly events: Pick<RedisEvents, "lost" | "refused" | "away" | "lastError">;
+  readonly events: Pick<RedisEvents, "lost" | "refused" | "away" | "failed">;
   /** How long commands took. */
   readonly durations: DurationBuckets;
 }

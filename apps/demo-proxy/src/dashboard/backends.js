@@ -120,9 +120,14 @@ function stateOf({ draining, configured, reachable, withinLimits, inFlight, usag
   if (draining && inFlight > 0) return { state: "draining", text: `Draining, ${inFlight} running` };
   if (draining) return { state: "draining", text: configured ? "Drained" : "Removed" };
   if (!withinLimits) {
-    const full = DIMENSIONS.filter((dimension) => limits[dimension] && usage[dimension] >= limits[dimension]);
+    // What a plain GET lacks: a request, and a byte of a response.
+    const wanted = { apiRequests: 1, egressBytes: 1, ingressBytes: 0 };
+    const full = DIMENSIONS.filter(
+      (dimension) => usage[dimension] + wanted[dimension] > (limits[dimension] ?? Infinity),
+    );
     const which = full.map((dimension) => LABELS[dimension].toLowerCase()).join(", ");
-    return { state: "exhausted", text: which === "" ? "Exhausted" : `Exhausted: ${which}` };
+    const word = full.length > 0 && full.every((dimension) => limits[dimension] === 0) ? "Closed" : "Exhausted";
+    return { state: "exhausted", text: which === "" ? word : `${word}: ${which}` };
   }
   if (!reachable) return { state: "unreachable", text: "Unreachable" };
   return perSecond.apiRequests > 0 ? { state: "active", text: "In use" } : { state: "ready", text: "Ready" };

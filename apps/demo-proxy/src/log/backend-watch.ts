@@ -1,4 +1,4 @@
-import type { Clock } from "@usage/counter-core";
+import type { Clock, StorageDimension } from "@usage/counter-core";
 import type { UsageTracker } from "@usage/tracker";
 import type { Router } from "../proxy/route.ts";
 import type { Upstream } from "../proxy/upstream.ts";
@@ -14,7 +14,7 @@ export interface BackendWatchOptions {
 }
 
 interface Seen {
-  readonly exceeded: readonly string[];
+  readonly exceeded: readonly StorageDimension[];
   readonly draining: boolean;
   readonly reachable: boolean;
   /** The answers that it had broken off when that was last told. */
@@ -83,7 +83,10 @@ export class BackendWatch {
       const fields = { backend: name, period: period.key, usage, limits };
       if (closed) {
         const dimensions = now.exceeded.join(", ");
-        const words = `${backend} has reached its limit of ${dimensions} in ${period.key}`;
+        const isClosed = now.exceeded.every((dimension) => limits[dimension] === 0);
+        const words = isClosed
+          ? `${backend} takes no requests: its limit of ${dimensions} is 0`
+          : `${backend} has reached its limit of ${dimensions} in ${period.key}`;
         log.warn({ event: "limit-reached", ...fields, exceeded: now.exceeded }, words);
       } else {
         log.info({ event: "limit-left", ...fields }, `${backend} is within its limits again`);

@@ -29,7 +29,10 @@ export interface Admitted {
 /** No upstream takes the request. */
 export interface Refused {
   readonly upstream: undefined;
-  /** That of the last upstream, in order, that would be taken over a limit; undefined when limits refused nothing. */
+  /**
+   * That of an upstream that would be taken over a limit: the last one, in order, whose limit is above 0, where there is any;
+   * undefined when limits refused nothing.
+   */
   readonly decision: Decision<StorageDimension> | undefined;
   /** Whether an upstream was passed over because it cannot be reached. */
   readonly unreachable: boolean;
@@ -82,7 +85,8 @@ export class Router {
       if (failed?.has(upstream) || !upstream.isReachable()) {
         unreachable = true;
       } else if (!this.#admits(upstream, demand)) {
-        refusing = upstream;
+        // Where nothing may be used there is never room; another one tells when there is some again.
+        if (refusing === undefined || !this.#isClosedTo(upstream)) refusing = upstream;
       } else if (this.#policy === "pack") {
         return this.#admit(upstream, demand);
       } else {
@@ -103,6 +107,12 @@ export class Router {
     if (this.#tracker.withinLimits(upstream.name, proposal)) return true;
     this.#countRejection(upstream, proposal);
     return false;
+  }
+
+  /** Whether a limit of 0 refuses what was just proposed. */
+  #isClosedTo(upstream: Upstream): boolean {
+    const limits = this.#limits.get(upstream);
+    return STORAGE_DIMENSIONS.some((dimension, d) => limits?.[d] === 0 && this.#proposal[dimension] > 0);
   }
 
   #countRejection(upstream: Upstream, proposal: Readonly<Record<StorageDimension, number>>): void {
@@ -138,7 +148,7 @@ export class Router {
     return proposal;
   }
 
-  /** The largest part of any limit that is used or reserved; 0 without limits. */
+  /** The largest part of any limit above 0 that is used or reserved; 0 without such limits. */
   #usedPart(upstream: Upstream): number {
     const { usage, limits } = this.#tracker.check(upstream.name, {});
     let part = 0;

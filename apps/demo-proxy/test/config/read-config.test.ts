@@ -98,7 +98,7 @@ backends:
           name: "__proto__",
           url: new URL("https://s3.example.com/bucket/"),
           host: "preserve",
-          limits: { apiRequests: 50_000, egressBytes: 1_610_612_736 },
+          limits: { apiRequests: 50_000, egressBytes: 1_610_612_736, ingressBytes: 0 },
         },
       ],
     });

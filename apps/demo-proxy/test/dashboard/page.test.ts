@@ -90,6 +90,40 @@ describe("the dashboard", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("shows a limit of 0 as closed, and no number that is none", async () => {
+    const upstream = await startUpstream();
+    const { proxy, admin } = await startApp(
+      testConfig([
+        { name: "shut", url: upstream.url, limits: { apiRequests: 0, egressBytes: 0 } },
+        { name: "reads", url: upstream.url, limits: { ingressBytes: 0 } },
+      ]),
+    );
+    const { page, complaints } = await openPage(browser, admin);
+    await untilLive(page);
+    expect((await call(proxy, "/objects/104857")).status).toBe(200);
+    const shut = card(page, "shut");
+    await shut.hasState("exhausted");
+    expect(await textOf(shut.article.locator(".pill"))).toBe("Closed: requests, egress");
+    await shut.shows("apiRequests", /0 of 0\s+nothing allowed\s+The limit is 0: nothing may be used\./);
+    await shut.shows("egressBytes", /0 of 0 B\s+nothing allowed/);
+    await shut.shows("ingressBytes", /0 B\s+no limit/);
+    const meter = shut.article.getByRole("meter", { name: "Requests of shut" });
+    expect([await meter.getAttribute("aria-valuenow"), await meter.getAttribute("aria-valuemax")]).toEqual(["1", "1"]);
+    const reads = card(page, "reads");
+    await reads.shows("ingressBytes", /nothing allowed/);
+    await expect.poll(() => textOf(page.locator("#backends-summary"))).toBe("1 of 2 take requests");
+    expect(await page.content()).not.toMatch(/NaN|Infinity|undefined/);
+    const { backends } = (await call(admin, "/api/usage")).json as UsageReport;
+    expect(backends.map(({ limits, withinLimits }) => [limits, withinLimits])).toEqual([
+      [{ apiRequests: 0, egressBytes: 0 }, false],
+      [{ ingressBytes: 0 }, true],
+    ]);
+    const { text } = await call(admin, "/metrics");
+    expect(text).toContain('usage_limit_api_requests{backend="shut"} 0');
+    expect(text).not.toContain('usage_limit_api_requests{backend="reads"}');
+    expect(complaints).toEqual([]);
+  });
+
   it("marks a backend that is exhausted in words, and not by colour alone", async () => {
     const { proxy, admin } = await start();
     const { page } = await openPage(browser, admin);

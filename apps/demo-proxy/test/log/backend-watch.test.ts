@@ -61,6 +61,15 @@ it("a limit is said to be reached once, and to be left once, when it is raised o
   expect(told()).toMatchObject([{ event: "limit-left", period: "2026-02", usage: { apiRequests: 0 } }]);
 });
 
+it("a limit of 0 is told as what it is", () => {
+  const { clock, tracker, told } = start();
+  tracker.updateLimits({ a: { apiRequests: 0 } });
+  clock.advance(1_000);
+  expect(told()).toMatchObject([
+    { event: "limit-reached", limits: { apiRequests: 0 }, msg: '"a" takes no requests: its limit of apiRequests is 0' },
+  ]);
+});
+
 it("a backend that is drained or cannot be reached is said to be so once, and to be back once", () => {
   const { clock, a, b, told } = start();
   b.inFlight = 4;

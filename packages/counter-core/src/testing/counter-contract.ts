@@ -1,5 +1,6 @@
 import type { CounterBackend } from "../counter-backend.ts";
 import { countsContract } from "./counter-contract/counts-contract.ts";
+import { laterNamesContract } from "./counter-contract/later-names-contract.ts";
 import { periodsContract } from "./counter-contract/periods-contract.ts";
 import type { WithCounter } from "./counter-contract/subject.ts";
 import { talliesContract } from "./counter-contract/tallies-contract.ts";
@@ -11,6 +12,8 @@ export interface CounterContractOptions {
    * time it may know.
    */
   readonly create: (backends: readonly string[], clock: ManualClock) => CounterBackend | Promise<CounterBackend>;
+  /** Adds backends to a counter that runs. @default none: its backends are fixed */
+  readonly addBackends?: (counter: CounterBackend, names: readonly string[]) => void;
   /** Called after each test with its counter. */
   readonly dispose?: (counter: CounterBackend) => void | Promise<void>;
 }
@@ -19,7 +22,7 @@ const START = "2026-01-15T12:00:00Z";
 
 /** What every `CounterBackend` promises, as vitest tests. */
 export function counterBackendContract(name: string, options: CounterContractOptions): void {
-  const { create, dispose } = options;
+  const { create, addBackends, dispose } = options;
 
   const withCounter: WithCounter = async (work, backends = ["oci", "b2"]) => {
     const clock = new ManualClock(START);
@@ -34,4 +37,5 @@ export function counterBackendContract(name: string, options: CounterContractOpt
   countsContract(name, withCounter);
   talliesContract(name, withCounter);
   periodsContract(name, withCounter);
+  if (addBackends !== undefined) laterNamesContract(name, withCounter, addBackends);
 }

@@ -35,7 +35,7 @@ export interface UsageReport {
     /** When all counts were last exchanged, and how long ago that is; null where they never were. */
     readonly sharedAt: string | null;
     readonly sharedAgeMs: number | null;
-    /** Why counts are not being exchanged. */
+    /** Why counts are not being exchanged; while they are, what else Redis keeps from being done. */
     readonly lastError: string | null;
   };
   readonly store: { readonly kind: string; readonly lastFlush: string | null; readonly lastError: string | null };
@@ -100,12 +100,13 @@ function configReport({ live }: ApiParts): UsageReport["config"] {
 export function counterReport({ config, clock, sharing }: ApiParts): UsageReport["counter"] {
   const atMs = sharing?.sharedAtMs();
   const healthy = sharing?.isHealthy() ?? true;
+  const lastError = sharing?.lastError();
   return {
     kind: config.counter.kind,
     healthy,
     sharedAt: atMs === undefined ? null : new Date(atMs).toISOString(),
     sharedAgeMs: atMs === undefined ? null : Math.max(0, clock.now() - atMs),
-    lastError: healthy ? null : messageOf(sharing?.events.lastError),
+    lastError: lastError === undefined ? null : messageOf(lastError),
   };
 }
 

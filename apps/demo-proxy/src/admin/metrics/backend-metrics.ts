@@ -96,7 +96,7 @@ class DimensionMetrics {
     this.#usage = text.gauge({ name: `usage_${name}`, help: `${used}.` });
     this.#limits = text.gauge({
       name: `usage_limit_${name}`,
-      help: `Limit of a period in ${what}; absent where there is none.`,
+      help: `Limit of a period in ${what}; absent where there is none, 0 where nothing may be used.`,
     });
     this.#unflushed = text.gauge({
       name: `usage_unflushed_${name}`,

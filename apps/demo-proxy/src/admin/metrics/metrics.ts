@@ -88,6 +88,13 @@ function writeSharing(text: MetricsText, parts: MetricsParts): void {
     { name: "usage_redis_refused_total", help: "How often shared counts could not be used." },
     events.refused,
   );
+  text.counter(
+    {
+      name: "usage_redis_failed_total",
+      help: "How often something else that needs Redis began to fail: dead instances' counts could not be looked for, say.",
+    },
+    events.failed,
+  );
   text.histogram(
     {
       name: "usage_redis_command_duration_seconds",

@@ -36,7 +36,8 @@ const limits = section({
   const limited: { -readonly [D in keyof Usage]?: Usage[D] } = {};
   for (const dimension of STORAGE_DIMENSIONS) {
     const limit = given[dimension];
-    if (limit) limited[dimension] = limit;
+    // fault: leaves limits of 0 out of the configuration
+    if (limit !== undefined) limited[dimension] = limit;
   }
   return limited;
 });
