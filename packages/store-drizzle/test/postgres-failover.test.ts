@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Tally } from "@usage/counter-core";
 import { openPostgresStore, StoreError, StoreTimeoutError } from "@usage/store-drizzle/postgres";
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from "@usage/test-servers";
@@ -123,6 +124,25 @@ describe("a store whose host's name leads to another Postgres server", () => {
     expect(name.connections).toBe(connections);
   });
 
+  it("reads all or fails, however often its connections are cut in the middle of rows", async () => {
+    let cutting = true;
+    const outcomes = new Set<unknown>();
+    const readers = Array.from({ length: 5 }, async () => {
+      while (cutting) {
+        const read = store.totals("2026-01", "w").then(({ size }) => size);
+        outcomes.add(await read.catch((error: unknown) => (error instanceof StoreError ? "failed" : error)));
+      }
+    });
+    for (let cuts = 0; cuts < 400; cuts++) {
+      name.cutAfter(1 + ((cuts * 7_919) % 300_000), "toClient");
+      await sleep(10);
+    }
+    await name.heal();
+    cutting = false;
+    await Promise.all(readers);
+    expect(outcomes).toEqual(new Set([2_000, "failed"]));
+  });
+
   it("does not keep the process from ending when the server is silent", async () => {
     const child = runNode("leave-silent-server.ts", name.url(first.url));
     await once(child.process.stdout as NodeJS.ReadableStream, "data");
@@ -215,7 +235,7 @@ async function makeReadOnly(server: PostgresServer, isReadOnly: boolean): Promis
     .toBe(wanted);
   await client.end();
   // The other sessions were told at the same time, and look before their next statement.
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await sleep(200);
 }
 
 async function requestsOn(server: PostgresServer): Promise<number> {
