@@ -15,6 +15,7 @@ const CUT = proxy(
   "aborted-downloads",
   "what had come for a request that is cut at the end is counted before the last flush",
 );
+const llm = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/llm-clients.test.ts", title });
 const CONTINUES = main("continues where the store stands when it starts again");
 
 export const PROXY_MUTATIONS: readonly Mutation[] = [
@@ -98,5 +99,13 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     name: "flushes while what was cut is still being counted",
     edit: never,
     caughtBy: [CUT],
+  },
+  {
+    name: "asks clients to sleep until the month ends",
+    edit: change(/LONGEST_WAIT/, "Infinity"),
+    caughtBy: [
+      llm("fails a call of OpenAI's client at once, in words and with a code"),
+      llm("fails a call of Anthropic's client at once, in words"),
+    ],
   },
 ];

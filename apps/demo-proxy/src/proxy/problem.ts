@@ -50,11 +50,12 @@ export const RESPONSE_TIMEOUT: Problem = problem(
 
 /** No backend has room left for a request: the refusal of the last one. */
 export function overLimit(decision: Decision<StorageDimension>, clock: Clock): Problem {
-  const { detail, ...quota } = toProblem(decision);
+  const quota = toProblem(decision);
+  const detail = `No backend has room left. ${quota.detail}`;
   return {
     status: quota.status,
     headers: toHeaders(decision, { now: clock.now() }),
-    body: JSON.stringify({ ...quota, detail: `No backend has room left. ${detail}` }),
+    body: JSON.stringify({ ...quota, detail, error: { ...quota.error, message: detail } }),
   };
 }
 
