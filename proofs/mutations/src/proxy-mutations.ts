@@ -16,6 +16,7 @@ const CUT = proxy(
   "what had come for a request that is cut at the end is counted before the last flush",
 );
 const llm = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/llm-clients.test.ts", title });
+const slow = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/slow-bodies.test.ts", title });
 const CONTINUES = main("continues where the store stands when it starts again");
 
 export const PROXY_MUTATIONS: readonly Mutation[] = [
@@ -107,5 +108,18 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
       llm("fails a call of OpenAI's client at once, in words and with a code"),
       llm("fails a call of Anthropic's client at once, in words"),
     ],
+  },
+  {
+    name: "holds all that was announced, however slowly it comes",
+    edit: yields("rest"),
+    caughtBy: [
+      slow("delays others for seconds and does not close the limit, as an upload"),
+      slow("delays others for seconds and does not close the limit, as a download"),
+    ],
+  },
+  {
+    name: "takes what is only reserved for used up",
+    edit: change(/^if \(.*\) (?=onlyReserved)/, ""),
+    caughtBy: [slow("where one backend is used up and room at another only reserved, the refusal is short")],
   },
 ];

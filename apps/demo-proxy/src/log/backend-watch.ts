@@ -17,9 +17,12 @@ interface Seen {
   readonly exceeded: readonly string[];
   readonly draining: boolean;
   readonly reachable: boolean;
+  /** Requests that what is only reserved has refused so far, and whether there were any since the look before. */
+  readonly delayed: number;
+  readonly delaying: boolean;
 }
 
-const WELL: Seen = { exceeded: [], draining: false, reachable: true };
+const WELL: Seen = { exceeded: [], draining: false, reachable: true, delayed: 0, delaying: false };
 
 /**
  * Says once when a backend reaches a limit and once when it has left it, when it is drained, and when it is gone and back.
@@ -48,20 +51,28 @@ export class BackendWatch {
   look(): void {
     const seen = new Map<string, Seen>();
     for (const upstream of this.#options.router.upstreams) {
-      const now = this.#stateOf(upstream);
-      this.#tell(upstream, this.#seen.get(upstream.name) ?? WELL, now);
+      const before = this.#seen.get(upstream.name) ?? WELL;
+      const now = this.#stateOf(upstream, before);
+      this.#tell(upstream, before, now);
       seen.set(upstream.name, now);
     }
     this.#seen = seen;
   }
 
-  #stateOf(upstream: Upstream): Seen {
+  #stateOf(upstream: Upstream, before: Seen): Seen {
     // The least that the proxy proposes for a GET, as in the report of the API.
     const { exceeded } = this.#options.tracker.check(upstream.name, { apiRequests: 1, egressBytes: 1 });
-    return { exceeded, draining: upstream.draining, reachable: upstream.isReachable() };
+    const delayed = upstream.traffic.reservationRejections.reduce((sum, count) => sum + count, 0);
+    return {
+      exceeded,
+      draining: upstream.draining,
+      reachable: upstream.isReachable(),
+      delayed,
+      delaying: delayed > before.delayed,
+    };
   }
 
-  #tell({ name, inFlight }: Upstream, before: Seen, now: Seen): void {
+  #tell({ name, inFlight, reserved }: Upstream, before: Seen, now: Seen): void {
     const { log, tracker } = this.#options;
     const backend = JSON.stringify(name);
     const closed = now.exceeded.length > 0;
@@ -81,6 +92,17 @@ export class BackendWatch {
       if (now.draining)
         log.info({ event: "drain", ...fields }, `${backend} gets no new requests; ${inFlight} are running`);
       else log.info({ event: "resume", ...fields }, `${backend} gets requests again`);
+    }
+    if (now.delaying !== before.delaying) {
+      const fields = { backend: name, reserved: { ...reserved }, inFlight };
+      if (now.delaying) {
+        const words = `${backend} has room left, but requests are refused for what ${inFlight} running ones have reserved`;
+        log.warn({ event: "reservations-refuse", ...fields }, words);
+      } else
+        log.info(
+          { event: "reservations-let-pass", ...fields },
+          `${backend} takes requests beside the running ones again`,
+        );
     }
     if (now.reachable !== before.reachable) {
       if (now.reachable) log.info({ event: "backend-retried", backend: name }, `${backend} is tried again`);

@@ -118,6 +118,11 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#observer.head(status, reason, headers);
   }
 
+  /** To be called every `GLANCE_MS`. */
+  glance(): void {
+    if (this.#state.at !== "over") this.#reservation.glance();
+  }
+
   /** The response has announced a body of so many bytes. */
   expectEgress(bytes: number): void {
     this.#reservation.expectEgress(bytes);

@@ -117,6 +117,11 @@ export class Exchange implements AttemptObserver, Addressee {
     return this.#outgoing?.body;
   }
 
+  /** To be called every `GLANCE_MS`. */
+  glance(): void {
+    this.#attempt?.glance();
+  }
+
   /** The client has left the exchange waiting for too long. */
   clientSilent(): void {
     if (this.#response.headersSent) {
@@ -209,8 +214,9 @@ export class Exchange implements AttemptObserver, Addressee {
     upstream.dispatch(sent, this.#attempt);
   }
 
-  #refusal({ decision, unreachable }: Refused): problems.Problem {
+  #refusal({ decision, onlyReserved, unreachable }: Refused): problems.Problem {
     if (decision !== undefined) {
+      if (onlyReserved) return problems.onlyReserved(decision, this.#context.clock);
       return unreachable ? problems.UNREACHABLE_OR_FULL : problems.overLimit(decision, this.#context.clock);
     }
     if (!unreachable) return problems.DRAINED;

@@ -59,6 +59,24 @@ export function overLimit(decision: Decision<StorageDimension>, clock: Clock): P
   };
 }
 
+/**
+ * No backend has room left for a request, but one would, were it not for what running requests may still use there: worth
+ * another try at once.
+ *
+ * @param decision that of the backend for nothing more than what is used.
+ */
+export function onlyReserved(decision: Decision<StorageDimension>, clock: Clock): Problem {
+  const status = 429;
+  const detail =
+    "Room for this request is only reserved at the moment, by requests that are running: try again in a second.";
+  const error = { message: detail, type: "rate_limit_exceeded", code: "rate_limit_exceeded" };
+  return {
+    status,
+    headers: { ...toHeaders(decision, { now: clock.now() }), ...retryAfter(1) },
+    body: JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, detail, error }),
+  };
+}
+
 /** Writes head and body of an answer. The caller ends the response, which lets it read on before the connection closes. */
 export function writeProblem(response: ServerResponse, { status, headers, body }: Problem): void {
   response.writeHead(status, STATUS_CODES[status], { ...headers, ...entityHeaders(body) });

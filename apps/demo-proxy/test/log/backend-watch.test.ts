@@ -79,6 +79,21 @@ it("a backend that is drained or cannot be reached is said to be so once, and to
   ]);
 });
 
+it("that what is only reserved refuses requests is said once, and once that it does not any more", () => {
+  const { clock, a, told } = start();
+  a.reserved.ingressBytes = 500;
+  a.inFlight = 1;
+  for (let second = 0; second < 3; second++) {
+    a.traffic.reservationRejections[2] = second + 1;
+    clock.advance(1_000);
+  }
+  expect(told()).toMatchObject([
+    { level: "warn", event: "reservations-refuse", backend: "a", reserved: { ingressBytes: 500 }, inFlight: 1 },
+  ]);
+  clock.advance(5_000);
+  expect(told()).toMatchObject([{ level: "info", event: "reservations-let-pass", backend: "a" }]);
+});
+
 it("nothing is said once it is stopped", () => {
   const { clock, a, watch, lines } = start();
   watch.stop();

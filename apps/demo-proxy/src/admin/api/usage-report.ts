@@ -55,6 +55,10 @@ export interface BackendReport {
   /** Whether a plain GET would still be let through. */
   readonly withinLimits: boolean;
   readonly usage: Usage;
+  /** What running requests may still use, here: it may delay others for a moment. */
+  readonly reserved: Usage;
+  /** Whether there is room beside what is used, but none now beside what is reserved: requests are told to try again in a second. */
+  readonly delayedByReservations: boolean;
   /** What is not known to be stored; of all instances, as far as they have shared it. */
   readonly unflushed: Usage;
   /** What this instance has not shared; zero where counts are not shared. */
@@ -104,10 +108,23 @@ export function lastFlush(flusher: ApiParts["flusher"]): string | null {
   return lastFlushMs === undefined ? null : new Date(lastFlushMs).toISOString();
 }
 
+/** By the least that a request with a body proposes. */
+function delayedByReservations({ tracker }: ApiParts, { name, reserved }: Upstream): boolean {
+  const besides = (amount: number): number => Math.min(amount + 1, Number.MAX_SAFE_INTEGER);
+  const { exceeded } = tracker.check(name, {
+    apiRequests: besides(reserved.apiRequests),
+    egressBytes: besides(reserved.egressBytes),
+    ingressBytes: besides(reserved.ingressBytes),
+  });
+  const { exceeded: closed } = tracker.check(name, { apiRequests: 1, egressBytes: 1, ingressBytes: 1 });
+  return exceeded.length > closed.length;
+}
+
 const NOTHING: Usage = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
 
-function backendReport({ tracker, sharing }: ApiParts, upstream: Upstream): BackendReport {
-  const { name, url, draining } = upstream;
+function backendReport(parts: ApiParts, upstream: Upstream): BackendReport {
+  const { tracker, sharing } = parts;
+  const { name, url, draining, reserved } = upstream;
   // The least that the proxy proposes for a GET: the request, and a response of unknown length.
   const { allowed, usage, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
   const unflushed = tracker.backend.loadAll(name);
@@ -118,6 +135,8 @@ function backendReport({ tracker, sharing }: ApiParts, upstream: Upstream): Back
     reachable: upstream.isReachable(),
     withinLimits: allowed,
     usage,
+    reserved: { ...reserved },
+    delayedByReservations: delayedByReservations(parts, upstream),
     unflushed,
     unpushed: sharing?.unpushedAll(name) ?? NOTHING,
     limits,

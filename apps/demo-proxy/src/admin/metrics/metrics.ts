@@ -123,6 +123,17 @@ function writeTraffic(
       }),
     ),
   );
+  text.counter(
+    {
+      name: "usage_reservation_rejections_total",
+      help: "Of the rejections, those by what was only reserved: the limit was not used up.",
+    },
+    upstreams.flatMap((upstream) =>
+      STORAGE_DIMENSIONS.map((dimension, d): Sample => {
+        return [{ ...labelsOf(upstream), dimension }, upstream.traffic.reservationRejections[d] ?? 0];
+      }),
+    ),
+  );
   text.histogram(
     { name: "usage_backend_latency_seconds", help: "Time from the choice of a backend to the head of its response." },
     LATENCY_BOUNDS,
