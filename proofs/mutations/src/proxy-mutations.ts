@@ -17,6 +17,7 @@ const CUT = proxy(
 );
 const llm = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/llm-clients.test.ts", title });
 const slow = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/slow-bodies.test.ts", title });
+const health = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/health.test.ts", title });
 const CONTINUES = main("continues where the store stands when it starts again");
 
 export const PROXY_MUTATIONS: readonly Mutation[] = [
@@ -119,7 +120,25 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "takes what is only reserved for used up",
-    edit: change(/^if \(.*\) (?=onlyReserved)/, ""),
+    edit: yields("true"),
     caughtBy: [slow("where one backend is used up and room at another only reserved, the refusal is short")],
+  },
+  {
+    name: "sends every request to a backend that is tried again",
+    edit: change(/ && .*(?=\);)/, ""),
+    caughtBy: [
+      health("costs one request, and after each pause one more, when it %s"),
+      health("slows one request, and after each pause one more, when it swallows SYNs"),
+    ],
+  },
+  {
+    name: "leaves a backend alone that failed once where there is no other",
+    edit: drop,
+    caughtBy: [health("gets every request, though it broke one")],
+  },
+  {
+    name: "hands on that a backend is too busy",
+    edit: yields("false"),
+    caughtBy: [health("has what may be sent again answered by the other one: %s")],
   },
 ];

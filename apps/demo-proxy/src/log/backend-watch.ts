@@ -17,12 +17,13 @@ interface Seen {
   readonly exceeded: readonly string[];
   readonly draining: boolean;
   readonly reachable: boolean;
+  readonly trouble: Upstream["trouble"];
   /** Requests that what is only reserved has refused so far, and whether there were any since the look before. */
   readonly delayed: number;
   readonly delaying: boolean;
 }
 
-const WELL: Seen = { exceeded: [], draining: false, reachable: true, delayed: 0, delaying: false };
+const WELL: Seen = { exceeded: [], draining: false, reachable: true, trouble: undefined, delayed: 0, delaying: false };
 
 /**
  * Says once when a backend reaches a limit and once when it has left it, when it is drained, and when it is gone and back.
@@ -67,6 +68,7 @@ export class BackendWatch {
       exceeded,
       draining: upstream.draining,
       reachable: upstream.isReachable(),
+      trouble: upstream.trouble,
       delayed,
       delaying: delayed > before.delayed,
     };
@@ -106,7 +108,17 @@ export class BackendWatch {
     }
     if (now.reachable !== before.reachable) {
       if (now.reachable) log.info({ event: "backend-retried", backend: name }, `${backend} is tried again`);
-      else log.warn({ event: "backend-unreachable", backend: name }, `${backend} cannot be connected to`);
+      else {
+        const { code, reason, sinceMs = 0 } = now.trouble ?? {};
+        const since = new Date(sinceMs).toISOString();
+        log.warn(
+          { event: "backend-unreachable", backend: name, code, reason, since },
+          `${backend} is passed over: ${reason}`,
+        );
+      }
+    }
+    if (before.trouble !== undefined && now.trouble === undefined) {
+      log.info({ event: "backend-recovered", backend: name }, `${backend} answers again`);
     }
   }
 }

@@ -33,7 +33,7 @@ export interface Refused {
   readonly decision: Decision<StorageDimension> | undefined;
   /** Whether the request would fit somewhere beside what is used: only what is reserved leaves no room for it. */
   readonly onlyReserved: boolean;
-  /** Whether an upstream was passed over because it cannot be reached. */
+  /** Whether an upstream was passed over because it failed. */
   readonly unreachable: boolean;
 }
 
@@ -76,6 +76,18 @@ export class Router {
 
   /** The upstream for a request, with its reservation made; `failed` are those that this request has tried in vain. */
   route(demand: Demand, failed: ReadonlySet<Upstream> | undefined): Admitted | Refused {
+    const routed = this.routeToWell(demand, failed);
+    if (routed.upstream !== undefined || !routed.unreachable) return routed;
+    for (const upstream of this.#upstreams) {
+      if (upstream.draining || failed?.has(upstream) || upstream.health.usable) continue;
+      // fault: leaves a backend alone that failed once where there is no other
+      if (upstream.health.mayStandIn && this.#admits(upstream, demand)) return this.#admit(upstream, demand);
+    }
+    return routed;
+  }
+
+  /** As `route`, without the upstreams that are left alone because they failed: they stand in where there is no other. */
+  routeToWell(demand: Demand, failed: ReadonlySet<Upstream> | undefined): Admitted | Refused {
     let best: Upstream | undefined;
     let bestPart = Number.POSITIVE_INFINITY;
     let refusing: Upstream | undefined;
@@ -83,7 +95,7 @@ export class Router {
     let unreachable = false;
     for (const upstream of this.#upstreams) {
       if (upstream.draining) continue;
-      if (failed?.has(upstream) || !upstream.isReachable()) {
+      if (failed?.has(upstream) || !upstream.health.usable) {
         unreachable = true;
       } else if (!this.#admits(upstream, demand)) {
         refusing = upstream;
@@ -125,7 +137,8 @@ export class Router {
       if (used + proposal[dimension] <= limit) continue;
       (rejections[d] as number) += 1;
       // fault: takes what is only reserved for used up
-      if (used + alone[dimension] > limit) onlyReserved = false;
+      const usedUp = used + alone[dimension] > limit;
+      if (usedUp) onlyReserved = false;
       else (reservationRejections[d] as number) += 1;
     }
     return onlyReserved;

@@ -1,6 +1,7 @@
 import type { Clock } from "@usage/counter-core";
 import { type Dispatcher, Pool } from "undici";
 import { connectorTo } from "./connector.ts";
+import { BackendHealth, type BackendTrouble } from "./health.ts";
 import type { Reserved } from "./reservation.ts";
 import { assertDelay, assertTimeouts, type Timeouts } from "./timeouts.ts";
 import { UpstreamAddresses } from "./upstream-addresses.ts";
@@ -17,7 +18,7 @@ export interface UpstreamOptions {
   /** @default "upstream" */
   readonly host?: HostPolicy;
   readonly timeouts: Timeouts;
-  /** How long it gets no requests after it could not be connected to, in milliseconds. @default 5_000 */
+  /** How long it gets no requests after it failed, in milliseconds; longer after each probe that fails. @default 5_000 */
   readonly unreachableMs?: number;
   /** Certificates (PEM) that an https upstream is trusted by, instead of the ones that Node brings along. */
   readonly ca?: string;
@@ -41,11 +42,9 @@ export class Upstream {
   inFlight = 0;
   readonly reserved: Reserved;
   readonly traffic: UpstreamTraffic;
+  readonly health: BackendHealth;
   readonly #basePath: string;
   readonly #pool: Pool;
-  readonly #clock: Clock;
-  readonly #unreachableMs: number;
-  #reachableAgain: (() => void) | undefined;
 
   constructor(options: UpstreamOptions) {
     const { name, url, timeouts, host = "upstream", unreachableMs = 5_000, ca, clock } = options;
@@ -59,8 +58,7 @@ export class Upstream {
     this.reserved = options.reserved ?? { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
     this.traffic = options.traffic ?? new UpstreamTraffic();
     this.#basePath = url.pathname.replace(/\/+$/, "");
-    this.#clock = clock;
-    this.#unreachableMs = unreachableMs;
+    this.health = new BackendHealth({ clock, pauseMs: unreachableMs });
     this.#pool = new Pool(url.origin, {
       connections: null,
       pipelining: 1,
@@ -71,16 +69,14 @@ export class Upstream {
     });
   }
 
+  /** Whether it gets requests, if only to see whether it answers again. */
   isReachable(): boolean {
-    return this.#reachableAgain === undefined;
+    return !this.health.paused;
   }
 
-  /** It could not be connected to: no requests for a while. */
-  markUnreachable(): void {
-    this.#reachableAgain?.();
-    this.#reachableAgain = this.#clock.after(this.#unreachableMs, () => {
-      this.#reachableAgain = undefined;
-    });
+  /** Why it is passed over, or is being tried again; undefined while it is well. For operators: clients learn nothing of it. */
+  get trouble(): BackendTrouble | undefined {
+    return this.health.trouble;
   }
 
   /** The path of this upstream for a path that a client asked for. */
@@ -102,13 +98,13 @@ export class Upstream {
 
   /** Closes the connections once the running requests have ended. */
   async close(): Promise<void> {
-    this.#reachableAgain?.();
+    this.health.stop();
     await this.#pool.close();
   }
 
   /** Closes the connections now; running requests fail. */
   async destroy(): Promise<void> {
-    this.#reachableAgain?.();
+    this.health.stop();
     await this.#pool.destroy();
   }
 }

@@ -46,6 +46,7 @@ describe("GET /api/usage", () => {
           url: first.url.href,
           draining: false,
           reachable: true,
+          trouble: null,
           withinLimits: true,
           reserved: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           delayedByReservations: false,
@@ -59,6 +60,7 @@ describe("GET /api/usage", () => {
           url: second.url.href,
           draining: false,
           reachable: true,
+          trouble: null,
           withinLimits: true,
           reserved: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           delayedByReservations: false,
@@ -77,7 +79,13 @@ describe("GET /api/usage", () => {
     await second.close();
     expect((await call(proxy, "/objects/1")).status).toBeGreaterThanOrEqual(500);
     const { json } = await call(admin, "/api/usage");
-    expect(json).toMatchObject({ backends: [{ withinLimits: false, reachable: true }, { reachable: false }] });
+    expect(json).toMatchObject({
+      backends: [
+        { withinLimits: false, reachable: true },
+        { reachable: false, trouble: { code: "ECONNREFUSED", since: expect.stringMatching(/Z$/) } },
+      ],
+    });
+    expect((await scrape(admin)).value("usage_backend_trouble", { backend: "b2", code: "ECONNREFUSED" })).toBe(1);
     expect(first.measured().apiRequests).toBe(1);
   });
 });

@@ -64,10 +64,18 @@ it("a backend that is drained or cannot be reached is said to be so once, and to
   const { clock, a, b, told } = start();
   b.inFlight = 4;
   b.draining = true;
-  a.markUnreachable();
+  const refused = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+  a.health.failed(refused, false, a.health.begin());
   clock.advance(3_000);
   expect(told()).toMatchObject([
-    { level: "warn", event: "backend-unreachable", backend: "a" },
+    {
+      level: "warn",
+      event: "backend-unreachable",
+      backend: "a",
+      code: "ECONNREFUSED",
+      reason: expect.stringContaining("it refuses connections"),
+      since: "2026-01-31T23:59:00.000Z",
+    },
     { level: "info", event: "drain", backend: "b", inFlight: 4 },
   ]);
   b.inFlight = 0;
@@ -77,6 +85,9 @@ it("a backend that is drained or cannot be reached is said to be so once, and to
     ["resume", "b"],
     ["backend-retried", "a"],
   ]);
+  a.health.answered(a.health.begin());
+  clock.advance(1_000);
+  expect(told()).toMatchObject([{ level: "info", event: "backend-recovered", backend: "a" }]);
 });
 
 it("that what is only reserved refuses requests is said once, and once that it does not any more", () => {

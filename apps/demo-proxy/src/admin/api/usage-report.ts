@@ -51,7 +51,10 @@ export interface BackendReport {
   readonly name: string;
   readonly url: string;
   readonly draining: boolean;
+  /** Whether it gets requests, if only to see whether it answers again. */
   readonly reachable: boolean;
+  /** Why it is passed over or being tried again, and since when; null while it is well. */
+  readonly trouble: { readonly code: string; readonly reason: string; readonly since: string } | null;
   /** Whether a plain GET would still be let through. */
   readonly withinLimits: boolean;
   readonly usage: Usage;
@@ -120,6 +123,12 @@ function delayedByReservations({ tracker }: ApiParts, { name, reserved }: Upstre
   return exceeded.length > closed.length;
 }
 
+function troubleReport({ trouble }: Upstream): BackendReport["trouble"] {
+  if (trouble === undefined) return null;
+  const { code, reason, sinceMs } = trouble;
+  return { code, reason, since: new Date(sinceMs).toISOString() };
+}
+
 const NOTHING: Usage = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
 
 function backendReport(parts: ApiParts, upstream: Upstream): BackendReport {
@@ -133,6 +142,7 @@ function backendReport(parts: ApiParts, upstream: Upstream): BackendReport {
     url: url.href,
     draining,
     reachable: upstream.isReachable(),
+    trouble: troubleReport(upstream),
     withinLimits: allowed,
     usage,
     reserved: { ...reserved },

@@ -76,7 +76,7 @@ function writeUsage(text: MetricsText, { period, backends }: UsageReport): void 
 function writeBackends(text: MetricsText, { backends }: UsageReport, upstreams: readonly Upstream[]): void {
   const flags = [
     ["within_limits", "Whether a plain GET would still be let through.", ({ withinLimits }) => withinLimits],
-    ["reachable", "Whether it could be connected to, or is to be tried again.", ({ reachable }) => reachable],
+    ["reachable", "Whether it gets requests, if only to see whether it answers again.", ({ reachable }) => reachable],
     ["draining", "Whether it gets no new requests.", ({ draining }) => draining],
   ] as const satisfies readonly (readonly [string, string, (backend: BackendReport) => boolean])[];
   for (const [name, help, flag] of flags) {
@@ -85,6 +85,15 @@ function writeBackends(text: MetricsText, { backends }: UsageReport, upstreams: 
       backends.map((backend): Sample => [{ backend: backend.name }, Number(flag(backend))]),
     );
   }
+  text.gauge(
+    {
+      name: "usage_backend_trouble",
+      help: "1 while it is passed over or being tried again, with the code of what failed.",
+    },
+    backends.flatMap(({ name, trouble }): Sample[] =>
+      trouble === null ? [] : [[{ backend: name, code: trouble.code }, 1]],
+    ),
+  );
   text.gauge(
     { name: "usage_backend_in_flight_requests", help: "Requests that were given to it and are not over." },
     upstreams.map((upstream): Sample => [labelsOf(upstream), upstream.inFlight]),
