@@ -22,9 +22,29 @@ describe("quota headers", () => {
     });
   });
 
-  it("tell when to come back after a refusal, in whole seconds and not too early", () => {
-    expect(toHeaders(decide(10, { apiRequests: 10 }), { now: NOW })["Retry-After"]).toBe("3600");
-    expect(toHeaders(decide(10, { apiRequests: 10 }), { now: Date.UTC(2026, 1) + 5 })["Retry-After"]).toBe("1");
+  it("tell when to come back after a refusal of at most a minute, in whole seconds and not too early", () => {
+    const refusedAt = (now: number) => toHeaders(decide(10, { apiRequests: 10 }), { now });
+    const end = Date.UTC(2026, 1);
+    for (const [leftMs, seconds] of [
+      [60_000, "60"],
+      [59_001, "60"],
+      [1, "1"],
+      [-5, "1"],
+    ] as const) {
+      expect(refusedAt(end - leftMs)).toMatchObject({ "Retry-After": seconds });
+      expect(refusedAt(end - leftMs)).not.toHaveProperty("x-should-retry");
+    }
+  });
+
+  it("keep clients from sleeping through a longer refusal: the seconds are in RateLimit only", () => {
+    for (const left of [3_600_000, 60_001]) {
+      const headers = toHeaders(decide(10, { apiRequests: 10 }), { now: Date.UTC(2026, 1) - left });
+      expect(headers).toEqual({
+        RateLimit: `"apiRequests";r=0;t=${Math.ceil(left / 1000)}`,
+        "RateLimit-Policy": '"apiRequests";q=10;qu="requests";w=2678400',
+        "x-should-retry": "false",
+      });
+    }
   });
 
   it("state a limit of 0, and do not tell when to come back where that never helps", () => {
@@ -66,6 +86,8 @@ describe("a quota problem", () => {
       detail:
         "The limit of apiRequests in the period 2026-01 leaves no room for this request. The next period begins at 2026-02-01T00:00:00.000Z.",
       "violated-policies": ["apiRequests"],
+      "resets-at": "2026-02-01T00:00:00.000Z",
+      error: { message: problem.detail, type: "insufficient_quota", code: "insufficient_quota" },
     });
   });
 });

@@ -23,6 +23,9 @@ const REPAIR: NamedTest = {
   file: "apps/demo-proxy/test/repair.test.ts",
   title: "is shown, and set right in the store and in Redis by one command, once every instance is stopped",
 };
+const llm = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/llm-clients.test.ts", title });
+const slow = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/slow-bodies.test.ts", title });
+const health = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/health.test.ts", title });
 const CONTINUES = main("continues where the store stands when it starts again");
 
 export const PROXY_MUTATIONS: readonly Mutation[] = [
@@ -147,5 +150,44 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     name: "lets in whatever name was made to point here",
     edit: always,
     caughtBy: [admin("admin", "is closed to a name that somebody else made point here")],
+  },
+  {
+    name: "asks clients to sleep until the month ends",
+    edit: change(/LONGEST_WAIT/, "Infinity"),
+    caughtBy: [
+      llm("fails a call of OpenAI's client at once, in words and with a code"),
+      llm("fails a call of Anthropic's client at once, in words"),
+    ],
+  },
+  {
+    name: "holds all that was announced, however slowly it comes",
+    edit: yields("rest"),
+    caughtBy: [
+      slow("delays others for seconds and does not close the limit, as an upload"),
+      slow("delays others for seconds and does not close the limit, as a download"),
+    ],
+  },
+  {
+    name: "takes what is only reserved for used up",
+    edit: yields("true"),
+    caughtBy: [slow("where one backend is used up and room at another only reserved, the refusal is short")],
+  },
+  {
+    name: "sends every request to a backend that is tried again",
+    edit: change(/ && .*(?=\);)/, ""),
+    caughtBy: [
+      health("costs one request, and after each pause one more, when it %s"),
+      health("slows one request, and after each pause one more, when it swallows SYNs"),
+    ],
+  },
+  {
+    name: "leaves a backend alone that failed once where there is no other",
+    edit: drop,
+    caughtBy: [health("gets every request, though it broke one")],
+  },
+  {
+    name: "hands on that a backend is too busy",
+    edit: yields("false"),
+    caughtBy: [health("has what may be sent again answered by the other one: %s")],
   },
 ];

@@ -17,6 +17,10 @@ interface Seen {
   readonly exceeded: readonly StorageDimension[];
   readonly draining: boolean;
   readonly reachable: boolean;
+  readonly trouble: Upstream["trouble"];
+  /** Requests that what is only reserved has refused so far, and whether there were any since the look before. */
+  readonly delayed: number;
+  readonly delaying: boolean;
   /** The answers that it had broken off when that was last told. */
   readonly broken: Told;
 }
@@ -28,7 +32,15 @@ interface Told {
 }
 
 const NOT_TOLD: Told = { count: 0, code: "", atMs: Number.NEGATIVE_INFINITY };
-const WELL: Seen = { exceeded: [], draining: false, reachable: true, broken: NOT_TOLD };
+const WELL: Seen = {
+  exceeded: [],
+  draining: false,
+  reachable: true,
+  trouble: undefined,
+  delayed: 0,
+  delaying: false,
+  broken: NOT_TOLD,
+};
 /** One line a minute for answers that break for one and the same reason. */
 const BROKEN_MS = 60_000;
 
@@ -61,20 +73,28 @@ export class BackendWatch {
     const seen = new Map<string, Seen>();
     for (const upstream of this.#options.router.upstreams) {
       const before = this.#seen.get(upstream.name) ?? WELL;
-      const now = this.#stateOf(upstream);
+      const now = this.#stateOf(upstream, before);
       this.#tell(upstream, before, now);
       seen.set(upstream.name, { ...now, broken: this.#tellBroken(upstream, before.broken) });
     }
     this.#seen = seen;
   }
 
-  #stateOf(upstream: Upstream): Omit<Seen, "broken"> {
+  #stateOf(upstream: Upstream, before: Seen): Omit<Seen, "broken"> {
     // The least that the proxy proposes for a GET, as in the report of the API.
     const { exceeded } = this.#options.tracker.check(upstream.name, { apiRequests: 1, egressBytes: 1 });
-    return { exceeded, draining: upstream.draining, reachable: upstream.isReachable() };
+    const delayed = upstream.traffic.reservationRejections.reduce((sum, count) => sum + count, 0);
+    return {
+      exceeded,
+      draining: upstream.draining,
+      reachable: upstream.isReachable(),
+      trouble: upstream.trouble,
+      delayed,
+      delaying: delayed > before.delayed,
+    };
   }
 
-  #tell({ name, inFlight, trouble }: Upstream, before: Seen, now: Omit<Seen, "broken">): void {
+  #tell({ name, inFlight, reserved }: Upstream, before: Seen, now: Omit<Seen, "broken">): void {
     const { log, tracker } = this.#options;
     const backend = JSON.stringify(name);
     const closed = now.exceeded.length > 0;
@@ -98,13 +118,30 @@ export class BackendWatch {
         log.info({ event: "drain", ...fields }, `${backend} gets no new requests; ${inFlight} are running`);
       else log.info({ event: "resume", ...fields }, `${backend} gets requests again`);
     }
+    if (now.delaying !== before.delaying) {
+      const fields = { backend: name, reserved: { ...reserved }, inFlight };
+      if (now.delaying) {
+        const words = `${backend} has room left, but requests are refused for what ${inFlight} running ones have reserved`;
+        log.warn({ event: "reservations-refuse", ...fields }, words);
+      } else
+        log.info(
+          { event: "reservations-let-pass", ...fields },
+          `${backend} takes requests beside the running ones again`,
+        );
+    }
     if (now.reachable !== before.reachable) {
       if (now.reachable) log.info({ event: "backend-retried", backend: name }, `${backend} is tried again`);
       else {
-        const { code, reason } = trouble ?? {};
-        const cause = trouble === undefined ? "" : `: ${reason} (${code})`;
-        log.warn({ event: "backend-unreachable", backend: name, code, reason }, `${backend} cannot be used${cause}`);
+        const { code, reason, sinceMs = 0 } = now.trouble ?? {};
+        const since = new Date(sinceMs).toISOString();
+        log.warn(
+          { event: "backend-unreachable", backend: name, code, reason, since },
+          `${backend} is passed over: ${reason} (${code})`,
+        );
       }
+    }
+    if (before.trouble !== undefined && now.trouble === undefined) {
+      log.info({ event: "backend-recovered", backend: name }, `${backend} answers again`);
     }
   }
 

@@ -20,6 +20,11 @@ export interface AttemptObserver {
   broken(error: Error): void;
 }
 
+/** Whether a backend answers that it takes no requests now. */
+export function isBusy(status: number): boolean {
+  return status === 429 || status === 503;
+}
+
 /** The controller exists exactly while the upstream's connection works for this attempt. */
 type State =
   | { readonly at: "connecting" }
@@ -38,6 +43,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   readonly #reservation: Reservation;
   readonly #observer: AttemptObserver;
   readonly #begun: number = ticks();
+  /** Whether it shows if a backend that failed answers again. */
+  readonly #probe: boolean;
   #state: State = CONNECTING;
   #egressBytes = 0;
   #onOver: (() => void) | undefined;
@@ -47,6 +54,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#reservation = reservation;
     this.#observer = observer;
     upstream.inFlight += 1;
+    this.#probe = upstream.health.begin();
   }
 
   /** Bytes of the response's body that came. */
@@ -114,9 +122,15 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (status === 101) controller.abort(new errors.SocketError("switched protocols without being asked"));
     if (status < 200) return;
     this.#upstream.traffic.answered(status, msSince(this.#begun));
-    this.#upstream.trouble = undefined;
+    if (isBusy(status)) this.#upstream.health.busy(status, headers["retry-after"]);
+    else this.#upstream.health.answered(this.#probe);
     if (this.#state.at !== "started") return;
     this.#observer.head(status, reason, headers);
+  }
+
+  /** To be called every `GLANCE_MS`. */
+  glance(): void {
+    if (this.#state.at !== "over") this.#reservation.glance();
   }
 
   /** The response has announced a body of so many bytes. */
@@ -135,6 +149,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const { at } = this.#state;
     if (at === "over") return;
     this.#finish();
+    this.#upstream.health.completed();
     if (at === "started") this.#observer.ended();
   }
 
@@ -144,14 +159,14 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#finish();
     if (at === "leaving") return;
     if (at === "started") {
-      this.#upstream.failed(error);
       this.#upstream.traffic.broke(error);
+      this.#upstream.health.failed(error, true, this.#probe);
       this.#observer.broken(error);
     } else if (error instanceof errors.InvalidArgumentError) {
       this.#observer.unsendable();
     } else {
-      this.#upstream.failed(error);
       this.#upstream.traffic.unconnected += 1;
+      this.#upstream.health.failed(error, false, this.#probe);
       this.#observer.passedOver(this.#upstream, error);
     }
   }
@@ -160,6 +175,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#state = OVER;
     this.#reservation.release();
     this.#upstream.inFlight -= 1;
+    this.#upstream.health.end(this.#probe);
     this.#onOver?.();
   }
 }

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { Clock } from "@usage/counter-core";
 import { errors } from "undici";
 import type { AccessEntry, AccessLog } from "./access-entry.ts";
-import { Attempt, type AttemptObserver } from "./attempt.ts";
+import { Attempt, type AttemptObserver, isBusy } from "./attempt.ts";
 import { ClientResponse, flushHead } from "./client-response.ts";
 import { askedHost, askedOrigin } from "./forwarded.ts";
 import { type BodyLength, bodyLengthOf } from "./framing.ts";
@@ -11,8 +11,9 @@ import { linger } from "./linger.ts";
 import { type Expectation, type Outgoing, outgoingRequest } from "./outgoing.ts";
 import type { OwnAnswers } from "./own-answers.ts";
 import * as problems from "./problem.ts";
+import { mayBeRepeated } from "./repeatable.ts";
 import type { RequestBody } from "./request-body.ts";
-import type { Refused, Router } from "./route.ts";
+import type { Admitted, Refused, Router } from "./route.ts";
 import { troubleOf } from "./trouble.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
 import { offersUpgrade } from "./upgrade.ts";
@@ -43,10 +44,12 @@ export class Exchange implements AttemptObserver, Addressee {
   readonly #bodyLength: BodyLength | undefined;
   #outgoing: Outgoing | undefined;
   #attempt: Attempt | undefined;
-  /** The upstreams that could not be connected to. */
+  /** The upstreams that could not be connected to or were too busy. */
   #failed: Set<Upstream> | undefined;
   /** Why the last attempt could not connect, or broke. */
   #failure: Error | undefined;
+  /** The last one that was too busy: it has the last word where no other one can be connected to. */
+  #busy: Upstream | undefined;
   /** Whether the whole answer has been written. */
   #answered = false;
   #drains = false;
@@ -119,6 +122,11 @@ export class Exchange implements AttemptObserver, Addressee {
     return this.#outgoing?.body;
   }
 
+  /** To be called every `GLANCE_MS`. */
+  glance(): void {
+    this.#attempt?.glance();
+  }
+
   /** The client has left the exchange waiting for too long. */
   clientSilent(): void {
     if (this.#response.headersSent) {
@@ -147,7 +155,6 @@ export class Exchange implements AttemptObserver, Addressee {
   }
 
   passedOver(upstream: Upstream, error: Error): void {
-    upstream.markUnreachable();
     this.#failed ??= new Set();
     this.#failed.add(upstream);
     this.#failure = error;
@@ -161,7 +168,7 @@ export class Exchange implements AttemptObserver, Addressee {
   head(status: number, reason: string | undefined, headers: IncomingHttpHeaders): void {
     this.#failure = undefined;
     const [response, upstream] = [this.#response, this.#upstream];
-    if (upstream === undefined) return;
+    if (upstream === undefined || (isBusy(status) && this.#sendElsewhere(upstream))) return;
     const forwarded = responseHeaders(headers, status, upstream.addresses, this);
     const length = headers["content-length"];
     const carriesBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304;
@@ -194,13 +201,32 @@ export class Exchange implements AttemptObserver, Addressee {
   }
 
   #tryNext(outgoing: Outgoing): void {
-    const { demand, path, headers, body } = outgoing;
-    const routed = this.#context.router.route(demand, this.#failed);
-    if (routed.upstream === undefined) {
-      this.#answer(this.#refusal(routed));
-      return;
+    const { router } = this.#context;
+    let routed = router.route(outgoing.demand, this.#failed);
+    if (routed.upstream === undefined && this.#busy !== undefined) {
+      this.#failed?.delete(this.#busy);
+      this.#busy = undefined;
+      routed = router.route(outgoing.demand, this.#failed);
     }
-    const { upstream, reservation } = routed;
+    if (routed.upstream === undefined) this.#answer(this.#refusal(routed));
+    else this.#send(outgoing, routed);
+  }
+
+  /** Leaves an upstream that is too busy for another one that is well, where the request may be sent again. */
+  #sendElsewhere(busy: Upstream): boolean {
+    const outgoing = this.#outgoing;
+    if (outgoing === undefined || outgoing.body !== null || !mayBeRepeated(this.#request)) return false;
+    this.#failed ??= new Set();
+    this.#failed.add(busy);
+    const routed = this.#context.router.routeToWell(outgoing.demand, this.#failed);
+    if (routed.upstream === undefined) return false;
+    this.#busy = busy;
+    this.#attempt?.abort(ignore);
+    this.#send(outgoing, routed);
+    return true;
+  }
+
+  #send({ path, headers, body }: Outgoing, { upstream, reservation }: Admitted): void {
     this.#upstream = upstream;
     this.#attempt = new Attempt(upstream, reservation, this);
     const request = this.#request;
@@ -213,8 +239,9 @@ export class Exchange implements AttemptObserver, Addressee {
     upstream.dispatch(sent, this.#attempt);
   }
 
-  #refusal({ decision, unreachable }: Refused): problems.Problem {
+  #refusal({ decision, onlyReserved, unreachable }: Refused): problems.Problem {
     if (decision !== undefined) {
+      if (onlyReserved) return problems.onlyReserved(decision, this.#context.clock);
       return unreachable ? problems.UNREACHABLE_OR_FULL : problems.overLimit(decision, this.#context.clock);
     }
     if (!unreachable) return problems.DRAINED;

@@ -11,6 +11,7 @@ import { Lane, lookIntervalMs } from "./lane.ts";
 import type { Expectation } from "./outgoing.ts";
 import { OwnAnswers } from "./own-answers.ts";
 import { CONNECT_REFUSED, type Problem, problemText } from "./problem.ts";
+import { GLANCE_MS } from "./reservation.ts";
 import type { Router } from "./route.ts";
 import { assertTimeouts, type Timeouts } from "./timeouts.ts";
 import { TrustedProxies } from "./trusted-proxies.ts";
@@ -43,6 +44,7 @@ export class ProxyServer {
   #onIdle: (() => void) | undefined;
   #closing = false;
   #stopWatching: (() => void) | undefined;
+  #stopGlancing: (() => void) | undefined;
 
   /** @throws RangeError for a time-out or a network that is none. */
   constructor(options: ProxyServerOptions) {
@@ -97,6 +99,7 @@ export class ProxyServer {
       });
     });
     this.#watchSilence();
+    this.#glanceAtReservations();
     const bound = server.address();
     return typeof bound === "object" && bound !== null ? { host: bound.address, port: bound.port } : address;
   }
@@ -126,6 +129,7 @@ export class ProxyServer {
       });
     }
     this.#stopWatching?.();
+    this.#stopGlancing?.();
     return { cut };
   }
 
@@ -167,6 +171,13 @@ export class ProxyServer {
       this.ownAnswers.count(problem.status);
       socket.end(problemText(problem), () => socket.destroy());
     } else socket.destroy();
+  }
+
+  #glanceAtReservations(): void {
+    this.#stopGlancing = this.#clock.after(GLANCE_MS, () => {
+      for (const lane of this.#lanes.values()) lane.exchanges[0]?.glance();
+      this.#glanceAtReservations();
+    });
   }
 
   #watchSilence(): void {

@@ -20,6 +20,8 @@ export class UpstreamTraffic {
   readonly latency: DurationBuckets = new DurationBuckets(LATENCY_BOUNDS);
   /** Requests that it was not chosen for because of a limit, by place of the dimension. */
   readonly rejections: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
+  /** Of those, the ones that would have fit beside what is used: what is only reserved was in the way. */
+  readonly reservationRejections: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
   /** Requests that it could not be connected to for. */
   unconnected = 0;
   /** Requests that it broke off, before or after the head of its response. */

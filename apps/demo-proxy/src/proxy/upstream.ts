@@ -1,9 +1,9 @@
 import type { Clock } from "@usage/counter-core";
 import { type Dispatcher, Pool } from "undici";
 import { connectorTo } from "./connector.ts";
+import { BackendHealth, type BackendTrouble } from "./health.ts";
 import type { Reserved } from "./reservation.ts";
 import { assertDelay, assertTimeouts, type Timeouts } from "./timeouts.ts";
-import { type Trouble, troubleOf } from "./trouble.ts";
 import { UpstreamAddresses } from "./upstream-addresses.ts";
 import { UpstreamTraffic } from "./upstream-traffic.ts";
 
@@ -18,7 +18,7 @@ export interface UpstreamOptions {
   /** @default "upstream" */
   readonly host?: HostPolicy;
   readonly timeouts: Timeouts;
-  /** How long it gets no requests after it could not be connected to, in milliseconds. @default 5_000 */
+  /** How long it gets no requests after it failed, in milliseconds; longer after each probe that fails. @default 5_000 */
   readonly unreachableMs?: number;
   /** Certificates (PEM) that an https upstream is trusted by, instead of the ones that Node brings along. */
   readonly ca?: string;
@@ -27,11 +27,6 @@ export interface UpstreamOptions {
   readonly reserved?: Reserved;
   /** What the backend was asked and answered before, at another address of it. @default nothing */
   readonly traffic?: UpstreamTraffic;
-}
-
-/** Why the last attempt failed, and when the first did of those that failed in a row. */
-export interface LastingTrouble extends Trouble {
-  readonly sinceMs: number;
 }
 
 /** One metered upstream: its connections, what is admitted and not yet counted, and whether it can be reached. */
@@ -45,15 +40,11 @@ export class Upstream {
   draining = false;
   /** Requests that were given to this upstream and are not over. */
   inFlight = 0;
-  /** Undefined once an attempt is answered. */
-  trouble: LastingTrouble | undefined;
   readonly reserved: Reserved;
   readonly traffic: UpstreamTraffic;
+  readonly health: BackendHealth;
   readonly #basePath: string;
   readonly #pool: Pool;
-  readonly #clock: Clock;
-  readonly #unreachableMs: number;
-  #reachableAgain: (() => void) | undefined;
 
   constructor(options: UpstreamOptions) {
     const { name, url, timeouts, host = "upstream", unreachableMs = 5_000, ca, clock } = options;
@@ -67,8 +58,7 @@ export class Upstream {
     this.reserved = options.reserved ?? { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
     this.traffic = options.traffic ?? new UpstreamTraffic();
     this.#basePath = url.pathname.replace(/\/+$/, "");
-    this.#clock = clock;
-    this.#unreachableMs = unreachableMs;
+    this.health = new BackendHealth({ clock, pauseMs: unreachableMs });
     this.#pool = new Pool(url.origin, {
       connections: null,
       pipelining: 1,
@@ -79,22 +69,14 @@ export class Upstream {
     });
   }
 
+  /** Whether it gets requests, if only to see whether it answers again. */
   isReachable(): boolean {
-    return this.#reachableAgain === undefined;
+    return !this.health.paused;
   }
 
-  /** An attempt could not connect, or its answer broke. */
-  failed(error: Error): void {
-    const { code, reason } = troubleOf(error);
-    this.trouble = { code, reason, sinceMs: this.trouble?.sinceMs ?? this.#clock.now() };
-  }
-
-  /** It could not be connected to: no requests for a while. */
-  markUnreachable(): void {
-    this.#reachableAgain?.();
-    this.#reachableAgain = this.#clock.after(this.#unreachableMs, () => {
-      this.#reachableAgain = undefined;
-    });
+  /** Why it is passed over, or is being tried again; undefined while it is well. For operators: clients learn nothing of it. */
+  get trouble(): BackendTrouble | undefined {
+    return this.health.trouble;
   }
 
   /** The path of this upstream for a path that a client asked for. */
@@ -116,13 +98,13 @@ export class Upstream {
 
   /** Closes the connections once the running requests have ended. */
   async close(): Promise<void> {
-    this.#reachableAgain?.();
+    this.health.stop();
     await this.#pool.close();
   }
 
   /** Closes the connections now; running requests fail. */
   async destroy(): Promise<void> {
-    this.#reachableAgain?.();
+    this.health.stop();
     await this.#pool.destroy();
   }
 }

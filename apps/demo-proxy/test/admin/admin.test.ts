@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { ProxyConfig } from "../../src/config/proxy-config.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { call } from "../support/call.ts";
+import { scrape } from "../support/metrics.ts";
 
 const NAME = "a/b ü{x}";
 const ENCODED = encodeURIComponent(NAME);
@@ -47,6 +48,8 @@ describe("GET /api/usage", () => {
           reachable: true,
           trouble: null,
           withinLimits: true,
+          reserved: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
+          delayedByReservations: false,
           usage: { apiRequests: 2, egressBytes: 400 + put, ingressBytes: 100 },
           unflushed: { apiRequests: 1, egressBytes: put, ingressBytes: 100 },
           unpushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
@@ -59,6 +62,8 @@ describe("GET /api/usage", () => {
           reachable: true,
           trouble: null,
           withinLimits: true,
+          reserved: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
+          delayedByReservations: false,
           usage: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           unflushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           unpushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
@@ -74,8 +79,35 @@ describe("GET /api/usage", () => {
     await second.close();
     expect((await call(proxy, "/objects/1")).status).toBeGreaterThanOrEqual(500);
     const { json } = await call(admin, "/api/usage");
-    expect(json).toMatchObject({ backends: [{ withinLimits: false, reachable: true }, { reachable: false }] });
+    expect(json).toMatchObject({
+      backends: [
+        { withinLimits: false, reachable: true },
+        { reachable: false, trouble: { code: "ECONNREFUSED", since: expect.stringMatching(/Z$/) } },
+      ],
+    });
+    expect((await scrape(admin)).value("usage_backend_trouble", { backend: "b2", code: "ECONNREFUSED" })).toBe(1);
     expect(first.measured().apiRequests).toBe(1);
+  });
+});
+
+describe("a limit whose room is reserved by a running request", () => {
+  it("is shown so in the report and the metrics, and is not used up", async () => {
+    const { app, proxy, admin } = await start();
+    const [oci] = app.router.upstreams;
+    if (oci === undefined) throw new Error("there are two");
+    oci.reserved.egressBytes += 1_000;
+    await call(proxy, "/objects/1");
+    const { json } = await call(admin, "/api/usage");
+    expect(json).toMatchObject({
+      backends: [
+        { withinLimits: true, delayedByReservations: true, reserved: { egressBytes: 1_000 } },
+        { delayedByReservations: false },
+      ],
+    });
+    const { value } = await scrape(admin);
+    const rejections = (dimension: string) => value("usage_reservation_rejections_total", { backend: NAME, dimension });
+    expect([rejections("egressBytes"), rejections("apiRequests")]).toEqual([1, 0]);
+    oci.reserved.egressBytes -= 1_000;
   });
 });
 

@@ -74,8 +74,8 @@ it("a backend that is drained or cannot be reached is said to be so once, and to
   const { clock, a, b, told } = start();
   b.inFlight = 4;
   b.draining = true;
-  a.failed(Object.assign(new Error("getaddrinfo ENOTFOUND a"), { code: "ENOTFOUND" }));
-  a.markUnreachable();
+  const unknown = Object.assign(new Error("getaddrinfo ENOTFOUND a"), { code: "ENOTFOUND" });
+  a.health.failed(unknown, false, a.health.begin());
   clock.advance(3_000);
   const reason = "the host name of its url does not exist; check the spelling";
   expect(told()).toMatchObject([
@@ -85,7 +85,8 @@ it("a backend that is drained or cannot be reached is said to be so once, and to
       backend: "a",
       code: "ENOTFOUND",
       reason,
-      msg: `"a" cannot be used: ${reason} (ENOTFOUND)`,
+      since: "2026-01-31T23:59:00.000Z",
+      msg: `"a" is passed over: ${reason} (ENOTFOUND)`,
     },
     { level: "info", event: "drain", backend: "b", inFlight: 4 },
   ]);
@@ -96,6 +97,24 @@ it("a backend that is drained or cannot be reached is said to be so once, and to
     ["resume", "b"],
     ["backend-retried", "a"],
   ]);
+  a.health.answered(a.health.begin());
+  clock.advance(1_000);
+  expect(told()).toMatchObject([{ level: "info", event: "backend-recovered", backend: "a" }]);
+});
+
+it("that what is only reserved refuses requests is said once, and once that it does not any more", () => {
+  const { clock, a, told } = start();
+  a.reserved.ingressBytes = 500;
+  a.inFlight = 1;
+  for (let second = 0; second < 3; second++) {
+    a.traffic.reservationRejections[2] = second + 1;
+    clock.advance(1_000);
+  }
+  expect(told()).toMatchObject([
+    { level: "warn", event: "reservations-refuse", backend: "a", reserved: { ingressBytes: 500 }, inFlight: 1 },
+  ]);
+  clock.advance(5_000);
+  expect(told()).toMatchObject([{ level: "info", event: "reservations-let-pass", backend: "a" }]);
 });
 
 it("answers that a backend breaks off are told with why and how many: at once, then once a minute, and for another reason", () => {

@@ -103,7 +103,7 @@ describe("limits", () => {
 
   test("a refusal says when to come back, what the limits are, and names no backend", async () => {
     const upstream = await startUpstream((_request, response) => respond(response, 200, 1));
-    const now = Date.UTC(2026, 0, 31, 23, 59, 30);
+    let now = Date.UTC(2026, 0, 31, 23, 59, 30);
     const clock = { ...systemClock, now: () => now };
     const proxy = await startProxy({
       upstreams: { "secret-name": upstream.port },
@@ -115,11 +115,15 @@ describe("limits", () => {
     const end = proxy.tracker.backend.period().end;
     expect(refused.status).toBe(429);
     expect(refused.headers["content-type"]).toBe("application/problem+json");
-    expect(refused.headers["retry-after"]).toBe(String(Math.ceil((end - now) / 1000)));
-    expect(refused.headers.ratelimit).toMatch(/^"apiRequests";r=0;t=\d+, "egressBytes";r=999;t=\d+$/);
+    const [t, retryAfter] = [Math.ceil((end - now) / 1000), refused.headers["retry-after"]];
+    expect(refused.headers.ratelimit).toBe(`"apiRequests";r=0;t=${t}, "egressBytes";r=999;t=${t}`);
+    expect([retryAfter, refused.headers["x-should-retry"]]).toEqual([undefined, "false"]);
+    now = end - 29_500;
+    expect((await send(proxy.port, "/")).headers["retry-after"]).toBe("30");
     expect(refused.headers["ratelimit-policy"]).toMatch(/^"apiRequests";q=1;/);
     const problem = JSON.parse(refused.text);
     expect(problem).toMatchObject({ status: 429, "violated-policies": ["apiRequests"] });
+    expect(problem).toMatchObject({ "resets-at": new Date(end).toISOString(), error: { message: problem.detail } });
     expect(problem.detail).toMatch(/^No backend has room left\. .*apiRequests/);
     expect(refused.rawHeaders.join() + refused.text).not.toContain("secret-name");
     expect(refused.rawHeaders.join() + refused.text).not.toContain(String(upstream.port));

@@ -5,7 +5,7 @@ import type { Sharing } from "../../counting/opened-counter.ts";
 import { messageOf } from "../../log/message-of.ts";
 import type { LiveConfigStatus } from "../../process/live-config.ts";
 import type { Router } from "../../proxy/route.ts";
-import type { LastingTrouble, Upstream } from "../../proxy/upstream.ts";
+import type { Upstream } from "../../proxy/upstream.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import type { Turns } from "../turns.ts";
 
@@ -54,12 +54,17 @@ export interface BackendReport {
   readonly name: string;
   readonly url: string;
   readonly draining: boolean;
+  /** Whether it gets requests, if only to see whether it answers again. */
   readonly reachable: boolean;
-  /** Why its last attempt failed, and since when all have; null once one was answered, and before the first. */
+  /** Why it is passed over or being tried again, and since when; null while it is well. */
   readonly trouble: { readonly code: string; readonly reason: string; readonly since: string } | null;
   /** Whether a plain GET would still be let through. */
   readonly withinLimits: boolean;
   readonly usage: Usage;
+  /** What running requests may still use, here: it may delay others for a moment. */
+  readonly reserved: Usage;
+  /** Whether there is room beside what is used, but none now beside what is reserved: requests are told to try again in a second. */
+  readonly delayedByReservations: boolean;
   /** What is not known to be stored; of all instances, as far as they have shared it. */
   readonly unflushed: Usage;
   /** What this instance has not shared; zero where counts are not shared. */
@@ -119,10 +124,29 @@ export function lastFlush(flusher: ApiParts["flusher"]): string | null {
   return lastFlushMs === undefined ? null : new Date(lastFlushMs).toISOString();
 }
 
+/** By the least that a request with a body proposes. */
+function delayedByReservations({ tracker }: ApiParts, { name, reserved }: Upstream): boolean {
+  const besides = (amount: number): number => Math.min(amount + 1, Number.MAX_SAFE_INTEGER);
+  const { exceeded } = tracker.check(name, {
+    apiRequests: besides(reserved.apiRequests),
+    egressBytes: besides(reserved.egressBytes),
+    ingressBytes: besides(reserved.ingressBytes),
+  });
+  const { exceeded: closed } = tracker.check(name, { apiRequests: 1, egressBytes: 1, ingressBytes: 1 });
+  return exceeded.length > closed.length;
+}
+
+function troubleReport({ trouble }: Upstream): BackendReport["trouble"] {
+  if (trouble === undefined) return null;
+  const { code, reason, sinceMs } = trouble;
+  return { code, reason, since: new Date(sinceMs).toISOString() };
+}
+
 const NOTHING: Usage = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
 
-export function backendReport({ tracker, sharing }: ApiParts, upstream: Upstream): BackendReport {
-  const { name, url, draining } = upstream;
+export function backendReport(parts: ApiParts, upstream: Upstream): BackendReport {
+  const { tracker, sharing } = parts;
+  const { name, url, draining, reserved } = upstream;
   // The least that the proxy proposes for a GET: the request, and a response of unknown length.
   const { allowed, usage, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
   const unflushed = tracker.backend.loadAll(name);
@@ -131,17 +155,13 @@ export function backendReport({ tracker, sharing }: ApiParts, upstream: Upstream
     url: url.href,
     draining,
     reachable: upstream.isReachable(),
-    trouble: isoTrouble(upstream.trouble),
+    trouble: troubleReport(upstream),
     withinLimits: allowed,
     usage,
+    reserved: { ...reserved },
+    delayedByReservations: delayedByReservations(parts, upstream),
     unflushed,
     unpushed: sharing?.unpushedAll(name) ?? NOTHING,
     limits,
   };
-}
-
-function isoTrouble(trouble: LastingTrouble | undefined): BackendReport["trouble"] {
-  if (trouble === undefined) return null;
-  const { code, reason, sinceMs } = trouble;
-  return { code, reason, since: new Date(sinceMs).toISOString() };
 }

@@ -22,10 +22,12 @@ export class BackendMetrics {
   readonly #withinLimits: Samples;
   readonly #reachable: Samples;
   readonly #draining: Samples;
+  readonly #trouble: Samples;
   readonly #inFlight: Samples;
   readonly #responses: Samples;
   readonly #failures: Samples;
   readonly #rejections: Samples;
+  readonly #reservationRejections: Samples;
   readonly #latency: Histograms;
 
   constructor(text: MetricsText) {
@@ -36,9 +38,13 @@ export class BackendMetrics {
     });
     this.#reachable = text.gauge({
       name: "usage_backend_reachable",
-      help: "Whether it could be connected to, or is to be tried again.",
+      help: "Whether it gets requests, if only to see whether it answers again.",
     });
     this.#draining = text.gauge({ name: "usage_backend_draining", help: "Whether it gets no new requests." });
+    this.#trouble = text.gauge({
+      name: "usage_backend_trouble",
+      help: "1 while it is passed over or being tried again, with the code of what failed.",
+    });
     this.#inFlight = text.gauge({
       name: "usage_backend_in_flight_requests",
       help: "Requests that were given to it and are not over.",
@@ -55,6 +61,10 @@ export class BackendMetrics {
       name: "usage_rejections_total",
       help: "Requests that passed a backend by, by the dimension whose limit was in the way.",
     });
+    this.#reservationRejections = text.counter({
+      name: "usage_reservation_rejections_total",
+      help: "Of the rejections, those by what was only reserved: the limit was not used up.",
+    });
     this.#latency = text.histogram(
       { name: "usage_backend_latency_seconds", help: "Time from the choice of a backend to the head of its response." },
       LATENCY_BOUNDS,
@@ -67,6 +77,7 @@ export class BackendMetrics {
     this.#withinLimits.add(backend, Number(report.withinLimits));
     this.#reachable.add(backend, Number(report.reachable));
     this.#draining.add(backend, Number(report.draining));
+    if (report.trouble !== null) this.#trouble.add(`${backend},${label("code", report.trouble.code)}`, 1);
     this.#inFlight.add(backend, inFlight);
     for (const [digit, status] of STATUS_LABELS.entries()) {
       const count = traffic.responses[digit] ?? 0;
@@ -77,6 +88,7 @@ export class BackendMetrics {
     this.#failures.add(`${backend},${BROKEN}`, traffic.broken);
     for (const [d, dimension] of DIMENSION_LABELS.entries()) {
       this.#rejections.add(`${backend},${dimension}`, traffic.rejections[d] ?? 0);
+      this.#reservationRejections.add(`${backend},${dimension}`, traffic.reservationRejections[d] ?? 0);
     }
     this.#latency.add(backend, traffic.latency);
   }
