@@ -14,7 +14,8 @@ import { tempFolder } from "./support/temp-folder.ts";
 function start(backends: Readonly<Record<string, string>>, env: NodeJS.ProcessEnv = {}): Promise<RunningProxy> {
   const folder = tempFolder();
   const list = Object.entries(backends).map(([name, url]) => `  - { name: ${name}, url: "${url}" }`);
-  writeConfig(folder, ["log: { access: true }", "backends:", ...list].join("\n"));
+  const settings = ["log: { access: true }", "timeouts: { headersMs: 1000, idleMs: 1000 }", "backends:", ...list];
+  writeConfig(folder, settings.join("\n"));
   return startProxy(folder, env);
 }
 
@@ -78,6 +79,7 @@ it("why an answer broke off stands there as well, whether its head had come or n
   const { port } = await startRawUpstream((socket, text) => {
     if (text.startsWith("GET /reset")) socket.resetAndDestroy();
     else if (text.startsWith("GET /odd")) socket.end("SMTP ready\r\n");
+    else if (text.startsWith("GET /silent")) return;
     else if (text.startsWith("GET /half")) socket.end("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf");
     else socket.end("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfine");
   });
@@ -85,6 +87,7 @@ it("why an answer broke off stands there as well, whether its head had come or n
   const expected = [
     ["/reset", 502, "ECONNRESET"],
     ["/odd", 502, "HTTPParserError"],
+    ["/silent", 504, "UND_ERR_HEADERS_TIMEOUT"],
     ["/half", 200, "UND_ERR_SOCKET"],
   ] as const;
   for (const [path, status, code] of expected) {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Address } from "../config/address.ts";
+import { writeBody } from "./answer-body.ts";
 import { rebase } from "./base-path.ts";
 import type { Guard } from "./guard.ts";
 import { type Answer, refuse, type StreamAnswer } from "./problem.ts";
@@ -29,7 +30,7 @@ export interface AdminServerOptions {
   readonly guard: Guard;
   /** Paths under which another server shows this one, with a slash at both ends. @default none */
   readonly basePaths?: readonly string[];
-  /** How long a client may leave its answer unread, in milliseconds, before it is cut off. @default 30_000 */
+  /** How long a client may read nothing of its answer before it is cut off, in milliseconds; for a slow one see `ReaderSilence`. @default 30_000 */
   readonly silenceMs?: number;
 }
 
@@ -82,10 +83,7 @@ export class AdminServer {
     const body = bytesOf(answer);
     const length = body.reduce((sum, { byteLength }) => sum + byteLength, 0);
     response.writeHead(answer.status, { ...headers, "content-length": length });
-    // Starts anew whenever the kernel has taken some.
-    response.setTimeout(this.#silenceMs, () => response.destroy());
-    for (const chunk of body) response.write(chunk);
-    response.end();
+    await writeBody(response, body, this.#silenceMs);
   }
 
   async #answer({ method = "", url = "", headers }: IncomingMessage): Promise<Answer> {

@@ -111,7 +111,7 @@ describe("GET /api/events", () => {
 
   it("does not cut off a reader that takes longer for an event than silence may last", async () => {
     const clock = new FakeClock(0);
-    const events = new EventStream({ report: () => "x".repeat(2_000_000), clock, patienceMs: 3_000 });
+    const events = new EventStream({ report: async () => [Buffer.alloc(2_000_000, "x")], clock, patienceMs: 3_000 });
     const routes = [{ path: "/api/events", methods: { GET: () => events.answer() } }];
     const server = new AdminServer({ routes, guard: () => undefined });
     const { port } = await server.listen({ host: "127.0.0.1", port: 0 });
