@@ -1,6 +1,7 @@
 import type { Clock } from "@usage/counter-core";
 import { type Dispatcher, Pool } from "undici";
 import { connectorTo } from "./connector.ts";
+import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
 import type { Reserved } from "./reservation.ts";
 import { assertDelay, assertTimeouts, type Timeouts } from "./timeouts.ts";
 import { UpstreamAddresses } from "./upstream-addresses.ts";
@@ -17,6 +18,8 @@ export interface UpstreamOptions {
   /** @default "upstream" */
   readonly host?: HostPolicy;
   readonly timeouts: Timeouts;
+  /** @default DEFAULT_HEAD_LIMITS */
+  readonly heads?: Pick<HeadLimits, "responseBytes">;
   /** How long it gets no requests after it could not be connected to, in milliseconds. @default 5_000 */
   readonly unreachableMs?: number;
   /** Certificates (PEM) that an https upstream is trusted by, instead of the ones that Node brings along. */
@@ -48,7 +51,8 @@ export class Upstream {
   #reachableAgain: (() => void) | undefined;
 
   constructor(options: UpstreamOptions) {
-    const { name, url, timeouts, host = "upstream", unreachableMs = 5_000, ca, clock } = options;
+    const { name, url, timeouts, heads = DEFAULT_HEAD_LIMITS, host = "upstream", unreachableMs = 5_000 } = options;
+    const { ca, clock } = options;
     assertUpstreamUrl(url);
     assertTimeouts(timeouts);
     assertDelay("unreachableMs", unreachableMs);
@@ -64,6 +68,7 @@ export class Upstream {
     this.#pool = new Pool(url.origin, {
       connections: null,
       pipelining: 1,
+      maxHeaderSize: heads.responseBytes,
       // Undici would begin it anew with each interim response; `Lane` limits it.
       headersTimeout: 0,
       bodyTimeout: timeouts.idleMs,
@@ -116,8 +121,7 @@ export class Upstream {
 function assertUpstreamUrl(url: URL): void {
   const plain = url.username === "" && url.password === "" && url.search === "" && url.hash === "";
   if (!plain || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new RangeError(
-      `an upstream's url must be http:// or https:// without credentials, query and fragment, got ${url.href}`,
-    );
+    // What it must not have may be a secret.
+    throw new RangeError("an upstream's url must be http:// or https:// without credentials, query and fragment");
   }
 }
