@@ -24,7 +24,7 @@ export async function loadConfig(file: string, folder: string, env: Environment 
     text = await readFile(resolve(folder, file), "utf8");
   } catch (error) {
     const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    throw new ConfigError(file, [{ path: "", message: `cannot be read (${reason}); check --config` }], {
+    throw new ConfigError(file, [{ path: "", message: `cannot be read (${reason}); check the path` }], {
       cause: error,
     });
   }

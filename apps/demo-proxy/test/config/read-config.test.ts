@@ -475,8 +475,8 @@ describe("loadConfig", () => {
   });
 
   it("says so when the file is missing or cannot be read", async () => {
-    await expect(loadConfig("nope.yaml", folder)).rejects.toThrow("nope.yaml: cannot be read (ENOENT); check --config");
-    await expect(loadConfig(".", folder)).rejects.toThrow(".: cannot be read (EISDIR); check --config");
+    await expect(loadConfig("nope.yaml", folder)).rejects.toThrow("nope.yaml: cannot be read (ENOENT); check the path");
+    await expect(loadConfig(".", folder)).rejects.toThrow(".: cannot be read (EISDIR); check the path");
     await expect(loadConfig("nope.yaml", folder)).rejects.toMatchObject({
       code: "USAGE_PROXY_CONFIG",
       file: "nope.yaml",
