@@ -98,6 +98,7 @@ function complaintsOf(issue: z.core.$ZodIssue, source: YamlSource, filled: Fille
 /** What a reference stands for may be a secret, whatever the setting. */
 function withoutValue({ path, message }: z.core.$ZodIssue, source: YamlSource, filled: Filled): string {
   const references = filled.referencesAt(path);
+  // fault: shows what a reference stands for
   if (references.length === 0) return message;
   const value = `what ${references.join(" and ")} stands for`;
   return message.replaceAll(shown(source.scalarAt(path)?.value), value).replace(/, got .*$/s, `, got ${value}`);

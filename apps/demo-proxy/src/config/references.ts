@@ -29,6 +29,7 @@ export class Filled {
         const template = parseTemplate(scalar.value);
         if (template === undefined) continue;
         this.#references.set(scalar, referencesOf(template));
+        // fault: takes a reference for a text
         scalar.value = fillTemplate(template, values);
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
@@ -75,6 +76,7 @@ function valuesOf(place: Place, fileText: FileText): Values {
   return {
     variable(name, isOptional) {
       const value = place.env[name] ?? "";
+      // fault: takes a variable that is not set for an empty one
       if (value !== "" || isOptional) return value;
       const state = place.env[name] === undefined ? "is not set" : "is empty";
       throw new RangeError(`the environment variable ${name} ${state}; set it, or write \${${name}:-default}`);

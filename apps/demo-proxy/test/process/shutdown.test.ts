@@ -11,8 +11,8 @@ function folderFor(upstream: URL, shutdown: string): string {
   return folder;
 }
 
-describe("on SIGTERM, with a drain delay", () => {
-  it("the proxy says that it is not ready, and takes requests until the delay is over", async () => {
+describe("on SIGTERM, with a drain delay, the proxy", () => {
+  it("says that it is not ready, and takes requests until the delay is over", async () => {
     const upstream = await startUpstream();
     const { child, proxy, admin } = await startProxy(folderFor(upstream.url, "{ drainDelayMs: 3000 }"));
     expect((await call(admin, "/readyz")).status).toBe(200);
@@ -32,7 +32,7 @@ describe("on SIGTERM, with a drain delay", () => {
     await expect(call(proxy, "/objects/5")).rejects.toThrow("ECONNREFUSED");
   });
 
-  it("a second signal ends it at once, and Ctrl-C does not wait at all", async () => {
+  it("ends at once when a second signal comes, and does not wait after Ctrl-C", async () => {
     const upstream = await startUpstream();
     const [again, interrupted] = await Promise.all(
       [1, 2].map(() => startProxy(folderFor(upstream.url, "{ drainDelayMs: 2147483647 }"))),
