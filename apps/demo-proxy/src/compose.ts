@@ -45,7 +45,7 @@ export interface ProxyParts {
  */
 export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Promise<ProxyApp> {
   const { clock = systemClock, random = Math.random } = parts;
-  const { flush, timeouts, routing: policy } = config;
+  const { flush, timeouts, heads, routing: policy } = config;
   // What is opened later is closed sooner.
   await using opened = new AsyncDisposableStack();
   const store = parts.store ?? opened.adopt(await openStore(config.store), (store) => store.close());
@@ -58,12 +58,13 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   await loadBaselines(config, tracker, store, clock);
 
   const upstreams = config.backends.map(
-    ({ name, url, host }) => new Upstream({ name, url, timeouts, clock, ...(host && { host }) }),
+    ({ name, url, host }) => new Upstream({ name, url, timeouts, heads, clock, ...(host && { host }) }),
   );
   const router = new Router({ tracker, upstreams, policy });
   const proxy = new ProxyServer({
     router,
     timeouts,
+    heads,
     clock,
     trustedProxies: config.trustedProxies,
     ...(config.cors && { cors: config.cors }),
@@ -113,7 +114,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   });
   const closing = opened.move();
   const closeParts = (): Promise<void> => closing.disposeAsync();
-  return new ProxyApp({ config, readiness, tracker, store, closeParts, flusher, router, proxy, admin, live });
+  return new ProxyApp({ config, readiness, tracker, store, clock, closeParts, flusher, router, proxy, admin, live });
 }
 
 function givenCounter(counter: UsageCounter & TallySource): Omit<OpenedCounter, "close"> {

@@ -26,6 +26,8 @@ const REPAIR: NamedTest = {
 const llm = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/llm-clients.test.ts", title });
 const slow = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/slow-bodies.test.ts", title });
 const health = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/health.test.ts", title });
+const secret = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/secrets.test.ts", title });
+const NEVER_SHOWN = secret("is in no line of the log and in no answer of the admin listener");
 const CONTINUES = main("continues where the store stands when it starts again");
 
 export const PROXY_MUTATIONS: readonly Mutation[] = [
@@ -48,6 +50,36 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     name: "flushes the last time while requests still run",
     edit: change(/^const \{ cut \} = await (.*)/, "$1 const cut = 0;"),
     caughtBy: [main("lets running requests end, stores everything, and exits 0")],
+  },
+  {
+    name: "closes before load balancers know",
+    edit: drop,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/process/shutdown.test.ts",
+        title: "says that it is not ready, and takes requests until the delay is over",
+      },
+    ],
+  },
+  {
+    name: "takes a reference for a text",
+    edit: drop,
+    caughtBy: [secret("is what the reference stands for, and not its text: %s")],
+  },
+  {
+    name: "takes a variable that is not set for an empty one",
+    edit: always,
+    caughtBy: [secret("keeps the proxy from starting where it stands for nothing")],
+  },
+  {
+    name: "shows the path of an upstream",
+    edit: instead("return origin + pathname;"),
+    caughtBy: [NEVER_SHOWN],
+  },
+  {
+    name: "shows what a reference stands for",
+    edit: always,
+    caughtBy: [NEVER_SHOWN],
   },
   {
     name: "lets go of Redis and the database before the last flush",

@@ -1,6 +1,7 @@
 import type { Usage } from "@usage/counter-core";
 import type { LogLevel } from "../log/log-level.ts";
 import type { CorsOptions } from "../proxy/cors.ts";
+import type { HeadLimits } from "../proxy/head-limits.ts";
 import type { RoutingPolicy } from "../proxy/route.ts";
 import type { Timeouts } from "../proxy/timeouts.ts";
 import type { HostPolicy } from "../proxy/upstream.ts";
@@ -22,6 +23,13 @@ export interface ProxyConfig {
   };
   readonly routing: RoutingPolicy;
   readonly timeouts: Timeouts;
+  readonly heads: HeadLimits;
+  readonly shutdown: {
+    /** How long requests are still taken after `/readyz` has begun to say that none are wanted; on SIGTERM only. */
+    readonly drainDelayMs: number;
+    /** How long running requests may then go on. */
+    readonly graceMs: number;
+  };
   /** Whose word is taken for how a request came to them: IP addresses and networks. */
   readonly trustedProxies: readonly string[];
   /** Which pages of other sites may read the answers of the proxy's own. Absent: none. */

@@ -6,7 +6,7 @@ import type { Router } from "../proxy/route.ts";
 import { Upstream } from "../proxy/upstream.ts";
 
 /** What is taken over while the proxy runs. All else needs a restart. */
-const LIVE: readonly (keyof ProxyConfig)[] = ["backends", "flush", "routing"];
+const LIVE: readonly (keyof ProxyConfig)[] = ["backends", "flush", "routing", "shutdown"];
 
 export interface LiveConfigParts {
   readonly config: ProxyConfig;
@@ -95,7 +95,8 @@ export class LiveConfig {
     const needRestart = (Object.keys(next) as (keyof ProxyConfig)[]).filter(
       (section) => !LIVE.includes(section) && !isDeepStrictEqual(next[section], this.#started[section]),
     );
-    this.#config = { ...this.#started, backends: next.backends, flush: next.flush, routing: next.routing };
+    const { backends, flush, routing, shutdown } = next;
+    this.#config = { ...this.#started, backends, flush, routing, shutdown };
     this.#status = { loadedAtMs: clock.now(), needRestart };
     return { ...difference(before, next), needRestart };
   }
@@ -103,19 +104,19 @@ export class LiveConfig {
   /** Those that stay are kept with their connections; those that are gone drain, and are shown until the next start. */
   #upstreams({ backends }: ProxyConfig): readonly Upstream[] {
     const { clock, router } = this.#parts;
-    const { timeouts } = this.#started;
+    const { timeouts, heads } = this.#started;
     const configured = new Set(this.#config.backends.map(({ name }) => name));
     const current = new Map(router.upstreams.map((upstream) => [upstream.name, upstream]));
     const kept = backends.map(({ name, url, host = "upstream" }) => {
       const known = current.get(name);
       current.delete(name);
-      if (known === undefined) return new Upstream({ name, url, host, timeouts, clock });
+      if (known === undefined) return new Upstream({ name, url, host, timeouts, heads, clock });
       // One that an operator drains goes on draining; one that was removed resumes.
       const draining = known.draining && configured.has(name);
       const upstream =
         known.url.href === url.href && known.host === host
           ? known
-          : new Upstream({ name, url, host, timeouts, clock, reserved: known.reserved, traffic: known.traffic });
+          : new Upstream({ name, url, host, timeouts, heads, clock, reserved: known.reserved, traffic: known.traffic });
       // Ends its connections once the running requests have ended.
       if (upstream !== known) void known.close();
       upstream.draining = draining;

@@ -1,5 +1,4 @@
 import type { Duplex } from "node:stream";
-import { KEEP_ALIVE_MS } from "./client-limits.ts";
 import type { Exchange } from "./exchange.ts";
 import { ReaderSilence } from "./reader-silence.ts";
 import { LOOKS_PER_SILENCE, Silence } from "./silence.ts";
@@ -45,7 +44,7 @@ export class Lane {
     this.#headLooks = Math.ceil(timeouts.headersMs / intervalMs);
     this.#reading = new ReaderSilence(this.#idleLooks);
     // Node limits both parts of it, but begins the first anew with each empty line.
-    this.#pause = new Silence(Math.ceil((KEEP_ALIVE_MS + timeouts.headersMs) / intervalMs) + LOOKS_PER_SILENCE);
+    this.#pause = new Silence(Math.ceil((timeouts.keepAliveMs + timeouts.headersMs) / intervalMs) + LOOKS_PER_SILENCE);
     this.#sending = new Silence(this.#idleLooks);
     this.#taking = new ReaderSilence(this.#headLooks);
     this.#answering = new Silence(this.#headLooks);

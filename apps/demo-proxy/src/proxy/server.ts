@@ -7,6 +7,7 @@ import type { AccessLog } from "./access-entry.ts";
 import { createLimitedServer, MAX_PIPELINED, problemOfClientError } from "./client-limits.ts";
 import { Cors, type CorsOptions } from "./cors.ts";
 import { Exchange } from "./exchange.ts";
+import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
 import { Lane, lookIntervalMs } from "./lane.ts";
 import type { Expectation } from "./outgoing.ts";
 import { OwnAnswers } from "./own-answers.ts";
@@ -19,6 +20,8 @@ import { TrustedProxies } from "./trusted-proxies.ts";
 export interface ProxyServerOptions {
   readonly router: Router;
   readonly timeouts: Timeouts;
+  /** @default DEFAULT_HEAD_LIMITS */
+  readonly heads?: HeadLimits;
   readonly clock: Clock;
   /** Is told of every request that is over. @default nobody is */
   readonly accessLog?: AccessLog;
@@ -48,7 +51,7 @@ export class ProxyServer {
 
   /** @throws RangeError for a time-out or a network that is none. */
   constructor(options: ProxyServerOptions) {
-    const { router, timeouts, clock, cors, trustedProxies = [] } = options;
+    const { router, timeouts, heads = DEFAULT_HEAD_LIMITS, clock, cors, trustedProxies = [] } = options;
     assertTimeouts(timeouts);
     this.ownAnswers = new OwnAnswers(cors && new Cors(cors));
     this.trustedProxies = new TrustedProxies(trustedProxies);
@@ -56,7 +59,7 @@ export class ProxyServer {
     this.#router = router;
     this.#clock = clock;
     this.#timeouts = timeouts;
-    this.#server = createLimitedServer(timeouts);
+    this.#server = createLimitedServer(timeouts, heads);
     this.#server
       .on("connection", (socket) => this.#open(socket))
       .on("request", (request, response) => this.#accept(request, response, "none"))

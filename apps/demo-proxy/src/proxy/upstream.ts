@@ -1,6 +1,7 @@
 import type { Clock } from "@usage/counter-core";
 import { type Dispatcher, Pool } from "undici";
 import { connectorTo } from "./connector.ts";
+import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
 import { BackendHealth, type BackendTrouble } from "./health.ts";
 import type { Reserved } from "./reservation.ts";
 import { assertDelay, assertTimeouts, type Timeouts } from "./timeouts.ts";
@@ -18,6 +19,8 @@ export interface UpstreamOptions {
   /** @default "upstream" */
   readonly host?: HostPolicy;
   readonly timeouts: Timeouts;
+  /** @default DEFAULT_HEAD_LIMITS */
+  readonly heads?: Pick<HeadLimits, "responseBytes">;
   /** How long it gets no requests after it failed, in milliseconds; longer after each probe that fails. @default 5_000 */
   readonly unreachableMs?: number;
   /** Certificates (PEM) that an https upstream is trusted by, instead of the ones that Node brings along. */
@@ -47,7 +50,8 @@ export class Upstream {
   readonly #pool: Pool;
 
   constructor(options: UpstreamOptions) {
-    const { name, url, timeouts, host = "upstream", unreachableMs = 5_000, ca, clock } = options;
+    const { name, url, timeouts, heads = DEFAULT_HEAD_LIMITS, host = "upstream", unreachableMs = 5_000 } = options;
+    const { ca, clock } = options;
     assertUpstreamUrl(url);
     assertTimeouts(timeouts);
     assertDelay("unreachableMs", unreachableMs);
@@ -62,6 +66,7 @@ export class Upstream {
     this.#pool = new Pool(url.origin, {
       connections: null,
       pipelining: 1,
+      maxHeaderSize: heads.responseBytes,
       // Undici would begin it anew with each interim response; `Lane` limits it.
       headersTimeout: 0,
       bodyTimeout: timeouts.idleMs,
@@ -112,8 +117,7 @@ export class Upstream {
 function assertUpstreamUrl(url: URL): void {
   const plain = url.username === "" && url.password === "" && url.search === "" && url.hash === "";
   if (!plain || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new RangeError(
-      `an upstream's url must be http:// or https:// without credentials, query and fragment, got ${url.href}`,
-    );
+    // What it must not have may be a secret.
+    throw new RangeError("an upstream's url must be http:// or https:// without credentials, query and fragment");
   }
 }

@@ -8,8 +8,8 @@ import { loadConfig, parseConfig } from "../../src/config/read-config.ts";
 
 const BACKEND = "backends: [{ name: oci, url: 'http://127.0.0.1:9001' }]";
 
-function parse(text: string): ProxyConfig {
-  return parseConfig(text, { file: "proxy.yaml", folder: "/here" });
+function parse(text: string, env: Record<string, string> = {}): ProxyConfig {
+  return parseConfig(text, { file: "proxy.yaml", folder: "/here", env });
 }
 
 /** A list of nine lists of nine lists and so on. */
@@ -39,7 +39,9 @@ describe("a configuration that names nothing but backends", () => {
       store: { kind: "sqlite", file: "/here/usage.db" },
       flush: { intervalMs: 1_000, nearLimitIntervalMs: 1_000, nearLimitRatio: 0.8, timeoutMs: 30_000 },
       routing: "pack",
-      timeouts: { connectMs: 5_000, headersMs: 60_000, idleMs: 60_000 },
+      timeouts: { connectMs: 5_000, headersMs: 60_000, idleMs: 60_000, keepAliveMs: 65_000 },
+      heads: { requestBytes: 16_384, responseBytes: 16_384 },
+      shutdown: { drainDelayMs: 0, graceMs: 10_000 },
       trustedProxies: [],
       log: { level: "info", access: false },
       backends: [{ name: "oci", url: new URL("http://127.0.0.1:9001"), host: "upstream", limits: {} }],
@@ -60,12 +62,14 @@ describe("a configuration", () => {
   it("takes every setting", () => {
     const config = parse(`
 listen: "[::1]:8088"
-admin: { listen: 0.0.0.0:9, token: "s3cret!", urls: ["https://ops.example.com/usage", "http://x:8443"] }
+admin: { listen: 0.0.0.0:9, token: "s3cret!-16-signs", urls: ["https://ops.example.com/usage", "http://x:8443"] }
 counter: { kind: local }
 store: { kind: sqlite, file: data/usage.db }
 flush: { intervalMs: 2000, nearLimitIntervalMs: 500, nearLimitRatio: 1, timeoutMs: 100 }
 routing: spread
-timeouts: { connectMs: 1, headersMs: 2, idleMs: 3 }
+timeouts: { connectMs: 1, headersMs: 2, idleMs: 3, keepAliveMs: 4 }
+heads: { requestBytes: 1KiB, responseBytes: 1MiB }
+shutdown: { drainDelayMs: 5, graceMs: 0 }
 trustedProxies: [127.0.0.0/8, "::1", fd00::/8]
 cors: { origins: [https://app.example.com, "http://localhost:3000", chrome-extension://abc], credentials: true }
 log: { level: warn, access: true }
@@ -79,14 +83,16 @@ backends:
       listen: { host: "::1", port: 8088 },
       admin: {
         listen: { host: "0.0.0.0", port: 9 },
-        token: "s3cret!",
+        token: "s3cret!-16-signs",
         urls: ["https://ops.example.com/usage/", "http://x:8443/"],
       },
       counter: { kind: "local" },
       store: { kind: "sqlite", file: "/here/data/usage.db" },
       flush: { intervalMs: 2_000, nearLimitIntervalMs: 500, nearLimitRatio: 1, timeoutMs: 100 },
       routing: "spread",
-      timeouts: { connectMs: 1, headersMs: 2, idleMs: 3 },
+      timeouts: { connectMs: 1, headersMs: 2, idleMs: 3, keepAliveMs: 4 },
+      heads: { requestBytes: 1_024, responseBytes: 1_048_576 },
+      shutdown: { drainDelayMs: 5, graceMs: 0 },
       trustedProxies: ["127.0.0.0/8", "::1", "fd00::/8"],
       cors: {
         origins: ["https://app.example.com", "http://localhost:3000", "chrome-extension://abc"],
@@ -474,10 +480,11 @@ describe("docs/configuration.md", () => {
       ...defaults,
       backends: defaults.backends.map((backend) => ({ ...backend, limits })),
     });
-    expect(parse(yaml.replace("# token:", "token:")).admin.token).toBe("a-long-random-text");
+    const env = { ADMIN_TOKEN: "0123456789abcdef", REDIS_PASSWORD: "x", POSTGRES_PASSWORD: "y" };
+    expect(parse(yaml.replace("# token:", "token:"), env).admin.token).toBe("0123456789abcdef");
     expect(parse(yaml.replace("# urls:", "urls:")).admin.urls).toEqual(["https://ops.example.com/usage/"]);
     const others = Array.from(yaml.matchAll(/^# ((?:counter|store): .*)$/gm), ([, line]) =>
-      parse(`${BACKEND}\n${line}`),
+      parse(`${BACKEND}\n${line}`, env),
     );
     expect(others.map(({ counter, store }) => [counter.kind, store.kind])).toEqual([
       ["redis", "sqlite"],
@@ -501,8 +508,8 @@ describe("loadConfig", () => {
   });
 
   it("says so when the file is missing or cannot be read", async () => {
-    await expect(loadConfig("nope.yaml", folder)).rejects.toThrow("nope.yaml: cannot be read (ENOENT); check --config");
-    await expect(loadConfig(".", folder)).rejects.toThrow(".: cannot be read (EISDIR); check --config");
+    await expect(loadConfig("nope.yaml", folder)).rejects.toThrow("nope.yaml: cannot be read (ENOENT); check the path");
+    await expect(loadConfig(".", folder)).rejects.toThrow(".: cannot be read (EISDIR); check the path");
     await expect(loadConfig("nope.yaml", folder)).rejects.toMatchObject({
       code: "USAGE_PROXY_CONFIG",
       file: "nope.yaml",

@@ -3,6 +3,7 @@ import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { ProxyConfig } from "../../config/proxy-config.ts";
 import type { Sharing } from "../../counting/opened-counter.ts";
 import { messageOf } from "../../log/message-of.ts";
+import { shownUrl } from "../../log/shown-url.ts";
 import type { LiveConfigStatus } from "../../process/live-config.ts";
 import type { Router } from "../../proxy/route.ts";
 import type { Upstream } from "../../proxy/upstream.ts";
@@ -52,6 +53,7 @@ export interface UsageReport {
 
 export interface BackendReport {
   readonly name: string;
+  /** Without its path, which may be a secret. */
   readonly url: string;
   readonly draining: boolean;
   /** Whether it gets requests, if only to see whether it answers again. */
@@ -152,7 +154,7 @@ export function backendReport(parts: ApiParts, upstream: Upstream): BackendRepor
   const unflushed = tracker.backend.loadAll(name);
   return {
     name,
-    url: url.href,
+    url: shownUrl(url),
     draining,
     reachable: upstream.isReachable(),
     trouble: troubleReport(upstream),

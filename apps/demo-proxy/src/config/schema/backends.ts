@@ -1,5 +1,6 @@
 import { assertBackendName, STORAGE_DIMENSIONS, type Usage } from "@usage/counter-core";
 import { z } from "zod";
+import { refusePlaceholders } from "../placeholder.ts";
 import { expected, section, shown, text } from "./expected.ts";
 import { count, size } from "./values.ts";
 
@@ -11,6 +12,7 @@ const backendName = text("a name", (value) => {
 const backendUrl = text(
   "an address such as https://s3.example.com/bucket",
   (value) => {
+    refusePlaceholders(value);
     const url = new URL(value);
     if (url.protocol !== "http:" && url.protocol !== "https:") throw new RangeError("expected http:// or https://");
     if (url.username !== "" || url.password !== "") {

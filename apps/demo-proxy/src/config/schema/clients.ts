@@ -2,6 +2,7 @@ import { BlockList } from "node:net";
 import { z } from "zod";
 import { addNetwork } from "../../proxy/trusted-proxies.ts";
 import { expected, section, shown, text } from "./expected.ts";
+import { flag } from "./values.ts";
 
 const network = text("an IP address, or a network such as 10.0.0.0/8 or fd00::/8", (value) => {
   addNetwork(new BlockList(), value);
@@ -36,7 +37,7 @@ function complaintAbout(origin: string): string | undefined {
 /** Which pages of other sites may read the answers of the proxy's own. */
 export const cors = section({
   origins,
-  credentials: z.boolean(expected("true or false")).default(false),
+  credentials: flag.default(false),
 }).superRefine(({ origins, credentials }, context) => {
   if (origins !== "*" || !credentials) return;
   const message = "is for listed origins only: browsers do not take * for requests with cookies";
