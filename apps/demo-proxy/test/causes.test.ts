@@ -57,7 +57,7 @@ it("why backends cannot be connected to stands in the log, the access log and th
   const access = { event: "request", path: "/x", status: 502, backend: "nameless", trouble: unnamed };
   await expect.poll(() => child.log, { timeout: 15_000 }).toContainEqual(expect.objectContaining(access));
   const lines = [
-    { backend: "refusing", ...refused, msg: expect.stringContaining('"refusing" cannot be used: it refuses') },
+    { backend: "refusing", ...refused, msg: expect.stringContaining('"refusing" is passed over: it refuses') },
     { backend: "signed", ...unknown, msg: expect.stringContaining("DEPTH_ZERO_SELF_SIGNED_CERT") },
     { backend: "nameless", ...unnamed, msg: expect.stringContaining("host name") },
   ];

@@ -52,9 +52,12 @@ describe("quota headers", () => {
     expect(headers).toEqual({
       RateLimit: '"apiRequests";r=0;t=3600, "egressBytes";r=5;t=3600',
       "RateLimit-Policy": '"apiRequests";q=0;qu="requests";w=2678400, "egressBytes";q=5;qu="content-bytes";w=2678400',
+      "x-should-retry": "false",
     });
+    const lastMinute = { now: NOW + 3_570_000 };
+    expect(toHeaders(decide(0, { apiRequests: 0 }), lastMinute)).toMatchObject({ "x-should-retry": "false" });
     // Another limit is 0: that one is not why.
-    expect(toHeaders(decide(1, { apiRequests: 1, egressBytes: 0 }), { now: NOW })["Retry-After"]).toBe("3600");
+    expect(toHeaders(decide(1, { apiRequests: 1, egressBytes: 0 }), lastMinute)).toMatchObject({ "Retry-After": "30" });
   });
 
   it("stay within the 15 digits of a structured field", () => {
