@@ -132,6 +132,18 @@ backends:
   });
 });
 
+describe("a token", () => {
+  it.each([
+    ["127.0.0.1:1", "s3cret"],
+    ["'[::1]:1'", "s3cret"],
+    ["localhost:1", "s3cret"],
+    ["0.0.0.0:1", "0123456789abcdef"],
+    ["admin.internal:1", "0123456789abcdef"],
+  ])("on %s may be %s", (listen, token) => {
+    expect(parse(`${BACKEND}\nadmin: { listen: ${listen}, token: ${token} }`).admin.token).toBe(token);
+  });
+});
+
 describe("a configuration with a mistake is refused with the line, the column, the path and what to do:", () => {
   it.each([
     ["an empty file", "", "proxy.yaml: is empty; give at least backends, each with a name and a url"],
@@ -312,6 +324,31 @@ describe("a configuration with a mistake is refused with the line, the column, t
       "an admin listener for everybody without a token",
       `${BACKEND}\nadmin: { listen: 0.0.0.0:8081 }`,
       "proxy.yaml:2:18 admin.listen: 0.0.0.0:8081 can be reached from other machines: set admin.token, or listen on 127.0.0.1",
+    ],
+    [
+      "a token that others can guess, for everybody",
+      `${BACKEND}\nadmin: { listen: 0.0.0.0:8081, token: "012345678901234" }`,
+      "proxy.yaml:2:39 admin.token: 0.0.0.0:8081 can be reached from other machines, so this needs at least 16 characters",
+    ],
+    [
+      "the same by IPv6",
+      `${BACKEND}\nadmin: { listen: "[::]:8081", token: "s3cret" }`,
+      "proxy.yaml:2:38 admin.token: [::]:8081 can be reached from other machines, so this needs at least 16 characters",
+    ],
+    [
+      "a head that is too small for anything",
+      `${BACKEND}\nheads: { requestBytes: 1000 }`,
+      "proxy.yaml:2:24 heads.requestBytes: expected a size from 1KiB to 1MiB, got 1000",
+    ],
+    [
+      "a head that fills the memory",
+      `${BACKEND}\nheads: { responseBytes: 2MiB }`,
+      "proxy.yaml:2:25 heads.responseBytes: expected a size from 1KiB to 1MiB, got 2097152",
+    ],
+    [
+      "a grace below nothing",
+      `${BACKEND}\nshutdown: { graceMs: -1 }`,
+      "proxy.yaml:2:22 shutdown.graceMs: expected a whole number of milliseconds from 0 to 2147483647, got -1",
     ],
     [
       "one address for both listeners",

@@ -102,6 +102,28 @@ describe("a configuration that is taken over while the proxy runs", () => {
     ]);
   });
 
+  it("keeps to the size of heads, for backends that were there and for new ones", async () => {
+    const upstream = await startHeldUpstream();
+    const [oci, b2] = ["oci", "b2"].map((name) => ({ name, url: upstream.url, limits: {} })) as [
+      BackendConfig,
+      BackendConfig,
+    ];
+    const config = testConfig([oci], { heads: { requestBytes: 4_000, responseBytes: 2_000 } });
+    const { app, proxy } = await startApp(config);
+    const ask = async (asked: number, answered: number): Promise<number> => {
+      const running = call(proxy, "/", { headers: { "x-asked": "x".repeat(asked) } });
+      if (asked < 4_000) (await upstream.next()).setHeader("x-answered", "y".repeat(answered)).end();
+      return (await running).status;
+    };
+    const check = async () =>
+      expect([await ask(3_000, 1_500), await ask(0, 2_500), await ask(5_000, 0)]).toEqual([200, 502, 431]);
+    await check();
+    await app.live.take(async () => ({ ...config, backends: [b2] }));
+    await check();
+    await app.live.take(async () => ({ ...config, backends: [{ ...b2, host: "preserve" }] }));
+    await check();
+  });
+
   it("goes on draining what an operator drains", async () => {
     const upstream = await startUpstream();
     const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }]);
