@@ -76,12 +76,7 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
     log.info({ event: "stopping", signal, ...times, inFlight: app.inFlight() }, `${signal}: ${announce(times)}`);
     return stop(app, log, times);
   });
-  const { proxy, admin } = await app.start();
-  const [proxyUrl, adminUrl] = [`http://${formatAddress(proxy)}`, `http://${formatAddress(admin)}`];
-  const places = `proxy ${proxyUrl} (routing: ${config.routing}), dashboard and API ${adminUrl}`;
-  log.info({ event: "listening", proxy: proxyUrl, admin: adminUrl }, places);
-  const watch = new BackendWatch({ router: app.router, tracker: app.tracker, clock: systemClock, log });
-  watch.start();
+  // Before anybody is told that it runs: a SIGHUP that nobody listens to ends the process.
   const endReloads = reloadOnChange({
     file,
     read,
@@ -90,6 +85,12 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
     log: (line, change) => log.info({ event: "config", ...change }, line),
     warn: (line) => log.warn({ event: "config-refused" }, line),
   });
+  const { proxy, admin } = await app.start();
+  const [proxyUrl, adminUrl] = [`http://${formatAddress(proxy)}`, `http://${formatAddress(admin)}`];
+  const places = `proxy ${proxyUrl} (routing: ${config.routing}), dashboard and API ${adminUrl}`;
+  log.info({ event: "listening", proxy: proxyUrl, admin: adminUrl }, places);
+  const watch = new BackendWatch({ router: app.router, tracker: app.tracker, clock: systemClock, log });
+  watch.start();
   await stopped;
   watch.stop();
   endReloads();

@@ -75,10 +75,12 @@ type FileText = (absolute: string, shown: string) => string;
 function valuesOf(place: Place, fileText: FileText): Values {
   return {
     variable(name, isOptional) {
-      const value = place.env[name] ?? "";
+      // What every object has by inheritance is no variable.
+      const given = Object.hasOwn(place.env, name) ? place.env[name] : undefined;
+      const value = given ?? "";
       // fault: takes a variable that is not set for an empty one
       if (value !== "" || isOptional) return value;
-      const state = place.env[name] === undefined ? "is not set" : "is empty";
+      const state = given === undefined ? "is not set" : "is empty";
       throw new RangeError(`the environment variable ${name} ${state}; set it, or write \${${name}:-default}`);
     },
     file(path, written) {

@@ -517,9 +517,16 @@ describe("docs/configuration.md", () => {
       ...defaults,
       backends: defaults.backends.map((backend) => ({ ...backend, limits })),
     });
+    const [, secrets = "", repeating = ""] = Array.from(page.matchAll(/```yaml\n(.*?)```/gs), ([, block]) => block);
     const env = { ADMIN_TOKEN: "0123456789abcdef", REDIS_PASSWORD: "x", POSTGRES_PASSWORD: "y" };
     expect(parse(yaml.replace("# token:", "token:"), env).admin.token).toBe("0123456789abcdef");
     expect(parse(yaml.replace("# urls:", "urls:")).admin.urls).toEqual(["https://ops.example.com/usage/"]);
+    expect(parse(`${secrets.replace("${file:/run/secrets/postgres}", "x")}${BACKEND}`, env)).toMatchObject({
+      admin: { token: "0123456789abcdef" },
+      log: { access: false },
+    });
+    const free = { limits: { apiRequests: 50_000, egressBytes: 10_737_418_240 } };
+    expect(parse(repeating).backends).toMatchObject([free, free]);
     const others = Array.from(yaml.matchAll(/^# ((?:counter|store): .*)$/gm), ([, line]) =>
       parse(`${BACKEND}\n${line}`, env),
     );

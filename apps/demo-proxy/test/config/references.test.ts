@@ -171,6 +171,8 @@ describe("a reference that cannot be followed is refused, with line and column:"
       "the environment variable NONE is not set; set it, or write ${NONE:-default}",
     ],
     ["one that is empty", "${EMPTY}", "the environment variable EMPTY is empty; set it, or write ${EMPTY:-default}"],
+    ["what every object has", "${constructor}", "the environment variable constructor is not set"],
+    ["what every object has", "${__proto__}", "the environment variable __proto__ is not set"],
     ["one in a default", "${NONE:-${EMPTY}}", "the environment variable EMPTY is empty"],
     ["no name", "${}", "a ${ begins what is no reference; write ${NAME}"],
     ["another language", "'${{ secrets.TOKEN }}'", "a ${ begins what is no reference"],
