@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "@usage/counter-core";
-import { errors } from "undici";
 import type { AccessEntry, AccessLog } from "./access-entry.ts";
 import { Attempt, type AttemptObserver, isBusy } from "./attempt.ts";
 import { ClientResponse, flushHead } from "./client-response.ts";
@@ -11,9 +10,10 @@ import { linger } from "./linger.ts";
 import { type Expectation, type Outgoing, outgoingRequest } from "./outgoing.ts";
 import type { OwnAnswers } from "./own-answers.ts";
 import * as problems from "./problem.ts";
+import { brokenBy, refusalOf } from "./refusal.ts";
 import { mayBeRepeated } from "./repeatable.ts";
 import type { RequestBody } from "./request-body.ts";
-import type { Admitted, Refused, Router } from "./route.ts";
+import type { Admitted, Router } from "./route.ts";
 import { troubleOf } from "./trouble.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
 import { offersUpgrade } from "./upgrade.ts";
@@ -197,7 +197,7 @@ export class Exchange implements AttemptObserver, Addressee {
     this.#failure = error;
     // The client must not take a response that broke off for a whole one.
     if (this.#response.headersSent) this.#response.destroy();
-    else this.#answer(isTimeout(error) ? problems.RESPONSE_TIMEOUT : problems.BAD_RESPONSE);
+    else this.#answer(brokenBy(error));
   }
 
   #tryNext(outgoing: Outgoing): void {
@@ -208,7 +208,7 @@ export class Exchange implements AttemptObserver, Addressee {
       this.#busy = undefined;
       routed = router.route(outgoing.demand, this.#failed);
     }
-    if (routed.upstream === undefined) this.#answer(this.#refusal(routed));
+    if (routed.upstream === undefined) this.#answer(refusalOf(routed, this.#failure, this.#context.clock));
     else this.#send(outgoing, routed);
   }
 
@@ -237,16 +237,6 @@ export class Exchange implements AttemptObserver, Addressee {
       body,
     };
     upstream.dispatch(sent, this.#attempt);
-  }
-
-  #refusal({ decision, onlyReserved, unreachable }: Refused): problems.Problem {
-    if (decision !== undefined) {
-      if (onlyReserved) return problems.onlyReserved(decision, this.#context.clock);
-      return unreachable ? problems.UNREACHABLE_OR_FULL : problems.overLimit(decision, this.#context.clock);
-    }
-    if (!unreachable) return problems.DRAINED;
-    if (this.#failure === undefined) return problems.UNREACHABLE;
-    return isTimeout(this.#failure) ? problems.CONNECT_TIMEOUT : problems.CONNECT_FAILED;
   }
 
   #answer(problem: problems.Problem): void {
@@ -310,14 +300,6 @@ export class Exchange implements AttemptObserver, Addressee {
     if (this.#attempt === undefined) done();
     else this.#attempt.abort(done);
   }
-}
-
-function isTimeout(error: Error): boolean {
-  return (
-    error instanceof errors.ConnectTimeoutError ||
-    error instanceof errors.HeadersTimeoutError ||
-    error instanceof errors.BodyTimeoutError
-  );
 }
 
 /** For what is learnt of otherwise: a lost connection shows as `close`, and an error without a listener would end the process. */
