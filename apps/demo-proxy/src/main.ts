@@ -103,7 +103,7 @@ function announce({ drainDelayMs, graceMs }: ProxyConfig["shutdown"]): string {
 
 async function stop(app: ProxyApp, log: Log, times: ProxyConfig["shutdown"]): Promise<void> {
   const { cut, flushError } = await app.stop(times);
-  if (cut > 0) log.warn({ event: "cut", requests: cut }, `${cut} requests were still running and were cut`);
+  if (cut > 0) log.warn({ event: "cut", requests: cut }, `requests that were still running and were cut: ${cut}`);
   if (flushError === undefined) return log.info({ event: "stopped", stored: true }, "everything is stored");
   process.exitCode = 1;
   const error = messageOf(flushError);

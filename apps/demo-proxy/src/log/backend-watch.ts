@@ -41,6 +41,7 @@ const WELL: Seen = {
   delaying: false,
   broken: NOT_TOLD,
 };
+const LEAST = { apiRequests: 1, egressBytes: 1, ingressBytes: 1 } as const;
 /** One line a minute for answers that break for one and the same reason. */
 const BROKEN_MS = 60_000;
 
@@ -81,8 +82,8 @@ export class BackendWatch {
   }
 
   #stateOf(upstream: Upstream, before: Seen): Omit<Seen, "broken"> {
-    // The least that the proxy proposes for a GET, as in the report of the API.
-    const { exceeded } = this.#options.tracker.check(upstream.name, { apiRequests: 1, egressBytes: 1 });
+    // The least that the proxy proposes for a request with a body: whatever is used up is told.
+    const { exceeded } = this.#options.tracker.check(upstream.name, LEAST);
     const delayed = upstream.traffic.reservationRejections.reduce((sum, count) => sum + count, 0);
     return {
       exceeded,
@@ -90,7 +91,7 @@ export class BackendWatch {
       reachable: upstream.isReachable(),
       trouble: upstream.trouble,
       delayed,
-      delaying: delayed > before.delayed,
+      delaying: delayed > before.delayed && exceeded.length === 0,
     };
   }
 
@@ -104,8 +105,9 @@ export class BackendWatch {
       if (closed) {
         const dimensions = now.exceeded.join(", ");
         const isClosed = now.exceeded.every((dimension) => limits[dimension] === 0);
+        const what = now.exceeded.every((dimension) => dimension === "ingressBytes") ? "bodies" : "requests";
         const words = isClosed
-          ? `${backend} takes no requests: its limit of ${dimensions} is 0`
+          ? `${backend} takes no ${what}: its limit of ${dimensions} is 0`
           : `${backend} has reached its limit of ${dimensions} in ${period.key}`;
         log.warn({ event: "limit-reached", ...fields, exceeded: now.exceeded }, words);
       } else {
@@ -118,7 +120,7 @@ export class BackendWatch {
         log.info({ event: "drain", ...fields }, `${backend} gets no new requests; ${inFlight} are running`);
       else log.info({ event: "resume", ...fields }, `${backend} gets requests again`);
     }
-    if (now.delaying !== before.delaying) {
+    if (now.delaying !== before.delaying && (now.delaying || !closed)) {
       const fields = { backend: name, reserved: { ...reserved }, inFlight };
       if (now.delaying) {
         const words = `${backend} has room left, but requests are refused for what ${inFlight} running ones have reserved`;
@@ -129,9 +131,10 @@ export class BackendWatch {
           `${backend} takes requests beside the running ones again`,
         );
     }
-    if (now.reachable !== before.reachable) {
-      if (now.reachable) log.info({ event: "backend-retried", backend: name }, `${backend} is tried again`);
-      else {
+    if (now.reachable !== before.reachable && !now.draining) {
+      if (now.reachable) {
+        log.info({ event: "backend-retried", backend: name }, `${backend} is tried again by the next request`);
+      } else {
         const { code, reason, sinceMs = 0 } = now.trouble ?? {};
         const since = new Date(sinceMs).toISOString();
         log.warn(
@@ -140,7 +143,7 @@ export class BackendWatch {
         );
       }
     }
-    if (before.trouble !== undefined && now.trouble === undefined) {
+    if (before.trouble !== undefined && now.trouble === undefined && !now.draining) {
       log.info({ event: "backend-recovered", backend: name }, `${backend} answers again`);
     }
   }

@@ -37,7 +37,7 @@ function logRefused(log: Log, { rejected }: FlushMessage, told: Set<string>): vo
 
 function logLoss(log: Log, { error }: FlushMessage): void {
   const lost = "the store has lost what it had: its file was deleted or replaced";
-  const others = "earlier usage that others had stored is only in a backup";
+  const others = "what earlier runs and other processes had stored is only in a backup";
   const mended = error === undefined ? "stored again" : "kept until it can be stored again";
   log.error(
     { event: "store-lost", storedAgain: error === undefined },

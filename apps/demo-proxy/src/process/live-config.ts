@@ -122,7 +122,10 @@ export class LiveConfig {
       upstream.draining = draining;
       return upstream;
     });
-    for (const removed of current.values()) removed.draining = true;
+    for (const removed of current.values()) {
+      removed.draining = true;
+      removed.health.forget();
+    }
     return [...kept, ...current.values()];
   }
 }

@@ -119,6 +119,14 @@ export class BackendHealth {
     this.#cancel();
   }
 
+  /** It gets no more requests until its configuration changes: what it failed at is past. */
+  forget(): void {
+    this.stop();
+    this.#phase = "well";
+    this.#trouble = undefined;
+    this.#failures = 0;
+  }
+
   #note(trouble: Trouble, connected: boolean): void {
     this.#trouble = { ...trouble, sinceMs: this.#trouble?.sinceMs ?? this.#clock.now() };
     this.#connected = connected;

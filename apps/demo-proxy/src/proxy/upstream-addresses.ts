@@ -137,12 +137,13 @@ const FORMS: ReadonlyMap<string, Form> = new Map<string, Form>([
 ]);
 
 const USER_METADATA = /-meta-/;
-const ABSOLUTE = /^https?:[/\\]{2}\S+$/i;
-// As browsers read it: more than two slashes, and backslashes, begin an authority as well.
-const AUTHORITY = /^(?:https?:)?[/\\]{2,}[^/\\?#]*/i;
+const ABSOLUTE = /^https?:[/\\]+\S+$/i;
+// As browsers read it: backslashes, and other numbers of slashes than two, begin an authority as well. Fewer than two do so
+// unless the page has the same scheme, which is the client's to know.
+const AUTHORITY = /^(?:https?:[/\\]*|[/\\]{2,})[^/\\?#]*/i;
 const REFRESH = /^(\s*[\d.]*\s*[;,]\s*(?:url\s*=\s*)?["']?)([^"']+)/i;
 const BRACKETED = /<([^>]*)>/g;
-const ANYWHERE = /(?<![\w.+-])https?:[/\\]{2}[^"'<>\s,;]*/gi;
+const ANYWHERE = /(?<![\w.+-])https?:[/\\]+[^"'<>\s,;]*/gi;
 const COOKIE_ADDRESS = /;\s*(?:domain|path)\s*=/i;
 
 function startsWithH(value: string): boolean {
@@ -159,7 +160,7 @@ function pathOnly(path: string): string {
 function parsed(reference: string, base: URL): URL | undefined {
   // Headers are read as latin1; a host name beyond ASCII is written in UTF-8.
   const text = /[\x80-\xff]/.test(reference) ? Buffer.from(reference, "latin1").toString("utf8") : reference;
-  return URL.parse(text, base.href) ?? undefined;
+  return (/^https?:/i.test(text) ? URL.parse(text) : URL.parse(text, base.href)) ?? undefined;
 }
 
 function isOf({ askedOrigin }: Addressee, { host }: URL): boolean {

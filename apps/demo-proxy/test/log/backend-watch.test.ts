@@ -70,6 +70,25 @@ it("a limit of 0 is told as what it is", () => {
   ]);
 });
 
+it("a limit of what goes in is told, too, though requests without a body still pass", () => {
+  const { clock, tracker, told } = start();
+  tracker.updateLimits({ a: { ingressBytes: 10 }, b: { ingressBytes: 0 } });
+  tracker.record("a", { ingressBytes: 10 });
+  clock.advance(1_000);
+  expect(told()).toMatchObject([
+    { event: "limit-reached", backend: "a", exceeded: ["ingressBytes"] },
+    { event: "limit-reached", backend: "b", msg: '"b" takes no bodies: its limit of ingressBytes is 0' },
+  ]);
+});
+
+it("that reservations refuse is not said of a limit that is used up", () => {
+  const { clock, tracker, a, told } = start();
+  a.traffic.reservationRejections[0] = 5;
+  tracker.record("a", { apiRequests: 2 });
+  clock.advance(5_000);
+  expect(told()).toMatchObject([{ event: "limit-reached", backend: "a" }]);
+});
+
 it("a backend that is drained or cannot be reached is said to be so once, and to be back once", () => {
   const { clock, a, b, told } = start();
   b.inFlight = 4;

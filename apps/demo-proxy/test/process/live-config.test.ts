@@ -124,6 +124,18 @@ describe("a configuration that is taken over while the proxy runs", () => {
     await check();
   });
 
+  it("forgets the trouble of a backend that is gone from it", async () => {
+    const upstream = await startUpstream();
+    const well = { name: "well", url: upstream.url, limits: {} };
+    const gone = { name: "gone", url: new URL("http://127.0.0.1:1"), limits: {} };
+    const { app, proxy } = await startApp(testConfig([gone, well]));
+    expect((await call(proxy, "/")).status).toBe(200);
+    const report = () => app.router.upstreams.find(({ name }) => name === "gone");
+    expect(report()).toMatchObject({ trouble: { code: "ECONNREFUSED" }, draining: false });
+    await app.live.take(async () => testConfig([well]));
+    expect(report()).toMatchObject({ trouble: undefined, draining: true });
+  });
+
   it("goes on draining what an operator drains", async () => {
     const upstream = await startUpstream();
     const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }]);
