@@ -216,6 +216,12 @@ describe("openPostgresStore on a server with TLS and passwords", () => {
     });
   });
 
+  it("says so when a connection fails at once, which must not end the process", async () => {
+    expect(await refusal("postgres://me@255.255.255.255/usage")).toBeInstanceOf(StoreOpenError);
+    const folder = `/tmp/${"x".repeat(200)}`;
+    expect(await refusal(`postgres://me@/usage?host=${folder}`)).toBeInstanceOf(StoreOpenError);
+  });
+
   it("works behind PgBouncer as providers run it, which refuses a statement_timeout", async () => {
     const pooler = await startPgBouncer({ url: server.url });
     onTestFinished(() => pooler.stop());

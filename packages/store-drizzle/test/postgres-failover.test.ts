@@ -79,6 +79,8 @@ describe("a store whose host's name leads to another Postgres server", () => {
     const silent = await startFaultProxy({ port: portOf(first) });
     onTestFinished(() => silent.close());
     name.connectTo(silent.port);
+    // A statement may still meet a connection that was just closed.
+    await store.totals("2026-01", "w").catch(() => {});
     // All connections that it may have: none is left that would be made anew by itself.
     await Promise.all([1, 2, 3, 4].map(() => store.totals("2026-01", "w")));
     silent.blackHole = true;

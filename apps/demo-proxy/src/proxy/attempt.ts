@@ -66,11 +66,15 @@ export class Attempt implements Dispatcher.DispatchHandler {
    * The client wants no more: nothing further is reported. What has come already and is not read yet has been used all the same,
    * and is counted before the connection closes.
    *
-   * @param over called once nothing more will be counted, perhaps at once; the last one that was given.
+   * @param over called once nothing more will be counted, perhaps at once.
    */
   abort(over: () => void): void {
     const state = this.#state;
-    this.#onOver = over;
+    const before = this.#onOver;
+    this.#onOver = () => {
+      before?.();
+      over();
+    };
     if (state.at === "over") over();
     else if (state.at === "connecting") this.#finish();
     else if (state.at === "started") {

@@ -92,6 +92,8 @@ export class Exchange implements AttemptObserver, Addressee {
   /** What the client sent next on this connection cannot be read on: the exchange and the connection end. */
   clientBroke(problem: problems.Problem): void {
     const response = this.#response;
+    // What else had come is no news.
+    if (response.closed) return;
     this.#stop(ignore);
     if (!this.#answered) {
       // Only within this request's body the answer is this request's; what came after it has none that could be in order.

@@ -38,6 +38,7 @@ export class BackendHealth {
   #probes = 0;
   /** Failures since the last answer that was whole. */
   #failures = 0;
+  #stopped = false;
   #cancel: () => void = () => {};
 
   constructor({ clock, pauseMs }: HealthOptions) {
@@ -81,7 +82,7 @@ export class BackendHealth {
   /** It answered a request by something else than being too busy. */
   answered(probe: boolean): void {
     if (!probe || this.#phase === "well") return;
-    this.stop();
+    this.#cancel();
     this.#phase = "well";
     this.#trouble = undefined;
   }
@@ -116,12 +117,13 @@ export class BackendHealth {
 
   /** Ends what waits for a time; it is not to be used any more. */
   stop(): void {
+    this.#stopped = true;
     this.#cancel();
   }
 
   /** It gets no more requests until its configuration changes: what it failed at is past. */
   forget(): void {
-    this.stop();
+    this.#cancel();
     this.#phase = "well";
     this.#trouble = undefined;
     this.#failures = 0;
@@ -133,7 +135,8 @@ export class BackendHealth {
   }
 
   #rest(pauseMs: number, backOffMs: number): void {
-    this.stop();
+    this.#cancel();
+    if (this.#stopped) return;
     this.#phase = "resting";
     this.#cancel = this.#clock.after(Math.max(1, pauseMs), () => {
       const restMs = backOffMs - pauseMs;
@@ -151,6 +154,7 @@ export class BackendHealth {
 function waitMs(retryAfter: string | undefined, clock: Clock): number | undefined {
   if (retryAfter === undefined) return undefined;
   if (/^\s*\d+\s*$/.test(retryAfter)) return Number(retryAfter) * 1_000;
-  const atMs = Date.parse(retryAfter);
+  // Date.parse takes much for a date that is none, such as 1.5. Those of HTTP begin with the day of the week.
+  const atMs = /^\s*[A-Z][a-z]{2,8},? /.test(retryAfter) ? Date.parse(retryAfter) : Number.NaN;
   return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - clock.now());
 }

@@ -200,6 +200,15 @@ describe("health", () => {
     return seconds;
   }
 
+  test("waits for nothing once it is stopped, whatever still fails", () => {
+    const { clock, health } = watched();
+    health.stop();
+    health.failed(new Error("late"), true, health.begin());
+    const { trouble } = health;
+    clock.advance(600_000);
+    expect([health.trouble, health.usable]).toEqual([trouble, true]);
+  });
+
   test.each([
     ["3", 3],
     ["0", 1],
@@ -207,6 +216,8 @@ describe("health", () => {
     [new Date(NOW + 20_000).toUTCString(), 20],
     [new Date(NOW - 20_000).toUTCString(), 1],
     ["soon", 10],
+    ["1.5", 10],
+    ["-5", 10],
     [undefined, 10],
   ])("leaves a busy backend alone for its Retry-After of %s", (retryAfter, seconds) => {
     const one = watched();

@@ -137,3 +137,15 @@ describe("an upstream that trickles", () => {
     client.socket.destroy();
   });
 });
+
+describe("a client that floods its own body with what is no chunk", () => {
+  test("is refused once, and is over", async () => {
+    const upstream = await startRawUpstream(() => {});
+    const proxy = await startProxy({ upstreams: { a: upstream.port } });
+    const client = await dial(proxy.port, `${PUT}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`);
+    await expect.poll(() => proxy.usage("a").ingressBytes).toBe(5);
+    client.socket.write("Z".repeat(5_000_000));
+    await client.closed;
+    await expect.poll(() => proxy.server.inFlight).toBe(0);
+  });
+});

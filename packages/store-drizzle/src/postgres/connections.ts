@@ -46,6 +46,7 @@ export class Connections {
   /** A pooler may refuse it. Then only the deadline here limits a statement. */
   #setsStatementTimeout = true;
   #at = 0;
+  #ended = false;
   #current: Pool;
   /** The search for a server that can be written to, where there are several; operations that come meanwhile wait for it. */
   #choosing: Promise<void> | undefined;
@@ -86,14 +87,16 @@ export class Connections {
       });
     } catch (error) {
       // fault: Postgres's connections stay with a server that fails
-      if (!isRefusal(error) && used === this.#current) this.#renew(error);
+      if (!isRefusal(error) && used === this.#current && !this.#ended) this.#renew(error);
       throw error;
     }
   };
 
   /** Waits at most 5 seconds for running statements. */
   async end(): Promise<void> {
+    this.#ended = true;
     this.#retire();
+    await this.#choosing;
     await Promise.all(this.#ending);
   }
 
@@ -120,9 +123,10 @@ export class Connections {
           const { db } = this.#current;
           const [row] = await this.#options.deadline("connecting", () => db.execute(sql`show transaction_read_only`));
           // fault: takes the first of several hosts, though it is read-only
-          if (anyServer || row?.transaction_read_only === "off") return;
+          if (this.#ended || anyServer || row?.transaction_read_only === "off") return;
           this.#move(undefined);
         } catch (error) {
+          if (this.#ended) return;
           this.#move(error);
         }
       }
@@ -159,6 +163,14 @@ export class Connections {
         for (const socket of sockets) if (socket.destroyed) sockets.delete(socket);
         const socket = "host" in server ? connect({ ...server }) : connect({ path: socketPath(server) });
         sockets.add(socket);
+        // postgres.js listens some microtasks later: a connect that fails at once would end the process.
+        socket.once("error", (error) => {
+          if (socket.listenerCount("error") > 0) return;
+          setImmediate(() => {
+            socket.emit("error", error);
+            socket.emit("close", true);
+          });
+        });
         return Object.assign(socket, server);
       },
       ...(user !== undefined && { user }),
