@@ -3,11 +3,12 @@ import { join } from "node:path";
 import type { UserWorkspaceConfig } from "vitest/config";
 
 /**
- * Packages are tested from their sources: the `@usage/source` condition of their export maps, then Vite's own defaults.
+ * Packages are tested from their sources: the `@usage/source` condition of their export maps. All else is resolved as Node does
+ * it: without Vite's `module`, behind which packages keep what only bundlers can load.
  * Time-outs are there to end what hangs, not to judge what is slow: the machine may be busy with anything.
  */
 export const shared: UserWorkspaceConfig = {
-  ssr: { resolve: { conditions: ["@usage/source", "module", "node", "development|production"] } },
+  ssr: { resolve: { conditions: ["@usage/source", "node", "development|production"] } },
   test: {
     include: ["test/**/*.test.ts"],
     testTimeout: 120_000,

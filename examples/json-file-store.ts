@@ -33,6 +33,7 @@ export async function openJsonFileStore<D extends string>(
     return Object.fromEntries(dimensions.map((name) => [name, amountOf(amounts, name)])) as Usage<D>;
   };
   return {
+    dimensions,
     async merge(tallies, { signal } = {}) {
       const problems = tallies.map(problemOf);
       await change((before) => {

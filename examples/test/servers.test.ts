@@ -35,7 +35,7 @@ describe.each(["hono.ts", "express.ts", "fastify.ts"])("%s", (file) => {
     const refused = await fetch(url, { headers: ACME });
     expect(refused.status).toBe(429);
     expect(refused.headers.get("content-type")).toMatch(/^application\/problem\+json/);
-    expect(refused.headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
+    expect(refused.headers.has("retry-after")).toBe(false); // clients would sleep for weeks
     expect(refused.headers.get("ratelimit")).toMatch(/^"apiRequests";r=0;t=\d+, "egressBytes";r=\d+;t=\d+$/);
     expect(refused.headers.get("ratelimit-policy")).toContain(`"apiRequests";q=1000;qu="requests"`);
     expect(await refused.json()).toMatchObject({ status: 429, "violated-policies": ["apiRequests"] });

@@ -7,6 +7,8 @@ import { compose } from "../src/compose.ts";
 import { type Address, formatAddress } from "../src/config/address.ts";
 import type { ProxyConfig } from "../src/config/proxy-config.ts";
 import { onSignal } from "../src/process/signals.ts";
+import { DEFAULT_HEAD_LIMITS } from "../src/proxy/head-limits.ts";
+import { DEFAULT_TIMEOUTS } from "../src/proxy/timeouts.ts";
 import type { ProxyApp } from "../src/proxy-app.ts";
 import { audit, readStored, renderAudit } from "./audit.ts";
 import { portOrAny } from "./ports.ts";
@@ -93,7 +95,10 @@ async function configure(upstreams: ReadonlyMap<string, SampleUpstream>, file: s
     store: { kind: "sqlite", file },
     flush: { intervalMs: 1_000, nearLimitIntervalMs: 1_000, nearLimitRatio: 0.8, timeoutMs: 30_000 },
     routing: "pack",
-    timeouts: { connectMs: 5_000, headersMs: 60_000, idleMs: 60_000 },
+    timeouts: DEFAULT_TIMEOUTS,
+    heads: DEFAULT_HEAD_LIMITS,
+    shutdown: { drainDelayMs: 0, graceMs: 10_000 },
+    trustedProxies: [],
     log: { level: "info", access: false },
     backends: TIERS.flatMap(({ name, limits }) => {
       const url = upstreams.get(name)?.url;

@@ -49,11 +49,11 @@ function renderBackend(backend: BackendView, taking: boolean, styled: Paint): re
   const { name, open, usage, limits } = backend;
   const state = taking ? styled("green", "active ") : open ? styled("dim", "waiting") : styled("red", "full   ");
   return LABELS.map(([dimension, label, format], line) => {
-    const limit = limits[dimension] ?? 0;
-    const part = limit === 0 ? 0 : usage[dimension] / limit;
+    const limit = limits[dimension];
+    const part = partOf(usage[dimension], limit);
     const style = part >= 1 ? "red" : part >= 0.8 ? "yellow" : "green";
     const lead = line === 0 ? `${styled("bold", name.padEnd(6))} ${state}` : " ".repeat(14);
-    const amounts = `${format(usage[dimension]).padStart(9)} / ${limit === 0 ? "unlimited" : format(limit).padEnd(9)}`;
+    const amounts = `${format(usage[dimension]).padStart(9)} / ${limit === undefined ? "unlimited" : format(limit).padEnd(9)}`;
     return `  ${lead}  ${label.padEnd(8)} │${styled(style, bar(part, BAR_WIDTH))}│${amounts} ${styled(style, percent(part).padStart(5))}`;
   });
 }
@@ -66,7 +66,13 @@ export function renderLine({ elapsedMs, backends, answers }: DemoView): string {
 }
 
 function fullest(usage: Usage, limits: Partial<Usage>): number {
-  return Math.max(0, ...LABELS.map(([dimension]) => (limits[dimension] ? usage[dimension] / limits[dimension] : 0)));
+  return Math.max(0, ...LABELS.map(([dimension]) => partOf(usage[dimension], limits[dimension])));
+}
+
+/** How much of a limit is used: nothing where there is none, all of it where the limit is 0. */
+function partOf(used: number, limit: number | undefined): number {
+  if (limit === undefined) return 0;
+  return limit === 0 ? 1 : used / limit;
 }
 
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];

@@ -1,5 +1,5 @@
 import { type Clock, systemClock, type TallySource, type UsageCounter, type UsageStore } from "@usage/counter-core";
-import { FlushTimeoutError, UsageTracker } from "@usage/tracker";
+import { UsageTracker } from "@usage/tracker";
 import { apiRoutes } from "./admin/api/api-routes.ts";
 import { UsageRates } from "./admin/api/rates.ts";
 import { dashboardRoutes } from "./admin/dashboard-files.ts";
@@ -9,6 +9,7 @@ import { metricsRoutes } from "./admin/metrics/metrics.ts";
 import { ProcessMetrics } from "./admin/metrics/process-metrics.ts";
 import { TimedFlusher } from "./admin/metrics/timed-flusher.ts";
 import { AdminServer } from "./admin/server.ts";
+import { Turns } from "./admin/turns.ts";
 import type { ProxyConfig } from "./config/proxy-config.ts";
 import { openCounter } from "./counting/open-counter.ts";
 import { openStore, StoreStartError } from "./counting/open-store.ts";
@@ -44,7 +45,7 @@ export interface ProxyParts {
  */
 export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Promise<ProxyApp> {
   const { clock = systemClock, random = Math.random } = parts;
-  const { flush, timeouts, routing: policy } = config;
+  const { flush, timeouts, heads, routing: policy } = config;
   // What is opened later is closed sooner.
   await using opened = new AsyncDisposableStack();
   const store = parts.store ?? opened.adopt(await openStore(config.store), (store) => store.close());
@@ -56,9 +57,19 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   // fault: listens without knowing what was used before
   await loadBaselines(config, tracker, store, clock);
 
-  const upstreams = config.backends.map(({ name, url }) => new Upstream({ name, url, timeouts, clock }));
+  const upstreams = config.backends.map(
+    ({ name, url, host }) => new Upstream({ name, url, timeouts, heads, clock, ...(host && { host }) }),
+  );
   const router = new Router({ tracker, upstreams, policy });
-  const proxy = new ProxyServer({ router, timeouts, clock, ...(parts.accessLog && { accessLog: parts.accessLog }) });
+  const proxy = new ProxyServer({
+    router,
+    timeouts,
+    heads,
+    clock,
+    trustedProxies: config.trustedProxies,
+    ...(config.cors && { cors: config.cors }),
+    ...(parts.accessLog && { accessLog: parts.accessLog }),
+  });
   const flusher = new TimedFlusher({ ...flush, tracker, store, clock, random });
   const rates = opened.adopt(new UsageRates({ counter, clock }), (rates) => rates.stop());
   rates.start();
@@ -87,11 +98,13 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     rates,
     startedMs: clock.now(),
     readiness,
+    turns: new Turns(),
     ...(sharing && { sharing }),
   };
-  const { token, listen } = config.admin;
+  const { listen, ...access } = config.admin;
   const admin = new AdminServer({
-    guard: guard({ host: listen.host, ...(token !== undefined && { token }) }),
+    guard: guard({ host: listen.host, ...access }),
+    basePaths: (access.urls ?? []).map((url) => new URL(url).pathname),
     routes: [
       ...dashboardRoutes(),
       ...apiRoutes(api),
@@ -101,7 +114,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   });
   const closing = opened.move();
   const closeParts = (): Promise<void> => closing.disposeAsync();
-  return new ProxyApp({ config, readiness, tracker, store, closeParts, flusher, router, proxy, admin, live });
+  return new ProxyApp({ config, readiness, tracker, store, clock, closeParts, flusher, router, proxy, admin, live });
 }
 
 function givenCounter(counter: UsageCounter & TallySource): Omit<OpenedCounter, "close"> {
@@ -122,7 +135,8 @@ async function loadBaselines(
   clock: Clock,
 ): Promise<void> {
   const deadline = new AbortController();
-  const cancel = clock.after(timeoutMs, () => deadline.abort(new FlushTimeoutError(timeoutMs)));
+  const late = `this period's usage could not be read within ${timeoutMs} ms; find what holds the database up, or raise flush.timeoutMs`;
+  const cancel = clock.after(timeoutMs, () => deadline.abort(new Error(late)));
   try {
     await tracker.refreshBaselines(store, { signal: deadline.signal });
   } catch (error) {

@@ -1,5 +1,4 @@
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { systemClock } from "@usage/counter-core";
 import { FlushError } from "@usage/tracker";
 import { compose } from "./compose.ts";
@@ -15,57 +14,42 @@ import { messageOf } from "./log/message-of.ts";
 import { logRedis } from "./log/redis-log.ts";
 import { formatUsage, unstoredUsage } from "./log/unstored.ts";
 import { packageVersion } from "./log/version.ts";
+import { HELP, readCommandLine } from "./process/command-line.ts";
 import { reloadOnChange } from "./process/reload.ts";
 import { onSignal } from "./process/signals.ts";
 import { fingerprintOf } from "./process/watch-config.ts";
 import type { ProxyApp } from "./proxy-app.ts";
-
-const HELP = `Usage: start --config FILE
-
-Runs the proxy on a YAML file, until SIGTERM or SIGINT: then it takes no more
-requests, lets running ones end (10 s), stores what is counted, and exits.
-Backends, limits, flush settings and routing are taken over whenever the file
-changes, and on SIGHUP.
-
-  --config FILE   the configuration, relative to where you are; so are paths in it
-  --help          this text
-
-Exit codes: 0 all is stored; 1 it could not start, or something is not stored
-(stderr says what); 2 wrong usage; 130 and 143 a second signal ended it at once.
-`;
-
-const GRACE_MS = 10_000;
 
 // Whoever reads the output may leave; that must not end a proxy whose counts are not stored yet.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 await main();
 
 async function main(): Promise<void> {
-  const file = configFile();
-  if (file === undefined) return;
-  try {
-    // A package manager changes to the package's folder, and says in INIT_CWD where the user stands.
-    const folder = process.env.INIT_CWD ?? process.cwd();
-    const load = (): Promise<ProxyConfig> => loadConfig(file, folder);
-    await run(resolve(folder, file), load);
-  } catch (error) {
-    fail(messageOf(error));
+  const command = readCommandLine(process.argv.slice(2));
+  switch (command.kind) {
+    case "help":
+      return void process.stdout.write(HELP);
+    case "version":
+      return void process.stdout.write(`${title(versions())}\n`);
+    case "wrong":
+      process.stderr.write(`${command.message}\n\n${HELP}`);
+      process.exitCode = 2;
+      return;
+    default:
+      await withConfig(command.kind, command.file);
   }
 }
 
-/** The file to run on; undefined when there is nothing to run. */
-function configFile(): string | undefined {
+async function withConfig(kind: "run" | "check", file: string): Promise<void> {
   try {
-    const options = { config: { type: "string" }, help: { type: "boolean" } } as const;
-    const { config, help } = parseArgs({ options }).values;
-    if (help) process.stdout.write(HELP);
-    else if (config === undefined || config === "") throw new TypeError("--config FILE is missing");
-    else return config;
+    // A package manager changes to the package's folder, and says in INIT_CWD where the user stands.
+    const folder = process.env.INIT_CWD ?? process.cwd();
+    const load = (): Promise<ProxyConfig> => loadConfig(file, folder, process.env);
+    if (kind === "run") await run(resolve(folder, file), load);
+    else process.stdout.write(`${file}: valid: ${summarizeConfig(await load())}\n`);
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
-    process.exitCode = 2;
+    fail(messageOf(error));
   }
-  return undefined;
 }
 
 async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void> {
@@ -78,25 +62,21 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
     err: process.stderr,
     colors: wantsColors(),
   });
-  const versions = { version: packageVersion(), node: process.version };
   log.info(
-    { event: "start", ...versions, config: describeConfig(config) },
-    `${title(versions)}: ${summarizeConfig(config)}`,
+    { event: "start", ...versions(), config: describeConfig(config) },
+    `${title(versions())}: ${summarizeConfig(config)}`,
   );
   logFlushes(log);
   logRedis(log);
   const app = await compose(config, config.log.access ? { accessLog: accessLog(log) } : {});
   const stopped = onSignal((signal) => {
-    const waiting = `no new requests; waiting up to ${GRACE_MS / 1_000} s for running ones`;
-    log.info({ event: "stopping", signal, inFlight: app.inFlight() }, `${signal}: ${waiting}`);
-    return stop(app, log);
+    const { drainDelayMs, graceMs } = app.live.config.shutdown;
+    // Who presses Ctrl-C has no load balancer that is still to be told.
+    const times = { graceMs, drainDelayMs: signal === "SIGTERM" ? drainDelayMs : 0 };
+    log.info({ event: "stopping", signal, ...times, inFlight: app.inFlight() }, `${signal}: ${announce(times)}`);
+    return stop(app, log, times);
   });
-  const { proxy, admin } = await app.start();
-  const [proxyUrl, adminUrl] = [`http://${formatAddress(proxy)}`, `http://${formatAddress(admin)}`];
-  const places = `proxy ${proxyUrl} (routing: ${config.routing}), dashboard and API ${adminUrl}`;
-  log.info({ event: "listening", proxy: proxyUrl, admin: adminUrl }, places);
-  const watch = new BackendWatch({ router: app.router, tracker: app.tracker, clock: systemClock, log });
-  watch.start();
+  // Before anybody is told that it runs: a SIGHUP that nobody listens to ends the process.
   const endReloads = reloadOnChange({
     file,
     read,
@@ -105,14 +85,25 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
     log: (line, change) => log.info({ event: "config", ...change }, line),
     warn: (line) => log.warn({ event: "config-refused" }, line),
   });
+  const { proxy, admin } = await app.start();
+  const [proxyUrl, adminUrl] = [`http://${formatAddress(proxy)}`, `http://${formatAddress(admin)}`];
+  const places = `proxy ${proxyUrl} (routing: ${config.routing}), dashboard and API ${adminUrl}`;
+  log.info({ event: "listening", proxy: proxyUrl, admin: adminUrl }, places);
+  const watch = new BackendWatch({ router: app.router, tracker: app.tracker, clock: systemClock, log });
+  watch.start();
   await stopped;
   watch.stop();
   endReloads();
 }
 
-async function stop(app: ProxyApp, log: Log): Promise<void> {
-  const { cut, flushError } = await app.stop({ graceMs: GRACE_MS });
-  if (cut > 0) log.warn({ event: "cut", requests: cut }, `${cut} requests were still running and were cut`);
+function announce({ drainDelayMs, graceMs }: ProxyConfig["shutdown"]): string {
+  const delay = drainDelayMs > 0 ? `not ready; requests are taken for ${drainDelayMs / 1_000} s more, then ` : "";
+  return `${delay}no new requests; waiting up to ${graceMs / 1_000} s for running ones`;
+}
+
+async function stop(app: ProxyApp, log: Log, times: ProxyConfig["shutdown"]): Promise<void> {
+  const { cut, flushError } = await app.stop(times);
+  if (cut > 0) log.warn({ event: "cut", requests: cut }, `requests that were still running and were cut: ${cut}`);
   if (flushError === undefined) return log.info({ event: "stopped", stored: true }, "everything is stored");
   process.exitCode = 1;
   const error = messageOf(flushError);
@@ -127,6 +118,10 @@ async function stop(app: ProxyApp, log: Log): Promise<void> {
 function fail(message: string): void {
   console.error(message);
   process.exitCode = 1;
+}
+
+function versions(): { readonly version: string; readonly node: string } {
+  return { version: packageVersion(), node: process.version };
 }
 
 function title({ version, node }: { readonly version: string; readonly node: string }): string {

@@ -1,4 +1,4 @@
-import type { UsageStore } from "@usage/counter-core";
+import type { Clock, UsageStore } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { AdminServer } from "./admin/server.ts";
 import type { Address } from "./config/address.ts";
@@ -14,6 +14,7 @@ export interface ProxyAppParts {
   readonly readiness: Readiness;
   readonly tracker: UsageTracker;
   readonly store: UsageStore;
+  readonly clock: Clock;
   /** Ends the counter and then the store, as far as they were opened for this app. */
   readonly closeParts: () => Promise<void>;
   readonly flusher: UsageFlusher;
@@ -26,6 +27,13 @@ export interface ProxyAppParts {
 export interface Addresses {
   readonly proxy: Address;
   readonly admin: Address;
+}
+
+export interface StopTimes {
+  /** How long requests are still taken while `/readyz` says that none are wanted, in milliseconds. @default 0 */
+  readonly drainDelayMs?: number;
+  /** How long running requests may go on after that, in milliseconds. */
+  readonly graceMs: number;
 }
 
 export interface StopReport {
@@ -88,17 +96,23 @@ export class ProxyApp {
     return { proxy: readiness.address, admin: adminAddress };
   }
 
-  /** Takes no more requests, gives running ones `graceMs` milliseconds to end, stores what is counted, and closes everything. */
-  stop(options: { readonly graceMs: number }): Promise<StopReport> {
-    this.#stopping ??= this.#stop(options.graceMs);
+  /**
+   * Is not ready any more, and takes requests for `drainDelayMs` until load balancers know; then takes no more, gives running
+   * ones `graceMs` to end, stores what is counted, and closes everything.
+   */
+  stop(times: StopTimes): Promise<StopReport> {
+    this.#stopping ??= this.#stop(times);
     return this.#stopping;
   }
 
-  async #stop(graceMs: number): Promise<StopReport> {
-    const { readiness, proxy, admin, router, closeParts } = this.#parts;
+  async #stop({ drainDelayMs = 0, graceMs }: StopTimes): Promise<StopReport> {
+    const { readiness, proxy, admin, router, closeParts, clock } = this.#parts;
     // A listener that is being opened can only be closed once it is open.
     await this.#starting?.catch(() => {});
+    const delayMs = readiness.ready ? drainDelayMs : 0;
     readiness.ready = false;
+    // fault: closes before load balancers know
+    if (delayMs > 0) await new Promise<void>((resolve) => clock.after(delayMs, resolve));
     // fault: flushes the last time while requests still run
     // fault: lets go of Redis and the database before the last flush
     const { cut } = await proxy.close({ graceMs });

@@ -1,5 +1,7 @@
-import { type PostgresServer, startPostgres } from "@usage/test-servers";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { openPostgresStore } from "@usage/store-drizzle/postgres";
+import { type PostgresServer, startFaultProxy, startPostgres } from "@usage/test-servers";
+import { sql } from "drizzle-orm";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { startApp, startUpstream, testConfig } from "./support/app.ts";
 import { call } from "./support/call.ts";
 
@@ -43,5 +45,39 @@ describe("a proxy on Postgres", () => {
     const again = await startApp(config);
     expect((await call(again.proxy, "/objects/10")).status).toBe(200);
     expect((await call(again.proxy, "/objects/10")).status).toBe(429);
+  }, 60_000);
+
+  it("stores all that it counted on the new primary at the second flush, while the old one is read-only", async () => {
+    const next = await startPostgres();
+    onTestFinished(() => next.stop());
+    const name = await startFaultProxy({ port: Number(new URL(postgres.url).port) });
+    onTestFinished(() => name.close());
+    const upstream = await startUpstream();
+    const backends = [{ name: "moved", url: upstream.url, limits: {} }];
+    const { proxy, admin } = await startApp(
+      testConfig(backends, { store: { kind: "postgres", url: name.url(postgres.url) } }),
+    );
+    const get = () => call(proxy, "/objects/10");
+    const flush = async () => (await call(admin, "/api/flush", { method: "POST" })).status;
+    await get();
+    expect(await flush()).toBe(200);
+
+    await using primary = await openPostgresStore(next.url);
+    await using old = await openPostgresStore(postgres.url);
+    await old.db.execute(sql`alter system set default_transaction_read_only = on`);
+    await old.db.execute(sql`select pg_reload_conf()`);
+    name.leadTo(Number(new URL(next.url).port));
+    // The old server's sessions take notice of it in a moment.
+    await vi.waitFor(
+      async () => {
+        await get();
+        expect(await flush()).toBe(503);
+      },
+      { timeout: 20_000, interval: 20 },
+    );
+    await get();
+    expect(await flush()).toBe(200);
+    const { apiRequests, egressBytes } = upstream.measured();
+    expect(await primary.history({})).toMatchObject([{ backend: "moved", usage: { apiRequests, egressBytes } }]);
   }, 60_000);
 });

@@ -116,10 +116,15 @@ describe("a proxy that starts", () => {
       const url = `redis://${login}127.0.0.1:${port}/0`;
       return compose(testConfig([], { counter: { kind: "redis", url, prefix: "usage" } }));
     };
+    // An address of a server that speaks no TLS, and one of nobody's.
+    const named = (url: string) => compose(testConfig([], { counter: { kind: "redis", url, prefix: "usage" } }));
+    await expect(named(`rediss://127.0.0.1:${locked.port}`)).rejects.toThrow("whether it speaks TLS at all");
+    await expect(named("redis://nowhere.invalid")).rejects.toThrow(/(ENOTFOUND|EAI_AGAIN).*: the host name of its url/);
     const failures = [start("someone:hunter2@", 1), start(""), start(":hunter2@"), start("someone:hunter2@")];
     const place = `CounterStartError: the counter (Redis 127.0.0.1:${locked.port}/0) cannot be used:`;
     expect(await Promise.all(failures.map((failure) => failure.catch(String)))).toEqual([
-      "CounterStartError: the counter (Redis 127.0.0.1:1/0) cannot be used: connect ECONNREFUSED 127.0.0.1:1",
+      "CounterStartError: the counter (Redis 127.0.0.1:1/0) cannot be used: connect ECONNREFUSED 127.0.0.1:1: " +
+        "it refuses connections; is it running, and is the port of its url right?",
       `${place} it demands a password; write redis://user:password@host, or redis://:password@host without a user`,
       `${place} it refuses the user or password`,
       `${place} it refuses the user or password`,

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { LocalCounterBackend } from "@usage/counter-core";
+import { LocalCounterBackend, type UsageStore } from "@usage/counter-core";
 import { openSqliteStore } from "@usage/store-drizzle/sqlite";
 import { FlushError } from "@usage/tracker";
 import Database from "better-sqlite3";
@@ -71,6 +71,30 @@ describe("start", () => {
     });
     expect(app.readiness.ready).toBe(false);
     await expect(app.store.history({})).rejects.toThrow();
+  });
+
+  it.each([
+    ["203.0.113.7", "this machine has no such address; configure one that it has, or 127.0.0.1"],
+    [
+      "nowhere.invalid",
+      expect.stringMatching(/: its host name has no address \((ENOTFOUND|EAI_AGAIN)\); check the spelling/),
+    ],
+  ])("says what to do when it cannot listen on %s", async (host, reason) => {
+    const upstream = await startUpstream();
+    const backends = [{ name: "oci", url: upstream.url, limits: {} }];
+    const app = await compose(testConfig(backends, { listen: { host, port: 8_080 } }));
+    const message = typeof reason === "string" ? `the proxy cannot listen on ${host}:8080: ${reason}` : reason;
+    await expect(app.start()).rejects.toMatchObject({ code: "USAGE_PROXY_LISTEN", message });
+  });
+
+  it("says that the store does not tell what was used, and which setting waits for it", async () => {
+    const config = testConfig([{ name: "oci", url: new URL("http://127.0.0.1:9"), limits: {} }]);
+    await using real = await openSqliteStore(":memory:");
+    const store: UsageStore = Object.create(real, { totals: { value: () => new Promise(() => {}) } });
+    await expect(compose({ ...config, flush: { ...config.flush, timeoutMs: 50 } }, { store })).rejects.toMatchObject({
+      code: "USAGE_PROXY_STORE",
+      message: expect.stringMatching(/could not be read within 50 ms; .* raise flush\.timeoutMs$/),
+    });
   });
 
   it("that is overtaken by a stop leaves nothing open either", async () => {

@@ -125,6 +125,7 @@ describe("a proxy whose Redis speaks TLS", () => {
     expect(distrustful.errors).toContain(
       `the counter (Redis localhost:${port}) cannot be used: self-signed certificate`,
     );
+    expect(distrustful.errors).toContain("NODE_EXTRA_CA_CERTS");
   });
 });
 
@@ -150,7 +151,10 @@ describe("a proxy that cannot start because of Redis", () => {
     writeConfig(folder, settings);
     const child = new Child("src/main.ts", ["--config", "proxy.yaml"], folder);
     expect(await child.exit()).toBe(1);
-    expect(child.errors).toBe("the counter (Redis 127.0.0.1:1) cannot be used: connect ECONNREFUSED 127.0.0.1:1\n");
+    expect(child.errors).toBe(
+      "the counter (Redis 127.0.0.1:1) cannot be used: connect ECONNREFUSED 127.0.0.1:1: " +
+        "it refuses connections; is it running, and is the port of its url right?\n",
+    );
     expect(child.log.map(({ event }) => event)).toEqual(["start"]);
     expect(child.output).not.toMatch(/hunter2|someone/);
   });

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -146,7 +146,7 @@ describe("a proxy that cannot start", () => {
   it("says that the file is missing, the store cannot be used, or the port is taken", async () => {
     const folder = folderFor(new URL("http://127.0.0.1:1"));
     const missing = new Child("src/main.ts", ["--config", "nope.yaml"], folder);
-    expect([await missing.exit(), missing.errors]).toEqual([1, "nope.yaml: cannot be read (ENOENT); check --config\n"]);
+    expect([await missing.exit(), missing.errors]).toEqual([1, "nope.yaml: cannot be read (ENOENT); check the path\n"]);
 
     mkdirSync(join(folder, "usage.db"));
     const blocked = new Child("src/main.ts", ["--config", "proxy.yaml"], folder);
@@ -181,6 +181,36 @@ describe("the command line", () => {
       expect(await child.exit()).toBe(2);
       expect(child.errors).toContain("Usage: start --config FILE");
     }
+  });
+
+  it("says which version it is", async () => {
+    const child = new Child("src/main.ts", ["--version"], tempFolder());
+    expect([await child.exit(), child.errors]).toEqual([0, ""]);
+    expect(child.output).toBe(`usage proxy 0.0.0 on Node ${process.version}\n`);
+  });
+
+  it("checks a configuration as the start would, with exit code 0 or 1, and starts nothing", async () => {
+    const folder = tempFolder();
+    const yaml = 'backends: [{ name: a, url: "http://127.0.0.1:1" }]\nstore: { kind: sqlite, file: "${DB:-x.db}" }\n';
+    writeFileSync(join(folder, "good.yaml"), yaml);
+    writeFileSync(join(folder, "bad.yaml"), `${yaml}routing: nowhere\nflush: { intervalMs: "\${NONE}" }\n`);
+    const good = new Child("src/main.ts", ["--check", "good.yaml"], folder, { DB: "y.db" });
+    expect([await good.exit(), good.errors]).toEqual([0, ""]);
+    expect(good.output).toBe(
+      `good.yaml: valid: 1 backend; counter local; store SQLite ${join(folder, "y.db")}, flushed every 1000 ms\n`,
+    );
+    const started = new Child("src/main.ts", ["--config", "bad.yaml"], folder);
+    const bad = new Child("src/main.ts", ["--check", "--config", "bad.yaml"], folder);
+    expect([await bad.exit(), await started.exit(), bad.output]).toEqual([1, 1, ""]);
+    expect(bad.errors.split("\n")).toEqual([
+      'bad.yaml:3:10 routing: expected pack or spread, got "nowhere"',
+      expect.stringMatching(/^bad\.yaml:4:22 flush\.intervalMs: the environment variable NONE is not set/),
+      "",
+    ]);
+    expect(started.errors).toBe(bad.errors);
+    const missing = new Child("src/main.ts", ["--check", "nope.yaml"], folder);
+    expect([await missing.exit(), missing.errors]).toEqual([1, "nope.yaml: cannot be read (ENOENT); check the path\n"]);
+    expect(readdirSync(folder).sort()).toEqual(["bad.yaml", "good.yaml"]);
   });
 
   it("takes paths relative to where the user stands, not to where a package manager runs it", async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { RedisCounterBackend } from "@usage/counter-redis";
+import { type FailedChore, RedisCounterBackend } from "@usage/counter-redis";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { client, counter, freshPrefix, manyCounters, patientClient } from "./support/counters.ts";
 import { faultProxy, redisServer } from "./support/servers.ts";
@@ -64,6 +64,21 @@ describe("closing a counter", () => {
     await one.absorb([]);
     await sleep(400);
     expect(tapped.sent.length).toBe(sent);
+  });
+
+  it("tells that it could not share what is left, where nobody knows yet that Redis is away", async () => {
+    const tapped = new TappedClient(await patientClient());
+    const failures: FailedChore[] = [];
+    for (const requests of [1, 0]) {
+      tapped.fault = "none";
+      const one = await counter({ prefix: freshPrefix(), client: tapped, ...SELDOM });
+      one.events.on("failed", (failure) => failures.push(failure));
+      one.add("oci", "apiRequests", requests);
+      tapped.fault = "rejects";
+      await one.close();
+    }
+    await sleep(10);
+    expect(failures).toEqual([{ event: "failed", chore: "close", error: new Error("Connection is closed.") }]);
   });
 
   it("does not reject while Redis is away, and keeps what it could not share", async () => {

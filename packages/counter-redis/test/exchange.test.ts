@@ -195,6 +195,40 @@ describe("counters that share a Redis", () => {
     expect(second.totalAll("oci").apiRequests).toBe(0);
   });
 
+  it.each([
+    ["and the store has taken", 0],
+    ["and the store has not taken", 5],
+  ])(
+    "begin a backend that is added with what a flush found of it %s, also while Redis is away",
+    async (_, unstored) => {
+      const prefix = freshPrefix();
+      const store = memoryStore();
+      const victimsClient = await client();
+      const victim = await counter({ prefix, backends: ["acme"], client: victimsClient });
+      victim.addAll("acme", { apiRequests: 5, egressBytes: 70 });
+      await expect.poll(() => victim.unpushedAll("acme").egressBytes, SOON).toBe(0);
+      victimsClient.disconnect();
+      const tapped = new TappedClient(await patientClient());
+      const survivor = await counter({ prefix, backends: [], client: tapped });
+      const found = await survivor.tallies();
+      expect(found).toMatchObject([{ backend: "acme", writer: victim.writer, usage: { apiRequests: 5 } }]);
+      if (unstored === 0) {
+        await store.merge(found);
+        survivor.settle(found);
+      }
+      tapped.fault = "rejects";
+      survivor.addBackends(["acme"]);
+      expect(survivor.totalAll("acme")).toEqual({ apiRequests: 5, egressBytes: 70, ingressBytes: 0 });
+      expect(survivor.load("acme", "apiRequests")).toBe(unstored);
+      tapped.fault = "none";
+      await survivor.sync();
+      expect(survivor.totalAll("acme")).toEqual({ apiRequests: 5, egressBytes: 70, ingressBytes: 0 });
+      for (let i = 0; i < 2; i++) await flush(survivor, store);
+      expect(await storedRequests(survivor, store, "acme")).toBe(5);
+      expect(survivor.loadAll("acme")).toEqual({ apiRequests: 0, egressBytes: 0, ingressBytes: 0 });
+    },
+  );
+
   it("store what an instance shared of backends that nobody else knows, when it did not live to do so", async () => {
     const prefix = freshPrefix();
     const store = memoryStore();

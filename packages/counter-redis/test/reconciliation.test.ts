@@ -1,9 +1,10 @@
 import { type PeriodScheme, type Tally, utcDays, utcMonths } from "@usage/counter-core";
 import { ManualClock } from "@usage/counter-core/testing";
-import { RedisCounterBackend } from "@usage/counter-redis";
+import { type FailedChore, RedisCounterBackend } from "@usage/counter-redis";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { advance } from "./support/advance.ts";
 import { freshPrefix, patientClient } from "./support/counters.ts";
+import { SOON } from "./support/soon.ts";
 import { TappedClient } from "./support/tapped-client.ts";
 
 const PROBE_MS = 1_000;
@@ -21,7 +22,8 @@ async function inherited(diedAt: string, startedAt: string, periods: PeriodSchem
   const victim = await connected(diedAt, new TappedClient(await patientClient()));
   victim.one.add("oci", "apiRequests", 5);
   await victim.one.sync();
-  return { victim: victim.one, heir: await connected(startedAt, new TappedClient(await patientClient())) };
+  const heir = await connected(startedAt, new TappedClient(await patientClient()));
+  return { victim: victim.one, heir: { ...heir, prefix } };
 }
 
 const ofVictim = (tallies: readonly Tally[], { writer }: RedisCounterBackend): readonly Tally[] =>
@@ -45,6 +47,24 @@ describe("what nobody lived to store of a period that is over", () => {
     expect(ofVictim(found, victim)).toHaveLength(1);
     one.confirm(found);
     expect(ofVictim(await one.tallies(), victim)).toEqual([]);
+  });
+
+  it("cannot be looked for where the list of that period is spoilt, which is told, and holds up no other period", async () => {
+    const { victim, heir } = await inherited("2026-02-15T00:00:00Z", "2026-02-15T00:00:00Z");
+    const failures: FailedChore[] = [];
+    heir.one.events.on("failed", (failure) => failures.push(failure));
+    const redis = await patientClient();
+    const list = `${heir.prefix}:v1:2026-01:backends`;
+    await redis.set(list, "x");
+    for (let i = 0; i < 3; i++) await heir.one.tallies();
+    await expect.poll(() => failures.length, SOON).toBe(1);
+    expect(failures[0]?.chore).toBe("reconcile-ended");
+    expect(String(failures[0]?.error)).toContain(list);
+    expect(String(heir.one.lastError())).toContain(list);
+    expect(ofVictim(await heir.one.tallies(), victim)).toMatchObject([{ period: "2026-02" }]);
+    await redis.del(list);
+    await heir.one.tallies();
+    expect(heir.one.lastError()).toBe(undefined);
   });
 
   it("is found by whoever starts several periods later, as long as it is shared", async () => {

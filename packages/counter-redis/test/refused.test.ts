@@ -91,6 +91,35 @@ describe("a key that cannot be used", () => {
     await expect.poll(() => first.refused(), SOON).toEqual([]);
   });
 
+  it.each(SPOILED.filter(([, , named]) => named === ""))(
+    "is told once where nobody here has the backend, because it %s",
+    async (_, spoil) => {
+      const store = memoryStore();
+      const victim = await counter({ prefix, backends: ["acme", "other"] });
+      for (const backend of ["acme", "other"]) victim.add(backend, "apiRequests", 5);
+      await victim.close();
+      const acme = key.replace("{oci}", "{acme}");
+      await spoil(redis, acme);
+      for (let i = 0; i < 3; i++) await flush(first, store);
+      await expect.poll(() => refusals.length, SOON).toBe(1);
+      expect(refusals[0]).toMatchObject({ backend: "acme", period: first.period().key });
+      expect(refusals[0]?.error.message).toContain(acme);
+      expect(await storedRequests(first, store, "other")).toBe(5);
+    },
+  );
+
+  it("is told where one of its tallies is none, and the others are stored", async () => {
+    const store = memoryStore();
+    const victim = await counter({ prefix, backends: ["acme"] });
+    victim.add("acme", "apiRequests", 5);
+    await victim.close();
+    await redis.hset(key.replace("{oci}", "{acme}"), { "somebody/apiRequests": "many" });
+    await flush(first, store);
+    await expect.poll(() => refusals.map(({ backend }) => backend), SOON).toEqual(["acme"]);
+    expect(refusals[0]?.error.message).toContain("somebody/apiRequests");
+    expect(await storedRequests(first, store, "acme")).toBe(5);
+  });
+
   it("that is refused again after it was whole is told again", async () => {
     for (const times of [1, 2]) {
       await redis.del(key);

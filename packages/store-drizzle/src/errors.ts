@@ -52,10 +52,13 @@ export class StoreTimeoutError extends Error {
 /** The database could not be opened. */
 export class StoreOpenError extends Error {
   readonly code = "USAGE_STORE_OPEN";
+  /** The driver's code: an SQLSTATE, a `SQLITE_*` name, or a socket's or TLS's error code. */
+  readonly driverCode: string | undefined;
 
-  constructor(message: string, options?: ErrorOptions) {
+  constructor(message: string, driverCode?: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "StoreOpenError";
+    this.driverCode = driverCode;
   }
 }
 
@@ -98,6 +101,8 @@ export function driverError(error: unknown): { readonly error: unknown; readonly
 }
 
 function messageOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return "no reason was given";
   // A refused connection to a name with several addresses has an empty message of its own.
-  return cause instanceof Error && cause.message !== "" ? cause.message : "no reason was given";
+  if (cause.message === "" && cause instanceof AggregateError) return messageOf(cause.errors[0]);
+  return cause.message === "" ? "no reason was given" : cause.message;
 }

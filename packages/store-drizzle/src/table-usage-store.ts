@@ -18,6 +18,8 @@ export function tableUsageStore(table: UsageTable, dimensions: readonly string[]
   const wanted = [...dimensions];
 
   return {
+    dimensions: wanted,
+
     async merge(tallies, { signal } = {}) {
       signal?.throwIfAborted();
       return untilAborted(mergeTallies(table, tallies, signal), signal);

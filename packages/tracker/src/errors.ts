@@ -28,3 +28,32 @@ export class FlushTimeoutError extends Error {
     this.timeoutMs = timeoutMs;
   }
 }
+
+/** The store was opened with other dimensions than the counter counts: their usage would read as zero after a restart. */
+export class StoreDimensionsError extends Error {
+  readonly code = "USAGE_STORE_DIMENSIONS";
+  /** What the counter counts and the store's `totals` do not return. */
+  readonly missing: readonly string[];
+
+  constructor(missing: readonly string[], ofStore: readonly string[], ofCounter: readonly string[]) {
+    super(
+      `the store's totals do not return ${missing.join(", ")}, only ${ofStore.join(", ")}: ` +
+        `open it with the counter's dimensions, { dimensions: ${JSON.stringify(ofCounter)} }; nothing was read or stored`,
+    );
+    this.name = "StoreDimensionsError";
+    this.missing = missing;
+  }
+}
+
+/** The store lost what it had confirmed, over and over within one flush. The counts are kept, and the next flush sends them. */
+export class StoreLossError extends Error {
+  readonly code = "USAGE_STORE_LOSS";
+
+  constructor(times: number) {
+    super(
+      `the store lost what it had just confirmed ${times} times during one flush: find who deletes or replaces its file; ` +
+        "the counts are kept and sent again",
+    );
+    this.name = "StoreLossError";
+  }
+}

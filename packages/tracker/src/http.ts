@@ -11,16 +11,27 @@ export interface QuotaProblem {
   readonly title: string;
   readonly status: 429;
   readonly detail: string;
+  /** When the next period begins, in ISO 8601; absent where a limit of 0 refuses, which the next period has, too. */
+  readonly "resets-at"?: string;
+  /** The same for the clients of LLM providers, which look here for what failed. */
+  readonly error: { readonly message: string; readonly type: string; readonly code: string };
   /** The names in `RateLimit-Policy` of the limits that are used up. */
   readonly "violated-policies": readonly string[];
 }
+
+/** The longest that a client is asked to wait, in seconds. */
+const LONGEST_WAIT = 60;
 
 /** Integers in structured fields have at most 15 digits (RFC 9651, section 3.3.1). */
 const MAX_FIELD_INTEGER = 999_999_999_999_999;
 
 /**
  * `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) with one item per limited dimension, and for a
- * refusal `Retry-After` (RFC 9110, section 10.2.3): whole seconds to the end of the period. Nothing for an unlimited backend.
+ * refusal that lasts at most a minute `Retry-After` (RFC 9110, section 10.2.3): whole seconds to the end of the period.
+ *
+ * Many clients sleep for as long as `Retry-After` says, and try again on every 429. A longer refusal therefore carries
+ * `x-should-retry: false` instead, which the official clients of OpenAI and Anthropic obey; its seconds are in `RateLimit`
+ * only (`t`). So does one by a limit of 0, which the next period has, too. Nothing for an unlimited backend.
  */
 export function toHeaders<D extends string>(
   decision: Decision<D>,
@@ -38,20 +49,38 @@ export function toHeaders<D extends string>(
     "RateLimit-Policy": limited
       .map((name) => item(name, `q=${integer(limits[name])}`, `qu="${UNITS.get(name) ?? name}"`, `w=${window}`))
       .join(", "),
-    ...(allowed ? {} : { "Retry-After": String(reset) }),
+    ...(allowed ? {} : retry(closedFor(decision).length > 0 ? Number.POSITIVE_INFINITY : reset)),
   };
 }
 
 /** The body for a decision that refuses, to be sent as `application/problem+json`. Names no backend. */
 export function toProblem<D extends string>(decision: Decision<D>): QuotaProblem {
   const { exceeded, period } = decision;
+  const closed = closedFor(decision);
+  const end = new Date(period.end).toISOString();
+  const detail =
+    closed.length > 0
+      ? `The limit of ${closed.join(" and ")} is 0: none of it may be used.`
+      : `The limit of ${exceeded.join(" and ")} in the period ${period.key} leaves no room for this request. The next period begins at ${end}.`;
   return {
     type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
     title: "Request cannot be satisfied as assigned quota has been exceeded",
     status: 429,
-    detail: `The limit of ${exceeded.join(" and ")} in the period ${period.key} leaves no room for this request. The next period begins at ${new Date(period.end).toISOString()}.`,
+    detail,
+    ...(closed.length === 0 && { "resets-at": end }),
+    error: { message: detail, type: "insufficient_quota", code: "insufficient_quota" },
     "violated-policies": exceeded,
   };
+}
+
+/** The exceeded dimensions of which nothing may be used, in this period or any other. */
+function closedFor<D extends string>({ exceeded, limits }: Decision<D>): readonly D[] {
+  return exceeded.filter((dimension) => limits[dimension] === 0);
+}
+
+function retry(seconds: number): Record<string, string> {
+  // fault: asks clients to sleep until the month ends
+  return seconds > LONGEST_WAIT ? { "x-should-retry": "false" } : { "Retry-After": String(seconds) };
 }
 
 function integer(amount: number | undefined): number {

@@ -22,9 +22,42 @@ describe("quota headers", () => {
     });
   });
 
-  it("tell when to come back after a refusal, in whole seconds and not too early", () => {
-    expect(toHeaders(decide(10, { apiRequests: 10 }), { now: NOW })["Retry-After"]).toBe("3600");
-    expect(toHeaders(decide(10, { apiRequests: 10 }), { now: Date.UTC(2026, 1) + 5 })["Retry-After"]).toBe("1");
+  it("tell when to come back after a refusal of at most a minute, in whole seconds and not too early", () => {
+    const refusedAt = (now: number) => toHeaders(decide(10, { apiRequests: 10 }), { now });
+    const end = Date.UTC(2026, 1);
+    for (const [leftMs, seconds] of [
+      [60_000, "60"],
+      [59_001, "60"],
+      [1, "1"],
+      [-5, "1"],
+    ] as const) {
+      expect(refusedAt(end - leftMs)).toMatchObject({ "Retry-After": seconds });
+      expect(refusedAt(end - leftMs)).not.toHaveProperty("x-should-retry");
+    }
+  });
+
+  it("keep clients from sleeping through a longer refusal: the seconds are in RateLimit only", () => {
+    for (const left of [3_600_000, 60_001]) {
+      const headers = toHeaders(decide(10, { apiRequests: 10 }), { now: Date.UTC(2026, 1) - left });
+      expect(headers).toEqual({
+        RateLimit: `"apiRequests";r=0;t=${Math.ceil(left / 1000)}`,
+        "RateLimit-Policy": '"apiRequests";q=10;qu="requests";w=2678400',
+        "x-should-retry": "false",
+      });
+    }
+  });
+
+  it("state a limit of 0, and do not tell when to come back where that never helps", () => {
+    const headers = toHeaders(decide(0, { apiRequests: 0, egressBytes: 5 }), { now: NOW });
+    expect(headers).toEqual({
+      RateLimit: '"apiRequests";r=0;t=3600, "egressBytes";r=5;t=3600',
+      "RateLimit-Policy": '"apiRequests";q=0;qu="requests";w=2678400, "egressBytes";q=5;qu="content-bytes";w=2678400',
+      "x-should-retry": "false",
+    });
+    const lastMinute = { now: NOW + 3_570_000 };
+    expect(toHeaders(decide(0, { apiRequests: 0 }), lastMinute)).toMatchObject({ "x-should-retry": "false" });
+    // Another limit is 0: that one is not why.
+    expect(toHeaders(decide(1, { apiRequests: 1, egressBytes: 0 }), lastMinute)).toMatchObject({ "Retry-After": "30" });
   });
 
   it("stay within the 15 digits of a structured field", () => {
@@ -39,6 +72,14 @@ describe("quota headers", () => {
 });
 
 describe("a quota problem", () => {
+  it("says that nothing may be used where the limit is 0", () => {
+    expect(toProblem(decide(0, { apiRequests: 0 }))).toMatchObject({
+      status: 429,
+      detail: "The limit of apiRequests is 0: none of it may be used.",
+      "violated-policies": ["apiRequests"],
+    });
+  });
+
   it("says what is used up and until when, without naming the backend", () => {
     const problem = toProblem(decide(10, { apiRequests: 10, egressBytes: 5 }));
     expect(problem).toEqual({
@@ -48,6 +89,8 @@ describe("a quota problem", () => {
       detail:
         "The limit of apiRequests in the period 2026-01 leaves no room for this request. The next period begins at 2026-02-01T00:00:00.000Z.",
       "violated-policies": ["apiRequests"],
+      "resets-at": "2026-02-01T00:00:00.000Z",
+      error: { message: problem.detail, type: "insufficient_quota", code: "insufficient_quota" },
     });
   });
 });

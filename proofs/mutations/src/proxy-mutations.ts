@@ -1,14 +1,85 @@
-import { before, change, drop } from "./edits.ts";
+import { always, before, change, drop, instead, never, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const main = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/main.test.ts", title });
+const own = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/own-addresses.test.ts", title });
+const proxy = (file: string, title: string): NamedTest => ({
+  file: `apps/demo-proxy/test/proxy/${file}.test.ts`,
+  title,
+});
+const ABORTED = proxy(
+  "aborted-downloads",
+  "a client that reads nothing and goes away is charged what had come from the upstream, %s",
+);
+const CUT = proxy(
+  "aborted-downloads",
+  "what had come for a request that is cut at the end is counted before the last flush",
+);
+const admin = (file: string, title: string): NamedTest => ({
+  file: `apps/demo-proxy/test/admin/${file}.test.ts`,
+  title,
+});
+const REPAIR: NamedTest = {
+  file: "apps/demo-proxy/test/repair.test.ts",
+  title: "is shown, and set right in the store and in Redis by one command, once every instance is stopped",
+};
+const llm = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/llm-clients.test.ts", title });
+const slow = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/slow-bodies.test.ts", title });
+const health = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/health.test.ts", title });
+const secret = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/secrets.test.ts", title });
+const NEVER_SHOWN = secret("is in no line of the log and in no answer of the admin listener");
 const CONTINUES = main("continues where the store stands when it starts again");
 
 export const PROXY_MUTATIONS: readonly Mutation[] = [
   {
+    name: "leaves limits of 0 out of the configuration",
+    edit: change(/limit !== undefined/, "limit"),
+    caughtBy: [{ file: "apps/demo-proxy/test/config/read-config.test.ts", title: "takes every setting" }],
+  },
+  {
+    name: "repairs while somebody counts",
+    edit: never,
+    caughtBy: [REPAIR],
+  },
+  {
+    name: "repairs the store and not Redis",
+    edit: drop,
+    caughtBy: [REPAIR],
+  },
+  {
     name: "flushes the last time while requests still run",
     edit: change(/^const \{ cut \} = await (.*)/, "$1 const cut = 0;"),
     caughtBy: [main("lets running requests end, stores everything, and exits 0")],
+  },
+  {
+    name: "closes before load balancers know",
+    edit: drop,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/process/shutdown.test.ts",
+        title: "says that it is not ready, and takes requests until the delay is over",
+      },
+    ],
+  },
+  {
+    name: "takes a reference for a text",
+    edit: drop,
+    caughtBy: [secret("is what the reference stands for, and not its text: %s")],
+  },
+  {
+    name: "takes a variable that is not set for an empty one",
+    edit: always,
+    caughtBy: [secret("keeps the proxy from starting where it stands for nothing")],
+  },
+  {
+    name: "shows the path of an upstream",
+    edit: instead("return origin + pathname;"),
+    caughtBy: [NEVER_SHOWN],
+  },
+  {
+    name: "shows what a reference stands for",
+    edit: always,
+    caughtBy: [NEVER_SHOWN],
   },
   {
     name: "lets go of Redis and the database before the last flush",
@@ -35,5 +106,120 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
         title: "knows what the store holds, so that a limit that is used up stays closed",
       },
     ],
+  },
+  {
+    name: "takes an upstream's own address for another's",
+    edit: yields("false"),
+    caughtBy: [
+      own("keeps a client that follows a redirect at the meter: %s"),
+      own("leads a client that reads Link from page to page"),
+    ],
+  },
+  {
+    name: "leaves the upstream's own path in its addresses",
+    edit: always,
+    caughtBy: [own("leads to the same resource where the upstream's URL has a path: %s")],
+  },
+  {
+    name: "takes a reader for silent while kernels hold what he reads",
+    edit: yields("Number.MAX_VALUE"),
+    caughtBy: [
+      proxy(
+        "slow-readers",
+        "a download is not cut while its client reads it slowly, though kernels show nothing of that for longer than silence may last",
+      ),
+      proxy(
+        "reader-silence",
+        "whoever reads evenly, and not slower than is allowed, is never silent, however seldom the kernels say so",
+      ),
+    ],
+  },
+  {
+    name: "waits for ever for a client to read",
+    edit: yields("false"),
+    caughtBy: [
+      proxy("client-limits", "a client that does not read its answer is cut off"),
+      proxy("trickles", "%s: nothing is read by that, and its response is cut off"),
+    ],
+  },
+  {
+    name: "waits for ever for an upstream to answer",
+    edit: yields("false"),
+    caughtBy: [proxy("trickles", "%s: nothing is answered by that, 504")],
+  },
+  {
+    name: "leaves unread what had come of an aborted download",
+    edit: instead("state.controller.abort(new errors.RequestAbortedError());"),
+    caughtBy: [ABORTED, CUT],
+  },
+  {
+    name: "flushes while what was cut is still being counted",
+    edit: never,
+    caughtBy: [CUT],
+  },
+  {
+    name: "writes reports in one go",
+    edit: change(/performance\.now\(\) < endMs/, "true"),
+    caughtBy: [admin("turns", "of 10,000 backends a scrape, a report and an audit are made while others are answered")],
+  },
+  {
+    name: "looks for slow heads as rarely as node does",
+    edit: change(/LIMITS/, "{ ...LIMITS, connectionsCheckingInterval: 30_000 }"),
+    caughtBy: [admin("admin-timeouts", "gets 5 seconds for %s")],
+  },
+  {
+    name: "lets pages of other sites change things",
+    edit: always,
+    caughtBy: [
+      admin("admin", "changes nothing for a page of another site"),
+      admin(
+        "admin",
+        "pages of these origins change things, whatever Host comes along, and those of their neighbours do not",
+      ),
+    ],
+  },
+  {
+    name: "lets in whatever name was made to point here",
+    edit: always,
+    caughtBy: [admin("admin", "is closed to a name that somebody else made point here")],
+  },
+  {
+    name: "asks clients to sleep until the month ends",
+    edit: change(/LONGEST_WAIT/, "Infinity"),
+    caughtBy: [
+      llm("fails a call of OpenAI's client at once, in words and with a code"),
+      llm("fails a call of Anthropic's client at once, in words"),
+    ],
+  },
+  {
+    name: "holds all that was announced, however slowly it comes",
+    edit: yields("rest"),
+    caughtBy: [
+      slow("delays others for seconds and does not close the limit, as an upload"),
+      slow("delays others for seconds and does not close the limit, as a download"),
+    ],
+  },
+  {
+    name: "takes what is only reserved for used up",
+    edit: yields("true"),
+    caughtBy: [slow("where one backend is used up and room at another only reserved, the refusal is short")],
+  },
+  {
+    name: "sends every request to a backend that is tried again",
+    edit: change(/ && .*(?=\);)/, ""),
+    caughtBy: [
+      health("costs one request, and after each pause one more, when it %s"),
+      health("slows one request, and after each pause one more, when it swallows SYNs"),
+    ],
+  },
+  {
+    name: "leaves a backend alone that failed once where there is no other",
+    edit: drop,
+    caughtBy: [health("gets every request, though it broke one")],
+  },
+  {
+    name: "hands on that a backend is too busy",
+    edit: yields("false"),
+    caughtBy: [health("has what may be sent again answered by the other one: %s")],
   },
 ];

@@ -6,6 +6,11 @@ const contract = (title: string): NamedTest => ({
   file: "packages/counter-redis/test/shared-counter.contract.test.ts",
   title,
 });
+const rights = (title: string): NamedTest => ({ file: "packages/counter-redis/test/rights.test.ts", title });
+const WITHDRAWN: NamedTest = {
+  file: "apps/demo-proxy/test/redis-rights.test.ts",
+  title: "rights that are withdrawn from a running proxy are in its log, its report, its metrics and on its dashboard",
+};
 const outages = (title: string): NamedTest => ({ file: OUTAGES.file, title });
 
 export const REDIS_MUTATIONS: readonly Mutation[] = [
@@ -84,7 +89,7 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "fails to flush while Redis is away",
-    edit: change(/\.catch\(.*\)/s, ""),
+    edit: before("throw error;"),
     caughtBy: [contract("and stores what it counted itself while nothing passes")],
   },
   {
@@ -139,8 +144,17 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "does not reconcile the period before when it starts",
-    edit: yields("current"),
+    edit: yields("[]"),
     caughtBy: [SIMULATION],
+  },
+  {
+    name: "does not look again for what others had in a store that lost it",
+    edit: drop,
+    caughtBy: [
+      contract(
+        "and stores all that was shared anew in a store that has lost what it had, also what a killed instance counted",
+      ),
+    ],
   },
   {
     name: "reconciles only backends that it counts itself",
@@ -150,6 +164,56 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
         file: "packages/counter-redis/test/exchange.test.ts",
         title: "store what an instance shared of backends that nobody else knows, when it did not live to do so",
       },
+    ],
+  },
+  {
+    name: "forgets what a flush found of backends that are not there yet",
+    edit: drop,
+    caughtBy: [
+      {
+        file: "packages/counter-redis/test/exchange.test.ts",
+        title: "begin a backend that is added with what a flush found of it %s, also while Redis is away",
+      },
+    ],
+  },
+  {
+    name: "does not try what it will need of Redis",
+    edit: drop,
+    caughtBy: [rights("that are missing are named at the start, each, with the rule that gives it")],
+  },
+  {
+    name: "keeps to itself what Redis refuses",
+    edit: drop,
+    caughtBy: [
+      rights("that are withdrawn while a counter runs are told, and it goes on with what it may do"),
+      WITHDRAWN,
+    ],
+  },
+  {
+    name: "takes a refusal for an outage",
+    edit: yields("true"),
+    caughtBy: [{ file: "packages/counter-redis/test/hydration.test.ts", title: "and cannot be shared is told %s" }],
+  },
+  {
+    name: "passes over in silence what cannot be read",
+    edit: drop,
+    caughtBy: [
+      {
+        file: "packages/counter-redis/test/refused.test.ts",
+        title: "is told once where nobody here has the backend, because it %s",
+      },
+    ],
+  },
+  {
+    name: "gives up on all backends for the key of one",
+    edit: yields("undefined"),
+    caughtBy: [rights("that are missing for one backend's key hold up that backend only, and say so")],
+  },
+  {
+    name: "does not say why Redis is away",
+    edit: drop,
+    caughtBy: [
+      { file: "packages/counter-redis/test/causes.test.ts", title: "is told as soon as the client knows: $what" },
     ],
   },
   {

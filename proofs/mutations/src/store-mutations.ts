@@ -1,4 +1,4 @@
-import { always, before, change } from "./edits.ts";
+import { always, before, change, drop } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 import { FLEET_FREEZE, SIMULATION } from "./named-tests.ts";
 
@@ -8,6 +8,15 @@ const sqliteContract = (title: string): NamedTest => ({
 });
 const postgresContract = (title: string): NamedTest => ({
   file: "packages/store-drizzle/test/postgres-contract.test.ts",
+  title,
+});
+const fileGone = (title: string): NamedTest => ({
+  file: "packages/store-drizzle/test/sqlite-file-gone.test.ts",
+  title,
+});
+const proxyFileGone = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/store-file-gone.test.ts", title });
+const failover = (title: string): NamedTest => ({
+  file: "packages/store-drizzle/test/postgres-failover.test.ts",
   title,
 });
 const ONCE = "counts a tally once, however often it is merged";
@@ -60,6 +69,24 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "SQLite goes on in a file that was deleted",
+    edit: always,
+    caughtBy: [
+      fileGone("merges into a new one when it is %s, and says that it has lost what it had"),
+      proxyFileGone("stores all that it counted in a new one, says so, and ends well"),
+    ],
+  },
+  {
+    name: "SQLite trusts a file that was deleted meanwhile",
+    edit: always,
+    caughtBy: [fileGone("merges all of it into the new file when it is deleted in the middle of a merge")],
+  },
+  {
+    name: "SQLite leaves the log of a deleted file to the next one",
+    edit: drop,
+    caughtBy: [fileGone("is whole again after processes that had it open have all noticed")],
+  },
+  {
     name: "SQLite sums over the asking writer only",
     edit: change(/"all"/, '"own"'),
     caughtBy: [
@@ -86,6 +113,24 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
         title: "stores everything after its connections were cut in the middle of a merge",
       },
     ],
+  },
+  {
+    name: "Postgres's connections stay with a server that fails",
+    edit: drop,
+    caughtBy: [
+      failover("stores on the new primary at the second attempt, while the old one is read-only and can be reached"),
+      failover("stores on the new primary at the second attempt, while the old one answers %s"),
+      failover("stores on the new primary at the second attempt, while the old one is silent"),
+      {
+        file: "apps/demo-proxy/test/compose-postgres.test.ts",
+        title: "stores all that it counted on the new primary at the second flush, while the old one is read-only",
+      },
+    ],
+  },
+  {
+    name: "takes the first of several hosts, though it is read-only",
+    edit: always,
+    caughtBy: [failover("goes to the first that can be written to, and to the other when that changes")],
   },
   {
     name: "Postgres writes rows in no order",

@@ -68,6 +68,19 @@ export class Scene {
     this.instances.push(new Instance(name, machine, BACKENDS, this.world));
   }
 
+  /** An instance adds the late backend, which must begin with all that the instance was told of it. */
+  addLate({ name, counter }: Instance): void {
+    this.say(`${name} adds ${LATE_BACKEND}`);
+    counter.addBackends([LATE_BACKEND]);
+    const { key } = counter.period();
+    const totals = counter.totalAll(LATE_BACKEND);
+    for (const dimension of DIMENSIONS) {
+      const told = counter.told.get(key, LATE_BACKEND, dimension);
+      if (totals[dimension] >= told) continue;
+      this.fail(`${name} adds ${LATE_BACKEND} with ${totals[dimension]} ${dimension} in ${key}, and was told ${told}`);
+    }
+  }
+
   record(instance: Instance): void {
     if (!instance.isReady) return;
     const { counter, tracker, name } = instance;

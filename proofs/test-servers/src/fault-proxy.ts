@@ -69,6 +69,11 @@ export class FaultProxy {
     this.#closeLinks(() => true);
   }
 
+  /** New connections go to another server, and the open ones stay with theirs, as when a name is made to lead elsewhere. */
+  leadTo(port: number): void {
+    this.#target = port;
+  }
+
   /** Closes the next connection on which `bytes` more bytes have passed in a direction, counted over all connections. */
   cutAfter(bytes: number, direction: Direction): void {
     this.#cut = { bytes, direction };

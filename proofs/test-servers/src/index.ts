@@ -1,8 +1,12 @@
 export { chromiumBinary } from "./chromium.ts";
+export { curlBinary } from "./curl.ts";
 export { type Direction, type FaultProxy, type FaultProxyOptions, startFaultProxy } from "./fault-proxy.ts";
+export { freePort } from "./free-port.ts";
 export { type Instance, type InstanceExit, type InstanceOptions, startInstance } from "./instance.ts";
+export { LOCALHOST_CERT, LOCALHOST_KEY } from "./localhost-certificate.ts";
 export { machineText } from "./machine.ts";
 export { type NginxOptions, type NginxServer, startNginx } from "./nginx.ts";
+export { type PgBouncer, type PgBouncerOptions, startPgBouncer } from "./pgbouncer.ts";
 export { type PostgresServer, startPostgres } from "./postgres.ts";
 export { promtoolFindings } from "./promtool.ts";
 export { type RedisOptions, type RedisServer, type RedisSnapshot, startRedis } from "./redis.ts";

@@ -15,6 +15,8 @@ const READY_TIMEOUT_MS = 60_000;
 export interface PostgresServer {
   /** Of an empty database, as its superuser. */
   readonly url: string;
+  /** Holds its data, and its socket. */
+  readonly folder: string;
   /** What `postgres --version` says. */
   readonly version: string;
   /** SIGKILL to the server and all its processes, as if the machine had lost them. */
@@ -45,6 +47,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     await postmaster.start();
     return {
       url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+      folder: data,
       version: spawnSync(join(bin, "postgres"), ["--version"], { ...account, encoding: "utf8" }).stdout.trim(),
       kill: () => postmaster.kill(),
       start: () => postmaster.start(),
@@ -101,7 +104,7 @@ class Postmaster {
     const settings = [
       "listen_addresses=127.0.0.1",
       `port=${port}`,
-      "unix_socket_directories=",
+      `unix_socket_directories=${data}`,
       "fsync=off",
       "timezone=UTC",
     ];

@@ -49,6 +49,18 @@ describe("startFaultProxy", () => {
     expect(await redis.get("large")).toBe(large);
   });
 
+  it("leads new connections elsewhere, and leaves the open ones where they are", async () => {
+    const other = await startRedis();
+    onTestFinished(() => other.stop());
+    await other.command("SET", "key", "other");
+    await server.command("SET", "key", "first");
+    const proxy = await faultProxy(server.port);
+    const before = await client(proxy.url(server.url));
+    proxy.leadTo(other.port);
+    const after = await client(proxy.url(server.url));
+    expect([await before.get("key"), await after.get("key")]).toEqual(["first", "other"]);
+  });
+
   it("keeps all of a URL but the place", async () => {
     const proxy = await faultProxy(server.port);
     expect(proxy.url("redis://name:p%40ss@10.0.0.1:6379/3")).toBe(`redis://name:p%40ss@127.0.0.1:${proxy.port}/3`);

@@ -12,9 +12,18 @@ export interface GuardedRequest {
 
 export type Guard = (request: GuardedRequest) => Answer | undefined;
 
+export interface GuardOptions {
+  /** Where it listens. */
+  readonly host: string;
+  readonly token?: string;
+  /** The addresses under which another server shows it. @default none */
+  readonly urls?: readonly string[];
+}
+
 /** Who may talk to the admin listener: the first refusal, or undefined for a request that may pass. */
-export function guard(options: { readonly host: string; readonly token?: string }): Guard {
-  const guards = [knownHost(options.host), bearerToken(options.token), sameSite];
+export function guard({ host, token, urls = [] }: GuardOptions): Guard {
+  const shown = urls.map((url) => new URL(url));
+  const guards = [knownHost(host, shown), bearerToken(token), sameSite(shown)];
   return (request) => {
     for (const check of guards) {
       const refusal = check(request);
@@ -25,21 +34,30 @@ export function guard(options: { readonly host: string; readonly token?: string 
 }
 
 /**
- * On loopback a request must name a host of this machine. A page from elsewhere whose name was made to point here (DNS
- * rebinding) is same-origin for the browser, but sends its own name. Beyond loopback the token keeps it out.
+ * On loopback a request must name a host of this machine, or one under which it is shown. A page from elsewhere whose name
+ * was made to point here (DNS rebinding) is same-origin for the browser, but sends its own name. Beyond loopback the token
+ * keeps it out.
  */
-function knownHost(configured: string): Guard {
+function knownHost(configured: string, shown: readonly URL[]): Guard {
   if (!isLoopback(configured)) return () => undefined;
+  const names = new Set([configured.toLowerCase(), ...shown.map(nameOf)]);
   return ({ headers }) => {
     const name = hostName(headers.host);
-    if (name !== undefined && (isLoopback(name) || name === configured.toLowerCase())) return undefined;
-    return forbidden("The Host header must name this machine, as in http://127.0.0.1:8081.");
+    // fault: lets in whatever name was made to point here
+    if (name !== undefined && (isLoopback(name) || names.has(name))) return undefined;
+    return forbidden(
+      "The Host header must name this machine, as in http://127.0.0.1:8081, or a host that stands in admin.urls.",
+    );
   };
 }
 
 function hostName(host: string | undefined): string | undefined {
   const url = URL.parse(`http://${host ?? ""}/`);
-  return url?.hostname.replace(/^\[(.*)\]$/, "$1");
+  return url === null ? undefined : nameOf(url);
+}
+
+function nameOf({ hostname }: URL): string {
+  return hostname.replace(/^\[(.*)\]$/, "$1");
 }
 
 /** Spelt exactly so: a path in any other spelling is none of these, whatever it is decoded to later. */
@@ -63,13 +81,28 @@ function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest();
 }
 
-/** Nothing that a page of another site makes a browser send may change anything. */
-function sameSite({ method, headers }: GuardedRequest): Answer | undefined {
-  if (method === "GET" || method === "HEAD") return undefined;
-  const site = headers["sec-fetch-site"];
-  const foreignSite = site !== undefined && site !== "same-origin" && site !== "none";
-  const foreignOrigin = headers.origin !== undefined && URL.parse(headers.origin)?.host !== headers.host?.toLowerCase();
-  return foreignSite || foreignOrigin ? forbidden("A page of another site cannot change anything here.") : undefined;
+/**
+ * Nothing that a page of another site makes a browser send may change anything. A server in between may end TLS and send
+ * another Host than the browser did: of an address under which this listener is shown, the origin counts as it stands there.
+ */
+function sameSite(shown: readonly URL[]): Guard {
+  const origins = new Set(shown.map(({ origin }) => origin));
+  const hosts = new Set(shown.map(({ host }) => host));
+  const isOwn = (origin: string, host: string | undefined): boolean => {
+    if (origins.has(origin)) return true;
+    const its = URL.parse(origin)?.host;
+    return its !== undefined && its === host?.toLowerCase() && !hosts.has(its);
+  };
+  return ({ method, headers: { origin, host, "sec-fetch-site": site } }) => {
+    if (method === "GET" || method === "HEAD") return undefined;
+    const foreignSite = site !== undefined && site !== "same-origin" && site !== "none";
+    const foreignOrigin = origin !== undefined && !isOwn(origin, host);
+    // fault: lets pages of other sites change things
+    if (!foreignSite && !foreignOrigin) return undefined;
+    return forbidden(
+      "A page of another site cannot change anything here. A dashboard that another server shows has its address in admin.urls.",
+    );
+  };
 }
 
 function forbidden(detail: string): Answer {

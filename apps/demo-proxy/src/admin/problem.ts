@@ -14,8 +14,8 @@ interface Head {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What a request is answered with: a body written as JSON, a text as it is, or whatever is written until somebody ends it. */
-export type Answer = JsonAnswer | TextAnswer | StreamAnswer;
+/** What a request is answered with: a body written as JSON, a text or bytes as they are, or whatever is written until somebody ends it. */
+export type Answer = JsonAnswer | TextAnswer | BytesAnswer | StreamAnswer;
 
 export interface JsonAnswer extends Head {
   readonly body: unknown;
@@ -25,6 +25,10 @@ export interface TextAnswer extends Head {
   readonly text: string;
 }
 
+export interface BytesAnswer extends Head {
+  readonly bytes: readonly Uint8Array[];
+}
+
 export interface StreamAnswer extends Head {
   /** Takes the response once its head is sent. Whoever writes to it minds whether it is being read. */
   readonly stream: (response: Writable) => void;
@@ -32,6 +36,11 @@ export interface StreamAnswer extends Head {
 
 export function ok(body: unknown): JsonAnswer {
   return { status: 200, headers: { "content-type": "application/json" }, body };
+}
+
+/** JSON that was written in turns. */
+export function okBytes(bytes: readonly Uint8Array[]): BytesAnswer {
+  return { status: 200, headers: { "content-type": "application/json" }, bytes };
 }
 
 export function refuse({ status, title, detail, headers }: Problem): JsonAnswer {

@@ -1,14 +1,18 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Address } from "../config/address.ts";
+import { writeBody } from "./answer-body.ts";
+import { rebase } from "./base-path.ts";
 import type { Guard } from "./guard.ts";
-import { type Answer, refuse } from "./problem.ts";
+import { type Answer, refuse, type StreamAnswer } from "./problem.ts";
 import { dispatch, type Route } from "./routes.ts";
 
 // Small requests from few clients: far below what node allows by default.
 const LIMITS = {
   headersTimeout: 5_000,
   requestTimeout: 10_000,
+  // How often node looks whether one of the two is over: 30 s unless told.
+  connectionsCheckingInterval: 500,
   keepAliveTimeout: 5_000,
   maxHeaderSize: 16_384,
 } as const;
@@ -21,15 +25,29 @@ const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
 } as const;
 
+export interface AdminServerOptions {
+  readonly routes: readonly Route[];
+  readonly guard: Guard;
+  /** Paths under which another server shows this one, with a slash at both ends. @default none */
+  readonly basePaths?: readonly string[];
+  /** How long a client may read nothing of its answer before it is cut off, in milliseconds; for a slow one see `ReaderSilence`. @default 30_000 */
+  readonly silenceMs?: number;
+}
+
 /** The operators' HTTP server: a table of routes behind a guard. */
 export class AdminServer {
   readonly #server: Server;
   readonly #routes: readonly Route[];
   readonly #guard: Guard;
+  readonly #rebase: ReturnType<typeof rebase>;
+  readonly #silenceMs: number;
 
-  constructor(options: { readonly routes: readonly Route[]; readonly guard: Guard }) {
+  constructor(options: AdminServerOptions) {
     this.#routes = options.routes;
     this.#guard = options.guard;
+    this.#rebase = rebase(options.basePaths ?? [], options.routes);
+    this.#silenceMs = options.silenceMs ?? 30_000;
+    // fault: looks for slow heads as rarely as node does
     this.#server = createServer(LIMITS, (request, response) => void this.#respond(request, response));
   }
 
@@ -62,17 +80,26 @@ export class AdminServer {
       else answer.stream(response);
       return;
     }
-    const text = "text" in answer ? answer.text : `${JSON.stringify(answer.body)}\n`;
-    response.writeHead(answer.status, { ...headers, "content-length": Buffer.byteLength(text) });
-    response.end(text);
+    const body = bytesOf(answer);
+    const length = body.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    response.writeHead(answer.status, { ...headers, "content-length": length });
+    await writeBody(response, body, this.#silenceMs);
   }
 
-  async #answer({ method = "", url: target = "", headers }: IncomingMessage): Promise<Answer> {
+  async #answer({ method = "", url = "", headers }: IncomingMessage): Promise<Answer> {
     try {
+      const rebased = this.#rebase(url);
+      if ("answer" in rebased) return rebased.answer;
+      const { target } = rebased;
       return this.#guard({ method, target, headers }) ?? (await dispatch(this.#routes, method, target));
     } catch (error) {
       const detail = error instanceof Error ? error.message : "Something that is not an error was thrown.";
       return refuse({ status: 500, title: "Internal error", detail });
     }
   }
+}
+
+function bytesOf(answer: Exclude<Answer, StreamAnswer>): readonly Uint8Array[] {
+  if ("bytes" in answer) return answer.bytes;
+  return [Buffer.from("text" in answer ? answer.text : `${JSON.stringify(answer.body)}\n`)];
 }

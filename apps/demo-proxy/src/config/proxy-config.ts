@@ -1,14 +1,16 @@
 import type { Usage } from "@usage/counter-core";
 import type { LogLevel } from "../log/log-level.ts";
+import type { CorsOptions } from "../proxy/cors.ts";
+import type { HeadLimits } from "../proxy/head-limits.ts";
 import type { RoutingPolicy } from "../proxy/route.ts";
 import type { Timeouts } from "../proxy/timeouts.ts";
+import type { HostPolicy } from "../proxy/upstream.ts";
 import type { Address } from "./address.ts";
 
 /** What the proxy is to do, complete: every default is filled in. Times are in milliseconds. */
 export interface ProxyConfig {
   readonly listen: Address;
-  /** The admin listener. The token is demanded on every `/api` path; beyond loopback it must be there. */
-  readonly admin: { readonly listen: Address; readonly token?: string };
+  readonly admin: AdminConfig;
   readonly counter: CounterConfig;
   readonly store: StoreConfig;
   readonly flush: {
@@ -21,10 +23,30 @@ export interface ProxyConfig {
   };
   readonly routing: RoutingPolicy;
   readonly timeouts: Timeouts;
+  readonly heads: HeadLimits;
+  readonly shutdown: {
+    /** How long requests are still taken after `/readyz` has begun to say that none are wanted; on SIGTERM only. */
+    readonly drainDelayMs: number;
+    /** How long running requests may then go on. */
+    readonly graceMs: number;
+  };
+  /** Whose word is taken for how a request came to them: IP addresses and networks. */
+  readonly trustedProxies: readonly string[];
+  /** Which pages of other sites may read the answers of the proxy's own. Absent: none. */
+  readonly cors?: CorsOptions;
   /** `access` writes a line for every request. */
   readonly log: { readonly level: LogLevel; readonly access: boolean };
-  /** At least one, with different names. A dimension that is absent from `limits` is unlimited. */
+  /** At least one, with different names. A dimension that is absent from `limits` is unlimited; of one that is 0, nothing may be used. */
   readonly backends: readonly BackendConfig[];
+}
+
+/** The admin listener. */
+export interface AdminConfig {
+  readonly listen: Address;
+  /** It is demanded on every `/api` path; beyond loopback it must be there. */
+  readonly token?: string;
+  /** The addresses under which another server shows it to browsers, each with a slash at its end. */
+  readonly urls?: readonly string[];
 }
 
 export type CounterConfig = { readonly kind: "local" } | RedisConfig;
@@ -42,5 +64,7 @@ export type StoreConfig =
 export interface BackendConfig {
   readonly name: string;
   readonly url: URL;
+  /** @default "upstream" */
+  readonly host?: HostPolicy;
   readonly limits: Partial<Usage>;
 }

@@ -1,90 +1,117 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { z } from "zod";
+import { complete } from "./complete.ts";
 import { type Complaint, ConfigError } from "./config-error.ts";
 import { nearMiss } from "./near-miss.ts";
+import type { Environment, Place } from "./paths.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
-import { type ConfigFile, configFile } from "./schema/config-file.ts";
-import { type Path, parseYaml, type YamlSource } from "./yaml-source.ts";
+import { type FileTexts, Filled, readFiles } from "./references.ts";
+import { configFile } from "./schema/config-file.ts";
+import { shown } from "./schema/expected.ts";
+import type { Path } from "./yaml-nodes.ts";
+import { parseYaml, type YamlSource } from "./yaml-source.ts";
 
 /**
- * Reads a YAML file. Its own path and that of the SQLite file in it are relative to `folder`.
+ * Reads a YAML file. Its own path and those in it are relative to `folder`; references in it take their values from `env`
+ * and from files.
  *
  * @throws ConfigError with everything that is wrong with it, by line.
  */
-export async function loadConfig(file: string, folder: string): Promise<ProxyConfig> {
+export async function loadConfig(file: string, folder: string, env: Environment = {}): Promise<ProxyConfig> {
   let text: string;
   try {
     text = await readFile(resolve(folder, file), "utf8");
   } catch (error) {
     const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    throw new ConfigError(file, [{ path: "", message: `cannot be read (${reason}); check --config` }], {
+    throw new ConfigError(file, [{ path: "", message: `cannot be read (${reason}); check the path` }], {
       cause: error,
     });
   }
-  return parseConfig(text, { file, folder });
+  const source = parseYaml(text);
+  return configOf(source, { file, folder, env, files: await readFiles(source, { folder, env }) });
 }
 
-/** @throws ConfigError */
-export function parseConfig(text: string, { file, folder }: { file: string; folder: string }): ProxyConfig {
-  const source = parseYaml(text);
+export interface ParseOptions {
+  /** As complaints name it. */
+  readonly file: string;
+  readonly folder: string;
+  /** @default none */
+  readonly env?: Environment;
+}
+
+/**
+ * The same for a text that is read already. References to files cannot be followed.
+ *
+ * @throws ConfigError
+ */
+export function parseConfig(text: string, { file, folder, env = {} }: ParseOptions): ProxyConfig {
+  return configOf(parseYaml(text), { file, folder, env, files: new Map() });
+}
+
+interface Reading extends Place {
+  readonly file: string;
+  readonly files: FileTexts;
+}
+
+function configOf(source: YamlSource, { file, files, ...place }: Reading): ProxyConfig {
   if (source.complaints.length > 0) throw new ConfigError(file, source.complaints);
-  if (source.value === null) {
-    throw new ConfigError(file, [
-      { path: "", message: "is empty; give at least backends, each with a name and a url" },
-    ]);
+  const filled = new Filled(source, place, files);
+  const value = fileValue(source, file);
+  const parsed = configFile.safeParse(value);
+  const issues = parsed.error?.issues.filter(({ path }) => !filled.isUnfilled(path)) ?? [];
+  const complaints = [
+    ...filled.problems.map(([path, message]) => complaint(path, "value", message, source)),
+    ...issues.flatMap((issue) => complaintsOf(issue, source, filled)),
+  ];
+  if (!parsed.success || complaints.length > 0) throw new ConfigError(file, inOrder(complaints));
+  const { config, clashes } = complete(parsed.data, place);
+  if (clashes.length > 0) {
+    throw new ConfigError(file, inOrder(clashes.map(([path, message]) => complaint(path, "value", message, source))));
   }
-  const parsed = configFile.safeParse(source.value);
-  if (!parsed.success) throw new ConfigError(file, complaintsOf(parsed.error.issues, source));
-  const config = complete(parsed.data, folder);
-  const clashes = contradictions(config, source);
-  if (clashes.length > 0) throw new ConfigError(file, clashes);
   return config;
 }
 
-const SQLITE_INTERVAL_MS = 1_000;
-const POSTGRES_INTERVAL_MS = 30_000;
-const NEAR_LIMIT_INTERVAL_MS = 5_000;
-
-function complete({ store, flush, ...rest }: ConfigFile, folder: string): ProxyConfig {
-  // A flush to SQLite costs less than a millisecond; what a kill can lose is one interval.
-  const intervalMs = flush.intervalMs ?? (store.kind === "sqlite" ? SQLITE_INTERVAL_MS : POSTGRES_INTERVAL_MS);
-  const nearLimitIntervalMs = flush.nearLimitIntervalMs ?? Math.min(NEAR_LIMIT_INTERVAL_MS, intervalMs);
-  return {
-    ...rest,
-    store: store.kind === "sqlite" ? { kind: "sqlite", file: resolve(folder, store.file) } : store,
-    flush: { ...flush, intervalMs, nearLimitIntervalMs },
-  };
+function fileValue(source: YamlSource, file: string): unknown {
+  try {
+    const value = source.value();
+    if (value !== null) return value;
+  } catch (error) {
+    if (error instanceof RangeError) throw new ConfigError(file, [{ path: "", message: error.message }]);
+    throw error;
+  }
+  throw new ConfigError(file, [{ path: "", message: "is empty; give at least backends, each with a name and a url" }]);
 }
 
-function contradictions({ listen, admin, flush }: ProxyConfig, source: YamlSource): Complaint[] {
-  const complaints: Complaint[] = [];
-  if (listen.port !== 0 && listen.port === admin.listen.port && listen.host === admin.listen.host) {
-    const message = "is where the proxy itself listens; give it another port";
-    complaints.push(complaint(["admin", "listen"], "value", message, source));
+function complaintsOf(issue: z.core.$ZodIssue, source: YamlSource, filled: Filled) {
+  if (issue.code !== "unrecognized_keys") {
+    const message = withoutValue(issue, source, filled);
+    return [complaint(issue.path, "value", message, source)];
   }
-  if (flush.nearLimitIntervalMs > flush.intervalMs) {
-    const message = `is longer than intervalMs (${flush.intervalMs}); give at most as much`;
-    complaints.push(complaint(["flush", "nearLimitIntervalMs"], "value", message, source));
-  }
-  return complaints;
-}
-
-function complaintsOf(issues: readonly z.core.$ZodIssue[], source: YamlSource): Complaint[] {
-  const complaints = issues.flatMap((issue) => {
-    if (issue.code !== "unrecognized_keys") return complaint(issue.path, "value", issue.message, source);
-    return issue.keys.map((key) => {
-      const guess = nearMiss(key, issue.message.split(", "));
-      const hint = guess === undefined ? "unknown key;" : `unknown key, did you mean ${guess}?`;
-      const message = `${hint} known here: ${issue.message}`;
-      return complaint([...issue.path, key], "key", message, source);
-    });
+  return issue.keys.map((key) => {
+    const guess = nearMiss(key, issue.message.split(", "));
+    const hint = guess === undefined ? "unknown key;" : `unknown key, did you mean ${guess}?`;
+    return complaint([...issue.path, key], "key", `${hint} known here: ${issue.message}`, source);
   });
-  return complaints.sort((a, b) => a.position.line - b.position.line || a.position.column - b.position.column);
 }
 
-function complaint(path: Path, part: "key" | "value", message: string, source: YamlSource) {
+/** What a reference stands for may be a secret, whatever the setting. */
+function withoutValue({ path, message }: z.core.$ZodIssue, source: YamlSource, filled: Filled): string {
+  const references = filled.referencesAt(path);
+  // fault: shows what a reference stands for
+  if (references.length === 0) return message;
+  const value = `what ${references.join(" and ")} stands for`;
+  return message.replaceAll(shown(source.scalarAt(path)?.value), value).replace(/, got .*$/s, `, got ${value}`);
+}
+
+function complaint(path: Path, part: "key" | "value", message: string, source: YamlSource): Placed {
   return { position: source.position(path, part), path: pathText(path), message };
+}
+
+type Placed = Complaint & Required<Pick<Complaint, "position">>;
+
+function inOrder(complaints: readonly Placed[]): readonly Complaint[] {
+  return complaints.toSorted((a, b) => a.position.line - b.position.line || a.position.column - b.position.column);
 }
 
 function pathText(path: Path): string {

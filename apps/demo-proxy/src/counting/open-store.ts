@@ -1,4 +1,5 @@
 import type { UsageStore } from "@usage/counter-core";
+import { postgresPlace } from "../config/postgres-url.ts";
 import type { StoreConfig } from "../config/proxy-config.ts";
 
 export type OpenedStore = UsageStore & { close(): Promise<void> };
@@ -47,6 +48,6 @@ async function open(config: StoreConfig): Promise<OpenedStore> {
 /** A store as messages name it: never with its user or password. */
 export function describeStore(config: StoreConfig): string {
   if (config.kind === "sqlite") return `SQLite ${config.file}`;
-  const { host, pathname } = new URL(config.url);
-  return `Postgres ${host}${pathname}`;
+  const place = postgresPlace(config.url);
+  return place === undefined ? "Postgres" : `Postgres ${place}`;
 }

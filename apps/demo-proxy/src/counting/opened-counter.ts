@@ -1,17 +1,20 @@
 import type { Clock, TallySource, Usage, UsageCounter } from "@usage/counter-core";
 import type { CounterConfig } from "../config/proxy-config.ts";
+import { connectAdvice, troubleOf } from "../proxy/trouble.ts";
 import type { DurationBuckets } from "./duration-buckets.ts";
 import type { RedisEvents } from "./redis-events.ts";
 
 /** What operators see of a counter that shares its counts with other instances. */
 export interface Sharing {
   isHealthy(): boolean;
+  /** Why counts are not being exchanged, or what else Redis keeps from being done; undefined while all is well. */
+  lastError(): unknown;
   /** When all counts were last exchanged, in milliseconds since the Unix epoch; undefined before the first time. */
   sharedAtMs(): number | undefined;
   /** What this instance counted of a backend and has not shared. */
   unpushedAll(backend: string): Usage;
   /** What happened to the shared counts. */
-  readonly events: Pick<RedisEvents, "lost" | "refused" | "away" | "lastError">;
+  readonly events: Pick<RedisEvents, "lost" | "refused" | "away" | "failed">;
   /** How long commands took. */
   readonly durations: DurationBuckets;
 }
@@ -39,20 +42,33 @@ export class CounterStartError extends Error {
 
   constructor(config: CounterConfig, cause: unknown) {
     const counter = describeCounter(config);
-    super(`the counter (${counter}) cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    super(`the counter (${counter}) cannot be used: ${reasonOf(config, cause)}`, { cause });
     this.name = "CounterStartError";
     this.counter = counter;
   }
 }
 
+function reasonOf(config: CounterConfig, cause: unknown): string {
+  const { code } = troubleOf(cause);
+  const said = cause instanceof Error && cause.message !== "" ? cause.message : code;
+  // A Redis without TLS waits for more when it is greeted in TLS.
+  const tls = code === "ETIMEDOUT" && urlsOf(config).some((url) => url.startsWith("rediss:"));
+  const advice = connectAdvice(cause);
+  if (advice === undefined) return said;
+  return `${said}: ${advice}${tls ? ", or whether it speaks TLS at all, which rediss:// stands for" : ""}`;
+}
+
 /** A counter as messages name it: never with its user or password. */
 export function describeCounter(config: CounterConfig): string {
   if (config.kind === "local") return "local";
-  const places = ("url" in config ? [config.url] : config.cluster).map((url) => {
+  const places = urlsOf(config).map((url) => {
     const { host, pathname } = new URL(url);
     return `${host}${pathname}`;
   });
   return `Redis ${places.join(", ")}`;
+}
+
+function urlsOf(config: CounterConfig): readonly string[] {
+  if (config.kind === "local") return [];
+  return "url" in config ? [config.url] : config.cluster;
 }

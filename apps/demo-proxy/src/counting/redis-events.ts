@@ -1,7 +1,7 @@
 import type { EventEmitter } from "node:events";
 import type { RedisCounterEvents } from "@usage/counter-redis";
 
-/** How often something happened to the counts that are shared, and why they are not being shared. */
+/** How often something happened to the counts that are shared. */
 export class RedisEvents {
   /** Backends whose shared counts were lost. */
   lost = 0;
@@ -9,8 +9,9 @@ export class RedisEvents {
   refused = 0;
   /** How often Redis was given up on. */
   away = 0;
-  /** Why it was given up on; undefined while it is not. */
-  lastError: unknown;
+  /** How often something else that needs Redis failed: dead instances' counts could not be looked for, say. */
+  failed = 0;
+  #isAway = false;
 
   constructor(events: Pick<EventEmitter<RedisCounterEvents>, "on">) {
     events.on("lost", ({ backends }) => {
@@ -19,12 +20,16 @@ export class RedisEvents {
     events.on("refused", () => {
       this.refused += 1;
     });
-    events.on("unhealthy", (error) => {
-      this.away += 1;
-      this.lastError = error;
+    events.on("failed", () => {
+      this.failed += 1;
+    });
+    // Told again when more is known of the reason.
+    events.on("unhealthy", () => {
+      if (!this.#isAway) this.away += 1;
+      this.#isAway = true;
     });
     events.on("healthy", () => {
-      this.lastError = undefined;
+      this.#isAway = false;
     });
   }
 }

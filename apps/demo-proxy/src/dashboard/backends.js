@@ -1,5 +1,5 @@
 import { byId, element, setAttribute, setText } from "./dom.js";
-import { DIMENSIONS, formatRate, formatUsage, LABELS } from "./format.js";
+import { DIMENSIONS, formatDuration, formatRate, formatUsage, LABELS } from "./format.js";
 import { Meter } from "./meter.js";
 import { Sparkline } from "./sparkline.js";
 
@@ -50,6 +50,7 @@ function takesRequests({ draining, reachable, withinLimits }) {
 class Card {
   #state = element("span", { class: "pill" });
   #url = element("p", { class: "url muted" });
+  #trouble = element("p", { class: "card-trouble bad" });
   #note = element("p", { class: "card-note muted" });
   #rates = DIMENSIONS.map((dimension) => ({ dimension, value: element("dd") }));
   #spark = new Sparkline();
@@ -81,7 +82,7 @@ class Card {
       element("div", { class: "card-head" }, title, this.#state, this.#url, this.#switch),
       element("div", { class: "meters" }, ...this.#meters.map(({ node }) => node)),
       element("div", { class: "card-side" }, element("p", { class: "side-title" }, "Now"), this.#spark.node, rates),
-      this.#note,
+      element("div", { class: "card-notes" }, this.#trouble, this.#note),
     );
   }
 
@@ -105,6 +106,7 @@ class Card {
     setText(this.#switch, action);
     setAttribute(this.#switch, "aria-label", `${action} ${this.#name}`);
     this.#switch.hidden = !backend.configured;
+    setText(this.#trouble, troubleOf(backend, time.nowMs));
     setText(this.#note, noteOn(backend));
   }
 }
@@ -118,12 +120,31 @@ function stateOf({ draining, configured, reachable, withinLimits, inFlight, usag
   if (draining && inFlight > 0) return { state: "draining", text: `Draining, ${inFlight} running` };
   if (draining) return { state: "draining", text: configured ? "Drained" : "Removed" };
   if (!withinLimits) {
-    const full = DIMENSIONS.filter((dimension) => limits[dimension] && usage[dimension] >= limits[dimension]);
+    // What a plain GET lacks: a request, and a byte of a response.
+    const wanted = { apiRequests: 1, egressBytes: 1, ingressBytes: 0 };
+    const full = DIMENSIONS.filter(
+      (dimension) => usage[dimension] + wanted[dimension] > (limits[dimension] ?? Infinity),
+    );
     const which = full.map((dimension) => LABELS[dimension].toLowerCase()).join(", ");
-    return { state: "exhausted", text: which === "" ? "Exhausted" : `Exhausted: ${which}` };
+    const word = full.length > 0 && full.every((dimension) => limits[dimension] === 0) ? "Closed" : "Exhausted";
+    return { state: "exhausted", text: which === "" ? word : `${word}: ${which}` };
   }
   if (!reachable) return { state: "unreachable", text: "Unreachable" };
   return perSecond.apiRequests > 0 ? { state: "active", text: "In use" } : { state: "ready", text: "Ready" };
+}
+
+/**
+ * Why it is not used, or why its last request failed, and what to do.
+ *
+ * @param {LiveBackend} backend
+ * @param {number} nowMs
+ */
+function troubleOf({ reachable, trouble }, nowMs) {
+  if (trouble === null) return "";
+  const { code, reason, since } = trouble;
+  const age = formatDuration(Math.max(0, nowMs - Date.parse(since)));
+  const end = reason.endsWith("?") ? "" : ".";
+  return `${reachable ? "The last request failed" : "Unreachable"}: ${reason}${end} ${code}, for ${age}`;
 }
 
 /** @param {LiveBackend} backend */
@@ -133,7 +154,7 @@ function noteOn({ unflushed, unpushed, reachable, draining, configured, inFlight
     inFlight > 0 && `${inFlight} running`,
     stored !== "" && `not yet stored: ${stored}`,
     shared !== "" && `not yet shared: ${shared}`,
-    !reachable && "could not be connected to; it is tried again within seconds",
+    !reachable && "it is tried again within seconds",
     draining && configured && "gets no new requests until it is resumed",
     !configured && "is not in the configuration any more, and gets no new requests; add it again, and it resumes",
   ]

@@ -13,7 +13,7 @@ export function saveToken(token) {
 /**
  * A request with the token. Rejects only when the proxy cannot be reached, or the signal ends it.
  *
- * @param {string} path
+ * @param {string} path relative to the page, which another server may show under a path of its own
  * @param {{ method?: string, signal?: AbortSignal }} [options]
  */
 export function send(path, { method = "GET", signal } = {}) {

@@ -65,7 +65,7 @@ function showConfig({ config }) {
 async function loadHistory() {
   asked.history = performance.now();
   try {
-    history.load((await request("/api/history")).history);
+    history.load((await request("api/history")).history);
     if (shown !== undefined) history.show(shown);
   } catch (error) {
     setText(byId("history-summary"), `Cannot be read now. ${error instanceof Error ? error.message : error}`);
@@ -75,14 +75,14 @@ async function loadHistory() {
 async function loadAudit() {
   asked.audit = performance.now();
   try {
-    audit.load(await request("/api/audit"));
+    audit.load(await request("api/audit"));
   } catch (error) {
     audit.fail(error);
   }
 }
 
 async function flush() {
-  await request("/api/flush", { method: "POST" });
+  await request("api/flush", { method: "POST" });
   await loadAudit();
 }
 
@@ -101,7 +101,7 @@ function askToDrain(name) {
  */
 async function act(name, action) {
   try {
-    await request(`/api/backends/${encodeURIComponent(name)}/${action}`, { method: "POST" });
+    await request(`api/backends/${encodeURIComponent(name)}/${action}`, { method: "POST" });
   } catch (error) {
     notify(`${name} does not ${action}. ${error instanceof Error ? error.message : error}`);
   }

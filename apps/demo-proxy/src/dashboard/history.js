@@ -98,7 +98,7 @@ function drawBackend({ name, limits, usages }, keys) {
           dimension,
           amounts,
           keys,
-          limit: limits?.[dimension] ?? 0,
+          limit: limits?.[dimension],
         }),
         element(
           "p",
@@ -112,12 +112,12 @@ function drawBackend({ name, limits, usages }, keys) {
 }
 
 /**
- * @param {{ label: string, dimension: Dimension, amounts: readonly number[], keys: readonly string[], limit: number }} chart
+ * @param {{ label: string, dimension: Dimension, amounts: readonly number[], keys: readonly string[], limit: number | undefined }} chart
  */
 function drawBars({ label, dimension, amounts, keys, limit }) {
   const used = Math.max(...amounts, 1);
   // A limit far above everything would leave nothing to see of the rest.
-  const most = limit <= used * 2.5 ? Math.max(used, limit) : used;
+  const most = limit !== undefined && limit <= used * 2.5 ? Math.max(used, limit) : used;
   const step = WIDTH / PERIODS;
   const offset = WIDTH - amounts.length * step;
   const words = amounts.map((amount, index) => `${formatPeriod(keys[index] ?? "")} ${formatAmount(dimension, amount)}`);
@@ -133,8 +133,8 @@ function drawBars({ label, dimension, amounts, keys, limit }) {
     bar.append(shape("title", {}, words[index] ?? ""));
     return bar;
   });
-  if (limit > 0 && limit <= most) {
-    const y = Math.max(1, HEIGHT - (limit / most) * (HEIGHT - 2));
+  if (limit !== undefined && limit <= most) {
+    const y = Math.min(HEIGHT - 1, Math.max(1, HEIGHT - (limit / most) * (HEIGHT - 2)));
     bars.push(shape("line", { class: "limit", x1: 0, x2: WIDTH, y1: y, y2: y, "vector-effect": "non-scaling-stroke" }));
   }
   const frame = { class: "bars", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" };

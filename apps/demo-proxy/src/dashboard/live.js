@@ -64,7 +64,7 @@ export class Live {
   async #listen(open) {
     let silence = setTimeout(() => open.abort(), SILENCE_MS);
     try {
-      const response = await send("/api/events", { signal: open.signal });
+      const response = await send("api/events", { signal: open.signal });
       if (response.status === 401) return { kind: "token" };
       if (!response.ok || response.body === null) return { kind: "away", reason: await problemOf(response) };
       let text = "";

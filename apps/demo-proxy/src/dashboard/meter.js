@@ -35,19 +35,23 @@ export class Meter {
   show(backend, time) {
     const dimension = this.#dimension;
     const used = backend.usage[dimension];
-    const limit = backend.limits[dimension] ?? 0;
+    const limit = backend.limits[dimension];
     const { atEnd } = backend.outlook[dimension];
-    const part = limit === 0 ? 0 : used / limit;
-    const text = limit === 0 ? formatAmount(dimension, used) : formatPart(dimension, used, limit);
+    const part = partOf(used, limit);
+    const text = limit === undefined ? formatAmount(dimension, used) : formatPart(dimension, used, limit);
+    const percent = limit === undefined ? "no limit" : limit === 0 ? "nothing allowed" : formatPercent(part);
     setText(this.#value, text);
-    setText(this.#percent, limit === 0 ? "no limit" : formatPercent(part));
-    setAttribute(this.node, "data-level", limit === 0 ? "free" : part >= 1 ? "full" : part >= NEAR ? "near" : "calm");
+    setText(this.#percent, percent);
+    const level = limit === undefined ? "free" : part >= 1 ? "full" : part >= NEAR ? "near" : "calm";
+    setAttribute(this.node, "data-level", level);
+    // A meter needs room between its ends, also where there is none.
+    const end = Math.max(1, limit ?? used);
     setAttribute(this.#bar, "aria-valuemin", 0);
-    setAttribute(this.#bar, "aria-valuemax", limit === 0 ? Math.max(1, used) : limit);
-    setAttribute(this.#bar, "aria-valuenow", limit === 0 ? used : Math.min(used, limit));
-    setAttribute(this.#bar, "aria-valuetext", limit === 0 ? `${text}, no limit` : `${text}, ${formatPercent(part)}`);
+    setAttribute(this.#bar, "aria-valuemax", end);
+    setAttribute(this.#bar, "aria-valuenow", limit === 0 ? end : Math.min(used, end));
+    setAttribute(this.#bar, "aria-valuetext", `${text}, ${percent}`);
     this.#fill.style.inlineSize = width(part);
-    this.#ahead.style.inlineSize = limit === 0 ? "0" : width(atEnd / limit);
+    this.#ahead.style.inlineSize = width(partOf(atEnd, limit));
     setText(this.#outlook, this.#words(backend, time));
   }
 
@@ -58,15 +62,29 @@ export class Meter {
   #words({ usage, limits, outlook }, { nowMs, endMs }) {
     const dimension = this.#dimension;
     const { atEnd, limitAt } = outlook[dimension];
-    const limit = limits[dimension] ?? 0;
-    if (limit > 0 && usage[dimension] >= limit) return `Limit reached. It opens again ${formatInstant(endMs)}.`;
+    const limit = limits[dimension];
+    if (limit === 0) return "The limit is 0: nothing may be used.";
+    if (limit !== undefined && usage[dimension] >= limit)
+      return `Limit reached. It opens again ${formatInstant(endMs)}.`;
     if (atEnd === usage[dimension]) return "Not growing at present";
     const projected = `Projected ${formatAmount(dimension, atEnd)}`;
-    if (limitAt === null) return limit === 0 ? projected : `${projected}, ${formatPercent(atEnd / limit)} of the limit`;
+    if (limit === undefined) return projected;
+    if (limitAt === null) return `${projected}, ${formatPercent(atEnd / limit)} of the limit`;
     const inMs = Date.parse(limitAt) - nowMs;
     const when = inMs < 86_400_000 ? `in ${formatDuration(inMs)}, ${formatInstant(limitAt)}` : formatInstant(limitAt);
     return `${projected}; limit reached ${when}`;
   }
+}
+
+/**
+ * How much of a limit an amount is: nothing where there is none, all of it where the limit is 0.
+ *
+ * @param {number} amount
+ * @param {number | undefined} limit
+ */
+function partOf(amount, limit) {
+  if (limit === undefined) return 0;
+  return limit === 0 ? 1 : amount / limit;
 }
 
 /** @param {number} part */

@@ -78,10 +78,8 @@ export class Status {
     this.#counter.tell(
       kind,
       `${place}; ${age}; ${unpushed === "" ? "everything is shared" : `not yet shared: ${unpushed}`}`,
-      counter.healthy
-        ? ""
-        : `Counts are not being exchanged: ${counter.lastError}. Limits go by what is known; counting goes on.`,
-      counter.healthy ? "good" : "bad",
+      counterTrouble(counter),
+      counter.lastError === null ? "good" : "bad",
     );
   }
 
@@ -102,6 +100,14 @@ export class Status {
       store.lastError === null ? "good" : "bad",
     );
   }
+}
+
+/** @param {import("../admin/api/live-report.ts").LiveReport["counter"]} counter */
+function counterTrouble({ healthy, lastError }) {
+  if (lastError === null) return "";
+  return healthy
+    ? `Counts are exchanged, but Redis refuses something else that is needed: ${lastError}.`
+    : `Counts are not being exchanged: ${lastError}. Limits go by what is known; counting goes on.`;
 }
 
 /**

@@ -5,6 +5,8 @@ import type { Log } from "./logger.ts";
 export function accessLog(log: Log): AccessLog {
   return ({ durationMs, ...entry }) => {
     const rounded = Math.round(durationMs * 100) / 100;
-    log.info({ event: "request", ...entry, durationMs: rounded }, `${entry.method} ${entry.path} ${entry.status}`);
+    const cause = entry.trouble === undefined ? "" : ` (${entry.trouble.code})`;
+    const words = `${entry.method} ${entry.path} ${entry.status}${cause}`;
+    log.info({ event: "request", ...entry, durationMs: rounded }, words);
   };
 }

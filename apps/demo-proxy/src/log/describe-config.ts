@@ -2,24 +2,52 @@ import { formatAddress } from "../config/address.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { describeStore } from "../counting/open-store.ts";
 import { describeCounter } from "../counting/opened-counter.ts";
+import { shownUrl } from "./shown-url.ts";
 
 /**
  * The configuration in force, for the log. It names what it shows, so that whatever is added to the configuration one day is
  * left out until somebody has decided that it is no secret.
  */
 export function describeConfig(config: ProxyConfig): object {
-  const { listen, admin, counter, store, flush, routing, timeouts, log, backends } = config;
+  const {
+    listen,
+    admin,
+    counter,
+    store,
+    flush,
+    routing,
+    timeouts,
+    heads,
+    shutdown,
+    trustedProxies,
+    cors,
+    log,
+    backends,
+  } = config;
   return {
     listen: formatAddress(listen),
-    admin: { listen: formatAddress(admin.listen), token: admin.token !== undefined },
+    admin: {
+      listen: formatAddress(admin.listen),
+      token: admin.token !== undefined,
+      ...(admin.urls && { urls: admin.urls }),
+    },
     counter: describeCounter(counter),
     ...(counter.kind === "redis" && { prefix: counter.prefix }),
     store: describeStore(store),
     flush,
     routing,
     timeouts,
+    heads,
+    shutdown,
+    trustedProxies,
+    ...(cors && { cors }),
     log,
-    backends: backends.map(({ name, url, limits }) => ({ name, url: url.href, limits })),
+    backends: backends.map(({ name, url, host, limits }) => ({
+      name,
+      url: shownUrl(url),
+      ...(host && { host }),
+      limits,
+    })),
   };
 }
 

@@ -4,7 +4,7 @@ import { messageOf } from "./message-of.ts";
 
 /**
  * Writes a line when flushes begin to fail, for the 10th, 100th and so on failure in a row, and when they work again; and one
- * for what the store refuses for ever. Answers how to stop.
+ * for what the store refuses for ever, and whenever it lost what it had. Answers how to stop.
  */
 export function logFlushes(log: Log): () => void {
   let failures = 0;
@@ -12,6 +12,7 @@ export function logFlushes(log: Log): () => void {
   const listener = (message: unknown): void => {
     if (!isFlushMessage(message)) return;
     logRefused(log, message, refused);
+    if (message.lost) logLoss(log, message);
     if (message.error !== undefined) {
       failures += 1;
       if (isPowerOfTen(failures)) logFailure(log, failures, messageOf(message.error));
@@ -32,6 +33,16 @@ function logRefused(log: Log, { rejected }: FlushMessage, told: Set<string>): vo
     if (!told.has(line)) log.error({ event: "usage-refused", backend, period, error: reason.message }, line);
     told.add(line);
   }
+}
+
+function logLoss(log: Log, { error }: FlushMessage): void {
+  const lost = "the store has lost what it had: its file was deleted or replaced";
+  const others = "what earlier runs and other processes had stored is only in a backup";
+  const mended = error === undefined ? "stored again" : "kept until it can be stored again";
+  log.error(
+    { event: "store-lost", storedAgain: error === undefined },
+    `${lost}; what this process counted is ${mended}, ${others}`,
+  );
 }
 
 function logFailure(log: Log, failures: number, error: string): void {

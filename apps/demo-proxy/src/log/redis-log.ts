@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import type { RedisMessage } from "@usage/counter-redis";
+import type { FailedChore, RedisMessage } from "@usage/counter-redis";
 import type { Log } from "./logger.ts";
 import { messageOf } from "./message-of.ts";
 
@@ -10,22 +10,27 @@ const NAMES_PER_LINE = 3;
 const NAMES_PER_EVENT = 100;
 
 /**
- * Writes a line when Redis is given up on, when it is back, for shared counts that were lost and for those that cannot be
- * used. Returns what ends that.
+ * Writes a line when Redis is given up on and each time more is known of why, when it is back, for shared counts that were lost
+ * and for those that cannot be used, and when something else that is needed fails. Returns what ends that.
  */
 export function logRedis(log: Log): () => void {
+  let isAway = false;
   const listener = (message: unknown): void => {
-    if (isRedisMessage(message)) logMessage(log, message);
+    if (!isRedisMessage(message)) return;
+    logMessage(log, message, isAway);
+    if (message.event === "unhealthy" || message.event === "healthy") isAway = message.event === "unhealthy";
   };
   subscribe(CHANNEL, listener);
   return () => void unsubscribe(CHANNEL, listener);
 }
 
-function logMessage(log: Log, message: RedisMessage): void {
+function logMessage(log: Log, message: RedisMessage, isAway: boolean): void {
   switch (message.event) {
     case "unhealthy": {
       const error = messageOf(message.error);
-      const line = `Redis is away, limits go by what was last known of other instances: ${error}`;
+      const line = isAway
+        ? `Redis is still away: ${error}`
+        : `Redis is away, limits go by what was last known of other instances: ${error}`;
       log.warn({ event: "redis-away", error }, line);
       break;
     }
@@ -45,8 +50,22 @@ function logMessage(log: Log, message: RedisMessage): void {
       log.error({ event: "redis-refused", period, backend, error: error.message }, line);
       break;
     }
+    case "failed": {
+      const { chore } = message;
+      const error = messageOf(message.error);
+      log.error({ event: "redis-failed", chore, error }, `${CHORES[chore]}: ${error}`);
+      break;
+    }
   }
 }
+
+const CHORES: Readonly<Record<FailedChore["chore"], string>> = {
+  reconcile: "Redis cannot be searched for what instances that died had shared, so it is not stored",
+  "reconcile-ended":
+    "Redis cannot be searched for what instances that died had shared of a month that has ended, so it is not stored",
+  hydrate: "what is stored cannot be shared through Redis",
+  close: "what was counted last could not be shared through Redis",
+};
 
 function list(names: readonly string[]): string {
   const shown = names.slice(0, NAMES_PER_LINE).map((name) => JSON.stringify(name));

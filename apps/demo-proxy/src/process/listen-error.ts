@@ -16,6 +16,10 @@ function reason(cause: unknown): string {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
   if (code === "EADDRINUSE") return "another process does; stop it, or configure another port";
   if (code === "EACCES") return "this user may not; configure a port above 1023";
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") return "this machine has no such address";
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address; configure one that it has, or 127.0.0.1";
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
+    return `its host name has no address (${code}); check the spelling, or configure an address of this machine`;
+  }
+  if (code === "EAFNOSUPPORT") return "this machine has no IPv6; configure an IPv4 address";
   return cause instanceof Error ? cause.message : String(cause);
 }

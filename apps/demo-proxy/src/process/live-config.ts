@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
-import type { ProxyConfig } from "../config/proxy-config.ts";
+import type { BackendConfig, ProxyConfig } from "../config/proxy-config.ts";
 import type { Router } from "../proxy/route.ts";
 import { Upstream } from "../proxy/upstream.ts";
 
 /** What is taken over while the proxy runs. All else needs a restart. */
-const LIVE: readonly (keyof ProxyConfig)[] = ["backends", "flush", "routing"];
+const LIVE: readonly (keyof ProxyConfig)[] = ["backends", "flush", "routing", "shutdown"];
 
 export interface LiveConfigParts {
   readonly config: ProxyConfig;
@@ -23,7 +23,7 @@ export interface ConfigChange {
   readonly added: readonly string[];
   /** They get no more requests; what was counted of them is kept. */
   readonly removed: readonly string[];
-  /** With another address or other limits. */
+  /** With another address, `Host` or other limits. */
   readonly changed: readonly string[];
   /** Of the file's sections, those that take effect at the next start only. */
   readonly needRestart: readonly string[];
@@ -95,7 +95,8 @@ export class LiveConfig {
     const needRestart = (Object.keys(next) as (keyof ProxyConfig)[]).filter(
       (section) => !LIVE.includes(section) && !isDeepStrictEqual(next[section], this.#started[section]),
     );
-    this.#config = { ...this.#started, backends: next.backends, flush: next.flush, routing: next.routing };
+    const { backends, flush, routing, shutdown } = next;
+    this.#config = { ...this.#started, backends, flush, routing, shutdown };
     this.#status = { loadedAtMs: clock.now(), needRestart };
     return { ...difference(before, next), needRestart };
   }
@@ -103,25 +104,28 @@ export class LiveConfig {
   /** Those that stay are kept with their connections; those that are gone drain, and are shown until the next start. */
   #upstreams({ backends }: ProxyConfig): readonly Upstream[] {
     const { clock, router } = this.#parts;
-    const { timeouts } = this.#started;
+    const { timeouts, heads } = this.#started;
     const configured = new Set(this.#config.backends.map(({ name }) => name));
     const current = new Map(router.upstreams.map((upstream) => [upstream.name, upstream]));
-    const kept = backends.map(({ name, url }) => {
+    const kept = backends.map(({ name, url, host = "upstream" }) => {
       const known = current.get(name);
       current.delete(name);
-      if (known === undefined) return new Upstream({ name, url, timeouts, clock });
+      if (known === undefined) return new Upstream({ name, url, host, timeouts, heads, clock });
       // One that an operator drains goes on draining; one that was removed resumes.
       const draining = known.draining && configured.has(name);
       const upstream =
-        known.url.href === url.href
+        known.url.href === url.href && known.host === host
           ? known
-          : new Upstream({ name, url, timeouts, clock, reserved: known.reserved, traffic: known.traffic });
+          : new Upstream({ name, url, host, timeouts, heads, clock, reserved: known.reserved, traffic: known.traffic });
       // Ends its connections once the running requests have ended.
       if (upstream !== known) void known.close();
       upstream.draining = draining;
       return upstream;
     });
-    for (const removed of current.values()) removed.draining = true;
+    for (const removed of current.values()) {
+      removed.draining = true;
+      removed.health.forget();
+    }
     return [...kept, ...current.values()];
   }
 }
@@ -135,9 +139,12 @@ function difference(before: ProxyConfig, next: ProxyConfig): Omit<ConfigChange, 
     changed: next.backends
       .filter((backend) => {
         const known = old.get(backend.name);
-        if (known === undefined) return false;
-        return known.url.href !== backend.url.href || !isDeepStrictEqual(known.limits, backend.limits);
+        return known !== undefined && !isDeepStrictEqual(settingsOf(known), settingsOf(backend));
       })
       .map(({ name }) => name),
   };
+}
+
+function settingsOf({ url, host = "upstream", limits }: BackendConfig): readonly unknown[] {
+  return [url.href, host, limits];
 }

@@ -1,3 +1,5 @@
+import type { Trouble } from "./trouble.ts";
+
 /** Takes what there is to say of a request once it is over. */
 export type AccessLog = (entry: AccessEntry) => void;
 
@@ -14,4 +16,6 @@ export interface AccessEntry {
   readonly durationMs: number;
   /** Whether the client got the whole answer. */
   readonly complete: boolean;
+  /** Why that backend could not be connected to, or broke off. */
+  readonly trouble?: Trouble;
 }

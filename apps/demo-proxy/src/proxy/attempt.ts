@@ -20,13 +20,21 @@ export interface AttemptObserver {
   broken(error: Error): void;
 }
 
+/** Whether a backend answers that it takes no requests now. */
+export function isBusy(status: number): boolean {
+  return status === 429 || status === 503;
+}
+
 /** The controller exists exactly while the upstream's connection works for this attempt. */
 type State =
   | { readonly at: "connecting" }
   | { readonly at: "started"; readonly controller: Dispatcher.DispatchController }
+  /** Nobody wants its answer any more; what has come of it is still counted. */
+  | { readonly at: "leaving" }
   | { readonly at: "over" };
 
 const CONNECTING: State = { at: "connecting" };
+const LEAVING: State = { at: "leaving" };
 const OVER: State = { at: "over" };
 
 /** One try to have a request answered by one upstream: counts what passes, and gives back its reservation however it ends. */
@@ -35,21 +43,55 @@ export class Attempt implements Dispatcher.DispatchHandler {
   readonly #reservation: Reservation;
   readonly #observer: AttemptObserver;
   readonly #begun: number = ticks();
+  /** Whether it shows if a backend that failed answers again. */
+  readonly #probe: boolean;
   #state: State = CONNECTING;
+  #egressBytes = 0;
+  #onOver: (() => void) | undefined;
 
   constructor(upstream: Upstream, reservation: Reservation, observer: AttemptObserver) {
     this.#upstream = upstream;
     this.#reservation = reservation;
     this.#observer = observer;
     upstream.inFlight += 1;
+    this.#probe = upstream.health.begin();
   }
 
-  /** The client wants no more: nothing further is sent, received or reported. */
-  abort(): void {
+  /** Bytes of the response's body that came. */
+  get egressBytes(): number {
+    return this.#egressBytes;
+  }
+
+  /**
+   * The client wants no more: nothing further is reported. What has come already and is not read yet has been used all the same,
+   * and is counted before the connection closes.
+   *
+   * @param over called once nothing more will be counted, perhaps at once.
+   */
+  abort(over: () => void): void {
     const state = this.#state;
-    if (state.at === "over") return;
-    this.#finish();
-    if (state.at === "started") state.controller.abort(new errors.RequestAbortedError());
+    const before = this.#onOver;
+    this.#onOver = () => {
+      before?.();
+      over();
+    };
+    if (state.at === "over") over();
+    else if (state.at === "connecting") this.#finish();
+    else if (state.at === "started") {
+      this.#state = LEAVING;
+      // fault: leaves unread what had come of an aborted download
+      setImmediate(readOut, state.controller);
+    }
+  }
+
+  /** Whether the request is being written, or has been. */
+  get started(): boolean {
+    return this.#state.at === "started";
+  }
+
+  /** The upstream has left the exchange waiting for too long: the attempt is broken. */
+  upstreamSilent(): void {
+    if (this.#state.at === "started") this.#state.controller.abort(new errors.HeadersTimeoutError());
   }
 
   resume(): void {
@@ -84,7 +126,15 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (status === 101) controller.abort(new errors.SocketError("switched protocols without being asked"));
     if (status < 200) return;
     this.#upstream.traffic.answered(status, msSince(this.#begun));
+    if (isBusy(status)) this.#upstream.health.busy(status, headers["retry-after"]);
+    else this.#upstream.health.answered(this.#probe);
+    if (this.#state.at !== "started") return;
     this.#observer.head(status, reason, headers);
+  }
+
+  /** To be called every `GLANCE_MS`. */
+  glance(): void {
+    if (this.#state.at !== "over") this.#reservation.glance();
   }
 
   /** The response has announced a body of so many bytes. */
@@ -94,26 +144,33 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#reservation.countEgress(chunk.length);
+    this.#egressBytes += chunk.length;
+    if (this.#state.at !== "started") return;
     if (!this.#observer.data(chunk)) controller.pause();
   }
 
   onResponseEnd(): void {
-    if (this.#state.at === "over") return;
+    const { at } = this.#state;
+    if (at === "over") return;
     this.#finish();
-    this.#observer.ended();
+    this.#upstream.health.completed();
+    if (at === "started") this.#observer.ended();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     const { at } = this.#state;
     if (at === "over") return;
     this.#finish();
+    if (at === "leaving") return;
     if (at === "started") {
-      this.#upstream.traffic.broken += 1;
+      this.#upstream.traffic.broke(error);
+      this.#upstream.health.failed(error, true, this.#probe);
       this.#observer.broken(error);
     } else if (error instanceof errors.InvalidArgumentError) {
       this.#observer.unsendable();
     } else {
       this.#upstream.traffic.unconnected += 1;
+      this.#upstream.health.failed(error, false, this.#probe);
       this.#observer.passedOver(this.#upstream, error);
     }
   }
@@ -122,5 +179,16 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#state = OVER;
     this.#reservation.release();
     this.#upstream.inFlight -= 1;
+    this.#upstream.health.end(this.#probe);
+    this.#onOver?.();
   }
+}
+
+/**
+ * Reads what a connection has received, then closes it. In one turn of the event loop node reads up to 2 MiB of what the
+ * kernel holds; with more turns, a near upstream would send on as fast as it is read.
+ */
+function readOut(controller: Dispatcher.DispatchController): void {
+  controller.resume();
+  setImmediate(() => controller.abort(new errors.RequestAbortedError()));
 }

@@ -1,4 +1,5 @@
 import { createServer, type Server } from "node:http";
+import type { HeadLimits } from "./head-limits.ts";
 import { HEAD_TOO_LARGE, HEAD_TOO_SLOW, MALFORMED, type Problem } from "./problem.ts";
 import type { Timeouts } from "./timeouts.ts";
 
@@ -9,17 +10,17 @@ export const MAX_PIPELINED = 1_000;
  * A listener with every limit that it puts on clients. What breaks one reaches no request handler, but `clientError`, and
  * `problemOfClientError` is the answer to it.
  */
-export function createLimitedServer(timeouts: Timeouts): Server {
+export function createLimitedServer(timeouts: Timeouts, { requestBytes }: HeadLimits): Server {
   const server = createServer({
     insecureHTTPParser: false,
     requireHostHeader: true,
-    maxHeaderSize: 16_384,
+    maxHeaderSize: requestBytes,
     headersTimeout: timeouts.headersMs,
     // How often node looks for heads that take too long.
     connectionsCheckingInterval: Math.max(50, Math.min(timeouts.headersMs / 4, 5_000)),
     // A body may take as long as it moves; its silence is what `Lane` limits.
     requestTimeout: 0,
-    keepAliveTimeout: 65_000,
+    keepAliveTimeout: timeouts.keepAliveMs,
     noDelay: true,
   });
   // No limit on their number but their size: a header past node's default of 1,000 would be dropped unseen.

@@ -1,17 +1,24 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "@usage/counter-core";
-import { errors } from "undici";
 import type { AccessEntry, AccessLog } from "./access-entry.ts";
-import { Attempt, type AttemptObserver } from "./attempt.ts";
+import { Attempt, type AttemptObserver, isBusy } from "./attempt.ts";
+import { ClientResponse, flushHead } from "./client-response.ts";
+import { askedHost, askedOrigin } from "./forwarded.ts";
 import { type BodyLength, bodyLengthOf } from "./framing.ts";
-import { asksForUpgrade, requestHeaders, responseHeaders } from "./headers.ts";
+import { responseHeaders } from "./headers.ts";
 import { linger } from "./linger.ts";
+import { type Expectation, type Outgoing, outgoingRequest } from "./outgoing.ts";
 import type { OwnAnswers } from "./own-answers.ts";
 import * as problems from "./problem.ts";
-import { RequestBody } from "./request-body.ts";
-import type { Demand, Refused, Router } from "./route.ts";
-import { pathOfTarget } from "./target.ts";
+import { brokenBy, refusalOf } from "./refusal.ts";
+import { mayBeRepeated } from "./repeatable.ts";
+import type { RequestBody } from "./request-body.ts";
+import type { Admitted, Router } from "./route.ts";
+import { troubleOf } from "./trouble.ts";
+import type { TrustedProxies } from "./trusted-proxies.ts";
+import { offersUpgrade } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
+import type { Addressee } from "./upstream-addresses.ts";
 
 /** What the exchanges of one server share. */
 export interface ExchangeContext {
@@ -20,48 +27,41 @@ export interface ExchangeContext {
   /** Whether the server is shutting down: connections are not kept alive. */
   readonly closing: boolean;
   readonly ownAnswers: OwnAnswers;
+  readonly trustedProxies: TrustedProxies;
   readonly accessLog: AccessLog | undefined;
-}
-
-/** What the request's `Expect` header asks for; "unknown" is refused. */
-export type Expectation = "none" | "continue" | "unknown";
-
-/** A request as it will be sent, to whichever upstream. */
-interface Outgoing {
-  readonly demand: Demand;
-  readonly path: string;
-  readonly headers: string[];
-  readonly body: RequestBody | null;
 }
 
 /**
  * One request's way through the proxy: refused, or tried at one upstream after the other until one could be connected to,
  * then piped both ways. It ends when its response is closed, finished or not.
  */
-export class Exchange implements AttemptObserver {
+export class Exchange implements AttemptObserver, Addressee {
   readonly #context: ExchangeContext;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  readonly #forwarded: ClientResponse;
   readonly #expectation: Expectation;
   readonly #bodyLength: BodyLength | undefined;
   #outgoing: Outgoing | undefined;
   #attempt: Attempt | undefined;
-  /** The upstreams that could not be connected to, and why the last could not. */
+  /** The upstreams that could not be connected to or were too busy. */
   #failed: Set<Upstream> | undefined;
-  #connectError: Error | undefined;
+  /** Why the last attempt could not connect, or broke. */
+  #failure: Error | undefined;
+  /** The last one that was too busy: it has the last word where no other one can be connected to. */
+  #busy: Upstream | undefined;
   /** Whether the whole answer has been written. */
   #answered = false;
   #drains = false;
-  /** Whether the response's head waits for the first bytes of its body, to leave in one packet with them. */
-  #headHeld = false;
-  #backend: string | undefined;
-  #egressBytes = 0;
+  /** The last one that was asked. */
+  #upstream: Upstream | undefined;
   #begun = 0;
 
   constructor(context: ExchangeContext, request: IncomingMessage, response: ServerResponse, expectation: Expectation) {
     this.#context = context;
     this.#request = request;
     this.#response = response;
+    this.#forwarded = new ClientResponse(response);
     this.#expectation = expectation;
     this.#bodyLength = bodyLengthOf(request);
   }
@@ -72,11 +72,15 @@ export class Exchange implements AttemptObserver {
     response.on("error", ignore);
     if (this.#context.accessLog !== undefined) this.#begun = performance.now();
     response.on("close", () => {
-      this.#stop();
-      this.#context.accessLog?.(this.#entry());
-      over();
+      this.#stop(() => {
+        this.#context.accessLog?.(this.#entry());
+        over();
+      });
     });
-    const outgoing = this.#prepare();
+    if (offersUpgrade(this.#request)) response.shouldKeepAlive = false;
+    const outgoing = this.#context.closing
+      ? problems.CLOSING
+      : outgoingRequest(this.#request, this.#bodyLength, this.#expectation, this.#trusted);
     if ("status" in outgoing) {
       this.#answer(outgoing);
     } else {
@@ -88,7 +92,9 @@ export class Exchange implements AttemptObserver {
   /** What the client sent next on this connection cannot be read on: the exchange and the connection end. */
   clientBroke(problem: problems.Problem): void {
     const response = this.#response;
-    this.#stop();
+    // What else had come is no news.
+    if (response.closed) return;
+    this.#stop(ignore);
     if (!this.#answered) {
       // Only within this request's body the answer is this request's; what came after it has none that could be in order.
       if (response.headersSent || !this.#bodyPending()) {
@@ -96,18 +102,31 @@ export class Exchange implements AttemptObserver {
         return;
       }
       response.shouldKeepAlive = false;
-      this.#context.ownAnswers.count(problem.status);
-      problems.writeProblem(response, problem);
+      this.#context.ownAnswers.write(this.#request, response, problem);
     }
     const { socket } = this.#request;
     response.end(() => socket.destroySoon());
   }
 
-  /** Whether it is the client that has to go on: to send more of its body, or to read more of the response. */
-  get waitsForClient(): boolean {
+  /** Whether the client has to read more of the response before the exchange goes on. */
+  get waitsForReader(): boolean {
     const response = this.#response;
-    if (response.headersSent) return response.writableNeedDrain || response.writableEnded;
-    return this.#outgoing?.body?.hungry === true;
+    return response.headersSent && (response.writableNeedDrain || response.writableEnded);
+  }
+
+  /** Whether an upstream is being sent the request, or has been, and has not begun its response. */
+  get awaitsResponse(): boolean {
+    return this.#attempt?.started === true && !this.#forwarded.begun;
+  }
+
+  /** The client's body on its way to the upstream; null for none. */
+  get upload(): RequestBody | null | undefined {
+    return this.#outgoing?.body;
+  }
+
+  /** To be called every `GLANCE_MS`. */
+  glance(): void {
+    this.#attempt?.glance();
   }
 
   /** The client has left the exchange waiting for too long. */
@@ -115,9 +134,22 @@ export class Exchange implements AttemptObserver {
     if (this.#response.headersSent) {
       this.#response.destroy();
     } else {
-      this.#stop();
+      this.#stop(ignore);
       this.#answer(problems.SILENT_CLIENT);
     }
+  }
+
+  get askedOrigin(): string | undefined {
+    return askedOrigin(this.#request, this.#trusted);
+  }
+
+  get claimedOrigin(): string | undefined {
+    return this.#request.headers.origin;
+  }
+
+  /** The upstream has left the exchange waiting for too long. */
+  upstreamSilent(): void {
+    this.#attempt?.upstreamSilent();
   }
 
   started(): void {
@@ -125,10 +157,9 @@ export class Exchange implements AttemptObserver {
   }
 
   passedOver(upstream: Upstream, error: Error): void {
-    upstream.markUnreachable();
     this.#failed ??= new Set();
     this.#failed.add(upstream);
-    this.#connectError = error;
+    this.#failure = error;
     if (this.#outgoing !== undefined) this.#tryNext(this.#outgoing);
   }
 
@@ -137,28 +168,20 @@ export class Exchange implements AttemptObserver {
   }
 
   head(status: number, reason: string | undefined, headers: IncomingHttpHeaders): void {
-    const response = this.#response;
-    const forwarded = responseHeaders(headers);
+    this.#failure = undefined;
+    const [response, upstream] = [this.#response, this.#upstream];
+    if (upstream === undefined || (isBusy(status) && this.#sendElsewhere(upstream))) return;
+    const forwarded = responseHeaders(headers, status, upstream.addresses, this);
     const length = headers["content-length"];
     const carriesBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304;
     if (carriesBody && length !== undefined) this.#attempt?.expectEgress(Number(length));
     if (this.#context.closing) response.shouldKeepAlive = false;
-    response.writeHead(status, reason, forwarded);
     // A response of known length follows its head; another may keep the client waiting for its first byte.
-    if (carriesBody && length === undefined) {
-      this.#headHeld = true;
-      process.nextTick(flushHead, this);
-    }
-  }
-
-  flushHead(): void {
-    if (this.#headHeld) this.#response.flushHeaders();
+    this.#forwarded.head(status, reason, forwarded, !carriesBody || length !== undefined);
   }
 
   data(chunk: Buffer): boolean {
-    this.#headHeld = false;
-    this.#egressBytes += chunk.length;
-    if (this.#response.write(chunk)) return true;
+    if (this.#forwarded.write(chunk)) return true;
     if (!this.#drains) {
       this.#drains = true;
       this.#response.on("drain", () => this.#attempt?.resume());
@@ -167,63 +190,61 @@ export class Exchange implements AttemptObserver {
   }
 
   ended(): void {
-    this.#headHeld = false;
+    this.#forwarded.finish();
     this.#end();
   }
 
   broken(error: Error): void {
-    this.#headHeld = false;
+    this.#forwarded.dropHead();
+    this.#failure = error;
     // The client must not take a response that broke off for a whole one.
     if (this.#response.headersSent) this.#response.destroy();
-    else this.#answer(isTimeout(error) ? problems.RESPONSE_TIMEOUT : problems.BAD_RESPONSE);
-  }
-
-  #prepare(): Outgoing | problems.Problem {
-    const request = this.#request;
-    const bodyLength = this.#bodyLength;
-    const path = pathOfTarget(request.url ?? "");
-    if (this.#context.closing) return problems.CLOSING;
-    if (bodyLength === undefined) return problems.BAD_FRAMING;
-    if (this.#expectation === "unknown") return problems.EXPECTATION_REFUSED;
-    if (path === undefined) return problems.BAD_TARGET;
-    if (asksForUpgrade(request)) return problems.UPGRADE_REFUSED;
-    const headers = requestHeaders(request, bodyLength);
-    if (headers === undefined) return problems.BAD_REQUEST;
-    return {
-      demand: { bodyLength, expectsBody: request.method !== "HEAD" },
-      path,
-      headers,
-      body: bodyLength === 0 ? null : new RequestBody(request),
-    };
+    else this.#answer(brokenBy(error));
   }
 
   #tryNext(outgoing: Outgoing): void {
-    const { demand, path, headers, body } = outgoing;
-    const routed = this.#context.router.route(demand, this.#failed);
-    if (routed.upstream === undefined) {
-      this.#answer(this.#refusal(routed));
-      return;
+    const { router } = this.#context;
+    let routed = router.route(outgoing.demand, this.#failed);
+    if (routed.upstream === undefined && this.#busy !== undefined) {
+      this.#failed?.delete(this.#busy);
+      this.#busy = undefined;
+      routed = router.route(outgoing.demand, this.#failed);
     }
-    this.#backend = routed.upstream.name;
-    this.#attempt = new Attempt(routed.upstream, routed.reservation, this);
-    const method = this.#request.method ?? "GET";
-    routed.upstream.dispatch({ method, path: routed.upstream.pathFor(path), headers, body }, this.#attempt);
+    if (routed.upstream === undefined) this.#answer(refusalOf(routed, this.#failure, this.#context.clock));
+    else this.#send(outgoing, routed);
   }
 
-  #refusal({ decision, unreachable }: Refused): problems.Problem {
-    if (decision !== undefined) {
-      return unreachable ? problems.UNREACHABLE_OR_FULL : problems.overLimit(decision, this.#context.clock);
-    }
-    if (!unreachable) return problems.DRAINED;
-    if (this.#connectError === undefined) return problems.UNREACHABLE;
-    return isTimeout(this.#connectError) ? problems.CONNECT_TIMEOUT : problems.CONNECT_FAILED;
+  /** Leaves an upstream that is too busy for another one that is well, where the request may be sent again. */
+  #sendElsewhere(busy: Upstream): boolean {
+    const outgoing = this.#outgoing;
+    if (outgoing === undefined || outgoing.body !== null || !mayBeRepeated(this.#request)) return false;
+    this.#failed ??= new Set();
+    this.#failed.add(busy);
+    const routed = this.#context.router.routeToWell(outgoing.demand, this.#failed);
+    if (routed.upstream === undefined) return false;
+    this.#busy = busy;
+    this.#attempt?.abort(ignore);
+    this.#send(outgoing, routed);
+    return true;
+  }
+
+  #send({ path, headers, body }: Outgoing, { upstream, reservation }: Admitted): void {
+    this.#upstream = upstream;
+    this.#attempt = new Attempt(upstream, reservation, this);
+    const request = this.#request;
+    const sent = {
+      method: request.method ?? "GET",
+      path: upstream.pathFor(path),
+      headers: upstream.headersFor(headers, askedHost(request)),
+      body,
+    };
+    upstream.dispatch(sent, this.#attempt);
   }
 
   #answer(problem: problems.Problem): void {
     // The rest of a body that is not sent on would have to be read before the connection could be used again.
     if (this.#bodyPending() || this.#context.closing) this.#response.shouldKeepAlive = false;
-    this.#context.ownAnswers.count(problem.status);
-    problems.writeProblem(this.#response, problem);
+    this.#context.ownAnswers.write(this.#request, this.#response, problem);
     this.#end();
   }
 
@@ -238,8 +259,8 @@ export class Exchange implements AttemptObserver {
       response.end();
       return;
     }
-    // A head without a body is still held back; the client shall know now that it may stop sending.
-    if (response.headersSent) response.flushHeaders();
+    // The client shall know now that it may stop sending.
+    if (response.headersSent) flushHead(response);
     const { socket } = this.#request;
     linger(this.#request, this.#context.clock, (drained) => {
       response.end(() => {
@@ -255,34 +276,33 @@ export class Exchange implements AttemptObserver {
       method,
       path: url.replace(/[?#].*$/s, ""),
       status: response.headersSent ? response.statusCode : 0,
-      ...(this.#backend !== undefined && { backend: this.#backend }),
-      egressBytes: this.#egressBytes,
+      ...(this.#upstream !== undefined && { backend: this.#upstream.name }),
+      egressBytes: this.#attempt?.egressBytes ?? 0,
       durationMs: performance.now() - this.#begun,
       complete: response.writableFinished,
+      ...(this.#failure !== undefined && { trouble: troubleOf(this.#failure) }),
     };
+  }
+
+  get #trusted(): boolean {
+    return this.#context.trustedProxies.trusts(this.#request.socket);
   }
 
   #bodyPending(): boolean {
     return this.#bodyLength !== 0 && !this.#request.complete;
   }
 
-  #stop(): void {
-    this.#attempt?.abort();
-    this.#outgoing?.body?.destroy();
+  /** @param over called once nothing more will be counted of it. */
+  #stop(over: () => void): void {
+    this.#forwarded.dropHead();
+    const done = (): void => {
+      this.#outgoing?.body?.destroy();
+      over();
+    };
+    if (this.#attempt === undefined) done();
+    else this.#attempt.abort(done);
   }
 }
 
-function isTimeout(error: Error): boolean {
-  return (
-    error instanceof errors.ConnectTimeoutError ||
-    error instanceof errors.HeadersTimeoutError ||
-    error instanceof errors.BodyTimeoutError
-  );
-}
-
-function flushHead(exchange: Exchange): void {
-  exchange.flushHead();
-}
-
-/** The exchange learns of a lost connection from `close`; an error without a listener would end the process. */
+/** For what is learnt of otherwise: a lost connection shows as `close`, and an error without a listener would end the process. */
 function ignore(): void {}

@@ -1,17 +1,24 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { appended, isClaim, pushForwarded } from "./forwarded.ts";
 import type { BodyLength } from "./framing.ts";
+import type { Addressee, UpstreamAddresses } from "./upstream-addresses.ts";
 
 /** The proxy's name in `Via`: a pseudonym, as RFC 9110 (section 7.6.3) advises. */
 const VIA = "usage-proxy";
 
 /**
  * The headers of a request as the upstream gets them: `name, value, name, value, ...`. Without the hop-by-hop ones
- * (RFC 9110, section 7.6.1) and `Host`, which is the upstream's own; framing is `bodyLength`, never what the client wrote.
+ * (RFC 9110, section 7.6.1) and `Host`, which each upstream decides; framing is `bodyLength`, never what the client wrote.
+ * How the request came here is told only by proxies that are `trusted`, and by us.
  * Undefined for a request to more than one host, which must be refused (RFC 9112, section 3.2).
  */
-export function requestHeaders(request: IncomingMessage, bodyLength: BodyLength): string[] | undefined {
+export function requestHeaders(
+  request: IncomingMessage,
+  bodyLength: BodyLength,
+  trusted: boolean,
+): string[] | undefined {
   const raw = request.rawHeaders;
-  const { headers, socket } = request;
+  const { headers } = request;
   const nominated = nominatedBy(headers.connection);
   const forwarded: string[] = [];
   let hosts = 0;
@@ -21,36 +28,38 @@ export function requestHeaders(request: IncomingMessage, bodyLength: BodyLength)
     if (lower === "host") hosts += 1;
     if (NOT_FORWARDED.has(lower) || REPLACED.has(lower) || lower.startsWith("proxy-") || nominated?.has(lower))
       continue;
+    if (isClaim(lower, trusted)) continue;
     forwarded.push(name, raw[at + 1] ?? "");
   }
   if (hosts > 1) return undefined;
   if (bodyLength !== "chunked" && bodyLength !== 0) forwarded.push("content-length", String(bodyLength));
-  forwarded.push(
-    "via",
-    appended(headers.via, `${request.httpVersion} ${VIA}`),
-    "x-forwarded-for",
-    appended(headers["x-forwarded-for"], clientAddress(socket.remoteAddress)),
-    "x-forwarded-proto",
-    appended(headers["x-forwarded-proto"], "http"),
-  );
-  if (headers.host !== undefined) {
-    forwarded.push("x-forwarded-host", appended(headers["x-forwarded-host"], headers.host));
-  }
+  forwarded.push("via", appended(headers.via, `${request.httpVersion} ${VIA}`));
+  pushForwarded(forwarded, request, trusted);
   return forwarded;
 }
 
 /**
  * The headers of a response as the client gets them: `name, value, name, value, ...`, repeated ones kept apart. Without the
- * hop-by-hop ones; `Content-Length` is the upstream's, which undici has checked against the body.
+ * hop-by-hop ones; `Content-Length` is the upstream's, which undici has checked against the body. Without `Alt-Svc`, too,
+ * which names other addresses for this one; those of the upstream's own become the proxy's.
  */
-export function responseHeaders(headers: IncomingHttpHeaders): string[] {
+export function responseHeaders(
+  headers: IncomingHttpHeaders,
+  status: number,
+  addresses: UpstreamAddresses,
+  client: Addressee,
+): string[] {
+  const redirects = status >= 300 && status < 400;
   const nominated = nominatedBy(headers.connection);
   const forwarded: string[] = [];
   for (const name in headers) {
-    if (name === "via" || NOT_FORWARDED.has(name) || name.startsWith("proxy-") || nominated?.has(name)) continue;
+    if (NOT_RETURNED.has(name) || name.startsWith("proxy-") || nominated?.has(name)) continue;
+    // It must have none (RFC 9110, section 8.6), and some clients wait for what it announces.
+    if (status === 204 && name === "content-length") continue;
     const value = headers[name];
-    if (typeof value === "string") forwarded.push(name, value);
-    else if (value !== undefined) for (const one of value) forwarded.push(name, one);
+    if (typeof value === "string") forwarded.push(name, addresses.toClient(name, value, redirects, client));
+    else if (value !== undefined)
+      for (const one of value) forwarded.push(name, addresses.toClient(name, one, redirects, client));
   }
   forwarded.push("via", appended(headers.via, `1.1 ${VIA}`));
   return forwarded;
@@ -67,8 +76,11 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+const NOT_RETURNED: ReadonlySet<string> = new Set([...NOT_FORWARDED, "alt-svc", "via"]);
+
 const REPLACED: ReadonlySet<string> = new Set([
   "content-length",
+  "forwarded",
   "host",
   "via",
   "x-forwarded-for",
@@ -81,20 +93,4 @@ function nominatedBy(connection: string | readonly string[] | undefined): Readon
   if (connection === undefined || connection === "keep-alive" || connection === "close") return undefined;
   const names = connection.toString().toLowerCase().split(",");
   return new Set(names.map((name) => name.trim()));
-}
-
-/** A list header with our own element at its end. Undici and node answer a repeated header as an array in some cases. */
-function appended(before: string | readonly string[] | undefined, own: string): string {
-  return before === undefined || before.length === 0 ? own : `${before.toString()}, ${own}`;
-}
-
-/** Without the prefix that a dual-stack socket puts before an IPv4 address. */
-function clientAddress(address: string | undefined): string {
-  if (address === undefined) return "unknown";
-  return address.startsWith("::ffff:") ? address.slice(7) : address;
-}
-
-/** Whether a request asks for another protocol; a lone `Upgrade` header without its connection option asks for nothing. */
-export function asksForUpgrade({ headers }: IncomingMessage): boolean {
-  return headers.upgrade !== undefined && nominatedBy(headers.connection)?.has("upgrade") === true;
 }

@@ -1,40 +1,86 @@
 import type { Duplex } from "node:stream";
 import type { Exchange } from "./exchange.ts";
+import { ReaderSilence } from "./reader-silence.ts";
+import { LOOKS_PER_SILENCE, Silence } from "./silence.ts";
+import type { Timeouts } from "./timeouts.ts";
 
-/** How often within the longest silence a lane is looked at: what falls silent is noticed at most a quarter late. */
-export const LOOKS_PER_SILENCE = 4;
-
-/** The part of a client's connection that shows whether bytes move; a TCP socket has it. */
+/** The part of a client's connection that shows how much of what was written the kernel has taken; a TCP socket has it. */
 export interface ClientConnection extends Duplex {
-  readonly bytesRead: number;
   readonly bytesWritten: number;
 }
 
+/** How often lanes are looked at, in milliseconds. */
+export function lookIntervalMs({ idleMs, headersMs }: Timeouts): number {
+  return Math.ceil(Math.min(idleMs, headersMs) / LOOKS_PER_SILENCE);
+}
+
 /**
- * The unfinished exchanges of one client connection: the first runs, the others were sent ahead. It notices by a glance at
- * even intervals when a client has fallen silent; a timer that each read and write starts anew would cost more.
+ * The unfinished exchanges of one client connection: the first runs, the others were sent ahead. It notices who keeps the
+ * running one waiting: each silence is ended by what it is about and by nothing else, so that a client that trickles its
+ * body is silent all the same while it does not read its response.
  */
 export class Lane {
   readonly exchanges: Exchange[] = [];
   readonly #connection: ClientConnection;
-  #moved = 0;
-  #silentLooks = 0;
+  readonly #idleLooks: number;
+  readonly #headLooks: number;
+  /** The client's, who has to read its responses. */
+  readonly #reading: ReaderSilence;
+  /** That between two requests. */
+  readonly #pause: Silence;
+  /** The exchange that the following three are about. */
+  #watched: Exchange | undefined;
+  /** The client's, who has to go on with its body. */
+  #sending: Silence;
+  /** The upstream's, which has to read that body. */
+  #taking: ReaderSilence;
+  /** The upstream's, which has to begin its response. */
+  #answering: Silence;
 
-  constructor(connection: ClientConnection) {
+  constructor(connection: ClientConnection, timeouts: Timeouts) {
+    const intervalMs = lookIntervalMs(timeouts);
     this.#connection = connection;
+    this.#idleLooks = Math.ceil(timeouts.idleMs / intervalMs);
+    this.#headLooks = Math.ceil(timeouts.headersMs / intervalMs);
+    this.#reading = new ReaderSilence(this.#idleLooks);
+    // Node limits both parts of it, but begins the first anew with each empty line.
+    this.#pause = new Silence(Math.ceil((timeouts.keepAliveMs + timeouts.headersMs) / intervalMs) + LOOKS_PER_SILENCE);
+    this.#sending = new Silence(this.#idleLooks);
+    this.#taking = new ReaderSilence(this.#headLooks);
+    this.#answering = new Silence(this.#headLooks);
   }
 
-  /** To be called `LOOKS_PER_SILENCE` times in the longest silence that is allowed; ends the exchange of a silent client. */
+  /** To be called every `lookIntervalMs`; ends what a silent client or upstream holds up. */
   look(): void {
     const running = this.exchanges[0];
-    const { bytesRead, bytesWritten, writableLength } = this.#connection;
-    const moved = bytesRead + bytesWritten - writableLength;
-    if (!running?.waitsForClient || moved !== this.#moved) {
-      this.#moved = moved;
-      this.#silentLooks = 0;
-      return;
-    }
-    this.#silentLooks += 1;
-    if (this.#silentLooks >= LOOKS_PER_SILENCE) running.clientSilent();
+    if (running !== this.#watched) this.#watch(running);
+    const { bytesWritten, writableLength } = this.#connection;
+    // fault: waits for ever for a client to read
+    const unread = this.#reading.look(bytesWritten - writableLength, running?.waitsForReader === true);
+    if (this.#pause.look(bytesWritten, running === undefined)) this.#connection.destroy();
+    if (running === undefined) return;
+    if (unread) running.clientSilent();
+    else this.#lookAtRequest(running);
+  }
+
+  #lookAtRequest(running: Exchange): void {
+    const { upload, awaitsResponse } = running;
+    const { received = 0, sent = 0 } = upload ?? {};
+    const held = awaitsResponse && upload?.isPaused() === true;
+    const hungry = awaitsResponse && !held && upload?.hungry === true;
+    const given = awaitsResponse && (upload === null || upload?.readableEnded === true);
+    if (this.#sending.look(received, hungry)) running.clientSilent();
+    const unread = this.#taking.look(sent, held);
+    // fault: waits for ever for an upstream to answer
+    const unanswered = this.#answering.look(sent, given && !this.#taking.behind);
+    if (unread || unanswered) running.upstreamSilent();
+  }
+
+  #watch(running: Exchange | undefined): void {
+    this.#watched = running;
+    this.#reading.restart();
+    this.#sending = new Silence(this.#idleLooks);
+    this.#taking = new ReaderSilence(this.#headLooks);
+    this.#answering = new Silence(this.#headLooks);
   }
 }

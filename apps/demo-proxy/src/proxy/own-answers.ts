@@ -1,8 +1,30 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Cors } from "./cors.ts";
+import { type Problem, writeProblem } from "./problem.ts";
+
 const CODES = 600;
 
 /** The answers of the proxy's own, by status code: refusals, and what took the place of a backend's answer. */
 export class OwnAnswers {
   readonly #counts: Float64Array = new Float64Array(CODES);
+  readonly #cors: Cors | undefined;
+
+  /** @param cors lets pages of other sites read them. @default they cannot */
+  constructor(cors?: Cors) {
+    this.#cors = cors;
+  }
+
+  /** Writes head and body of an answer, and counts it. The caller ends the response. */
+  write(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
+    const preflight = this.#cors?.preflight(request);
+    if (preflight === undefined) {
+      this.count(problem.status);
+      writeProblem(response, this.#cors?.readable(request, problem) ?? problem);
+    } else {
+      this.count(preflight.status);
+      response.writeHead(preflight.status, preflight.headers);
+    }
+  }
 
   count(status: number): void {
     (this.#counts[status] as number) += 1;

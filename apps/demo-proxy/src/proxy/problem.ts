@@ -11,11 +11,9 @@ export interface Problem {
 }
 
 export const CONNECT_REFUSED: Problem = problem(501, "This proxy opens no tunnels: CONNECT is not supported.");
-export const UPGRADE_REFUSED: Problem = problem(
-  501,
-  "This proxy cannot switch protocols: send the request without Upgrade.",
-  { connection: "close" },
-);
+export const UPGRADE_REFUSED: Problem = problem(501, "This proxy cannot switch protocols: it carries no WebSockets.", {
+  connection: "close",
+});
 export const EXPECTATION_REFUSED: Problem = problem(417, "The only expectation that this proxy meets is 100-continue.");
 export const BAD_TARGET: Problem = problem(
   400,
@@ -52,11 +50,30 @@ export const RESPONSE_TIMEOUT: Problem = problem(
 
 /** No backend has room left for a request: the refusal of the last one. */
 export function overLimit(decision: Decision<StorageDimension>, clock: Clock): Problem {
-  const { detail, ...quota } = toProblem(decision);
+  const quota = toProblem(decision);
+  const detail = `No backend has room left. ${quota.detail}`;
   return {
     status: quota.status,
     headers: toHeaders(decision, { now: clock.now() }),
-    body: JSON.stringify({ ...quota, detail: `No backend has room left. ${detail}` }),
+    body: JSON.stringify({ ...quota, detail, error: { ...quota.error, message: detail } }),
+  };
+}
+
+/**
+ * No backend has room left for a request, but one would, were it not for what running requests may still use there: worth
+ * another try at once.
+ *
+ * @param decision that of the backend for nothing more than what is used.
+ */
+export function onlyReserved(decision: Decision<StorageDimension>, clock: Clock): Problem {
+  const status = 429;
+  const detail =
+    "Room for this request is only reserved at the moment, by requests that are running: try again in a second.";
+  const error = { message: detail, type: "rate_limit_exceeded", code: "rate_limit_exceeded" };
+  return {
+    status,
+    headers: { ...toHeaders(decision, { now: clock.now() }), ...retryAfter(1) },
+    body: JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, detail, error }),
   };
 }
 

@@ -10,6 +10,7 @@ export class RequestBody extends Readable {
   readonly #request: IncomingMessage;
   #started = false;
   #hungry = false;
+  #received = 0;
 
   constructor(request: IncomingMessage) {
     super({ highWaterMark: 65_536 });
@@ -23,6 +24,16 @@ export class RequestBody extends Readable {
     return this.#hungry;
   }
 
+  /** Bytes that the client has sent of it. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Bytes of it that the upstream's connection was given. */
+  get sent(): number {
+    return this.#received - this.readableLength;
+  }
+
   override _read(): void {
     this.#hungry = true;
     if (this.#started) {
@@ -32,6 +43,7 @@ export class RequestBody extends Readable {
     this.#started = true;
     this.#request.on("data", (chunk: Buffer) => {
       if (this.destroyed) return;
+      this.#received += chunk.length;
       this.#hungry = this.push(chunk);
       if (!this.#hungry) this.#request.pause();
     });

@@ -1,7 +1,7 @@
 import { paddedLength, STORAGE_DIMENSIONS, type StorageDimension } from "@usage/counter-core";
 import type { Decision, UsageTracker } from "@usage/tracker";
 import type { BodyLength } from "./framing.ts";
-import { Reservation } from "./reservation.ts";
+import { Reservation, type Reserved } from "./reservation.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** `pack`: the first upstream in order that can take the request. `spread`: the one that has used the least part of its limits. */
@@ -29,9 +29,14 @@ export interface Admitted {
 /** No upstream takes the request. */
 export interface Refused {
   readonly upstream: undefined;
-  /** That of the last upstream, in order, that would be taken over a limit; undefined when limits refused nothing. */
+  /**
+   * That of an upstream that would be taken over a limit: the last one, in order, whose limit is above 0, where there is any;
+   * undefined when limits refused nothing.
+   */
   readonly decision: Decision<StorageDimension> | undefined;
-  /** Whether an upstream was passed over because it cannot be reached. */
+  /** Whether the request would fit somewhere beside what is used: only what is reserved leaves no room for it. */
+  readonly onlyReserved: boolean;
+  /** Whether an upstream was passed over because it failed. */
   readonly unreachable: boolean;
 }
 
@@ -44,7 +49,8 @@ export class Router {
   #limits: ReadonlyMap<Upstream, Float64Array> = new Map();
   readonly #totals = new Float64Array(paddedLength(STORAGE_DIMENSIONS.length));
   // Filled in anew for every candidate: a check reads it and keeps nothing.
-  readonly #proposal = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+  readonly #proposal: Reserved = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+  readonly #alone: Reserved = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
 
   /** @throws UnknownBackendError for an upstream that the tracker's counter does not have. */
   constructor(options: RouterOptions) {
@@ -73,16 +79,31 @@ export class Router {
 
   /** The upstream for a request, with its reservation made; `failed` are those that this request has tried in vain. */
   route(demand: Demand, failed: ReadonlySet<Upstream> | undefined): Admitted | Refused {
+    const routed = this.routeToWell(demand, failed);
+    if (routed.upstream !== undefined || !routed.unreachable) return routed;
+    for (const upstream of this.#upstreams) {
+      if (upstream.draining || failed?.has(upstream) || upstream.health.usable) continue;
+      // fault: leaves a backend alone that failed once where there is no other
+      if (upstream.health.mayStandIn && this.#admits(upstream, demand)) return this.#admit(upstream, demand);
+    }
+    return routed;
+  }
+
+  /** As `route`, without the upstreams that are left alone because they failed: they stand in where there is no other. */
+  routeToWell(demand: Demand, failed: ReadonlySet<Upstream> | undefined): Admitted | Refused {
     let best: Upstream | undefined;
     let bestPart = Number.POSITIVE_INFINITY;
     let refusing: Upstream | undefined;
+    let waiting: Upstream | undefined;
     let unreachable = false;
     for (const upstream of this.#upstreams) {
       if (upstream.draining) continue;
-      if (failed?.has(upstream) || !upstream.isReachable()) {
+      if (failed?.has(upstream) || !upstream.health.usable) {
         unreachable = true;
       } else if (!this.#admits(upstream, demand)) {
-        refusing = upstream;
+        // Where nothing may be used there is never room; another one tells when there is some again.
+        if (refusing === undefined || !this.#isClosedTo(upstream)) refusing = upstream;
+        if (this.#rejects(upstream, demand)) waiting = upstream;
       } else if (this.#policy === "pack") {
         return this.#admit(upstream, demand);
       } else {
@@ -94,25 +115,43 @@ export class Router {
       }
     }
     if (best !== undefined) return this.#admit(best, demand);
+    if (waiting !== undefined) {
+      const decision = this.#tracker.check(waiting.name, {});
+      return { upstream: undefined, decision, onlyReserved: true, unreachable };
+    }
     const decision = refusing && this.#tracker.check(refusing.name, this.#propose(refusing, demand));
-    return { upstream: undefined, decision, unreachable };
+    return { upstream: undefined, decision, onlyReserved: false, unreachable };
   }
 
   #admits(upstream: Upstream, demand: Demand): boolean {
-    const proposal = this.#propose(upstream, demand);
-    if (this.#tracker.withinLimits(upstream.name, proposal)) return true;
-    this.#countRejection(upstream, proposal);
-    return false;
+    return this.#tracker.withinLimits(upstream.name, this.#propose(upstream, demand));
   }
 
-  #countRejection(upstream: Upstream, proposal: Readonly<Record<StorageDimension, number>>): void {
+  /** Whether a limit of 0 refuses what was just proposed. */
+  #isClosedTo(upstream: Upstream): boolean {
     const limits = this.#limits.get(upstream);
-    const { rejections } = upstream.traffic;
+    return STORAGE_DIMENSIONS.some((dimension, d) => limits?.[d] === 0 && this.#proposal[dimension] > 0);
+  }
+
+  /** Counts that a limit was in the way of a request; returns whether only what is reserved was. */
+  #rejects(upstream: Upstream, demand: Demand): boolean {
+    const { rejections, reservationRejections } = upstream.traffic;
+    const limits = this.#limits.get(upstream);
+    const proposal = this.#propose(upstream, demand);
+    const alone = propose(this.#alone, NOTHING, demand);
     this.#tracker.backend.readTotal(upstream.name, this.#totals);
+    let onlyReserved = true;
     for (let d = 0; d < STORAGE_DIMENSIONS.length; d++) {
-      const wanted = (this.#totals[d] as number) + proposal[STORAGE_DIMENSIONS[d] as StorageDimension];
-      if (limits !== undefined && wanted > (limits[d] as number)) (rejections[d] as number) += 1;
+      const dimension = STORAGE_DIMENSIONS[d] as StorageDimension;
+      const [used, limit] = [this.#totals[d] as number, limits?.[d] ?? Number.POSITIVE_INFINITY];
+      if (used + proposal[dimension] <= limit) continue;
+      (rejections[d] as number) += 1;
+      // fault: takes what is only reserved for used up
+      const usedUp = used + alone[dimension] > limit;
+      if (usedUp) onlyReserved = false;
+      else (reservationRejections[d] as number) += 1;
     }
+    return onlyReserved;
   }
 
   #limitsOf({ name }: Upstream): Float64Array {
@@ -128,17 +167,12 @@ export class Router {
     return { upstream, reservation };
   }
 
-  /** What would be used at an upstream if the request were admitted. A body of unknown length counts as one byte: it must find room, however little. */
-  #propose(upstream: Upstream, demand: Demand): Readonly<Record<StorageDimension, number>> {
-    const { reserved } = upstream;
-    const proposal = this.#proposal;
-    proposal.apiRequests = reserved.apiRequests + 1;
-    proposal.egressBytes = amount(reserved.egressBytes + (demand.expectsBody ? 1 : 0));
-    proposal.ingressBytes = amount(reserved.ingressBytes + (demand.bodyLength === "chunked" ? 1 : demand.bodyLength));
-    return proposal;
+  /** What would be used at an upstream if the request were admitted. */
+  #propose(upstream: Upstream, demand: Demand): Readonly<Reserved> {
+    return propose(this.#proposal, upstream.reserved, demand);
   }
 
-  /** The largest part of any limit that is used or reserved; 0 without limits. */
+  /** The largest part of any limit above 0 that is used or reserved; 0 without such limits. */
   #usedPart(upstream: Upstream): number {
     const { usage, limits } = this.#tracker.check(upstream.name, {});
     let part = 0;
@@ -148,6 +182,16 @@ export class Router {
     }
     return part;
   }
+}
+
+const NOTHING: Readonly<Reserved> = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+
+/** A request on top of what is reserved. A body of unknown length counts as one byte: it must find room, however little. */
+function propose(proposal: Reserved, reserved: Readonly<Reserved>, { bodyLength, expectsBody }: Demand): Reserved {
+  proposal.apiRequests = reserved.apiRequests + 1;
+  proposal.egressBytes = amount(reserved.egressBytes + (expectsBody ? 1 : 0));
+  proposal.ingressBytes = amount(reserved.ingressBytes + (bodyLength === "chunked" ? 1 : bodyLength));
+  return proposal;
 }
 
 /** Sums of declared lengths may pass the largest amount; that amount is over every limit, too. */

@@ -5,45 +5,61 @@ import type { Clock } from "@usage/counter-core";
 import type { Address } from "../config/address.ts";
 import type { AccessLog } from "./access-entry.ts";
 import { createLimitedServer, MAX_PIPELINED, problemOfClientError } from "./client-limits.ts";
-import { Exchange, type Expectation } from "./exchange.ts";
-import { Lane, LOOKS_PER_SILENCE } from "./lane.ts";
+import { Cors, type CorsOptions } from "./cors.ts";
+import { Exchange } from "./exchange.ts";
+import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
+import { Lane, lookIntervalMs } from "./lane.ts";
+import type { Expectation } from "./outgoing.ts";
 import { OwnAnswers } from "./own-answers.ts";
 import { CONNECT_REFUSED, type Problem, problemText } from "./problem.ts";
+import { GLANCE_MS } from "./reservation.ts";
 import type { Router } from "./route.ts";
 import { assertTimeouts, type Timeouts } from "./timeouts.ts";
+import { TrustedProxies } from "./trusted-proxies.ts";
 
 export interface ProxyServerOptions {
   readonly router: Router;
   readonly timeouts: Timeouts;
+  /** @default DEFAULT_HEAD_LIMITS */
+  readonly heads?: HeadLimits;
   readonly clock: Clock;
   /** Is told of every request that is over. @default nobody is */
   readonly accessLog?: AccessLog;
+  /** Which pages of other sites may read what the proxy itself answers. @default none */
+  readonly cors?: CorsOptions;
+  /** Addresses and networks of the proxies that are believed when they say how a request came to them. @default none */
+  readonly trustedProxies?: readonly string[];
 }
 
 /** The proxy's listener. Requests of one connection run one after the other, those of different connections side by side. */
 export class ProxyServer {
   /** What it answered instead of a backend. */
-  readonly ownAnswers: OwnAnswers = new OwnAnswers();
+  readonly ownAnswers: OwnAnswers;
+  readonly trustedProxies: TrustedProxies;
   readonly accessLog: AccessLog | undefined;
   readonly #server: Server;
   readonly #router: Router;
   readonly #clock: Clock;
-  readonly #idleMs: number;
+  readonly #timeouts: Timeouts;
   /** The open connections. */
   readonly #lanes = new Map<Duplex, Lane>();
   #running = 0;
   #onIdle: (() => void) | undefined;
   #closing = false;
   #stopWatching: (() => void) | undefined;
+  #stopGlancing: (() => void) | undefined;
 
+  /** @throws RangeError for a time-out or a network that is none. */
   constructor(options: ProxyServerOptions) {
-    const { router, timeouts, clock } = options;
+    const { router, timeouts, heads = DEFAULT_HEAD_LIMITS, clock, cors, trustedProxies = [] } = options;
     assertTimeouts(timeouts);
+    this.ownAnswers = new OwnAnswers(cors && new Cors(cors));
+    this.trustedProxies = new TrustedProxies(trustedProxies);
     this.accessLog = options.accessLog;
     this.#router = router;
     this.#clock = clock;
-    this.#idleMs = timeouts.idleMs;
-    this.#server = createLimitedServer(timeouts);
+    this.#timeouts = timeouts;
+    this.#server = createLimitedServer(timeouts, heads);
     this.#server
       .on("connection", (socket) => this.#open(socket))
       .on("request", (request, response) => this.#accept(request, response, "none"))
@@ -86,6 +102,7 @@ export class ProxyServer {
       });
     });
     this.#watchSilence();
+    this.#glanceAtReservations();
     const bound = server.address();
     return typeof bound === "object" && bound !== null ? { host: bound.address, port: bound.port } : address;
   }
@@ -107,12 +124,20 @@ export class ProxyServer {
     const cut = this.#running;
     this.#server.closeAllConnections();
     await closed;
+    // Of what was cut the rest is still being counted, for some turns of the event loop.
+    // fault: flushes while what was cut is still being counted
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    }
     this.#stopWatching?.();
+    this.#stopGlancing?.();
     return { cut };
   }
 
   #open(socket: Socket): void {
-    this.#lanes.set(socket, new Lane(socket));
+    this.#lanes.set(socket, new Lane(socket, this.#timeouts));
     socket.once("close", () => this.#lanes.delete(socket));
   }
 
@@ -151,8 +176,15 @@ export class ProxyServer {
     } else socket.destroy();
   }
 
+  #glanceAtReservations(): void {
+    this.#stopGlancing = this.#clock.after(GLANCE_MS, () => {
+      for (const lane of this.#lanes.values()) lane.exchanges[0]?.glance();
+      this.#glanceAtReservations();
+    });
+  }
+
   #watchSilence(): void {
-    this.#stopWatching = this.#clock.after(Math.ceil(this.#idleMs / LOOKS_PER_SILENCE), () => {
+    this.#stopWatching = this.#clock.after(lookIntervalMs(this.#timeouts), () => {
       for (const lane of this.#lanes.values()) lane.look();
       this.#watchSilence();
     });

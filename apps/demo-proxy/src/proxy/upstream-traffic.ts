@@ -1,5 +1,6 @@
 import { STORAGE_DIMENSIONS } from "@usage/counter-core";
 import { DurationBuckets } from "../counting/duration-buckets.ts";
+import { type Trouble, troubleOf } from "./trouble.ts";
 
 /** From the cache of a neighbour to the edge of what clients wait for, in seconds. */
 export const LATENCY_BOUNDS: readonly number[] = [
@@ -19,10 +20,19 @@ export class UpstreamTraffic {
   readonly latency: DurationBuckets = new DurationBuckets(LATENCY_BOUNDS);
   /** Requests that it was not chosen for because of a limit, by place of the dimension. */
   readonly rejections: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
+  /** Of those, the ones that would have fit beside what is used: what is only reserved was in the way. */
+  readonly reservationRejections: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
   /** Requests that it could not be connected to for. */
   unconnected = 0;
   /** Requests that it broke off, before or after the head of its response. */
   broken = 0;
+  /** Why it broke off the last of them. */
+  brokenBy: Trouble | undefined;
+
+  broke(error: Error): void {
+    this.broken += 1;
+    this.brokenBy = troubleOf(error);
+  }
 
   answered(status: number, afterMs: number): void {
     const digit = Math.trunc(status / 100);

@@ -1,16 +1,27 @@
 import type { Clock } from "@usage/counter-core";
 import { type Dispatcher, Pool } from "undici";
+import { connectorTo } from "./connector.ts";
+import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
+import { BackendHealth, type BackendTrouble } from "./health.ts";
 import type { Reserved } from "./reservation.ts";
 import { assertDelay, assertTimeouts, type Timeouts } from "./timeouts.ts";
+import { UpstreamAddresses } from "./upstream-addresses.ts";
 import { UpstreamTraffic } from "./upstream-traffic.ts";
+
+/** The `Host` that an upstream gets: its own, or the one that the client sent, which is what signed requests are signed for. */
+export type HostPolicy = "upstream" | "preserve";
 
 export interface UpstreamOptions {
   /** The backend's name in the counts and limits. */
   readonly name: string;
   /** `http:` or `https:`; its path is put before that of every request. No credentials, query or fragment. */
   readonly url: URL;
+  /** @default "upstream" */
+  readonly host?: HostPolicy;
   readonly timeouts: Timeouts;
-  /** How long it gets no requests after it could not be connected to, in milliseconds. @default 5_000 */
+  /** @default DEFAULT_HEAD_LIMITS */
+  readonly heads?: Pick<HeadLimits, "responseBytes">;
+  /** How long it gets no requests after it failed, in milliseconds; longer after each probe that fails. @default 5_000 */
   readonly unreachableMs?: number;
   /** Certificates (PEM) that an https upstream is trusted by, instead of the ones that Node brings along. */
   readonly ca?: string;
@@ -25,51 +36,52 @@ export interface UpstreamOptions {
 export class Upstream {
   readonly name: string;
   readonly url: URL;
+  readonly host: HostPolicy;
+  /** What the upstream says about them in its responses. */
+  readonly addresses: UpstreamAddresses;
   /** A draining upstream gets no new requests; running ones end. */
   draining = false;
   /** Requests that were given to this upstream and are not over. */
   inFlight = 0;
   readonly reserved: Reserved;
   readonly traffic: UpstreamTraffic;
+  readonly health: BackendHealth;
   readonly #basePath: string;
   readonly #pool: Pool;
-  readonly #clock: Clock;
-  readonly #unreachableMs: number;
-  #reachableAgain: (() => void) | undefined;
 
   constructor(options: UpstreamOptions) {
-    const { name, url, timeouts, unreachableMs = 5_000, ca, clock } = options;
+    const { name, url, timeouts, heads = DEFAULT_HEAD_LIMITS, host = "upstream", unreachableMs = 5_000 } = options;
+    const { ca, clock } = options;
     assertUpstreamUrl(url);
     assertTimeouts(timeouts);
     assertDelay("unreachableMs", unreachableMs);
     this.name = name;
     this.url = url;
+    this.host = host;
+    this.addresses = new UpstreamAddresses(url);
     this.reserved = options.reserved ?? { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
     this.traffic = options.traffic ?? new UpstreamTraffic();
     this.#basePath = url.pathname.replace(/\/+$/, "");
-    this.#clock = clock;
-    this.#unreachableMs = unreachableMs;
+    this.health = new BackendHealth({ clock, pauseMs: unreachableMs });
     this.#pool = new Pool(url.origin, {
-      // HTTP/2 would put every exchange on one connection, where a slow client slows the others.
-      allowH2: false,
       connections: null,
       pipelining: 1,
-      headersTimeout: timeouts.headersMs,
+      maxHeaderSize: heads.responseBytes,
+      // Undici would begin it anew with each interim response; `Lane` limits it.
+      headersTimeout: 0,
       bodyTimeout: timeouts.idleMs,
-      connect: { timeout: timeouts.connectMs, ...(ca === undefined ? {} : { ca }) },
+      connect: connectorTo({ url, timeoutMs: timeouts.connectMs, ...(ca === undefined ? {} : { ca }) }),
     });
   }
 
+  /** Whether it gets requests, if only to see whether it answers again. */
   isReachable(): boolean {
-    return this.#reachableAgain === undefined;
+    return !this.health.paused;
   }
 
-  /** It could not be connected to: no requests for a while. */
-  markUnreachable(): void {
-    this.#reachableAgain?.();
-    this.#reachableAgain = this.#clock.after(this.#unreachableMs, () => {
-      this.#reachableAgain = undefined;
-    });
+  /** Why it is passed over, or is being tried again; undefined while it is well. For operators: clients learn nothing of it. */
+  get trouble(): BackendTrouble | undefined {
+    return this.health.trouble;
   }
 
   /** The path of this upstream for a path that a client asked for. */
@@ -77,20 +89,27 @@ export class Upstream {
     return this.#basePath + path;
   }
 
+  /** The headers of this upstream for a request; `asked` is the host that its client asked for, undefined where it named none. */
+  headersFor(headers: string[], asked: string | undefined): string[] {
+    return this.host === "preserve" && asked !== undefined ? [...headers, "host", asked] : headers;
+  }
+
   /** Sends a request once, on a connection of its own. Every outcome is told to the handler. */
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
-    this.#pool.dispatch(options, handler);
+    // Undici takes the server's name from `Host` unless it is told, and makes a new connection for every other name.
+    const named = this.host === "preserve" ? { ...options, servername: this.url.hostname } : options;
+    this.#pool.dispatch(named, handler);
   }
 
   /** Closes the connections once the running requests have ended. */
   async close(): Promise<void> {
-    this.#reachableAgain?.();
+    this.health.stop();
     await this.#pool.close();
   }
 
   /** Closes the connections now; running requests fail. */
   async destroy(): Promise<void> {
-    this.#reachableAgain?.();
+    this.health.stop();
     await this.#pool.destroy();
   }
 }
@@ -98,8 +117,7 @@ export class Upstream {
 function assertUpstreamUrl(url: URL): void {
   const plain = url.username === "" && url.password === "" && url.search === "" && url.hash === "";
   if (!plain || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw new RangeError(
-      `an upstream's url must be http:// or https:// without credentials, query and fragment, got ${url.href}`,
-    );
+    // What it must not have may be a secret.
+    throw new RangeError("an upstream's url must be http:// or https:// without credentials, query and fragment");
   }
 }

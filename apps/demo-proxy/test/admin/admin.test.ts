@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { ProxyConfig } from "../../src/config/proxy-config.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { call } from "../support/call.ts";
+import { scrape } from "../support/metrics.ts";
 
 const NAME = "a/b ü{x}";
 const ENCODED = encodeURIComponent(NAME);
@@ -45,7 +46,10 @@ describe("GET /api/usage", () => {
           url: first.url.href,
           draining: false,
           reachable: true,
+          trouble: null,
           withinLimits: true,
+          reserved: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
+          delayedByReservations: false,
           usage: { apiRequests: 2, egressBytes: 400 + put, ingressBytes: 100 },
           unflushed: { apiRequests: 1, egressBytes: put, ingressBytes: 100 },
           unpushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
@@ -56,7 +60,10 @@ describe("GET /api/usage", () => {
           url: second.url.href,
           draining: false,
           reachable: true,
+          trouble: null,
           withinLimits: true,
+          reserved: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
+          delayedByReservations: false,
           usage: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           unflushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           unpushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
@@ -72,8 +79,35 @@ describe("GET /api/usage", () => {
     await second.close();
     expect((await call(proxy, "/objects/1")).status).toBeGreaterThanOrEqual(500);
     const { json } = await call(admin, "/api/usage");
-    expect(json).toMatchObject({ backends: [{ withinLimits: false, reachable: true }, { reachable: false }] });
+    expect(json).toMatchObject({
+      backends: [
+        { withinLimits: false, reachable: true },
+        { reachable: false, trouble: { code: "ECONNREFUSED", since: expect.stringMatching(/Z$/) } },
+      ],
+    });
+    expect((await scrape(admin)).value("usage_backend_trouble", { backend: "b2", code: "ECONNREFUSED" })).toBe(1);
     expect(first.measured().apiRequests).toBe(1);
+  });
+});
+
+describe("a limit whose room is reserved by a running request", () => {
+  it("is shown so in the report and the metrics, and is not used up", async () => {
+    const { app, proxy, admin } = await start();
+    const [oci] = app.router.upstreams;
+    if (oci === undefined) throw new Error("there are two");
+    oci.reserved.egressBytes += 1_000;
+    await call(proxy, "/objects/1");
+    const { json } = await call(admin, "/api/usage");
+    expect(json).toMatchObject({
+      backends: [
+        { withinLimits: true, delayedByReservations: true, reserved: { egressBytes: 1_000 } },
+        { delayedByReservations: false },
+      ],
+    });
+    const { value } = await scrape(admin);
+    const rejections = (dimension: string) => value("usage_reservation_rejections_total", { backend: NAME, dimension });
+    expect([rejections("egressBytes"), rejections("apiRequests")]).toEqual([1, 0]);
+    oci.reserved.egressBytes -= 1_000;
   });
 });
 
@@ -273,6 +307,76 @@ describe("every path", () => {
     expect(await flush({ origin: "null" })).toBe(403);
     expect(await flush({ "sec-fetch-site": "cross-site" })).toBe(403);
     expect(await flush({ "sec-fetch-site": "same-site" })).toBe(403);
+  });
+});
+
+describe("where another server shows it", () => {
+  const urls = ["https://ops.example.com/usage/", "http://10.1.2.3:8443/"];
+  const admin = { listen: { host: "127.0.0.1", port: 0 }, urls };
+
+  it("the hosts of these addresses are let in, too, with or without their ports, and no others", async () => {
+    const { admin: bound } = await start({ admin });
+    const status = async (host: string) => (await call(bound, "/api/usage", { headers: { host } })).status;
+    for (const host of ["ops.example.com", "OPS.example.com:443", "10.1.2.3:8443", "10.1.2.3", "127.0.0.1"]) {
+      expect([host, await status(host)]).toEqual([host, 200]);
+    }
+    for (const host of [
+      "evil.example",
+      "example.com",
+      "x.ops.example.com",
+      "10.1.2.4",
+      "https://ops.example.com/usage/",
+    ]) {
+      expect([host, await status(host)]).toEqual([host, 403]);
+    }
+    const headers = { host: "evil.example", "x-forwarded-host": "ops.example.com" };
+    expect((await call(bound, "/api/usage", { headers })).status).toBe(403);
+  });
+
+  it("pages of these origins change things, whatever Host comes along, and those of their neighbours do not", async () => {
+    const { admin: bound } = await start({ admin });
+    const flush = async (origin: string, host: string) =>
+      (await call(bound, "/usage/api/flush", { method: "POST", headers: { origin, host } })).status;
+    const own = `127.0.0.1:${bound.port}`;
+    for (const host of ["ops.example.com", own, "localhost"]) {
+      expect([host, await flush("https://ops.example.com", host)]).toEqual([host, 200]);
+    }
+    expect(await flush("http://10.1.2.3:8443", own)).toBe(200);
+    // Used directly, as before.
+    expect(await flush(`http://${own}`, own)).toBe(200);
+    for (const origin of ["http://ops.example.com", "https://ops.example.com:8443", "http://10.1.2.3", "null"]) {
+      expect([origin, await flush(origin, "ops.example.com")]).toEqual([origin, 403]);
+      expect([origin, await flush(origin, own)]).toEqual([origin, 403]);
+    }
+  });
+
+  it("their paths are taken off where they were left on, and lead to the slash at the end", async () => {
+    const { admin: bound } = await start({ admin });
+    const status = async (path: string) => (await call(bound, path)).status;
+    for (const path of ["/usage/", "/usage/?x", "/usage/dashboard/base.css", "/usage/api/usage", "/usage/healthz"]) {
+      expect([path, await status(path)]).toEqual([path, 200]);
+    }
+    for (const path of [
+      "/usage/nowhere",
+      "/usage//",
+      "/usages/",
+      "/x/usage/",
+      "/usage/usage/",
+      "/usage/../api/usage",
+    ]) {
+      expect([path, await status(path)]).toEqual([path, 404]);
+    }
+    const bare = await call(bound, "/usage");
+    expect(bare).toMatchObject({ status: 308, headers: { location: "usage/" } });
+  });
+
+  it("the token is demanded below their paths as well", async () => {
+    const { admin: bound } = await start({ admin: { ...admin, token: "s3cret" } });
+    const status = async (path: string) => (await call(bound, path)).status;
+    expect([await status("/usage/"), await status("/usage/dashboard/base.css")]).toEqual([200, 200]);
+    for (const path of ["/usage/api/usage", "/usage/metrics", "/usage/dashboard/", "/usage/nowhere"]) {
+      expect([path, await status(path)]).toEqual([path, 401]);
+    }
   });
 });
 

@@ -8,8 +8,8 @@ import { loadConfig, parseConfig } from "../../src/config/read-config.ts";
 
 const BACKEND = "backends: [{ name: oci, url: 'http://127.0.0.1:9001' }]";
 
-function parse(text: string): ProxyConfig {
-  return parseConfig(text, { file: "proxy.yaml", folder: "/here" });
+function parse(text: string, env: Record<string, string> = {}): ProxyConfig {
+  return parseConfig(text, { file: "proxy.yaml", folder: "/here", env });
 }
 
 /** A list of nine lists of nine lists and so on. */
@@ -39,9 +39,12 @@ describe("a configuration that names nothing but backends", () => {
       store: { kind: "sqlite", file: "/here/usage.db" },
       flush: { intervalMs: 1_000, nearLimitIntervalMs: 1_000, nearLimitRatio: 0.8, timeoutMs: 30_000 },
       routing: "pack",
-      timeouts: { connectMs: 5_000, headersMs: 60_000, idleMs: 60_000 },
+      timeouts: { connectMs: 5_000, headersMs: 60_000, idleMs: 60_000, keepAliveMs: 65_000 },
+      heads: { requestBytes: 16_384, responseBytes: 16_384 },
+      shutdown: { drainDelayMs: 0, graceMs: 10_000 },
+      trustedProxies: [],
       log: { level: "info", access: false },
-      backends: [{ name: "oci", url: new URL("http://127.0.0.1:9001"), limits: {} }],
+      backends: [{ name: "oci", url: new URL("http://127.0.0.1:9001"), host: "upstream", limits: {} }],
     });
   });
 
@@ -59,32 +62,49 @@ describe("a configuration", () => {
   it("takes every setting", () => {
     const config = parse(`
 listen: "[::1]:8088"
-admin: { listen: 0.0.0.0:9, token: "s3cret!" }
+admin: { listen: 0.0.0.0:9, token: "s3cret!-16-signs", urls: ["https://ops.example.com/usage", "http://x:8443"] }
 counter: { kind: local }
 store: { kind: sqlite, file: data/usage.db }
 flush: { intervalMs: 2000, nearLimitIntervalMs: 500, nearLimitRatio: 1, timeoutMs: 100 }
 routing: spread
-timeouts: { connectMs: 1, headersMs: 2, idleMs: 3 }
+timeouts: { connectMs: 1, headersMs: 2, idleMs: 3, keepAliveMs: 4 }
+heads: { requestBytes: 1KiB, responseBytes: 1MiB }
+shutdown: { drainDelayMs: 5, graceMs: 0 }
+trustedProxies: [127.0.0.0/8, "::1", fd00::/8]
+cors: { origins: [https://app.example.com, "http://localhost:3000", chrome-extension://abc], credentials: true }
 log: { level: warn, access: true }
 backends:
   - name: __proto__
     url: https://s3.example.com/bucket/
+    host: preserve
     limits: { apiRequests: 50000, egressBytes: 1.5 GiB, ingressBytes: 0 }
 `);
     expect(config).toEqual({
       listen: { host: "::1", port: 8088 },
-      admin: { listen: { host: "0.0.0.0", port: 9 }, token: "s3cret!" },
+      admin: {
+        listen: { host: "0.0.0.0", port: 9 },
+        token: "s3cret!-16-signs",
+        urls: ["https://ops.example.com/usage/", "http://x:8443/"],
+      },
       counter: { kind: "local" },
       store: { kind: "sqlite", file: "/here/data/usage.db" },
       flush: { intervalMs: 2_000, nearLimitIntervalMs: 500, nearLimitRatio: 1, timeoutMs: 100 },
       routing: "spread",
-      timeouts: { connectMs: 1, headersMs: 2, idleMs: 3 },
+      timeouts: { connectMs: 1, headersMs: 2, idleMs: 3, keepAliveMs: 4 },
+      heads: { requestBytes: 1_024, responseBytes: 1_048_576 },
+      shutdown: { drainDelayMs: 5, graceMs: 0 },
+      trustedProxies: ["127.0.0.0/8", "::1", "fd00::/8"],
+      cors: {
+        origins: ["https://app.example.com", "http://localhost:3000", "chrome-extension://abc"],
+        credentials: true,
+      },
       log: { level: "warn", access: true },
       backends: [
         {
           name: "__proto__",
           url: new URL("https://s3.example.com/bucket/"),
-          limits: { apiRequests: 50_000, egressBytes: 1_610_612_736 },
+          host: "preserve",
+          limits: { apiRequests: 50_000, egressBytes: 1_610_612_736, ingressBytes: 0 },
         },
       ],
     });
@@ -112,6 +132,18 @@ backends:
   });
 });
 
+describe("a token", () => {
+  it.each([
+    ["127.0.0.1:1", "s3cret"],
+    ["'[::1]:1'", "s3cret"],
+    ["localhost:1", "s3cret"],
+    ["0.0.0.0:1", "0123456789abcdef"],
+    ["admin.internal:1", "0123456789abcdef"],
+  ])("on %s may be %s", (listen, token) => {
+    expect(parse(`${BACKEND}\nadmin: { listen: ${listen}, token: ${token} }`).admin.token).toBe(token);
+  });
+});
+
 describe("a configuration with a mistake is refused with the line, the column, the path and what to do:", () => {
   it.each([
     ["an empty file", "", "proxy.yaml: is empty; give at least backends, each with a name and a url"],
@@ -127,6 +159,56 @@ describe("a configuration with a mistake is refused with the line, the column, t
     ["__proto__ as a key", `${BACKEND}\nflush: { __proto__: 1 }`, "proxy.yaml:2:10 flush.__proto__: unknown key;"],
     ["an unknown kind", `${BACKEND}\ncounter: { kind: disk }`, "proxy.yaml:2:18 counter.kind: expected local or redis"],
     ["no kind", `${BACKEND}\nstore: { file: x }`, "proxy.yaml:2:8 store.kind: is missing; give sqlite or postgres"],
+    [
+      "a Host policy that there is not",
+      "backends: [{ name: a, url: 'http://a', host: client }]",
+      'proxy.yaml:1:46 backends[0].host: expected upstream or preserve, got "client"',
+    ],
+    [
+      "a network that is none",
+      `${BACKEND}\ntrustedProxies: [10.0.0.0/8, 10.0.0.0/33]`,
+      "proxy.yaml:2:30 trustedProxies[1]: expected an IP address, or a network such as 10.0.0.0/8 or fd00::/8",
+    ],
+    [
+      "a name for a network",
+      `${BACKEND}\ntrustedProxies: [loopback]`,
+      "proxy.yaml:2:18 trustedProxies[0]: expected an IP address, or a network",
+    ],
+    [
+      "one network without a list",
+      `${BACKEND}\ntrustedProxies: 10.0.0.0/8`,
+      "proxy.yaml:2:17 trustedProxies: expected a list",
+    ],
+    [
+      "an origin with a path",
+      `${BACKEND}\ncors: { origins: [https://a/] }`,
+      "proxy.yaml:2:19 cors.origins[0]: expected an origin",
+    ],
+    [
+      "an origin with its default port",
+      `${BACKEND}\ncors: { origins: ["https://a:443"] }`,
+      "proxy.yaml:2:19 cors.origins[0]: browsers write this origin as https://a",
+    ],
+    [
+      "an origin in upper case",
+      `${BACKEND}\ncors: { origins: [https://A] }`,
+      "proxy.yaml:2:19 cors.origins[0]: browsers write this origin as https://a",
+    ],
+    [
+      "an origin with a star",
+      `${BACKEND}\ncors: { origins: ["https://*.a"] }`,
+      "proxy.yaml:2:19 cors.origins[0]: expected an origin",
+    ],
+    [
+      "no origins",
+      `${BACKEND}\ncors: { origins: [] }`,
+      'proxy.yaml:2:18 cors.origins: expected a list of origins such as https://app.example.com, or "*" for all',
+    ],
+    [
+      "cookies for all origins",
+      `${BACKEND}\ncors: { origins: "*", credentials: true }`,
+      "proxy.yaml:2:36 cors.credentials: is for listed origins only: browsers do not take * for requests with cookies",
+    ],
     [
       "a setting of another kind",
       `${BACKEND}\nstore: { kind: sqlite, file: x, url: x }`,
@@ -244,6 +326,31 @@ describe("a configuration with a mistake is refused with the line, the column, t
       "proxy.yaml:2:18 admin.listen: 0.0.0.0:8081 can be reached from other machines: set admin.token, or listen on 127.0.0.1",
     ],
     [
+      "a token that others can guess, for everybody",
+      `${BACKEND}\nadmin: { listen: 0.0.0.0:8081, token: "012345678901234" }`,
+      "proxy.yaml:2:39 admin.token: 0.0.0.0:8081 can be reached from other machines, so this needs at least 16 characters",
+    ],
+    [
+      "the same by IPv6",
+      `${BACKEND}\nadmin: { listen: "[::]:8081", token: "s3cret" }`,
+      "proxy.yaml:2:38 admin.token: [::]:8081 can be reached from other machines, so this needs at least 16 characters",
+    ],
+    [
+      "a head that is too small for anything",
+      `${BACKEND}\nheads: { requestBytes: 1000 }`,
+      "proxy.yaml:2:24 heads.requestBytes: expected a size from 1KiB to 1MiB, got 1000",
+    ],
+    [
+      "a head that fills the memory",
+      `${BACKEND}\nheads: { responseBytes: 2MiB }`,
+      "proxy.yaml:2:25 heads.responseBytes: expected a size from 1KiB to 1MiB, got 2097152",
+    ],
+    [
+      "a grace below nothing",
+      `${BACKEND}\nshutdown: { graceMs: -1 }`,
+      "proxy.yaml:2:22 shutdown.graceMs: expected a whole number of milliseconds from 0 to 2147483647, got -1",
+    ],
+    [
       "one address for both listeners",
       `${BACKEND}\nadmin: { listen: 127.0.0.1:8080 }`,
       "proxy.yaml:2:18 admin.listen: is where the proxy itself listens; give it another port",
@@ -252,6 +359,31 @@ describe("a configuration with a mistake is refused with the line, the column, t
       "a number as token",
       `${BACKEND}\nadmin: { token: 12345 }`,
       "proxy.yaml:2:17 admin.token: expected a text; put quotes",
+    ],
+    [
+      "a host where an address belongs",
+      `${BACKEND}\nadmin: { urls: [ops.example.com] }`,
+      "proxy.yaml:2:17 admin.urls[0]: expected an address such as https://ops.example.com/usage/",
+    ],
+    [
+      "any host at all",
+      `${BACKEND}\nadmin: { urls: ["https://*.example.com"] }`,
+      "proxy.yaml:2:17 admin.urls[0]: name each host; * stands for none",
+    ],
+    [
+      "a dashboard's address with a query",
+      `${BACKEND}\nadmin: { urls: ["https://ops.example.com/?x"] }`,
+      "proxy.yaml:2:17 admin.urls[0]: give scheme, host, port and path alone",
+    ],
+    [
+      "a dashboard's address with an odd path",
+      `${BACKEND}\nadmin: { urls: ["https://ops.example.com//usage"] }`,
+      "proxy.yaml:2:17 admin.urls[0]: expected a path of letters",
+    ],
+    [
+      "one address where a list belongs",
+      `${BACKEND}\nadmin: { urls: "https://ops.example.com/" }`,
+      "proxy.yaml:2:16 admin.urls: expected a list of addresses",
     ],
     [
       "a bad URL",
@@ -358,6 +490,9 @@ describe("a secret is never part of a complaint:", () => {
     ["one of two nodes' passwords", `${BACKEND}\ncounter: { kind: redis, cluster: [redis://:hunter2@x, redis://y] }`],
     ["nodes as a text", `${BACKEND}\ncounter: { kind: redis, cluster: redis://:hunter2@x }`],
     ["a token with a space", `${BACKEND}\nadmin: { token: "hunter2 hunter2" }`],
+    ["a dashboard's password", `${BACKEND}\nadmin: { urls: ["https://u:hunter2@x/"] }`],
+    ["a dashboard's broken password", `${BACKEND}\nadmin: { urls: ["https://u:hunter2@x:port/"] }`],
+    ["a dashboard without a list", `${BACKEND}\nadmin: { urls: "https://u:hunter2@x/" }`],
     ["a token where a map belongs", `${BACKEND}\nadmin: hunter2`],
     ["a token as alias", `${BACKEND}\nadmin: { token: *hunter2 }`],
     ["a token as tag", `${BACKEND}\nadmin: { token: !hunter2 }`],
@@ -382,9 +517,18 @@ describe("docs/configuration.md", () => {
       ...defaults,
       backends: defaults.backends.map((backend) => ({ ...backend, limits })),
     });
-    expect(parse(yaml.replace("# token:", "token:")).admin.token).toBe("a-long-random-text");
+    const [, secrets = "", repeating = ""] = Array.from(page.matchAll(/```yaml\n(.*?)```/gs), ([, block]) => block);
+    const env = { ADMIN_TOKEN: "0123456789abcdef", REDIS_PASSWORD: "x", POSTGRES_PASSWORD: "y" };
+    expect(parse(yaml.replace("# token:", "token:"), env).admin.token).toBe("0123456789abcdef");
+    expect(parse(yaml.replace("# urls:", "urls:")).admin.urls).toEqual(["https://ops.example.com/usage/"]);
+    expect(parse(`${secrets.replace("${file:/run/secrets/postgres}", "x")}${BACKEND}`, env)).toMatchObject({
+      admin: { token: "0123456789abcdef" },
+      log: { access: false },
+    });
+    const free = { limits: { apiRequests: 50_000, egressBytes: 10_737_418_240 } };
+    expect(parse(repeating).backends).toMatchObject([free, free]);
     const others = Array.from(yaml.matchAll(/^# ((?:counter|store): .*)$/gm), ([, line]) =>
-      parse(`${BACKEND}\n${line}`),
+      parse(`${BACKEND}\n${line}`, env),
     );
     expect(others.map(({ counter, store }) => [counter.kind, store.kind])).toEqual([
       ["redis", "sqlite"],
@@ -408,8 +552,8 @@ describe("loadConfig", () => {
   });
 
   it("says so when the file is missing or cannot be read", async () => {
-    await expect(loadConfig("nope.yaml", folder)).rejects.toThrow("nope.yaml: cannot be read (ENOENT); check --config");
-    await expect(loadConfig(".", folder)).rejects.toThrow(".: cannot be read (EISDIR); check --config");
+    await expect(loadConfig("nope.yaml", folder)).rejects.toThrow("nope.yaml: cannot be read (ENOENT); check the path");
+    await expect(loadConfig(".", folder)).rejects.toThrow(".: cannot be read (EISDIR); check the path");
     await expect(loadConfig("nope.yaml", folder)).rejects.toMatchObject({
       code: "USAGE_PROXY_CONFIG",
       file: "nope.yaml",

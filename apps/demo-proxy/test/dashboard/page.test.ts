@@ -1,9 +1,12 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
 import Database from "better-sqlite3";
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { UsageReport } from "../../src/admin/api/usage-report.ts";
 import { compose } from "../../src/compose.ts";
 import type { ProxyConfig } from "../../src/config/proxy-config.ts";
+import { refusingPort } from "../proxy/node-upstream.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { call } from "../support/call.ts";
@@ -26,6 +29,15 @@ async function start(changes: Partial<ProxyConfig> = {}) {
   const config = testConfig(backends, changes);
   const file = config.store.kind === "sqlite" ? config.store.file : "";
   return { ...(await startApp(config)), config, file };
+}
+
+async function startUpstreamAt(port: number): Promise<void> {
+  const server = createServer((_, response) => response.end("fine")).listen(port, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
 }
 
 describe("the dashboard", () => {
@@ -78,6 +90,40 @@ describe("the dashboard", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("shows a limit of 0 as closed, and no number that is none", async () => {
+    const upstream = await startUpstream();
+    const { proxy, admin } = await startApp(
+      testConfig([
+        { name: "shut", url: upstream.url, limits: { apiRequests: 0, egressBytes: 0 } },
+        { name: "reads", url: upstream.url, limits: { ingressBytes: 0 } },
+      ]),
+    );
+    const { page, complaints } = await openPage(browser, admin);
+    await untilLive(page);
+    expect((await call(proxy, "/objects/104857")).status).toBe(200);
+    const shut = card(page, "shut");
+    await shut.hasState("exhausted");
+    expect(await textOf(shut.article.locator(".pill"))).toBe("Closed: requests, egress");
+    await shut.shows("apiRequests", /0 of 0\s+nothing allowed\s+The limit is 0: nothing may be used\./);
+    await shut.shows("egressBytes", /0 of 0 B\s+nothing allowed/);
+    await shut.shows("ingressBytes", /0 B\s+no limit/);
+    const meter = shut.article.getByRole("meter", { name: "Requests of shut" });
+    expect([await meter.getAttribute("aria-valuenow"), await meter.getAttribute("aria-valuemax")]).toEqual(["1", "1"]);
+    const reads = card(page, "reads");
+    await reads.shows("ingressBytes", /nothing allowed/);
+    await expect.poll(() => textOf(page.locator("#backends-summary"))).toBe("1 of 2 take requests");
+    expect(await page.content()).not.toMatch(/NaN|Infinity|undefined/);
+    const { backends } = (await call(admin, "/api/usage")).json as UsageReport;
+    expect(backends.map(({ limits, withinLimits }) => [limits, withinLimits])).toEqual([
+      [{ apiRequests: 0, egressBytes: 0 }, false],
+      [{ ingressBytes: 0 }, true],
+    ]);
+    const { text } = await call(admin, "/metrics");
+    expect(text).toContain('usage_limit_api_requests{backend="shut"} 0');
+    expect(text).not.toContain('usage_limit_api_requests{backend="reads"}');
+    expect(complaints).toEqual([]);
+  });
+
   it("marks a backend that is exhausted in words, and not by colour alone", async () => {
     const { proxy, admin } = await start();
     const { page } = await openPage(browser, admin);
@@ -88,6 +134,27 @@ describe("the dashboard", () => {
     await shows("apiRequests", /20 of 20\s+100 %\s+Limit reached\. It opens again 1\s/);
     expect(await textOf(article)).toContain("Exhausted: requests");
     await expect.poll(() => textOf(page.locator("#backends-summary"))).toBe("1 of 2 take requests");
+  });
+
+  it("tells why a backend cannot be used, what to do, and nothing of it once it answers", async () => {
+    const port = await refusingPort();
+    const backends = [{ name: "oci", url: new URL(`http://127.0.0.1:${port}/`), limits: {} }];
+    const { proxy, admin } = await start({ backends });
+    const { page, complaints } = await openPage(browser, admin);
+    await untilLive(page);
+    expect((await call(proxy, "/x")).status).toBe(502);
+    const { article, hasState } = card(page, "oci");
+    await hasState("unreachable");
+    expect(await textOf(article)).toMatch(
+      /Unreachable: it refuses connections; is it running.*\? ECONNREFUSED, for \d/,
+    );
+    // Once its pause is over, it is ready, and nobody knows better than what was seen last.
+    await hasState("ready");
+    expect(await textOf(article)).toContain("The last request failed: it refuses connections");
+    await startUpstreamAt(port);
+    expect((await call(proxy, "/x")).status).toBe(200);
+    await expect.poll(() => textOf(article), { timeout: 15_000 }).not.toContain("ECONNREFUSED");
+    expect(complaints).toEqual([]);
   });
 
   it("says that the proxy is away, and goes on by itself when it is back", async () => {

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { refusingPort } from "../proxy/node-upstream.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { call } from "../support/call.ts";
@@ -13,12 +14,13 @@ beforeAll(async () => {
 });
 afterAll(() => browser?.close());
 
-/** Backends in every state that there is: full, in use, unlimited, draining. */
+/** Backends in every state that there is: unreachable, full, in use, unlimited, draining. */
 async function start(token?: string) {
   const upstream = await startUpstream();
   const many = { apiRequests: 1e15, egressBytes: 9e15, ingressBytes: 9e15 };
   const config = testConfig(
     [
+      { name: "gone", url: new URL(`https://localhost:${await refusingPort()}`), limits: {} },
       { name: "full", url: upstream.url, limits: { apiRequests: 3 } },
       { name: `a-long-name-${"x".repeat(200)}`, url: upstream.url, limits: many },
       { name: "free", url: upstream.url, limits: {} },
@@ -75,6 +77,7 @@ describe.each([375, 768, 1440])("at %d px", (width) => {
       const { page, complaints } = await openPage(browser, admin, { width, colorScheme });
       await untilLive(page);
       await card(page, "full").hasState("exhausted");
+      await expect.poll(() => textOf(card(page, "gone").article)).toContain("ECONNREFUSED");
       for (const summary of await page.locator("summary").all()) await summary.click();
       await page.locator("#audit table").waitFor();
       const overflow = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth");

@@ -16,9 +16,18 @@ export interface Look {
 }
 
 /** The dashboard in a browser context of its own, closed after the test. */
-export async function openPage(browser: Browser, admin: Address, look: Look = {}): Promise<WatchedPage> {
+export function openPage(browser: Browser, admin: Address, look: Look = {}): Promise<WatchedPage> {
+  return openUrl(browser, `http://127.0.0.1:${admin.port}/`, look);
+}
+
+/** The same at any address; a certificate there need not be vouched for. */
+export async function openUrl(browser: Browser, url: string, look: Look = {}): Promise<WatchedPage> {
   const { width = 1440, colorScheme = "light" } = look;
-  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
+  const context = await browser.newContext({
+    viewport: { width, height: 900 },
+    colorScheme,
+    ignoreHTTPSErrors: true,
+  });
   onTestFinished(() => context.close());
   const page = await context.newPage();
   const complaints: string[] = [];
@@ -28,7 +37,7 @@ export async function openPage(browser: Browser, admin: Address, look: Look = {}
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => hosts.add(new URL(request.url()).host));
-  await page.goto(`http://127.0.0.1:${admin.port}/`);
+  await page.goto(url);
   return { page, complaints, hosts };
 }
 

@@ -60,10 +60,10 @@ describe("the log", () => {
 
 describe("the configuration in the log", () => {
   const text = (store: string, counter: string) => `
-admin: { listen: 0.0.0.0:9, token: "tok3n" }
+admin: { listen: 0.0.0.0:9, token: "tok3n-0123456789" }
 counter: { kind: redis, ${counter}, prefix: usage }
 store: ${store}
-backends: [{ name: oci, url: "http://127.0.0.1:9001/x", limits: { apiRequests: 5 } }]`;
+backends: [{ name: oci, url: "http://127.0.0.1:9001/path-5ecret", limits: { apiRequests: 5 } }]`;
   const parse = (yaml: string) => parseConfig(yaml, { file: "proxy.yaml", folder: "/here" });
 
   it.each([
@@ -80,11 +80,11 @@ backends: [{ name: oci, url: "http://127.0.0.1:9001/x", limits: { apiRequests: 5
       store: "Postgres h:5/db",
       flush: { intervalMs: 30_000 },
       log: { level: "info", access: false },
-      backends: [{ name: "oci", url: "http://127.0.0.1:9001/x", limits: { apiRequests: 5 } }],
+      backends: [{ name: "oci", url: "http://127.0.0.1:9001/...", limits: { apiRequests: 5 } }],
     });
     // All there is to configure is in it, in one way or another.
     expect(Object.keys(described)).toEqual(expect.arrayContaining(Object.keys(config)));
-    expect(JSON.stringify(described) + summarizeConfig(config)).not.toMatch(/hunter2|someone|tok3n/);
+    expect(JSON.stringify(described) + summarizeConfig(config)).not.toMatch(/hunter2|someone|tok3n|path-5ecret/);
     expect(summarizeConfig(config)).toBe(`1 backend; counter ${place}; store Postgres h:5/db, flushed every 30000 ms`);
   });
 });

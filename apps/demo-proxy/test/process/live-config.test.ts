@@ -102,6 +102,40 @@ describe("a configuration that is taken over while the proxy runs", () => {
     ]);
   });
 
+  it("keeps to the size of heads, for backends that were there and for new ones", async () => {
+    const upstream = await startHeldUpstream();
+    const [oci, b2] = ["oci", "b2"].map((name) => ({ name, url: upstream.url, limits: {} })) as [
+      BackendConfig,
+      BackendConfig,
+    ];
+    const config = testConfig([oci], { heads: { requestBytes: 4_000, responseBytes: 2_000 } });
+    const { app, proxy } = await startApp(config);
+    const ask = async (asked: number, answered: number): Promise<number> => {
+      const running = call(proxy, "/", { headers: { "x-asked": "x".repeat(asked) } });
+      if (asked < 4_000) (await upstream.next()).setHeader("x-answered", "y".repeat(answered)).end();
+      return (await running).status;
+    };
+    const check = async () =>
+      expect([await ask(3_000, 1_500), await ask(0, 2_500), await ask(5_000, 0)]).toEqual([200, 502, 431]);
+    await check();
+    await app.live.take(async () => ({ ...config, backends: [b2] }));
+    await check();
+    await app.live.take(async () => ({ ...config, backends: [{ ...b2, host: "preserve" }] }));
+    await check();
+  });
+
+  it("forgets the trouble of a backend that is gone from it", async () => {
+    const upstream = await startUpstream();
+    const well = { name: "well", url: upstream.url, limits: {} };
+    const gone = { name: "gone", url: new URL("http://127.0.0.1:1"), limits: {} };
+    const { app, proxy } = await startApp(testConfig([gone, well]));
+    expect((await call(proxy, "/")).status).toBe(200);
+    const report = () => app.router.upstreams.find(({ name }) => name === "gone");
+    expect(report()).toMatchObject({ trouble: { code: "ECONNREFUSED" }, draining: false });
+    await app.live.take(async () => testConfig([well]));
+    expect(report()).toMatchObject({ trouble: undefined, draining: true });
+  });
+
   it("goes on draining what an operator drains", async () => {
     const upstream = await startUpstream();
     const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }]);
@@ -126,6 +160,31 @@ describe("a configuration that is taken over while the proxy runs", () => {
     held.end("before");
     expect((await running).text).toBe("before");
     expect(app.tracker.backend.totalAll("oci")).toMatchObject({ apiRequests: 2, egressBytes: 11 });
+  });
+
+  it("changes the Host that a backend gets, which is another address", async () => {
+    const upstream = await startHeldUpstream();
+    const oci = { name: "oci", url: upstream.url, limits: { apiRequests: 3 } };
+    const config = testConfig([oci]);
+    const { app, proxy } = await startApp(config);
+    const hostOf = async (): Promise<string | undefined> => {
+      const reply = call(proxy, "/", { headers: { host: "asked.example" } });
+      const held = await upstream.next();
+      held.end();
+      await reply;
+      return held.req.headers.host;
+    };
+    expect(await hostOf()).toBe(upstream.url.host);
+    const preserved = await app.live.take(async () => ({ ...config, backends: [{ ...oci, host: "preserve" }] }));
+    expect(preserved.changed).toEqual(["oci"]);
+    expect(await hostOf()).toBe("asked.example");
+    const same = await app.live.take(async () => ({ ...config, backends: [{ ...oci, host: "preserve" }] }));
+    expect(same.changed).toEqual([]);
+    const back = await app.live.take(async () => ({ ...config, backends: [{ ...oci, host: "upstream" }] }));
+    expect(back.changed).toEqual(["oci"]);
+    expect(await hostOf()).toBe(upstream.url.host);
+    expect(app.tracker.backend.totalAll("oci").apiRequests).toBe(3);
+    expect((await call(proxy, "/")).status).toBe(429);
   });
 
   it("says what needs a restart, and takes over the rest", async () => {
@@ -187,6 +246,28 @@ describe("a configuration that is taken over while the proxy runs", () => {
 });
 
 describe("the running proxy", () => {
+  it("has from its file who is believed, whose pages may read, and which Host a backend gets", async () => {
+    const upstream = await startHeldUpstream();
+    const folder = tempFolder();
+    const backend = `{ name: oci, url: "${upstream.url.href}", host: preserve, limits: { apiRequests: 1 } }`;
+    const settings = `trustedProxies: [127.0.0.0/8]\ncors: { origins: ["https://app.example"] }`;
+    writeConfig(folder, `${settings}\nbackends: [${backend}]`);
+    const { child, proxy } = await startProxy(folder);
+    const headers = { host: "asked.example", "x-forwarded-for": "203.0.113.9", origin: "https://app.example" };
+    const reply = call(proxy, "/", { headers });
+    const held = await upstream.next();
+    held.end();
+    expect((await reply).status).toBe(200);
+    expect(held.req.headers).toMatchObject({ host: "asked.example", "x-forwarded-for": "203.0.113.9, 127.0.0.1" });
+    const refused = await call(proxy, "/", { headers });
+    expect([refused.status, refused.headers["access-control-allow-origin"]]).toEqual([429, "https://app.example"]);
+    expect((await child.event("start")).config).toMatchObject({
+      trustedProxies: ["127.0.0.0/8"],
+      cors: { origins: ["https://app.example"], credentials: false },
+      backends: [{ name: "oci", host: "preserve" }],
+    });
+  });
+
   it("takes over its file when that changes and on SIGHUP, and keeps what it has when the file is wrong", async () => {
     const upstream = await startUpstream();
     const folder = tempFolder();

@@ -18,6 +18,41 @@ describe("limits on clients", () => {
     expect(upstream.requests).toEqual([]);
   });
 
+  test("how large a head may be is a setting, of requests and of responses", async () => {
+    const upstream = await startUpstream((request, response) => {
+      response.setHeader("x-large", "y".repeat(Number(request.headers["x-answer"])));
+      respond(response, 200, 0);
+    });
+    const ask = (asked: number, answered: number) =>
+      `GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Answer: ${answered}\r\nX: ${"x".repeat(asked)}\r\n\r\n`;
+    const heads = { requestBytes: 65_536, responseBytes: 32_768 };
+    const proxy = await startProxy({ upstreams: { a: upstream.port }, heads });
+    expect(await talk(proxy.port, ask(60_000, 30_000))).toMatch(/^HTTP\/1\.1 200 .*y{30000}/s);
+    expect(await talk(proxy.port, ask(70_000, 0))).toMatch(/^HTTP\/1\.1 431 /);
+    expect(await talk(proxy.port, ask(0, 35_000))).toMatch(/^HTTP\/1\.1 502 /);
+    const usual = await startProxy({ upstreams: { a: upstream.port } });
+    expect(await talk(usual.port, ask(0, 15_000))).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await talk(usual.port, ask(0, 17_000))).toMatch(/^HTTP\/1\.1 502 /);
+    const small = await startProxy({
+      upstreams: { a: upstream.port },
+      heads: { requestBytes: 1_024, responseBytes: 1_024 },
+    });
+    expect(await talk(small.port, ask(100, 100))).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await talk(small.port, ask(1_500, 0))).toMatch(/^HTTP\/1\.1 431 /);
+    expect(await talk(small.port, ask(0, 1_500))).toMatch(/^HTTP\/1\.1 502 /);
+  });
+
+  test("a connection that waits for its next request is closed after a time that is a setting", async () => {
+    const upstream = await startUpstream((_request, response) => respond(response, 200, 0));
+    const short = await startProxy({ upstreams: { a: upstream.port }, timeouts: { keepAliveMs: 200 } });
+    const long = await startProxy({ upstreams: { a: upstream.port } });
+    const [waits, stays] = [await dial(short.port, GET), await dial(long.port, GET)];
+    await Promise.all([waits.until("HTTP/1.1 200"), stays.until("HTTP/1.1 200")]);
+    await waits.closed;
+    expect(stays.socket.destroyed).toBe(false);
+    stays.socket.destroy();
+  });
+
   test("a head that trickles in is cut off with 408", async () => {
     const proxy = await startProxy({ upstreams: { a: 9 }, timeouts: { headersMs: 300 } });
     const client = await dial(proxy.port, "GET / HTTP/1.1\r\nHost: x\r\n");
@@ -142,6 +177,7 @@ describe("options", () => {
     ["idleMs", 2 ** 31],
     ["idleMs", Number.NaN],
     ["headersMs", 1.5],
+    ["keepAliveMs", 0],
   ])("a time-out that is none is refused: %s %d", (name, value) => {
     const timeouts = { ...DEFAULT_TIMEOUTS, [name]: value };
     const make = () => new Upstream({ name: "a", url: new URL("http://x"), timeouts, clock: systemClock });

@@ -84,10 +84,6 @@ describe("a request that was begun", () => {
         socket.write("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"),
     ],
     [
-      "answers with a reason that is no text",
-      (socket: { write(text: string): void }) => socket.write("HTTP/1.1 200 O\x01K\r\nContent-Length: 0\r\n\r\n"),
-    ],
-    [
       "switches without a word",
       (socket: { write(text: string): void }) => socket.write("HTTP/1.1 101 Switching\r\n\r\n"),
     ],

@@ -1,13 +1,16 @@
 import { expect, test } from "vitest";
+import { curl } from "../support/curl.ts";
 import { dial, send, talk } from "./client.ts";
 import { type NodeUpstream, respond, startRawUpstream, startUpstream } from "./node-upstream.ts";
-import { type RunningProxy, startProxy } from "./proxy-fixture.ts";
+import { type ProxyOptions, type RunningProxy, startProxy } from "./proxy-fixture.ts";
 
-async function start(): Promise<{ readonly upstream: NodeUpstream; readonly proxy: RunningProxy }> {
+async function start(
+  options: Partial<ProxyOptions> = {},
+): Promise<{ readonly upstream: NodeUpstream; readonly proxy: RunningProxy }> {
   const upstream = await startUpstream((request, response) => {
     request.resume().on("end", () => respond(response, 200, 2));
   });
-  return { upstream, proxy: await startProxy({ upstreams: { a: upstream.port } }) };
+  return { upstream, proxy: await startProxy({ ...options, upstreams: { a: upstream.port } }) };
 }
 
 test.each(["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "MKCOL", "QUERY"])(
@@ -45,14 +48,54 @@ test("CONNECT sent ahead of an answer is not taken for it", async () => {
   expect(await talk(proxy.port, pipelined)).toBe("");
 });
 
-test("a request to upgrade is answered 501 in plain words, and the connection closed", async () => {
+test("a WebSocket's handshake is answered 501 in plain words, and the connection closed", async () => {
   const { upstream, proxy } = await start();
-  const upgrade = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n";
+  const upgrade =
+    "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
   const client = await dial(proxy.port, `GET / HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n`);
   await client.until("cannot switch protocols");
   expect(client.text()).toMatch(/^HTTP\/1\.1 501 /);
   await client.closed;
   expect(upstream.requests).toEqual([]);
+});
+
+test.each([
+  ["HTTP/2", "Upgrade, HTTP2-Settings", "h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA"],
+  ["TLS", "upgrade", "TLS/1.0, HTTP/1.1"],
+  ["a WebSocket without its key", "keep-alive, Upgrade", "websocket"],
+  ["several protocols", "close, Upgrade", "h2c, IRC/6.9, RTA/x11"],
+  ["nothing", "Upgrade", ""],
+])(
+  "an offer to switch to %s is not taken: what was asked is answered, and the connection closed",
+  async (...[, connection, offer]) => {
+    const { upstream, proxy } = await start();
+    const head = `Host: x\r\nConnection: ${connection}\r\nUpgrade: ${offer}\r\n`;
+    const behind = "DELETE /behind HTTP/1.1\r\nHost: x\r\n\r\n";
+    const answers = [
+      await talk(proxy.port, `GET /1 HTTP/1.1\r\n${head}\r\n`),
+      await talk(proxy.port, `PUT /2 HTTP/1.1\r\n${head}Content-Length: 5\r\n\r\nhello${behind}`),
+      await talk(
+        proxy.port,
+        `PUT /3 HTTP/1.1\r\n${head}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n${behind}`,
+      ),
+    ];
+    for (const answer of answers) expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n.*Connection: close\r\n\r\nrr$/s);
+    expect(upstream.requests.map(({ url }) => url)).toEqual(["/1", "/2", "/3"]);
+    for (const { headers } of upstream.requests) {
+      expect(headers).not.toHaveProperty("upgrade");
+      expect(headers).not.toHaveProperty("http2-settings");
+      expect(headers.connection).toBe("keep-alive");
+    }
+    expect(proxy.usage("a")).toEqual({ apiRequests: 3, egressBytes: 6, ingressBytes: 10 });
+  },
+);
+
+test("curl --http2 gets its answer by HTTP/1.1", async () => {
+  const { proxy } = await start();
+  const args = ["--http2", "--data", "hello", "--write-out", " %{http_code} %{http_version}"];
+  const { stdout } = await curl(...args, proxy.origin, "--next", "--silent", ...args, proxy.origin);
+  expect(String(stdout)).toBe("rr 200 1.1rr 200 1.1");
+  expect(proxy.usage("a")).toMatchObject({ apiRequests: 2, ingressBytes: 10 });
 });
 
 test("100-continue is answered once the upstream's connection is ready", async () => {
@@ -150,7 +193,7 @@ test("what was sent ahead on a connection that closes is not carried out", async
 });
 
 test("hop-by-hop headers do not pass to the upstream, others do, and the proxy names itself", async () => {
-  const { upstream, proxy } = await start();
+  const { upstream, proxy } = await start({ trustedProxies: ["127.0.0.1"] });
   const headers = [
     "Host: asked.example:81",
     "Connection: keep-alive, X-Secret",

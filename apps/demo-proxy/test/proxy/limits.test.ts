@@ -34,6 +34,45 @@ describe("limits", () => {
     expect(up.usage("up")).toMatchObject({ apiRequests: 1, ingressBytes: 9 });
   });
 
+  test("of 0 let nothing through in that dimension, in either policy, and promise no better time", async () => {
+    for (const policy of ["pack", "spread"] as const) {
+      const upstream = await startUpstream((request, response) => {
+        request.resume().on("end", () => respond(response, 200, 1));
+      });
+      const proxy = await startProxy({
+        upstreams: { shut: upstream.port, reads: upstream.port },
+        limits: { shut: { apiRequests: 0 }, reads: { apiRequests: 3, ingressBytes: 0 } },
+        policy,
+      });
+      expect((await send(proxy.port, "/")).status).toBe(200);
+      for (const body of ["x", ["x", "y"]]) {
+        const refused = await send(proxy.port, "/", { method: "PUT", body });
+        expect(refused.status).toBe(429);
+        expect(refused.headers["retry-after"]).toBe(undefined);
+        expect(JSON.parse(refused.body.toString()).detail).toMatch(/The limit of \w+ is 0: none of it may be used\./);
+      }
+      expect(proxy.usage("shut")).toEqual({ apiRequests: 0, egressBytes: 0, ingressBytes: 0 });
+      expect(proxy.usage("reads")).toEqual({ apiRequests: 1, egressBytes: 1, ingressBytes: 0 });
+    }
+  });
+
+  test("of 0 do not keep a refusal from telling when another backend has room again", async () => {
+    const upstream = await startUpstream((_request, response) => respond(response, 200, 1));
+    for (const names of [
+      ["full", "shut"],
+      ["shut", "full"],
+    ]) {
+      const proxy = await startProxy({
+        upstreams: Object.fromEntries(names.map((name) => [name, upstream.port])),
+        limits: { shut: { apiRequests: 0 }, full: { apiRequests: 1 } },
+      });
+      expect((await send(proxy.port, "/")).status).toBe(200);
+      const refused = await send(proxy.port, "/");
+      expect(refused.status).toBe(429);
+      expect(JSON.parse(refused.text).detail).toContain("The limit of apiRequests in the period");
+    }
+  });
+
   test("uploads that run together never declare more than is left", async () => {
     const upstream = await startUpstream((request, response) => {
       request.resume().on("end", () => setTimeout(() => respond(response, 201, 0), 20));
@@ -64,7 +103,7 @@ describe("limits", () => {
 
   test("a refusal says when to come back, what the limits are, and names no backend", async () => {
     const upstream = await startUpstream((_request, response) => respond(response, 200, 1));
-    const now = Date.UTC(2026, 0, 31, 23, 59, 30);
+    let now = Date.UTC(2026, 0, 31, 23, 59, 30);
     const clock = { ...systemClock, now: () => now };
     const proxy = await startProxy({
       upstreams: { "secret-name": upstream.port },
@@ -76,11 +115,15 @@ describe("limits", () => {
     const end = proxy.tracker.backend.period().end;
     expect(refused.status).toBe(429);
     expect(refused.headers["content-type"]).toBe("application/problem+json");
-    expect(refused.headers["retry-after"]).toBe(String(Math.ceil((end - now) / 1000)));
-    expect(refused.headers.ratelimit).toMatch(/^"apiRequests";r=0;t=\d+, "egressBytes";r=999;t=\d+$/);
+    const [t, retryAfter] = [Math.ceil((end - now) / 1000), refused.headers["retry-after"]];
+    expect(refused.headers.ratelimit).toBe(`"apiRequests";r=0;t=${t}, "egressBytes";r=999;t=${t}`);
+    expect([retryAfter, refused.headers["x-should-retry"]]).toEqual([undefined, "false"]);
+    now = end - 29_500;
+    expect((await send(proxy.port, "/")).headers["retry-after"]).toBe("30");
     expect(refused.headers["ratelimit-policy"]).toMatch(/^"apiRequests";q=1;/);
     const problem = JSON.parse(refused.text);
     expect(problem).toMatchObject({ status: 429, "violated-policies": ["apiRequests"] });
+    expect(problem).toMatchObject({ "resets-at": new Date(end).toISOString(), error: { message: problem.detail } });
     expect(problem.detail).toMatch(/^No backend has room left\. .*apiRequests/);
     expect(refused.rawHeaders.join() + refused.text).not.toContain("secret-name");
     expect(refused.rawHeaders.join() + refused.text).not.toContain(String(upstream.port));

@@ -13,7 +13,7 @@ export interface NodeUpstream {
 /** An HTTP server on a free port of the loopback that ends with the test. */
 export async function startUpstream(listener: RequestListener): Promise<NodeUpstream> {
   const requests: IncomingMessage[] = [];
-  const server = createServer((request, response) => {
+  const server = createServer({ maxHeaderSize: 1_048_576 }, (request, response) => {
     requests.push(request);
     request.on("error", () => {});
     response.on("error", () => {});

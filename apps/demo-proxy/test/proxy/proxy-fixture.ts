@@ -1,10 +1,12 @@
 import { type Clock, LocalCounterBackend, systemClock, type Usage } from "@usage/counter-core";
 import { type LimitsByBackend, UsageTracker } from "@usage/tracker";
 import { expect, onTestFinished } from "vitest";
+import type { CorsOptions } from "../../src/proxy/cors.ts";
+import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "../../src/proxy/head-limits.ts";
 import { Router, type RoutingPolicy } from "../../src/proxy/route.ts";
 import { ProxyServer } from "../../src/proxy/server.ts";
 import { DEFAULT_TIMEOUTS, type Timeouts } from "../../src/proxy/timeouts.ts";
-import { Upstream } from "../../src/proxy/upstream.ts";
+import { type HostPolicy, Upstream } from "../../src/proxy/upstream.ts";
 
 export interface ProxyOptions {
   /** Upstreams' addresses by name: a port of the loopback, or a URL. In order of preference. */
@@ -12,8 +14,13 @@ export interface ProxyOptions {
   readonly limits?: LimitsByBackend<keyof Usage>;
   readonly policy?: RoutingPolicy;
   readonly timeouts?: Partial<Timeouts>;
+  readonly heads?: HeadLimits;
   readonly unreachableMs?: number;
   readonly ca?: string;
+  /** Of every upstream. */
+  readonly host?: HostPolicy;
+  readonly cors?: CorsOptions;
+  readonly trustedProxies?: readonly string[];
   readonly clock?: Clock;
 }
 
@@ -31,7 +38,8 @@ export interface RunningProxy {
 
 /** A proxy on a free port, real from the listener to the connections; it ends with the test, and must then hold nothing. */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
-  const { limits = {}, policy = "pack", clock = systemClock, unreachableMs, ca } = options;
+  const { limits = {}, policy = "pack", clock = systemClock, unreachableMs, ca, host } = options;
+  const { cors, trustedProxies = [], heads = DEFAULT_HEAD_LIMITS } = options;
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
   const tracker = new UsageTracker(new LocalCounterBackend(Object.keys(options.upstreams)), { limits });
   const upstreams = Object.entries(options.upstreams).map(
@@ -40,12 +48,15 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
         name,
         url: new URL(typeof address === "number" ? `http://127.0.0.1:${address}` : address),
         timeouts,
+        heads,
         clock,
         ...(unreachableMs === undefined ? {} : { unreachableMs }),
         ...(ca === undefined ? {} : { ca }),
+        ...(host === undefined ? {} : { host }),
       }),
   );
-  const server = new ProxyServer({ router: new Router({ tracker, upstreams, policy }), timeouts, clock });
+  const router = new Router({ tracker, upstreams, policy });
+  const server = new ProxyServer({ router, timeouts, heads, clock, trustedProxies, ...(cors && { cors }) });
   const { port } = await server.listen({ host: "127.0.0.1", port: 0 });
   const settled = async (): Promise<void> => {
     await expect

@@ -1,4 +1,6 @@
 import { createSecureServer } from "node:http2";
+import { createServer } from "node:https";
+import type { TLSSocket } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
 import { send } from "./client.ts";
 import { CERT, KEY } from "./localhost-certificate.ts";
@@ -43,4 +45,33 @@ test("a certificate that nobody vouches for, or for another name, lets nothing t
   expect((await send(misnamed.port, "/", { method: "PUT", body: "secret" })).status).toBe(502);
   expect(upstream.requests).toEqual([]);
   expect(unknown.usage("a").apiRequests + misnamed.usage("a").apiRequests).toBe(0);
+});
+
+test("the certificate is asked for, and checked, by the upstream's name, whatever Host is preserved", async () => {
+  const seen: unknown[] = [];
+  const server = createServer({ key: KEY, cert: CERT }, (request, response) => {
+    const socket = request.socket as TLSSocket & { readonly servername?: string | false };
+    seen.push([socket.servername, request.headers.host, socket.remotePort]);
+    response.end();
+  });
+  const port = await listening(server);
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const options = { ca: CERT, host: "preserve" } as const;
+  const proxy = await startProxy({ upstreams: { a: `https://localhost:${port}` }, ...options });
+  for (const host of ["one.example", "two.example:81", "[::1]:81"]) {
+    expect((await send(proxy.port, "/", { headers: { host } })).status).toBe(200);
+  }
+  const [[, , connection] = []] = seen as unknown[][];
+  expect(seen).toEqual([
+    ["localhost", "one.example", connection],
+    ["localhost", "two.example:81", connection],
+    ["localhost", "[::1]:81", connection],
+  ]);
+  // The certificate is for localhost, which is what the client asks for, but not whom the proxy asks.
+  const misnamed = await startProxy({ upstreams: { a: `https://127.0.0.1:${port}` }, ...options });
+  expect((await send(misnamed.port, "/", { headers: { host: "localhost" } })).status).toBe(502);
+  expect(seen).toHaveLength(3);
 });

@@ -13,9 +13,13 @@ const QUIET = [
 ];
 
 /** A headless Chromium with a profile of its own. Whoever starts it closes it. */
-export async function launchBrowser(): Promise<Browser> {
+export async function launchBrowser(settings: readonly string[] = []): Promise<Browser> {
   const { path, args, env } = await chromiumBinary();
-  return chromium.launch({ executablePath: path, args: [...args, ...QUIET], env: { ...environment(), ...env } });
+  return chromium.launch({
+    executablePath: path,
+    args: [...args, ...QUIET, ...settings],
+    env: { ...environment(), ...env },
+  });
 }
 
 function environment(): Record<string, string> {

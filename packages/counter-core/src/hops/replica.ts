@@ -27,6 +27,14 @@ export interface HistoryQuery {
  * associative, so retries, duplicates and reordering change nothing.
  */
 export interface UsageStore<D extends string = StorageDimension> {
+  /** What `totals` returns of each backend. A counter's dimensions must be among them: the others would read as zero. */
+  readonly dimensions: readonly D[];
+  /**
+   * How often this object has found that what it had confirmed is gone (its file was deleted or replaced, say) and begun
+   * anew. It looks in every `merge`, also one of nothing, before and after it writes; so what `merge` has confirmed is there
+   * unless the number has grown since. Absent on stores that cannot tell by themselves.
+   */
+  losses?(): number;
   /**
    * Keeps the larger amount of each dimension of each tally, durably once it resolves. After a rejection any part of the
    * tallies may be stored; merging them again is right. Answers those that can never be stored (an amount or a name out of

@@ -25,6 +25,7 @@ export function memoryStore(combine: (known: number, sent: number) => number = M
   const of = (period: string): readonly Row[] => [...rows.values()].filter((row) => row.period === period);
 
   return {
+    dimensions: STORAGE_DIMENSIONS,
     async merge(tallies, { signal } = {}) {
       signal?.throwIfAborted();
       await new Promise(setImmediate);

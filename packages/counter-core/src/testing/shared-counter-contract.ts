@@ -163,6 +163,22 @@ export function sharedCounterContract(name: string, options: SharedCounterContra
         }
         expect(await storedOf(store, [victim as CounterBackend, survivor as CounterBackend])).toBe(4);
       }));
+
+    it("and stores all that was shared anew in a store that has lost what it had, also what a killed instance counted", () =>
+      withInstances(2, async (shared, [victim, survivor]) => {
+        const store = memoryStore();
+        victim?.addAll("oci", { apiRequests: 3, egressBytes: 500 });
+        survivor?.add("oci", "apiRequests", 1);
+        await allSee([victim as CounterBackend, survivor as CounterBackend], { apiRequests: 4, egressBytes: 500 });
+        await flush(victim as CounterBackend, store);
+        await shared.kill(victim as CounterBackend);
+        await refresh(survivor as CounterBackend, store);
+        await flush(survivor as CounterBackend, store);
+        survivor?.unsettle();
+        const empty = memoryStore();
+        await flush(survivor as CounterBackend, empty);
+        expect(await storedOf(empty, [victim as CounterBackend, survivor as CounterBackend])).toBe(4);
+      }));
   });
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { RejectedTally, Tally, UsageStore } from "../index.ts";
+import { type RejectedTally, STORAGE_DIMENSIONS, type Tally, type UsageStore } from "../index.ts";
 import { ODD_NAMES } from "./odd-names.ts";
 import { maximaSummed, randomFrom, randomSchedule, randomTallies } from "./random-tallies.ts";
 import { all, many, PERIOD, tally, usage } from "./sample-tallies.ts";
@@ -41,6 +41,15 @@ export function usageStoreContract(name: string, options: StoreContractOptions):
       expect(await store.totals(PERIOD, "w")).toEqual(new Map());
       expect(await store.tallies(PERIOD, ["oci"])).toEqual([]);
       expect(await store.history({})).toEqual([]);
+    });
+
+    it("says which dimensions its totals have, and its totals have them all", async () => {
+      expect([...store.dimensions].sort()).toEqual([...STORAGE_DIMENSIONS].sort());
+      await store.merge([tally("w", "oci", { apiRequests: 1 })]);
+      for (const { all, own } of (await store.totals(PERIOD, "w")).values()) {
+        expect(Object.keys(all).sort()).toEqual([...store.dimensions].sort());
+        expect(Object.keys(own).sort()).toEqual([...store.dimensions].sort());
+      }
     });
 
     it("keeps what was merged, and answers zero for a dimension that was not", async () => {

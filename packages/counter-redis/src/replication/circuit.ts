@@ -18,6 +18,11 @@ export class Circuit {
     return this.#state.kind === "open";
   }
 
+  /** What failed last, while it is open. */
+  get error(): unknown {
+    return this.#state.kind === "open" ? this.#state.error : undefined;
+  }
+
   /** Answers whether this closed it. */
   succeeded(): boolean {
     const wasOpen = this.isOpen;

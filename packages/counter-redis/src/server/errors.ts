@@ -21,12 +21,17 @@ export class RedisConnectError extends Error {
   }
 }
 
-/** The client is not connected to Redis, so nothing was sent. */
+/** The client is not connected to Redis, so nothing was sent. Its `cause` is the client's last error, such as ECONNREFUSED. */
 export class NotConnectedError extends Error {
   readonly code = "USAGE_REDIS_NOT_CONNECTED";
 
-  constructor(status: string) {
-    super(`Redis is not connected (the client is ${JSON.stringify(status)})`);
+  /** @param cause - Why it is not, as far as the client has told. */
+  constructor(status: string, cause?: Error) {
+    const why = cause === undefined ? "" : `: ${textOf(cause)}`;
+    super(
+      `Redis is not connected (the client is ${JSON.stringify(status)})${why}`,
+      cause === undefined ? undefined : { cause },
+    );
     this.name = "NotConnectedError";
   }
 }
@@ -41,4 +46,15 @@ export class RefusedCountsError extends Error {
     this.name = "RefusedCountsError";
     this.key = key;
   }
+}
+
+/** Message and code; a name that leads to several addresses fails with an error for each. */
+function textOf(cause: Error): string {
+  const text = cause instanceof AggregateError ? cause.errors.map(messageOf).join(", ") : cause.message;
+  const code = "code" in cause && typeof cause.code === "string" ? cause.code : "";
+  return code === "" || text.includes(code) ? text : `${text} (${code})`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

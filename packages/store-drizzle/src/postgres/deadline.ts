@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { driverError, StoreError, StoreTimeoutError } from "../errors.ts";
+import { adviceFor } from "./advice.ts";
 
 /** How long a store on Postgres waits. */
 export interface TimeoutOptions {
@@ -17,12 +18,18 @@ export interface TimeoutOptions {
  * once would begin it, postgres.js 3.4 can be left with a write that it has neither sent nor forgotten, and never uses
  * that connection again.
  */
-export type Run = <T>(operation: string, statement: () => PromiseLike<T>) => Promise<T>;
+export type Deadline = <T>(operation: string, statement: () => PromiseLike<T>) => Promise<T>;
+
+/** The same, on a database that may be another one each time. */
+export type Run<DB> = <T>(operation: string, statement: (db: DB) => PromiseLike<T>) => Promise<T>;
 
 export const DEFAULT_TIMEOUT_MS = 10_000;
 
+/** Codes with which the database refuses rows for ever. P0001 is a trigger's `raise exception`, unless it names another. */
+export const REFUSAL = /^(22|23|P0001)/;
+
 /** @throws RangeError when `timeoutMs` is not a whole number from 1 to 2^31-1. */
-export function withDeadline({ timeoutMs = DEFAULT_TIMEOUT_MS }: TimeoutOptions): Run {
+export function withDeadline({ timeoutMs = DEFAULT_TIMEOUT_MS }: TimeoutOptions): Deadline {
   if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > 2 ** 31 - 1) {
     throw new RangeError(`timeoutMs must be a whole number of milliseconds from 1 to 2^31-1, got ${String(timeoutMs)}`);
   }
@@ -32,21 +39,31 @@ export function withDeadline({ timeoutMs = DEFAULT_TIMEOUT_MS }: TimeoutOptions)
     // The server's statement_timeout says nothing when the server itself hangs or the network is gone.
     const timer = setTimeout(() => late.reject(new StoreTimeoutError(operation, timeoutMs)), timeoutMs);
     try {
-      return await Promise.race([statement(), late.promise]);
+      const result = await Promise.race([statement(), late.promise]);
+      if (isTorn(result)) throw new Error("the rows came torn from a connection that had been cut before");
+      return result;
     } catch (thrown) {
       if (thrown instanceof StoreTimeoutError) throw thrown;
       const { error, code } = driverError(thrown);
-      throw new StoreError(operation, code, advice(code), error);
+      throw new StoreError(operation, code, adviceFor(code, error), error);
     } finally {
       clearTimeout(timer);
     }
   };
 }
 
-function advice(code = ""): string {
-  if (code === "42P01") return "create the table with migrate(db)";
-  if (code === "42501") return "grant this role what the README names";
-  if (code.startsWith("28")) return "see the user and password of the connection";
-  if (code.startsWith("53")) return "the server lacks room or connections: call it again once it has them";
-  return "call it again once the cause is gone: nothing is counted twice";
+/**
+ * postgres.js 3.4 goes on counting rows from where a connection was cut: the first result after that begins with as many
+ * holes, and whoever looks at its first row takes it for empty.
+ */
+function isTorn(result: unknown): boolean {
+  return Array.isArray(result) && result.length > 0 && !(0 in result);
+}
+
+export function runOn<DB>(db: DB, deadline: Deadline): Run<DB> {
+  return (operation, statement) => deadline(operation, () => statement(db));
+}
+
+export function isRefusal(error: unknown): boolean {
+  return error instanceof StoreError && REFUSAL.test(error.driverCode ?? "");
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { sql } from "drizzle-orm";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
-import { type TimeoutOptions, withDeadline } from "./deadline.ts";
+import { type Run, runOn, type TimeoutOptions, withDeadline } from "./deadline.ts";
 
 const FOLDER = new URL("../../migrations/postgres/", import.meta.url);
 
@@ -15,10 +15,15 @@ export async function migrate<TResult extends PgQueryResultHKT, TSchema extends 
   db: PgDatabase<TResult, TSchema>,
   options: TimeoutOptions = {},
 ): Promise<void> {
-  const run = withDeadline(options);
+  await migrateWith(runOn(db, withDeadline(options)));
+}
+
+export async function migrateWith<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
+  run: Run<PgDatabase<TResult, TSchema>>,
+): Promise<void> {
   for (const file of readdirSync(FOLDER).sort()) {
     const statements = readFileSync(new URL(file, FOLDER), "utf8");
-    await run(`migration ${file}`, () => db.execute(sql.raw(underLock(statements))));
+    await run(`migration ${file}`, (db) => db.execute(sql.raw(underLock(statements))));
   }
 }
 

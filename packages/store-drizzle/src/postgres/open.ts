@@ -1,22 +1,17 @@
 import { STORAGE_DIMENSIONS, type StorageDimension, type UsageStore } from "@usage/counter-core";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
-import type { Sql } from "postgres";
-import { StoreOpenError } from "../errors.ts";
-import { DEFAULT_TIMEOUT_MS } from "./deadline.ts";
-import { migrate } from "./migrate.ts";
-import { type PostgresStoreOptions, postgresUsageStore } from "./store.ts";
-
-/** Two at least: postgres.js can hang for long on a single connection that died while idle. */
-const MAX_CONNECTIONS = 4;
-const CONNECT_TIMEOUT_SECONDS = 10;
-const IDLE_TIMEOUT_SECONDS = 60;
-const END_TIMEOUT_SECONDS = 5;
-/** postgres.js itself would wait up to 20 seconds before it connects again, longer than a statement may take. */
-const MAX_RECONNECT_SECONDS = 0.5;
+import { StoreError, StoreOpenError } from "../errors.ts";
+import { tableUsageStore } from "../table-usage-store.ts";
+import { addressText, type ConnectionTarget, parseConnectionString, type ServerAddress } from "./connection-string.ts";
+import { Connections } from "./connections.ts";
+import { DEFAULT_TIMEOUT_MS, withDeadline } from "./deadline.ts";
+import { migrateWith } from "./migrate.ts";
+import type { PostgresStoreOptions } from "./store.ts";
+import { postgresUsageTable } from "./table.ts";
 
 /** A store that owns its connections. */
 export interface OpenPostgresStore {
-  /** The drizzle database that the store opened. */
+  /** The drizzle database that the store has open: another one after a statement of the store has failed. */
   readonly db: PostgresJsDatabase;
   /** Waits at most 5 seconds for running statements, then closes the connections. May be called twice. */
   close(): Promise<void>;
@@ -25,9 +20,13 @@ export interface OpenPostgresStore {
 
 /**
  * Connects to `postgres://user:password@host:port/database` and migrates it. Needs the package `postgres`. `timeoutMs` is
- * also the connections' `statement_timeout`.
+ * also the connections' `statement_timeout`, where no pooler refuses that.
  *
- * @throws StoreOpenError when the url is none, StoreError or StoreTimeoutError when the server cannot be reached or migrated.
+ * After a statement has failed for any other reason than its rows, the next one has new connections: to where the host's name
+ * leads by then or, of several hosts, to the next one that can be written to.
+ *
+ * @throws StoreOpenError when the url is none or nothing can be connected to, StoreError or StoreTimeoutError when the
+ * database cannot be migrated.
  */
 export function openPostgresStore<D extends string>(
   url: string,
@@ -47,35 +46,34 @@ export async function openPostgresStore(
     import("postgres"),
     import("drizzle-orm/postgres-js"),
   ]);
-  const client = connect(() =>
-    postgres(url, {
-      max: MAX_CONNECTIONS,
-      connect_timeout: CONNECT_TIMEOUT_SECONDS,
-      idle_timeout: IDLE_TIMEOUT_SECONDS,
-      connection: { statement_timeout: timeoutMs },
-      backoff: (failures) => Math.min(2 ** failures / 100, MAX_RECONNECT_SECONDS),
-      // Nothing here needs them, and a connection that dies while it fetches them is an unhandled rejection.
-      fetch_types: false,
-      onnotice: () => {},
-    }),
-  );
-  const close = () => client.end({ timeout: END_TIMEOUT_SECONDS });
+  const target = parseConnectionString(url);
+  const deadline = withDeadline({ timeoutMs });
+  const connections = new Connections(target, { driver: { postgres, drizzle }, timeoutMs, deadline });
+  const close = () => connections.end();
   try {
-    const db = drizzle(client);
-    const store = postgresUsageStore(db, { dimensions, timeoutMs });
-    await migrate(db, { timeoutMs });
-    return { ...store, db, close, [Symbol.asyncDispose]: close };
+    const store = tableUsageStore(postgresUsageTable(connections.run), dimensions);
+    await connections.begin().catch((error: unknown) => {
+      throw openError(error, target, connections.server);
+    });
+    await migrateWith(connections.run);
+    return {
+      ...store,
+      get db() {
+        return connections.db;
+      },
+      close,
+      [Symbol.asyncDispose]: close,
+    };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-function connect(make: () => Sql): Sql {
-  try {
-    return make();
-  } catch {
-    // Without a cause and without the url itself: both may hold a password.
-    throw new StoreOpenError("the url of the database is not like postgres://user:password@host:5432/database");
-  }
+function openError(error: unknown, { servers, database }: ConnectionTarget, tried: ServerAddress): StoreOpenError {
+  const others = servers.length === 1 ? "" : ` (the last of ${servers.map(addressText).join(", ")})`;
+  const place = `${addressText(tried)}${database === undefined ? "" : `, database ${JSON.stringify(database)}`}${others}`;
+  const code = error instanceof StoreError ? error.driverCode : undefined;
+  const reason = error instanceof Error ? error.message.replace(/^connecting (failed: )?/, "") : String(error);
+  return new StoreOpenError(`cannot connect to Postgres at ${place}: ${reason}`, code, { cause: error });
 }

@@ -22,34 +22,33 @@ export type TallyEntry = readonly [backend: string, writer: string, amounts: Amo
 
 /** The usage of all backends in a period, or of one, ordered by the bytes of their names. */
 export async function usagePages<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
-  db: PostgresDatabase<TResult, TSchema>,
-  run: Run,
+  run: Run<PostgresDatabase<TResult, TSchema>>,
   key: string,
   own: string,
   name: string | undefined,
 ): Promise<readonly string[]> {
-  const sums = db
-    .select({
-      name: sql`${backend}`.as("name"),
-      dimension: sql`${dimension}`.as("dimension"),
-      all: sql`least(sum(${amount}), ${MAX_AMOUNT})`.as("all_writers"),
-      own: sql`least(coalesce(sum(${amount}) filter (where ${writer} = ${own}), 0), ${MAX_AMOUNT})`.as("own"),
-    })
-    .from(usageTallies)
-    .where(and(eq(period, key), name === undefined ? undefined : eq(backend, name)))
-    .groupBy(backend, dimension)
-    .as("sums");
-  const entries = sql`
+  const sums = (db: PostgresDatabase<TResult, TSchema>) =>
+    db
+      .select({
+        name: sql`${backend}`.as("name"),
+        dimension: sql`${dimension}`.as("dimension"),
+        all: sql`least(sum(${amount}), ${MAX_AMOUNT})`.as("all_writers"),
+        own: sql`least(coalesce(sum(${amount}) filter (where ${writer} = ${own}), 0), ${MAX_AMOUNT})`.as("own"),
+      })
+      .from(usageTallies)
+      .where(and(eq(period, key), name === undefined ? undefined : eq(backend, name)))
+      .groupBy(backend, dimension)
+      .as("sums");
+  const entries = (db: PostgresDatabase<TResult, TSchema>) => sql`
     select row_number() over (order by name collate "C") - 1 as number,
       json_build_array(name, json_object_agg(dimension, all_writers), json_object_agg(dimension, own)) as entry
-    from ${sums} group by name`;
-  return run("reading the totals", () => paged(db, entries));
+    from ${sums(db)} group by name`;
+  return run("reading the totals", (db) => paged(db, entries(db)));
 }
 
 /** The rows of some backends, by writer. */
 export async function tallyPages<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
-  db: PostgresDatabase<TResult, TSchema>,
-  run: Run,
+  run: Run<PostgresDatabase<TResult, TSchema>>,
   key: string,
   backends: readonly string[],
 ): Promise<readonly string[]> {
@@ -58,7 +57,7 @@ export async function tallyPages<TResult extends PgQueryResultHKT, TSchema exten
       json_build_array(${backend}, ${writer}, json_object_agg(${dimension}, ${amount})) as entry
     from ${usageTallies} where ${period} = ${key} and ${backend} = any(${arrayLiteral(backends)}::text[])
     group by ${backend}, ${writer}`;
-  return run("reading the tallies", () => paged(db, entries));
+  return run("reading the tallies", (db) => paged(db, entries));
 }
 
 /**

@@ -14,10 +14,12 @@ export const usageTallies = pgTable(
     updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().defaultNow(),
   },
   (table) => [
-    primaryKey({ columns: [table.period, table.backend, table.dimension, table.writer] }),
+    // As Postgres names it in the migration.
+    primaryKey({ name: "usage_tallies_pkey", columns: [table.period, table.backend, table.dimension, table.writer] }),
     check("usage_tallies_amount", sql`${table.amount} >= 0`),
-    // Rows come period by period: which pages hold one takes some kilobytes to tell.
-    index("usage_tallies_period").using("brin", table.period).with({ autosummarize: true }),
+    // Rows come period by period: which pages hold one takes some kilobytes to tell. The option is text, as the migration has it:
+    // drizzle-kit would take `true` for another one, and make the index anew at every push.
+    index("usage_tallies_period").using("brin", table.period).with({ autosummarize: "on" }),
   ],
 );
 

@@ -1,7 +1,7 @@
 import { STORAGE_DIMENSIONS, type StorageDimension, type UsageStore } from "@usage/counter-core";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
 import { tableUsageStore } from "../table-usage-store.ts";
-import { type TimeoutOptions, withDeadline } from "./deadline.ts";
+import { runOn, type TimeoutOptions, withDeadline } from "./deadline.ts";
 import { postgresUsageTable } from "./table.ts";
 
 export interface PostgresStoreOptions<D extends string = string> extends TimeoutOptions {
@@ -14,8 +14,9 @@ export interface PostgresStoreOptions<D extends string = string> extends Timeout
 
 /**
  * A usage store in your own drizzle database, of any Postgres driver, whose table `migrate` or your own drizzle-kit has
- * created. It does not close the database. The connections should have a `statement_timeout`; `synchronous_commit` must be
- * on (Postgres's default) for a merge that resolved to survive a crash of the server.
+ * created. It does not close the database, nor make connections anew after a failover, which `openPostgresStore` does. The
+ * connections should have a `statement_timeout`; `synchronous_commit` must be on (Postgres's default) for a merge that
+ * resolved to survive a crash of the server.
  *
  * @throws RangeError when an option is out of range.
  */
@@ -36,5 +37,5 @@ export function postgresUsageStore<TResult extends PgQueryResultHKT, TSchema ext
   options: PostgresStoreOptions = {},
 ): UsageStore<string> {
   const { dimensions = STORAGE_DIMENSIONS } = options;
-  return tableUsageStore(postgresUsageTable(db, withDeadline(options)), dimensions);
+  return tableUsageStore(postgresUsageTable(runOn(db, withDeadline(options))), dimensions);
 }

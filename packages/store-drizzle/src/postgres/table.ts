@@ -3,7 +3,7 @@ import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
 import type { TallyRow } from "../tally-rows.ts";
 import type { UsageTable } from "../usage-table.ts";
 import { arrayLiteral } from "./array-literal.ts";
-import type { Run } from "./deadline.ts";
+import { REFUSAL, type Run } from "./deadline.ts";
 import { bytes, type TallyEntry, tallyPages, type UsageEntry, usagePages } from "./pages.ts";
 import { usageTallies } from "./schema.ts";
 
@@ -11,44 +11,42 @@ const { period, backend } = usageTallies;
 
 /** `usage_tallies` in Postgres. Each statement is a transaction of its own, which also holds behind a pooler. */
 export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
-  db: PgDatabase<TResult, TSchema>,
-  run: Run,
+  run: Run<PgDatabase<TResult, TSchema>>,
 ): UsageTable {
   return {
     rowsPerChunk: 2_000,
     pipelined: true,
-    // P0001 is what a trigger's `raise exception` says unless it names a state of its own.
-    refusal: /^(22|23|P0001)/,
+    refusal: REFUSAL,
 
     async upsert(rows) {
-      await run("merge", () => db.execute(upsertStatement(rows)));
+      await run("merge", (db) => db.execute(upsertStatement(rows)));
     },
 
     async periodBetween(from, to, included) {
       const lower = included ? sql`${bytes(period)} >= ${from}` : sql`${bytes(period)} > ${from}`;
       const where = and(lower, to === undefined ? undefined : sql`${bytes(period)} <= ${to}`);
-      const [row] = await run("reading the periods", () =>
+      const [row] = await run("reading the periods", (db) =>
         db.select({ period }).from(usageTallies).where(where).orderBy(bytes(period)).limit(1),
       );
       return row?.period;
     },
 
     async *usage(key, own, name) {
-      for (const page of await usagePages(db, run, key, own, name)) {
+      for (const page of await usagePages(run, key, own, name)) {
         const entries: readonly UsageEntry[] = JSON.parse(page);
         yield entries.map(([backend, all, own]) => ({ backend, all, own }));
       }
     },
 
     async *tallies(key, backends) {
-      for (const page of await tallyPages(db, run, key, backends)) {
+      for (const page of await tallyPages(run, key, backends)) {
         const entries: readonly TallyEntry[] = JSON.parse(page);
         yield entries.map(([backend, writer, usage]) => ({ writer, period: key, backend, usage }));
       }
     },
 
     async remove(key, name) {
-      await run("remove", () => db.delete(usageTallies).where(and(eq(period, key), eq(backend, name))));
+      await run("remove", (db) => db.delete(usageTallies).where(and(eq(period, key), eq(backend, name))));
     },
   };
 }

@@ -5,9 +5,12 @@ import { type BusyOptions, retryWhileBusy } from "./retry-while-busy.ts";
 
 const FOLDER = new URL("../../migrations/sqlite/", import.meta.url);
 
+/** A file that begins with a question is about what an older version has made. */
+const QUESTION = /^(--.*\n)*select /;
+
 /**
  * Creates the table and the view, or does nothing where they exist. Safe when several processes start at once: every
- * statement is idempotent and a transaction of its own.
+ * statement is idempotent and a transaction of its own, or looks in one transaction whether it is needed.
  *
  * @throws StoreError or StoreBusyError, after which it may be called again.
  */
@@ -17,8 +20,17 @@ export async function migrate<TSchema extends Record<string, unknown>>(
 ): Promise<void> {
   const attempt = retryWhileBusy(options);
   for (const file of readdirSync(FOLDER).sort()) {
-    for (const statement of readFileSync(new URL(file, FOLDER), "utf8").split("--> next\n")) {
-      await attempt(`migration ${file}`, () => db.run(sql.raw(statement)));
+    const operation = `migration ${file}`;
+    const [first = "", ...others] = readFileSync(new URL(file, FOLDER), "utf8").split("--> next\n");
+    const isNeeded = () => db.get(sql.raw(first)) !== undefined;
+    if (!QUESTION.test(first)) {
+      for (const statement of [first, ...others]) await attempt(operation, () => db.run(sql.raw(statement)));
+      // Outside of a transaction at first: where nothing is to be done, nobody waits for the lock.
+    } else if (await attempt(operation, isNeeded)) {
+      const change = () => {
+        if (isNeeded()) for (const statement of others) db.run(sql.raw(statement));
+      };
+      await attempt(operation, () => db.transaction(change, { behavior: "immediate" }));
     }
   }
 }

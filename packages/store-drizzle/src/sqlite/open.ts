@@ -1,7 +1,10 @@
+import { resolve } from "node:path";
 import { STORAGE_DIMENSIONS, type StorageDimension, type UsageStore } from "@usage/counter-core";
 import type { Database } from "better-sqlite3";
 import type { BetterSQLite3Database } from "drizzle-orm/better-sqlite3";
-import { StoreOpenError } from "../errors.ts";
+import { driverError, StoreOpenError } from "../errors.ts";
+import { DatabaseFile } from "./database-file.ts";
+import { FileKeeper } from "./file-keeper.ts";
 import { migrate } from "./migrate.ts";
 import { retryWhileBusy } from "./retry-while-busy.ts";
 import { type SqliteStoreOptions, sqliteUsageStore } from "./store.ts";
@@ -10,10 +13,12 @@ import { type SqliteStoreOptions, sqliteUsageStore } from "./store.ts";
 const BUSY_TIMEOUT_MS = 10;
 /** A quarter of SQLite's own: the merge whose turn it is to move the log into the file holds the event loop for that, too. */
 const CHECKPOINT_PAGES = 250;
+/** For a file that is deleted or replaced while it is migrated. */
+const OPEN_ATTEMPTS = 3;
 
 /** A store that owns its database. */
 export interface OpenSqliteStore {
-  /** The drizzle database that the store opened. */
+  /** The drizzle database that the store has open: another one once the file was deleted or replaced. */
   readonly db: BetterSQLite3Database;
   /** Closes the file, once your merges have settled. May be called twice. */
   close(): Promise<void>;
@@ -22,6 +27,10 @@ export interface OpenSqliteStore {
 
 /**
  * Opens or creates the SQLite file (`:memory:` for one that is gone when it is closed), in WAL mode and with `synchronous = full`, and migrates it. Needs better-sqlite3.
+ *
+ * Each operation sees whether the file at the path is still the one that is open. Where it was deleted or replaced, the store
+ * opens what is there, migrates it, runs the operation there, and counts one more of its `losses`; what it had confirmed
+ * before is to be merged again, as a `UsageTracker` does in the same flush.
  *
  * @throws StoreOpenError when the file cannot be opened, StoreError or StoreBusyError when it cannot be migrated.
  */
@@ -46,22 +55,44 @@ export async function openSqliteStore(
     import("better-sqlite3"),
     import("drizzle-orm/better-sqlite3"),
   ]);
-  const client = open(path, () => new SqliteDatabase(path, { timeout: BUSY_TIMEOUT_MS }));
-  const close = async () => void client.close();
-  try {
-    const db = drizzle(client);
-    const { dimensions = STORAGE_DIMENSIONS } = options;
-    await retryWhileBusy(options)("opening the database", () => {
-      client.pragma("journal_mode = WAL");
-      client.pragma("synchronous = FULL");
-      client.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-    });
-    await migrate(db, options);
-    return { ...sqliteUsageStore(db, { ...options, dimensions }), db, close, [Symbol.asyncDispose]: close };
-  } catch (error) {
-    client.close();
-    throw error;
-  }
+  const { dimensions = STORAGE_DIMENSIONS } = options;
+  // The process may change its folder, and must still find the same file; the driver ignores spaces around a path.
+  const place = path.trim() === ":memory:" ? ":memory:" : resolve(path.trim());
+  const openFile = async (attempts = OPEN_ATTEMPTS) => {
+    const client = open(place, () => new SqliteDatabase(place, { timeout: BUSY_TIMEOUT_MS }));
+    const file = new DatabaseFile(client, place);
+    try {
+      const db = drizzle(client);
+      await retryWhileBusy(options)("opening the database", () => {
+        client.pragma("journal_mode = WAL");
+        client.pragma("synchronous = FULL");
+        client.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+      });
+      await migrate(db, options);
+      return { file, db, store: sqliteUsageStore(db, { ...options, dimensions }) };
+    } catch (error) {
+      const wasReplaced = !file.isInPlace();
+      file.leave();
+      if (wasReplaced && attempts > 1) return openFile(attempts - 1);
+      throw error;
+    }
+  };
+  const keeper = await FileKeeper.begin(openFile);
+  const close = () => keeper.close();
+  return {
+    dimensions,
+    losses: () => keeper.losses,
+    merge: (tallies, options = {}) => keeper.run("merge", (store) => store.merge(tallies, options), options.signal),
+    totals: (period, writer) => keeper.run("reading the totals", (store) => store.totals(period, writer)),
+    tallies: (period, backends) => keeper.run("reading the tallies", (store) => store.tallies(period, backends)),
+    history: (query) => keeper.run("reading the history", (store) => store.history(query)),
+    remove: (backend) => keeper.run("remove", (store) => store.remove(backend)),
+    get db() {
+      return keeper.current.db;
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }
 
 function open(path: string, connect: () => Database): Database {
@@ -69,6 +100,7 @@ function open(path: string, connect: () => Database): Database {
     return connect();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreOpenError(`cannot open ${path}: ${reason}; its folder must exist and be writable`, { cause });
+    const { code } = driverError(cause);
+    throw new StoreOpenError(`cannot open ${path}: ${reason}; its folder must exist and be writable`, code, { cause });
   }
 }

@@ -14,7 +14,8 @@ export interface SqliteStoreOptions<D extends string = string> extends BusyOptio
 
 /**
  * A usage store in your own drizzle database, whose table `migrate` or your own drizzle-kit has created. It sets no pragma
- * and does not close the database. The connection should have
+ * and does not close the database. Nor does it see that the file was deleted or replaced, which `openSqliteStore` does. The
+ * connection should have
  *
  *     pragma journal_mode = wal;     -- readers and the writer do not wait for each other
  *     pragma synchronous = full;     -- a merge that resolved survives a power loss

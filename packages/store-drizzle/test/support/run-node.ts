@@ -13,7 +13,7 @@ export interface NodeRun {
 export function runNode(script: string, ...args: readonly string[]): NodeRun {
   const file = fileURLToPath(new URL(script, import.meta.url));
   const child = spawn(process.execPath, ["--conditions=@usage/source", file, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
   return { process: child, output: outputOf(child) };
 }

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Usage } from "@usage/counter-core";
 import { Book } from "../fleet/book.ts";
+import { limitAfter } from "./configuration.ts";
+import type { ProxyProcess } from "./proxy-process.ts";
 import type { Stage } from "./stage.ts";
 import { isSame, sumOf } from "./usage-sums.ts";
 
@@ -20,7 +22,7 @@ export async function close({ proxies, upstreams, stored }: Stage, clients: Usag
   const counted = (): Promise<readonly Usage[]> =>
     Promise.all(proxies.map(async (proxy) => sumOf((await proxy.usage()).backends.map(({ usage }) => usage))));
   const isDone = async (): Promise<boolean> =>
-    proxies.every((proxy) => proxy.logged("config") >= reloads) &&
+    (await Promise.all(proxies.map((proxy) => hasTaken(proxy, reloads)))).every(Boolean) &&
     (await counted()).every((usage) => isSame(usage, clients));
   for (const deadline = Date.now() + SOON_MS; Date.now() < deadline && !(await isDone()); ) await sleep(50);
   const byProxy = await counted();
@@ -34,8 +36,7 @@ export async function close({ proxies, upstreams, stored }: Stage, clients: Usag
     problems.push("the database does not hold of each backend what its upstream measured");
   }
   for (const [i, proxy] of proxies.entries()) {
-    const taken = proxy.logged("config");
-    if (taken < reloads) problems.push(`proxy ${i + 1} took over ${taken} of ${reloads} configurations`);
+    if (!(await hasTaken(proxy, reloads))) problems.push(`proxy ${i + 1} has not taken the last configuration over`);
     problems.push(...proxy.complaints());
     const { code, signal } = await proxy.stop();
     if (code !== 0) problems.push(`proxy ${i + 1} ended by ${signal ?? `code ${code}`}`);
@@ -53,4 +54,10 @@ export async function close({ proxies, upstreams, stored }: Stage, clients: Usag
   }
   const redisAway = proxies.reduce((sum, proxy) => sum + proxy.logged("redis-away"), 0);
   return { accounts, redisAway, problems };
+}
+
+/** Two that follow one another within a second may be one to a proxy: the last one is what counts. */
+async function hasTaken(proxy: ProxyProcess, reloads: number): Promise<boolean> {
+  const { backends } = await proxy.usage();
+  return backends.some(({ limits }) => limits.apiRequests === limitAfter(reloads));
 }

@@ -5,13 +5,18 @@ export interface Places {
   readonly upstreams: ReadonlyMap<string, URL>;
 }
 
+/** The limit of each backend that gets requests, by which the configuration in force is known. */
+export function limitAfter(reloads: number): number {
+  return 10 ** 12 + reloads;
+}
+
 /**
  * A configuration file. Nobody reaches its limits. Each reload changes them and who comes first, and every other time there is a
  * backend more, the last one, which gets no requests.
  */
 export function configurationOf({ redis, postgres, upstreams }: Places, reloads: number): string {
   const isOdd = reloads % 2 === 1;
-  const limit = 10 ** 12 + reloads;
+  const limit = limitAfter(reloads);
   const lines = [...upstreams].map(
     ([name, url]) => `  - { name: ${name}, url: "${url}", limits: { apiRequests: ${limit} } }`,
   );

@@ -58,7 +58,11 @@ export class ProxyProcess {
 
   /** What `GET /api/usage` answers. */
   async usage(): Promise<{
-    readonly backends: readonly { readonly name: string; readonly usage: Partial<Usage> }[];
+    readonly backends: readonly {
+      readonly name: string;
+      readonly usage: Partial<Usage>;
+      readonly limits: Partial<Usage>;
+    }[];
   }> {
     const response = await this.#get("/api/usage");
     return (await response.json()) as Awaited<ReturnType<ProxyProcess["usage"]>>;

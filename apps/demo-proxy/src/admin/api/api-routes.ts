@@ -1,25 +1,34 @@
-import { type Answer, ok } from "../problem.ts";
+import { inOnePeriod } from "../in-one-period.ts";
+import { jsonPieces } from "../json-pieces.ts";
+import { type Answer, ok, okBytes } from "../problem.ts";
 import type { Route } from "../routes.ts";
 import { audit } from "./audit.ts";
 import { drain, resume } from "./drain.ts";
 import { EventStream } from "./events.ts";
 import { history } from "./history.ts";
-import { type LiveParts, liveReport } from "./live-report.ts";
-import { type ApiParts, lastFlush, usageReport } from "./usage-report.ts";
+import { type LiveParts, livePieces } from "./live-report.ts";
+import { type ApiParts, lastFlush, usagePieces } from "./usage-report.ts";
 import { withStore } from "./with-store.ts";
 
 /** Every path below `/api`. */
 export function apiRoutes(parts: LiveParts): readonly Route[] {
-  const events = new EventStream({ report: () => liveReport(parts), clock: parts.clock });
+  const { tracker, turns, clock } = parts;
+  const inOne = (pieces: () => Iterable<string>) => inOnePeriod(tracker.backend, () => turns.encode(pieces()));
+  const events = new EventStream({ report: () => inOne(() => livePieces(parts)), clock });
   return [
-    { path: "/api/usage", methods: { GET: () => ok(usageReport(parts)) } },
+    { path: "/api/usage", methods: { GET: async () => okBytes(await inOne(() => usagePieces(parts))) } },
     { path: "/api/events", methods: { GET: () => events.answer() } },
     { path: "/api/history", methods: { GET: (request) => history(parts, request) } },
-    { path: "/api/audit", methods: { GET: () => withStore(async () => ok(await audit(parts))) } },
+    { path: "/api/audit", methods: { GET: () => withStore(() => answerAudit(parts)) } },
     { path: "/api/flush", methods: { POST: () => flush(parts) } },
     { path: "/api/backends/:name/drain", methods: { POST: (request) => drain(parts, request) } },
     { path: "/api/backends/:name/resume", methods: { POST: (request) => resume(parts, request) } },
   ];
+}
+
+async function answerAudit(parts: LiveParts): Promise<Answer> {
+  const { rows, ...report } = await audit(parts);
+  return okBytes(await parts.turns.encode(jsonPieces(report, "rows", rows)));
 }
 
 function flush({ flusher }: ApiParts): Promise<Answer> {

@@ -1,12 +1,15 @@
 import { STORAGE_DIMENSIONS, type StorageDimension, type Usage, type UsageStore } from "@usage/counter-core";
 import type { UsageTracker } from "@usage/tracker";
 import type { Sharing } from "../../counting/opened-counter.ts";
+import { inOnePeriod } from "../in-one-period.ts";
+import type { Turns } from "../turns.ts";
 
 export interface AuditParts {
   readonly tracker: UsageTracker;
   readonly store: Pick<UsageStore, "totals">;
   /** Absent when the counts stay in this process. */
   readonly sharing?: Pick<Sharing, "unpushedAll">;
+  readonly turns: Turns;
 }
 
 /** What `GET /api/audit` answers. */
@@ -34,23 +37,25 @@ export interface AuditRow {
  */
 export type AuditVerdict = "equal" | "waiting" | "unheard" | "missing";
 
-const NOTHING: Usage = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
-
 /** Compares what is counted with what the store holds now. Rejects when the store cannot be read. */
-export async function audit(parts: AuditParts): Promise<AuditReport> {
-  const { tracker, store, sharing } = parts;
+export function audit(parts: AuditParts): Promise<AuditReport> {
+  // Counted in one period and stored in another cannot be compared.
+  return inOnePeriod(parts.tracker.backend, () => compare(parts));
+}
+
+async function compare({ tracker, store, sharing, turns }: AuditParts): Promise<AuditReport> {
   const counter = tracker.backend;
   const { key } = counter.period();
-  const names = counter.backends();
-  const before = names.map((name) => ({ total: counter.totalAll(name), unflushed: counter.loadAll(name) }));
+  const before = new Map<string, { readonly total: Usage; readonly unflushed: Usage }>();
+  await turns.each(counter.backends(), (name) => {
+    before.set(name, { total: counter.totalAll(name), unflushed: counter.loadAll(name) });
+  });
   const stored = await store.totals(key, counter.writer);
-  // Counted in one period and stored in another cannot be compared; the next period has just begun.
-  if (counter.period().key !== key) return audit(parts);
-  const rows = names.flatMap((backend, index) => {
-    const { total, unflushed } = before[index] ?? { total: NOTHING, unflushed: NOTHING };
+  const rows: AuditRow[] = [];
+  await turns.each(before, ([backend, { total, unflushed }]) => {
     const after = counter.totalAll(backend);
     const unpushed = sharing?.unpushedAll(backend);
-    return STORAGE_DIMENSIONS.map((dimension): AuditRow => {
+    for (const dimension of STORAGE_DIMENSIONS) {
       const held = stored.get(backend)?.all[dimension] ?? 0;
       const range = {
         from: total[dimension],
@@ -60,8 +65,8 @@ export async function audit(parts: AuditParts): Promise<AuditReport> {
       // Requests went on while the store was read: of all that was counted meanwhile, the number next to the stored one.
       const counted = Math.max(range.from, Math.min(held, range.to));
       const shared = unpushed === undefined ? null : Math.max(0, counted - unpushed[dimension]);
-      return { backend, dimension, counted, shared, stored: held, verdict: verdictOn(held, range) };
-    });
+      rows.push({ backend, dimension, counted, shared, stored: held, verdict: verdictOn(held, range) });
+    }
   });
   return { period: key, rows };
 }

@@ -1,5 +1,6 @@
 import { assertBackendName } from "@usage/counter-core";
-import { type Answer, badRequest, ok } from "../problem.ts";
+import { jsonPieces } from "../json-pieces.ts";
+import { type Answer, badRequest, okBytes } from "../problem.ts";
 import type { RouteRequest } from "../routes.ts";
 import type { ApiParts } from "./usage-report.ts";
 import { withStore } from "./with-store.ts";
@@ -8,7 +9,7 @@ const HISTORY_FILTERS = ["backend", "from", "to"];
 const PERIOD_KEY = /^\d{4}-\d{2}(-\d{2})?$/;
 
 /** Answers `GET /api/history`. */
-export async function history({ store }: ApiParts, { query }: RouteRequest): Promise<Answer> {
+export async function history({ store, turns }: ApiParts, { query }: RouteRequest): Promise<Answer> {
   for (const name of new Set(query.keys())) {
     if (!HISTORY_FILTERS.includes(name))
       return badRequest(`${JSON.stringify(name)} is unknown; known are ${HISTORY_FILTERS.join(", ")}.`);
@@ -22,7 +23,7 @@ export async function history({ store }: ApiParts, { query }: RouteRequest): Pro
   if (from !== undefined && to !== undefined && from > to) return badRequest("from must not be after to.");
   if (backend !== undefined && !isBackendName(backend)) return badRequest("No backend can have this name.");
   const filter = { ...(backend && { backend }), ...(from && { from }), ...(to && { to }) };
-  return withStore(async () => ok({ history: await store.history(filter) }));
+  return withStore(async () => okBytes(await turns.encode(jsonPieces({}, "history", await store.history(filter)))));
 }
 
 function isBackendName(name: string): boolean {

@@ -3,10 +3,12 @@ import { formatAddress } from "../../config/address.ts";
 import type { ProxyConfig } from "../../config/proxy-config.ts";
 import { describeStore } from "../../counting/open-store.ts";
 import { describeCounter } from "../../counting/opened-counter.ts";
+import type { Upstream } from "../../proxy/upstream.ts";
 import type { Readiness } from "../../readiness.ts";
+import { jsonPieces } from "../json-pieces.ts";
 import { type Projection, project } from "./projection.ts";
 import type { UsageRates } from "./rates.ts";
-import { type ApiParts, type BackendReport, type UsageReport, usageReport } from "./usage-report.ts";
+import { type ApiParts, type BackendReport, backendReport, type UsageReport, usageHead } from "./usage-report.ts";
 
 export interface LiveParts extends ApiParts {
   readonly rates: UsageRates;
@@ -46,37 +48,46 @@ export interface Outlook {
   readonly limitAt: string | null;
 }
 
-export function liveReport(parts: LiveParts): LiveReport {
-  const { config, inForce, router, rates, clock, startedMs, readiness } = parts;
-  const { routing, flush, backends } = inForce();
-  const configured = new Set(backends.map(({ name }) => name));
-  rates.read();
-  const report = usageReport(parts);
-  const nowMs = clock.now();
-  const endMs = Date.parse(report.period.end);
-  return {
-    ...report,
-    at: new Date(nowMs).toISOString(),
+/** The JSON of a {@link LiveReport}, to be written in turns: all numbers of one backend are of one moment. */
+export function livePieces(parts: LiveParts): Generator<string> {
+  const { config, inForce, clock, startedMs, readiness } = parts;
+  const { routing, flush } = inForce();
+  const head: Omit<LiveReport, "backends"> = {
+    ...usageHead(parts),
+    at: new Date(clock.now()).toISOString(),
     startedAt: new Date(startedMs).toISOString(),
     proxy: { address: formatAddress(readiness.address), routing },
     places: { counter: describeCounter(config.counter), store: describeStore(config.store) },
     flushIntervalMs: flush.intervalMs,
-    backends: report.backends.map((backend): LiveBackend => {
-      const { now, average } = rates.of(backend.name);
-      const ahead = backend.draining || !backend.withinLimits ? now : average;
-      const outlookOf = (dimension: StorageDimension): readonly [StorageDimension, Outlook] => {
-        const [used, limit, perSecond] = [backend.usage[dimension], backend.limits[dimension], ahead[dimension]];
-        return [dimension, isoOutlook(project({ used, limit, perSecond, nowMs, endMs }))];
-      };
-      return {
-        ...backend,
-        configured: configured.has(backend.name),
-        inFlight: router.upstreams.find(({ name }) => name === backend.name)?.inFlight ?? 0,
-        perSecond: now,
-        averagePerSecond: average,
-        outlook: Object.fromEntries(STORAGE_DIMENSIONS.map(outlookOf)) as LiveBackend["outlook"],
-      };
-    }),
+  };
+  return jsonPieces(head, "backends", liveBackends(parts));
+}
+
+function* liveBackends(parts: LiveParts): Generator<LiveBackend> {
+  const configured = new Set(parts.inForce().backends.map(({ name }) => name));
+  for (const upstream of parts.router.upstreams) {
+    yield liveBackend(parts, upstream, configured.has(upstream.name));
+  }
+}
+
+function liveBackend(parts: LiveParts, upstream: Upstream, configured: boolean): LiveBackend {
+  const { tracker, rates, clock } = parts;
+  const backend = backendReport(parts, upstream);
+  rates.readOne(backend.name);
+  const { now, average } = rates.of(backend.name);
+  const ahead = backend.draining || !backend.withinLimits ? now : average;
+  const time = { nowMs: clock.now(), endMs: tracker.backend.period().end };
+  const outlookOf = (dimension: StorageDimension): readonly [StorageDimension, Outlook] => {
+    const [used, limit, perSecond] = [backend.usage[dimension], backend.limits[dimension], ahead[dimension]];
+    return [dimension, isoOutlook(project({ used, limit, perSecond, ...time }))];
+  };
+  return {
+    ...backend,
+    configured,
+    inFlight: upstream.inFlight,
+    perSecond: now,
+    averagePerSecond: average,
+    outlook: Object.fromEntries(STORAGE_DIMENSIONS.map(outlookOf)) as LiveBackend["outlook"],
   };
 }
 

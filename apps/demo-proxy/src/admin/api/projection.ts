@@ -1,7 +1,7 @@
 export interface ProjectionInput {
   /** Used in this period so far. */
   readonly used: number;
-  /** Absent or 0: unlimited. */
+  /** Absent: unlimited. 0: reached from the beginning. */
   readonly limit?: number | undefined;
   /** How fast it is used from now on. */
   readonly perSecond: number;
@@ -18,10 +18,10 @@ export interface Projection {
 }
 
 /** What comes of a rate that stays as it is until the period ends. */
-export function project({ used, limit = 0, perSecond, nowMs, endMs }: ProjectionInput): Projection {
+export function project({ used, limit, perSecond, nowMs, endMs }: ProjectionInput): Projection {
   const leftMs = Math.max(0, endMs - nowMs);
   const atEnd = Math.min(Number.MAX_SAFE_INTEGER, Math.round(used + (perSecond * leftMs) / 1_000));
-  if (limit === 0) return { atEnd, limitAtMs: undefined };
+  if (limit === undefined) return { atEnd, limitAtMs: undefined };
   if (used >= limit) return { atEnd, limitAtMs: nowMs };
   const untilLimitMs = ((limit - used) * 1_000) / perSecond;
   return { atEnd, limitAtMs: untilLimitMs < leftMs ? nowMs + Math.ceil(untilLimitMs) : undefined };

@@ -26,8 +26,7 @@ export class UsageRates {
   readonly #counter: UsageRatesOptions["counter"];
   readonly #clock: Clock;
   readonly #intervalMs: number;
-  readonly #rates = new Map<string, Readonly<Record<StorageDimension, AmountRate>>>();
-  #period: string;
+  readonly #rates = new Map<string, Readings>();
   #cancel: (() => void) | undefined;
 
   constructor(options: UsageRatesOptions) {
@@ -35,7 +34,6 @@ export class UsageRates {
     this.#counter = counter;
     this.#clock = clock;
     this.#intervalMs = intervalMs;
-    this.#period = counter.period().key;
   }
 
   /** Reads now, and then once per interval until it is stopped. */
@@ -51,22 +49,26 @@ export class UsageRates {
 
   /** Takes a further reading of every backend. */
   read(): void {
-    const { key, start } = this.#counter.period();
+    for (const name of this.#counter.backends()) this.readOne(name);
+  }
+
+  /** Takes a further reading of one backend. */
+  readOne(backend: string): void {
+    const period = this.#counter.period();
+    const usage = this.#counter.totalAll(backend);
     const atMs = this.#clock.now();
-    for (const name of this.#counter.backends()) {
-      const usage = this.#counter.totalAll(name);
-      const rates = this.#of(name);
-      for (const dimension of STORAGE_DIMENSIONS) {
-        // Usage begins at zero with each period; how fast it grows does not change by that.
-        if (key !== this.#period) rates[dimension].restart();
-        rates[dimension].observe(usage[dimension], atMs, start);
-      }
+    const readings = this.#of(backend);
+    for (const dimension of STORAGE_DIMENSIONS) {
+      const rate = readings.rates[dimension];
+      // Usage begins at zero with each period; how fast it grows does not change by that.
+      if (period.key !== readings.period) rate.restart();
+      rate.observe(usage[dimension], atMs, period.start);
     }
-    this.#period = key;
+    readings.period = period.key;
   }
 
   of(backend: string): BackendRates {
-    const { apiRequests, egressBytes, ingressBytes } = this.#of(backend);
+    const { apiRequests, egressBytes, ingressBytes } = this.#of(backend).rates;
     const each = (rate: (of: AmountRate) => number): Usage => ({
       apiRequests: rate(apiRequests),
       egressBytes: rate(egressBytes),
@@ -75,14 +77,21 @@ export class UsageRates {
     return { now: each((of) => of.now()), average: each((of) => of.average()) };
   }
 
-  #of(backend: string): Readonly<Record<StorageDimension, AmountRate>> {
-    let rates = this.#rates.get(backend);
-    if (rates === undefined) {
-      rates = { apiRequests: new AmountRate(), egressBytes: new AmountRate(), ingressBytes: new AmountRate() };
-      this.#rates.set(backend, rates);
+  #of(backend: string): Readings {
+    let readings = this.#rates.get(backend);
+    if (readings === undefined) {
+      const rates = { apiRequests: new AmountRate(), egressBytes: new AmountRate(), ingressBytes: new AmountRate() };
+      readings = { rates, period: this.#counter.period().key };
+      this.#rates.set(backend, readings);
     }
-    return rates;
+    return readings;
   }
+}
+
+interface Readings {
+  readonly rates: Readonly<Record<StorageDimension, AmountRate>>;
+  /** Of the last reading. */
+  period: string;
 }
 
 /** What the present weighs over what was an hour ago: e. */

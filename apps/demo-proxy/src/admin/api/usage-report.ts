@@ -3,9 +3,12 @@ import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { ProxyConfig } from "../../config/proxy-config.ts";
 import type { Sharing } from "../../counting/opened-counter.ts";
 import { messageOf } from "../../log/message-of.ts";
+import { shownUrl } from "../../log/shown-url.ts";
 import type { LiveConfigStatus } from "../../process/live-config.ts";
 import type { Router } from "../../proxy/route.ts";
 import type { Upstream } from "../../proxy/upstream.ts";
+import { jsonPieces } from "../json-pieces.ts";
+import type { Turns } from "../turns.ts";
 
 /** What operators look at and act on. */
 export interface ApiParts {
@@ -20,6 +23,7 @@ export interface ApiParts {
   readonly inForce: () => Pick<ProxyConfig, "routing" | "flush" | "backends">;
   /** Absent when the counts stay in this process. */
   readonly sharing?: Sharing;
+  readonly turns: Turns;
 }
 
 /** What `GET /api/usage` answers. Instants are ISO 8601, usages and limits by dimension, limits only where there are any. */
@@ -32,7 +36,7 @@ export interface UsageReport {
     /** When all counts were last exchanged, and how long ago that is; null where they never were. */
     readonly sharedAt: string | null;
     readonly sharedAgeMs: number | null;
-    /** Why counts are not being exchanged. */
+    /** Why counts are not being exchanged; while they are, what else Redis keeps from being done. */
     readonly lastError: string | null;
   };
   readonly store: { readonly kind: string; readonly lastFlush: string | null; readonly lastError: string | null };
@@ -49,12 +53,20 @@ export interface UsageReport {
 
 export interface BackendReport {
   readonly name: string;
+  /** Without its path, which may be a secret. */
   readonly url: string;
   readonly draining: boolean;
+  /** Whether it gets requests, if only to see whether it answers again. */
   readonly reachable: boolean;
+  /** Why it is passed over or being tried again, and since when; null while it is well. */
+  readonly trouble: { readonly code: string; readonly reason: string; readonly since: string } | null;
   /** Whether a plain GET would still be let through. */
   readonly withinLimits: boolean;
   readonly usage: Usage;
+  /** What running requests may still use, here: it may delay others for a moment. */
+  readonly reserved: Usage;
+  /** Whether there is room beside what is used, but none now beside what is reserved: requests are told to try again in a second. */
+  readonly delayedByReservations: boolean;
   /** What is not known to be stored; of all instances, as far as they have shared it. */
   readonly unflushed: Usage;
   /** What this instance has not shared; zero where counts are not shared. */
@@ -62,8 +74,18 @@ export interface BackendReport {
   readonly limits: Partial<Usage>;
 }
 
-export function usageReport(parts: ApiParts): UsageReport {
-  const { config, router, tracker, flusher } = parts;
+/** The JSON of a {@link UsageReport}, to be written in turns: all numbers of one backend are of one moment. */
+export function usagePieces(parts: ApiParts): Generator<string> {
+  return jsonPieces(usageHead(parts), "backends", backendReports(parts));
+}
+
+function* backendReports(parts: ApiParts): Generator<BackendReport> {
+  for (const upstream of parts.router.upstreams) yield backendReport(parts, upstream);
+}
+
+/** All of it but the backends. */
+export function usageHead(parts: ApiParts): Omit<UsageReport, "backends"> {
+  const { config, tracker, flusher } = parts;
   const { lastError } = flusher.status();
   return {
     period: isoPeriod(tracker.backend.period()),
@@ -74,7 +96,6 @@ export function usageReport(parts: ApiParts): UsageReport {
       lastError: lastError === undefined ? null : messageOf(lastError),
     },
     config: configReport(parts),
-    backends: router.upstreams.map((upstream) => backendReport(parts, upstream)),
   };
 }
 
@@ -83,15 +104,16 @@ function configReport({ live }: ApiParts): UsageReport["config"] {
   return { loadedAt: new Date(loadedAtMs).toISOString(), error, needRestart };
 }
 
-function counterReport({ config, clock, sharing }: ApiParts): UsageReport["counter"] {
+export function counterReport({ config, clock, sharing }: ApiParts): UsageReport["counter"] {
   const atMs = sharing?.sharedAtMs();
   const healthy = sharing?.isHealthy() ?? true;
+  const lastError = sharing?.lastError();
   return {
     kind: config.counter.kind,
     healthy,
     sharedAt: atMs === undefined ? null : new Date(atMs).toISOString(),
     sharedAgeMs: atMs === undefined ? null : Math.max(0, clock.now() - atMs),
-    lastError: healthy ? null : messageOf(sharing?.events.lastError),
+    lastError: lastError === undefined ? null : messageOf(lastError),
   };
 }
 
@@ -104,20 +126,42 @@ export function lastFlush(flusher: ApiParts["flusher"]): string | null {
   return lastFlushMs === undefined ? null : new Date(lastFlushMs).toISOString();
 }
 
+/** By the least that a request with a body proposes. */
+function delayedByReservations({ tracker }: ApiParts, { name, reserved }: Upstream): boolean {
+  const besides = (amount: number): number => Math.min(amount + 1, Number.MAX_SAFE_INTEGER);
+  const { exceeded } = tracker.check(name, {
+    apiRequests: besides(reserved.apiRequests),
+    egressBytes: besides(reserved.egressBytes),
+    ingressBytes: besides(reserved.ingressBytes),
+  });
+  const { exceeded: closed } = tracker.check(name, { apiRequests: 1, egressBytes: 1, ingressBytes: 1 });
+  return exceeded.length > closed.length;
+}
+
+function troubleReport({ trouble }: Upstream): BackendReport["trouble"] {
+  if (trouble === undefined) return null;
+  const { code, reason, sinceMs } = trouble;
+  return { code, reason, since: new Date(sinceMs).toISOString() };
+}
+
 const NOTHING: Usage = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
 
-function backendReport({ tracker, sharing }: ApiParts, upstream: Upstream): BackendReport {
-  const { name, url, draining } = upstream;
+export function backendReport(parts: ApiParts, upstream: Upstream): BackendReport {
+  const { tracker, sharing } = parts;
+  const { name, url, draining, reserved } = upstream;
   // The least that the proxy proposes for a GET: the request, and a response of unknown length.
   const { allowed, usage, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
   const unflushed = tracker.backend.loadAll(name);
   return {
     name,
-    url: url.href,
+    url: shownUrl(url),
     draining,
     reachable: upstream.isReachable(),
+    trouble: troubleReport(upstream),
     withinLimits: allowed,
     usage,
+    reserved: { ...reserved },
+    delayedByReservations: delayedByReservations(parts, upstream),
     unflushed,
     unpushed: sharing?.unpushedAll(name) ?? NOTHING,
     limits,

@@ -1,5 +1,6 @@
 import { assertBackendName, STORAGE_DIMENSIONS, type Usage } from "@usage/counter-core";
 import { z } from "zod";
+import { refusePlaceholders } from "../placeholder.ts";
 import { expected, section, shown, text } from "./expected.ts";
 import { count, size } from "./values.ts";
 
@@ -11,6 +12,7 @@ const backendName = text("a name", (value) => {
 const backendUrl = text(
   "an address such as https://s3.example.com/bucket",
   (value) => {
+    refusePlaceholders(value);
     const url = new URL(value);
     if (url.protocol !== "http:" && url.protocol !== "https:") throw new RangeError("expected http:// or https://");
     if (url.username !== "" || url.password !== "") {
@@ -25,6 +27,9 @@ const backendUrl = text(
   "secret",
 );
 
+const hostPolicies = ["upstream", "preserve"] as const;
+const host = z.enum(hostPolicies, expected(hostPolicies.join(" or "))).default("upstream");
+
 const limits = section({
   apiRequests: count.exactOptional(),
   egressBytes: size.exactOptional(),
@@ -33,14 +38,15 @@ const limits = section({
   const limited: { -readonly [D in keyof Usage]?: Usage[D] } = {};
   for (const dimension of STORAGE_DIMENSIONS) {
     const limit = given[dimension];
-    if (limit) limited[dimension] = limit;
+    // fault: leaves limits of 0 out of the configuration
+    if (limit !== undefined) limited[dimension] = limit;
   }
   return limited;
 });
 
 export const backends = z
   .array(
-    section({ name: backendName, url: backendUrl, limits: limits.prefault({}) }),
+    section({ name: backendName, url: backendUrl, host, limits: limits.prefault({}) }),
     expected("a list of backends", "secret"),
   )
   .min(1, "name at least one backend, with its name and url")

@@ -1,13 +1,15 @@
 import { z } from "zod";
 import { LOG_LEVELS } from "../../log/log-level.ts";
+import { DEFAULT_HEAD_LIMITS } from "../../proxy/head-limits.ts";
 import { DEFAULT_TIMEOUTS } from "../../proxy/timeouts.ts";
 import type { ProxyConfig } from "../proxy-config.ts";
 import { admin } from "./admin.ts";
 import { backends } from "./backends.ts";
+import { cors, trustedProxies } from "./clients.ts";
 import { counter } from "./counter.ts";
 import { expected, section } from "./expected.ts";
 import { store } from "./store.ts";
-import { address, duration } from "./values.ts";
+import { address, delay, duration, flag, headSize, part } from "./values.ts";
 
 /** The configuration as the file has it, checked, with what is missing filled in as far as it depends on nothing else. */
 export interface ConfigFile extends Omit<ProxyConfig, "flush"> {
@@ -16,11 +18,10 @@ export interface ConfigFile extends Omit<ProxyConfig, "flush"> {
 
 type IntervalKey = "intervalMs" | "nearLimitIntervalMs";
 
-const ratio = expected("a number above 0 and at most 1");
 const flush = section({
   intervalMs: duration.exactOptional(),
   nearLimitIntervalMs: duration.exactOptional(),
-  nearLimitRatio: z.number(ratio).gt(0, ratio).max(1, ratio).default(0.8),
+  nearLimitRatio: part.default(0.8),
   timeoutMs: duration.default(30_000),
 });
 
@@ -28,11 +29,19 @@ const timeouts = section({
   connectMs: duration.default(DEFAULT_TIMEOUTS.connectMs),
   headersMs: duration.default(DEFAULT_TIMEOUTS.headersMs),
   idleMs: duration.default(DEFAULT_TIMEOUTS.idleMs),
+  keepAliveMs: duration.default(DEFAULT_TIMEOUTS.keepAliveMs),
 });
+
+const heads = section({
+  requestBytes: headSize.default(DEFAULT_HEAD_LIMITS.requestBytes),
+  responseBytes: headSize.default(DEFAULT_HEAD_LIMITS.responseBytes),
+});
+
+const shutdown = section({ drainDelayMs: delay.default(0), graceMs: delay.default(10_000) });
 
 const log = section({
   level: z.enum(LOG_LEVELS, expected(`one of ${LOG_LEVELS.join(", ")}`)).default("info"),
-  access: z.boolean(expected("true or false")).default(false),
+  access: flag.default(false),
 });
 
 const routings = ["pack", "spread"] as const;
@@ -45,6 +54,10 @@ export const configFile: z.ZodType<ConfigFile> = section({
   flush: flush.prefault({}),
   routing: z.enum(routings, expected(routings.join(" or "))).default("pack"),
   timeouts: timeouts.prefault({}),
+  heads: heads.prefault({}),
+  shutdown: shutdown.prefault({}),
+  trustedProxies: trustedProxies.default([]),
+  cors: cors.exactOptional(),
   log: log.prefault({}),
   backends,
 });

@@ -1,10 +1,12 @@
 import { z } from "zod";
+import { refusePlaceholders } from "../placeholder.ts";
 import type { RedisConfig } from "../proxy-config.ts";
 import { expected, expectedKind, section, text } from "./expected.ts";
 
 const redisUrl = text(
   "an address such as redis://user:password@127.0.0.1:6379, with special characters percent-encoded",
   (value) => {
+    refusePlaceholders(value);
     const { protocol, hostname, pathname, username, password } = new URL(value);
     if (!/^rediss?:$/.test(protocol)) throw new RangeError("expected redis://, or rediss:// for TLS");
     if (/[?#]/.test(value))

@@ -66,5 +66,21 @@ export function text<T>(what: string, parse: (text: string) => T, visibility?: "
 
 export function wholeNumber(unit: string, least: number, most: number) {
   const wanted = expected(`a whole number of ${unit} from ${least} to ${most}`);
-  return z.number(wanted).int(wanted).min(least, wanted).max(most, wanted);
+  return orText(z.number(wanted).int(wanted).min(least, wanted).max(most, wanted));
+}
+
+const NUMBER = /^(?:0o[0-7]+|0x[0-9A-Fa-f]+|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)$/;
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map(
+  [true, false].flatMap((value) =>
+    [String(value), String(value).toUpperCase(), value ? "True" : "False"].map((text) => [text, value] as const),
+  ),
+);
+
+/** A number or a boolean, also as a text that YAML would read as one: what stands for `${NAME}` is text, and so is what has quotes. */
+export function orText<Schema extends z.ZodType>(schema: Schema) {
+  return z.preprocess((value) => {
+    if (typeof value !== "string") return value;
+    const text = value.trim();
+    return NUMBER.test(text) ? Number(text) : (BOOLEANS.get(text) ?? value);
+  }, schema);
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseAddress } from "../address.ts";
 import { parseBytes } from "../bytes.ts";
-import { expected, parsed, text, wholeNumber } from "./expected.ts";
+import { expected, orText, parsed, text, wholeNumber } from "./expected.ts";
 
 export const address = text('host:port, such as 127.0.0.1:8080 or "[::1]:8080"', (value) => {
   const found = parseAddress(value);
@@ -10,8 +10,18 @@ export const address = text('host:port, such as 127.0.0.1:8080 or "[::1]:8080"',
 });
 
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
+export const delay = wholeNumber("milliseconds", 0, LONGEST_DELAY_MS);
 export const duration = wholeNumber("milliseconds", 1, LONGEST_DELAY_MS);
 export const count = wholeNumber("requests", 0, Number.MAX_SAFE_INTEGER);
 
 const someSize = expected("a size in bytes, such as 500MB or 10GiB");
-export const size = parsed(z.union([z.number(), z.string()], someSize), parseBytes, someSize);
+export const size = parsed(orText(z.union([z.number(), z.string()], someSize)), parseBytes, someSize);
+
+const someHeadSize = expected("a size from 1KiB to 1MiB");
+export const headSize = size.refine((bytes) => bytes >= 1_024 && bytes <= 1_048_576, someHeadSize);
+
+const switchedOn = expected("true or false");
+export const flag = orText(z.boolean(switchedOn));
+
+const aPart = expected("a number above 0 and at most 1");
+export const part = orText(z.number(aPart).gt(0, aPart).max(1, aPart));

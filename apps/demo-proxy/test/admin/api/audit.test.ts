@@ -3,6 +3,7 @@ import { UsageTracker } from "@usage/tracker";
 import Database from "better-sqlite3";
 import { describe, expect, it } from "vitest";
 import { audit } from "../../../src/admin/api/audit.ts";
+import { Turns } from "../../../src/admin/turns.ts";
 import { startApp, startUpstream, testConfig } from "../../support/app.ts";
 import { call } from "../../support/call.ts";
 
@@ -73,7 +74,7 @@ describe("an audit of counts that move and are shared", () => {
       return new Map([["oci", stored]]);
     };
     const sharing = { unpushedAll: () => ({ apiRequests: 2, egressBytes: 0, ingressBytes: 0 }) };
-    const { rows } = await audit({ tracker, store: { totals }, sharing });
+    const { rows } = await audit({ tracker, store: { totals }, sharing, turns: new Turns() });
     expect(rows[0]).toMatchObject({ counted: 12, shared: 10, stored: 12, verdict: "equal" });
   });
 });

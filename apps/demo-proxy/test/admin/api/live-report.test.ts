@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
-import { type LiveBackend, liveReport } from "../../../src/admin/api/live-report.ts";
+import { type LiveBackend, type LiveReport, livePieces } from "../../../src/admin/api/live-report.ts";
 import { UsageRates } from "../../../src/admin/api/rates.ts";
+import { Turns } from "../../../src/admin/turns.ts";
 import { startApp, startUpstream, testConfig } from "../../support/app.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
@@ -20,9 +21,12 @@ async function start(...names: readonly string[]) {
     clock.advance(10_000);
   }
   const { tracker, store, flusher, router, live } = app;
-  const parts = { config, tracker, store, flusher, router, clock, rates, startedMs: 0, readiness: app.readiness };
+  const { readiness } = app;
+  const turns = new Turns();
+  const parts = { config, tracker, store, flusher, router, clock, rates, startedMs: 0, readiness, turns };
   const reportOn = (name: string): LiveBackend => {
-    const report = liveReport({ ...parts, inForce: () => live.config, live: () => live.status() });
+    const pieces = livePieces({ ...parts, inForce: () => live.config, live: () => live.status() });
+    const report = JSON.parse([...pieces].join("")) as LiveReport;
     const found = report.backends.find((backend) => backend.name === name);
     if (found === undefined) throw new Error(`no ${name} in the report`);
     return found;

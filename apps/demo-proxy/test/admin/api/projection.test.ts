@@ -28,7 +28,19 @@ describe("a projection", () => {
 
   it("without a limit reaches none", () => {
     expect(project({ used: 0, perSecond: 1e6, nowMs: 0, endMs: HOUR_MS }).limitAtMs).toBeUndefined();
-    expect(project({ used: 0, limit: 0, perSecond: 1e6, nowMs: 0, endMs: HOUR_MS }).limitAtMs).toBeUndefined();
+    expect(project({ used: 0, limit: undefined, perSecond: 0, nowMs: 0, endMs: HOUR_MS }).limitAtMs).toBeUndefined();
+  });
+
+  it("of a limit of 0 says now, also where nothing is used and nothing grows", () => {
+    for (const [used, perSecond] of [
+      [0, 0],
+      [0, 5],
+      [5, 0],
+    ] as const) {
+      const limited = project({ used, limit: 0, perSecond, nowMs: 42, endMs: HOUR_MS });
+      expect(limited.limitAtMs).toBe(42);
+      expect(Number.isFinite(limited.atEnd)).toBe(true);
+    }
   });
 
   it("adds nothing once the period is over, and never passes the largest amount", () => {

@@ -36,7 +36,7 @@ it("the health of Redis, what is not shared, and what was lost or refused are to
   await expect.poll(told, SOON).toEqual([0, 1, 0, 0]);
   await call(proxy, "/objects/30");
   expect(await unpushed()).toBe(30);
-  expect((await counter()).lastError).toMatch(/\S/);
+  await expect.poll(async () => (await counter()).lastError, SOON).toMatch(/ECONNREFUSED 127\.0\.0\.1:\d+/);
   const age = (await value("usage_redis_shared_age_seconds")) ?? Number.NaN;
   await expect.poll(() => value("usage_redis_shared_age_seconds"), SOON).toBeGreaterThan(age);
 

@@ -1,0 +1,131 @@
+import { STORAGE_DIMENSIONS, type StorageDimension } from "@usage/counter-core";
+import type { Upstream } from "../../proxy/upstream.ts";
+import { LATENCY_BOUNDS } from "../../proxy/upstream-traffic.ts";
+import type { BackendReport } from "../api/usage-report.ts";
+import { type Histograms, type LabelText, label, type MetricsText, type Samples } from "./text-format.ts";
+
+/** A unit of its own for each: amounts of different units are never in one metric, where a sum would make no sense. */
+const UNITS: Readonly<Record<StorageDimension, { readonly name: string; readonly what: string }>> = {
+  apiRequests: { name: "api_requests", what: "requests" },
+  egressBytes: { name: "egress_bytes", what: "bytes that come out of the backend" },
+  ingressBytes: { name: "ingress_bytes", what: "bytes that go into the backend" },
+};
+
+/** The classes by the first digit of the status. */
+const STATUS_LABELS = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"].map((status) => label("status", status));
+const DIMENSION_LABELS = STORAGE_DIMENSIONS.map((dimension) => label("dimension", dimension));
+const [UNCONNECTED, BROKEN] = [label("reason", "unconnected"), label("reason", "broken")];
+
+/** What is told of each backend, one backend after the other: all numbers of one are of the same moment. */
+export class BackendMetrics {
+  readonly #amounts: readonly DimensionMetrics[];
+  readonly #withinLimits: Samples;
+  readonly #reachable: Samples;
+  readonly #draining: Samples;
+  readonly #trouble: Samples;
+  readonly #inFlight: Samples;
+  readonly #responses: Samples;
+  readonly #failures: Samples;
+  readonly #rejections: Samples;
+  readonly #reservationRejections: Samples;
+  readonly #latency: Histograms;
+
+  constructor(text: MetricsText) {
+    this.#amounts = STORAGE_DIMENSIONS.map((dimension) => new DimensionMetrics(text, dimension));
+    this.#withinLimits = text.gauge({
+      name: "usage_backend_within_limits",
+      help: "Whether a plain GET would still be let through.",
+    });
+    this.#reachable = text.gauge({
+      name: "usage_backend_reachable",
+      help: "Whether it gets requests, if only to see whether it answers again.",
+    });
+    this.#draining = text.gauge({ name: "usage_backend_draining", help: "Whether it gets no new requests." });
+    this.#trouble = text.gauge({
+      name: "usage_backend_trouble",
+      help: "1 while it is passed over or being tried again, with the code of what failed.",
+    });
+    this.#inFlight = text.gauge({
+      name: "usage_backend_in_flight_requests",
+      help: "Requests that were given to it and are not over.",
+    });
+    this.#responses = text.counter({
+      name: "usage_backend_responses_total",
+      help: "Heads of final responses, by the class of their status.",
+    });
+    this.#failures = text.counter({
+      name: "usage_backend_failures_total",
+      help: "Requests that it could not be connected to for, or broke off.",
+    });
+    this.#rejections = text.counter({
+      name: "usage_rejections_total",
+      help: "Requests that passed a backend by, by the dimension whose limit was in the way.",
+    });
+    this.#reservationRejections = text.counter({
+      name: "usage_reservation_rejections_total",
+      help: "Of the rejections, those by what was only reserved: the limit was not used up.",
+    });
+    this.#latency = text.histogram(
+      { name: "usage_backend_latency_seconds", help: "Time from the choice of a backend to the head of its response." },
+      LATENCY_BOUNDS,
+    );
+  }
+
+  add(report: BackendReport, { inFlight, traffic }: Upstream): void {
+    const backend = label("backend", report.name);
+    for (const amounts of this.#amounts) amounts.add(backend, report);
+    this.#withinLimits.add(backend, Number(report.withinLimits));
+    this.#reachable.add(backend, Number(report.reachable));
+    this.#draining.add(backend, Number(report.draining));
+    if (report.trouble !== null) this.#trouble.add(`${backend},${label("code", report.trouble.code)}`, 1);
+    this.#inFlight.add(backend, inFlight);
+    for (const [digit, status] of STATUS_LABELS.entries()) {
+      const count = traffic.responses[digit] ?? 0;
+      // Classes that every backend has begin at zero, so that the first of them is seen as growth.
+      if (digit >= 2 || count > 0) this.#responses.add(`${backend},${status}`, count);
+    }
+    this.#failures.add(`${backend},${UNCONNECTED}`, traffic.unconnected);
+    this.#failures.add(`${backend},${BROKEN}`, traffic.broken);
+    for (const [d, dimension] of DIMENSION_LABELS.entries()) {
+      this.#rejections.add(`${backend},${dimension}`, traffic.rejections[d] ?? 0);
+      this.#reservationRejections.add(`${backend},${dimension}`, traffic.reservationRejections[d] ?? 0);
+    }
+    this.#latency.add(backend, traffic.latency);
+  }
+}
+
+class DimensionMetrics {
+  readonly #dimension: StorageDimension;
+  readonly #usage: Samples;
+  readonly #limits: Samples;
+  readonly #unflushed: Samples;
+  readonly #unpushed: Samples;
+
+  constructor(text: MetricsText, dimension: StorageDimension) {
+    const { name, what } = UNITS[dimension];
+    const used = `Usage of this period in ${what}, of all instances as far as known`;
+    this.#dimension = dimension;
+    this.#usage = text.gauge({ name: `usage_${name}`, help: `${used}.` });
+    this.#limits = text.gauge({
+      name: `usage_limit_${name}`,
+      help: `Limit of a period in ${what}; absent where there is none, 0 where nothing may be used.`,
+    });
+    this.#unflushed = text.gauge({
+      name: `usage_unflushed_${name}`,
+      help: `${used}; what is not known to be stored.`,
+    });
+    this.#unpushed = text.gauge({
+      name: `usage_unpushed_${name}`,
+      help: `Usage of this period in ${what} that this instance has not shared.`,
+    });
+  }
+
+  add(backend: LabelText, { usage, limits, unflushed, unpushed }: BackendReport): void {
+    const dimension = this.#dimension;
+    const limit = limits[dimension];
+    this.#usage.add(backend, usage[dimension]);
+    if (limit !== undefined) this.#limits.add(backend, limit);
+    this.#unflushed.add(backend, unflushed[dimension]);
+    this.#unpushed.add(backend, unpushed[dimension]);
+  }
+}

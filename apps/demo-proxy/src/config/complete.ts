@@ -1,0 +1,49 @@
+import { absolutePath, type Place } from "./paths.ts";
+import type { ProxyConfig } from "./proxy-config.ts";
+import type { ConfigFile } from "./schema/config-file.ts";
+import type { Path } from "./yaml-nodes.ts";
+
+const SQLITE_INTERVAL_MS = 1_000;
+const POSTGRES_INTERVAL_MS = 30_000;
+const NEAR_LIMIT_INTERVAL_MS = 5_000;
+
+export type Clash = readonly [path: Path, message: string];
+
+/** Fills in what depends on other settings or on where the proxy runs, and tells what contradicts others. */
+export function complete(
+  { store, flush, ...rest }: ConfigFile,
+  place: Place,
+): { readonly config: ProxyConfig; readonly clashes: readonly Clash[] } {
+  // A flush to SQLite costs less than a millisecond; what a kill can lose is one interval.
+  const intervalMs = flush.intervalMs ?? (store.kind === "sqlite" ? SQLITE_INTERVAL_MS : POSTGRES_INTERVAL_MS);
+  const nearLimitIntervalMs = flush.nearLimitIntervalMs ?? Math.min(NEAR_LIMIT_INTERVAL_MS, intervalMs);
+  const clashes: Clash[] = [];
+  const config: ProxyConfig = {
+    ...rest,
+    store: store.kind === "sqlite" ? { kind: "sqlite", file: storeFile(store.file, place, clashes) } : store,
+    flush: { ...flush, intervalMs, nearLimitIntervalMs },
+  };
+  return { config, clashes: [...contradictions(config), ...clashes] };
+}
+
+function storeFile(file: string, place: Place, clashes: Clash[]): string {
+  try {
+    return absolutePath(file, place);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    clashes.push([["store", "file"], error.message]);
+    return file;
+  }
+}
+
+function contradictions({ listen, admin, flush }: ProxyConfig): readonly Clash[] {
+  const clashes: Clash[] = [];
+  if (listen.port !== 0 && listen.port === admin.listen.port && listen.host === admin.listen.host) {
+    clashes.push([["admin", "listen"], "is where the proxy itself listens; give it another port"]);
+  }
+  if (flush.nearLimitIntervalMs > flush.intervalMs) {
+    const message = `is longer than intervalMs (${flush.intervalMs}); give at most as much`;
+    clashes.push([["flush", "nearLimitIntervalMs"], message]);
+  }
+  return clashes;
+}

@@ -1,0 +1,47 @@
+import { recommendedClientOptions, recommendedClusterOptions } from "@usage/counter-redis";
+import { Cluster, Redis } from "ioredis";
+import type { RedisConfig } from "../config/proxy-config.ts";
+
+/** How long a client waits for the server to close its side, also of a connection that is not there: no reply is due then. */
+const disconnectTimeout = 100;
+
+/** A client for the configured server or cluster, which begins to connect. */
+export function redisClientOf(config: RedisConfig): Redis | Cluster {
+  return "url" in config
+    ? new Redis(config.url, { ...recommendedClientOptions, disconnectTimeout })
+    : clusterOf(config.cluster);
+}
+
+/** The client learns the other nodes from the first one that answers: how to log in must not depend on the node. */
+function clusterOf(urls: readonly string[]): Cluster {
+  const { protocol, username, password } = new URL(urls[0] ?? "");
+  const redisOptions = {
+    ...recommendedClusterOptions.redisOptions,
+    disconnectTimeout,
+    ...(username !== "" && { username: decodeURIComponent(username) }),
+    ...(password !== "" && { password: decodeURIComponent(password) }),
+  };
+  if (protocol === "redis:") return new Cluster([...urls], { ...recommendedClusterOptions, redisOptions });
+  return new Cluster([...urls], {
+    ...recommendedClusterOptions,
+    redisOptions: { ...redisOptions, tls: {} },
+    // Otherwise names become addresses first, and a certificate is for a name.
+    dnsLookup: (host, found) => found(null, host),
+  });
+}
+
+/** What is to be done in the configuration, by what the reason is in the words of Redis or of the counter. */
+const REMEDIES: readonly (readonly [reason: RegExp, remedy: string])[] = [
+  [/^NOAUTH/, "it demands a password; write redis://user:password@host, or redis://:password@host without a user"],
+  [/^WRONGPASS/, "it refuses the user or password"],
+  [/part of a cluster/, "it is part of a cluster; give counter.cluster instead of counter.url"],
+];
+
+/** The error with what is to be done in the configuration, where that is known. */
+export function explained(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  // A cluster's client keeps the reason apart.
+  if ("lastNodeError" in error && error.lastNodeError instanceof Error) return explained(error.lastNodeError);
+  const [, remedy] = REMEDIES.find(([reason]) => reason.test(error.message)) ?? [];
+  return remedy === undefined ? error : new Error(remedy, { cause: error });
+}

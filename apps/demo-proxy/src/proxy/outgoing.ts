@@ -1,0 +1,41 @@
+import type { IncomingMessage } from "node:http";
+import type { BodyLength } from "./framing.ts";
+import { requestHeaders } from "./headers.ts";
+import * as problems from "./problem.ts";
+import { RequestBody } from "./request-body.ts";
+import type { Demand } from "./route.ts";
+import { pathOfTarget } from "./target.ts";
+import { opensWebSocket } from "./upgrade.ts";
+
+/** What the request's `Expect` header asks for; "unknown" is refused. */
+export type Expectation = "none" | "continue" | "unknown";
+
+/** A request as it will be sent, to whichever upstream. */
+export interface Outgoing {
+  readonly demand: Demand;
+  readonly path: string;
+  readonly headers: string[];
+  readonly body: RequestBody | null;
+}
+
+/** A client's request as it will be sent, or why it will not be. `trusted` is whether it comes from a proxy that is believed. */
+export function outgoingRequest(
+  request: IncomingMessage,
+  bodyLength: BodyLength | undefined,
+  expectation: Expectation,
+  trusted: boolean,
+): Outgoing | problems.Problem {
+  if (bodyLength === undefined) return problems.BAD_FRAMING;
+  if (expectation === "unknown") return problems.EXPECTATION_REFUSED;
+  const path = pathOfTarget(request.url ?? "");
+  if (path === undefined) return problems.BAD_TARGET;
+  if (opensWebSocket(request)) return problems.UPGRADE_REFUSED;
+  const headers = requestHeaders(request, bodyLength, trusted);
+  if (headers === undefined) return problems.BAD_REQUEST;
+  return {
+    demand: { bodyLength, expectsBody: request.method !== "HEAD" },
+    path,
+    headers,
+    body: bodyLength === 0 ? null : new RequestBody(request),
+  };
+}

@@ -1,0 +1,134 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { startPostgres, startRedis } from "@usage/test-servers";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { startApp } from "./support/app.ts";
+import { call } from "./support/call.ts";
+import { Child } from "./support/child.ts";
+import { countsKey, NOTHING, report, type Servers, SOON, share, startTraffic } from "./support/shared-proxies.ts";
+import { tempFolder } from "./support/temp-folder.ts";
+
+let servers: Servers;
+beforeAll(async () => {
+  const [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
+  servers = { redis, postgres };
+});
+afterAll(() => Promise.all([servers?.redis.stop(), servers?.postgres.stop()]));
+
+const POISON = 9_000_000_000_000_000;
+const PERIOD = new Date().toISOString().slice(0, 7);
+
+interface Ended {
+  readonly code: unknown;
+  readonly output: string;
+  readonly errors: string;
+}
+
+/** Runs the command to its end, where `proxy.yaml` is. */
+async function runRepair(folder: string, ...args: readonly string[]): Promise<Ended> {
+  const child = new Child("src/repair/main.ts", ["--config", "proxy.yaml", ...args], folder);
+  return { code: await child.exit(), output: child.output, errors: child.errors };
+}
+
+describe("a count that somebody poisoned", () => {
+  it("is shown, and set right in the store and in Redis by one command, once every instance is stopped", async () => {
+    const { config, upstream, name, prefix } = await share(servers, { apiRequests: 1_000 });
+    const folder = tempFolder();
+    const { counter, store } = config;
+    const backends = [{ name, url: "http://127.0.0.1:1" }];
+    writeFileSync(join(folder, "proxy.yaml"), JSON.stringify({ counter, store, backends }));
+    const key = countsKey(prefix, name);
+    const first = await startApp(config);
+    for (let i = 0; i < 5; i++) await call(first.proxy, "/objects/10");
+    await vi.waitFor(async () => expect((await report(first.admin)).backend.unpushed).toEqual(NOTHING), SOON);
+    await first.app.stop({ graceMs: 0 });
+    // What an instance shared and did not live to store, and a field that nobody counted.
+    await servers.redis.command("HSET", key, "dead/apiRequests", 7, "poison/apiRequests", POISON);
+    await servers.redis.command("HSET", key, "apiRequests", POISON + 7 + 5);
+    const second = await startApp(config);
+    for (let i = 0; i < 2; i++) await second.app.flusher.flush();
+    expect((await call(second.proxy, "/objects/10")).status).toBe(429);
+    const history = () => second.app.store.history({ backend: name });
+    expect(await history()).toMatchObject([{ usage: { apiRequests: POISON + 12 } }]);
+
+    const correction = ["--writer", "poison", "--dimension", "apiRequests", "--amount", "0"];
+    // One that takes requests all the same.
+    const third = await startApp({ ...config, backends: [{ name, url: config.backends[0]?.url as URL, limits: {} }] });
+    const traffic = startTraffic(third.proxy);
+    const busy = await runRepair(folder, "--backend", name, ...correction, "--yes");
+    expect(busy).toMatchObject({
+      code: 1,
+      errors: expect.stringMatching(/counts; stop every instance.*Nothing was changed/),
+    });
+    await traffic.stop();
+    await vi.waitFor(async () => expect((await report(third.admin)).backend.unpushed).toEqual(NOTHING), SOON);
+    const idle = await runRepair(folder, "--backend", name, ...correction, "--yes");
+    expect(idle).toMatchObject({
+      code: 1,
+      errors: expect.stringMatching(/has shared its counts again; stop every instance/),
+    });
+    await third.app.stop({ graceMs: 0 });
+    await second.app.stop({ graceMs: 0 });
+    // They may have stored it again before they ended.
+    await servers.redis.command("HSET", key, "poison/apiRequests", POISON);
+
+    const shown = await runRepair(folder, "--backend", name);
+    expect(shown).toMatchObject({ code: 0, errors: "" });
+    expect(shown.output).toMatch(new RegExp(`writer +dimension +in Redis +stored\npoison +apiRequests +${POISON} +`));
+    expect(shown.output).toMatch(/^dead +apiRequests +(7|-) +7$/m);
+    expect(shown.output).toContain("Nothing was changed.");
+    expect(await servers.redis.command("HGET", key, "poison/apiRequests")).toBe(String(POISON));
+
+    const done = await runRepair(folder, "--backend", name, "--period", PERIOD, ...correction, "--yes");
+    expect(done).toMatchObject({ code: 0, errors: "" });
+    const [before = "", after = ""] = done.output.split(/(?=^.*, after$)/m);
+    expect(before).toContain("poison");
+    expect(after).not.toContain("poison");
+    expect(await servers.redis.command("EXISTS", key)).toBe(0);
+
+    const truth = upstream.measured().apiRequests + 7;
+    const last = await startApp(config);
+    expect((await report(last.admin)).backend.usage.apiRequests).toBe(truth);
+    await last.app.flusher.flush();
+    await last.app.flusher.flush();
+    expect(await last.app.store.history({ backend: name })).toMatchObject([{ usage: { apiRequests: truth } }]);
+    expect(await servers.redis.command("HGET", key, "apiRequests")).toBe(String(truth));
+  });
+
+  it("is set to what was really counted in a store that is not shared", async () => {
+    const folder = tempFolder();
+    const yaml = {
+      store: { kind: "sqlite", file: "usage.db" },
+      backends: [{ name: "oci", url: "http://127.0.0.1:1" }],
+    };
+    writeFileSync(join(folder, "proxy.yaml"), JSON.stringify(yaml));
+    const { openSqliteStore } = await import("@usage/store-drizzle/sqlite");
+    await using store = await openSqliteStore(join(folder, "usage.db"));
+    await store.merge([
+      { writer: "w", period: "2026-01", backend: "oci", usage: { apiRequests: POISON, egressBytes: 5 } },
+      { writer: "v", period: "2026-01", backend: "oci", usage: { apiRequests: 3 } },
+      { writer: "w", period: "2026-02", backend: "oci", usage: { apiRequests: 4 } },
+    ]);
+    const args = ["--backend", "oci", "--period", "2026-01", "--dimension", "apiRequests", "--yes"];
+    expect(await runRepair(folder, ...args, "--writer", "w", "--amount", "40")).toMatchObject({ code: 0, errors: "" });
+    expect(await store.history({})).toEqual([
+      { period: "2026-01", backend: "oci", usage: { apiRequests: 43, egressBytes: 5 } },
+      { period: "2026-02", backend: "oci", usage: { apiRequests: 4 } },
+    ]);
+    const misspelt = await runRepair(folder, ...args, "--writer", "nobody", "--amount", "1");
+    expect(misspelt).toMatchObject({ code: 1, errors: "nobody has no apiRequests of oci in 2026-01\n" });
+  });
+
+  it.each([
+    [["--backend", ""], "--backend NAME is missing"],
+    [["--backend", "oci", "--period", "2026-13"], "--period must be a month"],
+    [["--backend", "oci", "--writer", "w"], "--writer, --dimension and --amount belong together"],
+    [["--backend", "oci", "--writer", "w", "--dimension", "d", "--amount", "9e15"], "--amount must be a whole number"],
+    [["--forget"], "Unknown option '--forget'"],
+  ])("is left alone where the command is wrong: %j", async (args, complaint) => {
+    const { code, errors } = await runRepair(tempFolder(), ...args);
+    expect(code).toBe(2);
+    expect(errors).toContain(complaint);
+    expect(errors).toContain("Usage: repair --config FILE");
+  });
+});

@@ -1,0 +1,147 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { memoryStore } from "@usage/counter-core/testing";
+import { type FailedChore, RedisCounterBackend, type RefusedCounts } from "@usage/counter-redis";
+import type { RedisServer, RedisVersion } from "@usage/test-servers";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { trialOf } from "../src/rights.ts";
+import { client, counter, freshPrefix, patientClient } from "./support/counters.ts";
+import { flush, storedRequests } from "./support/flush.ts";
+import { redisServer } from "./support/servers.ts";
+import { SOON } from "./support/soon.ts";
+
+const NEEDED = ["del", "eval", "evalsha", "hgetall", "hmget", "hset", "pexpire", "sadd", "smembers"];
+
+describe("rights", () => {
+  it("are tried for every command that the sources send", () => {
+    const sent = new Set<string>();
+    for (const folder of ["../src/", "../lua/"]) {
+      const url = new URL(folder, import.meta.url);
+      for (const file of readdirSync(url)) {
+        const text = readFileSync(new URL(file, url), "utf8");
+        const calls = /(?:client\.call\(|redis\.p?call\()(?<quote>['"])(?<name>\w+)\k<quote>/g;
+        for (const { groups } of text.matchAll(calls)) sent.add(String(groups?.name).toLowerCase());
+      }
+    }
+    // Sent before all others, to see whether there is a Redis and which; without a right for `info`, it is not looked at.
+    sent.delete("ping");
+    sent.delete("info");
+    expect([...sent].sort()).toEqual(NEEDED);
+    expect([...new Set(trialOf("usage").map(([name]) => name))].sort()).toEqual(NEEDED);
+  });
+});
+
+describe.each<RedisVersion | undefined>([undefined, "Redis 8.0", "Valkey 8.1"])("rights on %s", (version) => {
+  const all = (prefix: string): readonly string[] => [`~${prefix}:*`, "+ping", ...NEEDED.map((name) => `+${name}`)];
+
+  async function server(): Promise<RedisServer> {
+    return redisServer(version === undefined ? {} : { version });
+  }
+
+  /** Connects as a user of these rights only. */
+  async function connectWith(on: RedisServer, prefix: string, rules: readonly string[]): Promise<RedisCounterBackend> {
+    await on.command("ACL", "SETUSER", "frugal", "reset", "on", ">secret", ...rules);
+    // What the client itself asks for when it connects.
+    const own = { enableReadyCheck: false, disableClientInfo: true };
+    const redis = await patientClient(`redis://frugal:secret@127.0.0.1:${on.port}`, own);
+    return RedisCounterBackend.connect({ client: redis, prefix, backends: ["oci"] });
+  }
+
+  it("that are missing are named at the start, each, with the rule that gives it", async () => {
+    const on = await server();
+    const prefix = freshPrefix();
+    for (const missing of NEEDED) {
+      const connecting = connectWith(on, prefix, [...all(prefix), `-${missing}`]);
+      await expect(connecting, missing).rejects.toThrow(
+        new RegExp(`may not do what is needed .*lacks: ACL SETUSER \\w+ \\+${missing}$`),
+      );
+      await expect(connecting).rejects.toMatchObject({ code: "USAGE_REDIS_CONNECT" });
+    }
+    const several = connectWith(on, prefix, [...all(prefix), "-smembers", "-hset"]);
+    await expect(several).rejects.toThrow(/lacks: ACL SETUSER \w+ \+hset \+smembers$/);
+    const keys = connectWith(on, prefix, [...all("elsewhere")]);
+    await expect(keys).rejects.toThrow(`~${prefix}:*`);
+    expect(await on.command("KEYS", "*")).toEqual([]);
+    const enough = await connectWith(on, prefix, all(prefix));
+    await enough.close();
+    // The trial leaves nothing behind.
+    const period = enough.period().key;
+    expect(await on.command("KEYS", "*")).toEqual([`${prefix}:v1:${period}:backends`]);
+  });
+
+  it("that are withdrawn while a counter runs are told, and it goes on with what it may do", async () => {
+    const on = await server();
+    const prefix = freshPrefix();
+    const store = memoryStore();
+    const one = await connectWith(on, prefix, all(prefix));
+    onTestFinished(() => one.close());
+    const failed: FailedChore[] = [];
+    one.events.on("failed", (failure) => failed.push(failure));
+    const victimsClient = await client(on.url);
+    const victim = await counter({ prefix, backends: ["acme"], client: victimsClient });
+    victim.add("acme", "apiRequests", 5);
+    await expect.poll(() => victim.unpushedAll("acme").apiRequests, SOON).toBe(0);
+    victimsClient.disconnect();
+    one.add("oci", "apiRequests", 3);
+    for (const command of ["smembers", "hgetall"]) {
+      failed.length = 0;
+      await on.command("ACL", "SETUSER", "frugal", `-${command}`);
+      for (let i = 0; i < 3; i++) await flush(one, store);
+      expect(await storedRequests(one, store, "oci")).toBe(3);
+      expect(await storedRequests(one, store, "acme")).toBe(0);
+      await expect.poll(() => failed.map(({ chore }) => chore), SOON).toEqual(["reconcile"]);
+      expect(String(failed[0]?.error)).toMatch(new RegExp(`NOPERM.*${command}`));
+      expect(String(one.lastError())).toMatch(new RegExp(`NOPERM.*${command}`));
+      // Counts are still exchanged.
+      expect(one.isHealthy()).toBe(true);
+      await on.command("ACL", "SETUSER", "frugal", `+${command}`);
+    }
+    await flush(one, store);
+    expect(one.lastError()).toBe(undefined);
+    expect(await storedRequests(one, store, "acme")).toBe(5);
+  });
+
+  it("that are withdrawn for counts end the exchange, and the reason is told", async () => {
+    const on = await server();
+    const prefix = freshPrefix();
+    const one = await connectWith(on, prefix, all(prefix));
+    onTestFinished(() => one.close());
+    const told: unknown[] = [];
+    one.events.on("unhealthy", (error) => told.push(error));
+    await on.command("ACL", "SETUSER", "frugal", "-hset");
+    one.add("oci", "apiRequests", 1);
+    await expect
+      .poll(() => told.map(String), SOON)
+      .toEqual([expect.stringMatching(/permission|can't run this command/)]);
+    expect(String(one.lastError())).toMatch(/permission|can't run this command/);
+    await on.command("ACL", "SETUSER", "frugal", "+hset");
+    await expect.poll(() => one.isHealthy(), SOON).toBe(true);
+    expect(one.lastError()).toBe(undefined);
+    expect(one.unpushedAll("oci").apiRequests).toBe(0);
+  });
+
+  it("that are missing for one backend's key hold up that backend only, and say so", async () => {
+    const on = await server();
+    const prefix = freshPrefix();
+    const rules = all(prefix).filter((rule) => !rule.startsWith("~"));
+    const one = await connectWith(on, prefix, [
+      ...rules,
+      `~${prefix}:v1:rights*`,
+      `~${prefix}:v1:*backends`,
+      `~${prefix}:*o*`,
+    ]);
+    onTestFinished(() => one.close());
+    const refused: RefusedCounts[] = [];
+    const unhealthy: unknown[] = [];
+    one.events.on("refused", (refusal) => refused.push(refusal));
+    one.events.on("unhealthy", (error) => unhealthy.push(error));
+    one.addBackends(["acme"]);
+    for (const backend of ["oci", "acme"]) one.add(backend, "apiRequests", 1);
+    await expect.poll(() => refused.map(({ backend }) => backend), SOON).toEqual(["acme"]);
+    expect(refused[0]?.error.message).toMatch(new RegExp(`${prefix}:v1:.*:\\{acme\\} cannot be used: NOPERM`));
+    expect(one.refused()).toEqual(["acme"]);
+    await expect.poll(() => one.unpushedAll("oci").apiRequests, SOON).toBe(0);
+    expect(unhealthy).toEqual([]);
+    await on.command("ACL", "SETUSER", "frugal", `~${prefix}:*`);
+    await expect.poll(() => one.unpushedAll("acme").apiRequests, SOON).toBe(0);
+  });
+});

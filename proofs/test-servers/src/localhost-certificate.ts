@@ -1,0 +1,20 @@
+/** A certificate for `localhost` that signs itself, until 2126, and its key: for tests, and worth nothing elsewhere. */
+export const LOCALHOST_CERT: string = `-----BEGIN CERTIFICATE-----
+MIIBlDCCATugAwIBAgIUNuXTWB5Wosb9CUV180ELBOv1kt0wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMzIzNDIzN1oYDzIxMjYxMDMw
+MjM0MjM3WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAREYosRRnKkorFbZMIaxxdDo0smUlkSd/nF5/oRqzyCbdE0lAgJC/nU
+kf2XsA7YK60HH1g/V5Ox4Gp2Fob+3TYTo2kwZzAdBgNVHQ4EFgQUHVqU0Td+KLPt
+DxSii7CSjrJeorswHwYDVR0jBBgwFoAUHVqU0Td+KLPtDxSii7CSjrJeorswDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
+RwAwRAIgXmRylIIMPjnyHvlkM0gNSKemv4TqbvznIPYg+VBfwMwCIFkUUWnA+byw
+MQOKQt5dQBbqneE4dmdac/gl6I4EvlDo
+-----END CERTIFICATE-----
+`;
+
+export const LOCALHOST_KEY: string = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg/ae0mpZn6z108dhE
+3euQzYJwAxN/XW9Skjy4kcwOMcmhRANCAAREYosRRnKkorFbZMIaxxdDo0smUlkS
+d/nF5/oRqzyCbdE0lAgJC/nUkf2XsA7YK60HH1g/V5Ox4Gp2Fob+3TYT
+-----END PRIVATE KEY-----
+`;
