@@ -101,6 +101,8 @@ export interface TallySource<D extends string = StorageDimension> {
   tallies(): Promise<readonly Tally[]>;
   /** The store has committed these tallies. Unknown and repeated ones are ignored. */
   confirm(stored: readonly Tally[]): void;
+  /** The store has lost everything that it had: nothing of any period that is held is known to be stored. */
+  unconfirm(): void;
   /**
    * What the store held for `period` at some instant: `all` and `own` (of `writer`) of each backend from the same read. Raises
    * `others`, and takes what was confirmed and is not in `own` any more for not stored; ignored when the period is over.

@@ -9,7 +9,14 @@ export type {
   UsageCounter,
   UsageRecorder,
 } from "./counter.ts";
-export type { HistoryQuery, MergeOptions, RejectedTally, UsageStore } from "./hops/replica.ts";
+export type {
+  HistoryQuery,
+  MergeOptions,
+  RejectedTally,
+  StoredTotals,
+  TotalsQuery,
+  UsageStore,
+} from "./hops/replica.ts";
 export { LocalCounterBackend, type LocalCounterOptions } from "./local-counter.ts";
 export { type Clock, systemClock } from "./model/clock.ts";
 export {
