@@ -107,6 +107,14 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     this.store.confirmAll(stored);
   }
 
+  unconfirm(): void {
+    this.drainBy("tallies");
+    for (const cells of this.periods.all()) {
+      for (let row = 0; row < this.rows.end; row++) if (this.rows.isUsed(row)) this.store.forget(cells, row);
+    }
+    this.storeLost();
+  }
+
   learn(
     period: string,
     stored: ReadonlyMap<string, StoredUsage<D>>,

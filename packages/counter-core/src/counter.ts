@@ -101,7 +101,11 @@ export interface TallySource<D extends string = StorageDimension> {
   tallies(): Promise<readonly Tally[]>;
   /** The store has committed these tallies. Unknown and repeated ones are ignored. */
   confirm(stored: readonly Tally[]): void;
-  /** The store has lost everything that it had: nothing of any period that is held is known to be stored. */
+  /**
+   * The store has lost everything that it had: nothing of any period that is held is known to be stored.
+   *
+   * @throws DrainConflictError when this counter's counts are taken with `swap`.
+   */
   unconfirm(): void;
   /**
    * What the store held for `period` at some instant: `all` and `own` (of `writer`) of each backend from the same read. Raises

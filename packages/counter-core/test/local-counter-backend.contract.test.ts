@@ -3,7 +3,6 @@ import { counterBackendContract } from "@usage/counter-core/testing";
 
 counterBackendContract("LocalCounterBackend", {
   create: (backends, clock) => new LocalCounterBackend(backends, { clock }),
-  addBackends: (counter, names) => (counter as LocalCounterBackend).addBackends(names),
 });
 
 counterBackendContract("ThreadedCounterBackend", {

@@ -38,7 +38,7 @@ export class StoreDimensionsError extends Error {
   constructor(missing: readonly string[], ofStore: readonly string[], ofCounter: readonly string[]) {
     super(
       `the store's totals do not return ${missing.join(", ")}, only ${ofStore.join(", ")}: ` +
-        `open it with the counter's dimensions, { dimensions: ${JSON.stringify(ofCounter)} }; nothing was read or stored`,
+        `open it with the counter's dimensions, { dimensions: ${JSON.stringify(ofCounter)} }`,
     );
     this.name = "StoreDimensionsError";
     this.missing = missing;

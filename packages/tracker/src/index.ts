@@ -1,5 +1,5 @@
 export type { Decision } from "./decision.ts";
-export { FlushError, FlushTimeoutError } from "./errors.ts";
+export { FlushError, FlushTimeoutError, StoreDimensionsError, StoreLossError } from "./errors.ts";
 export type { FlushEvent, LimitEvent } from "./events.ts";
 export type { LimitsByBackend, LimitsSource } from "./limits.ts";
 export { OpenUsage, type OpenUsageOptions, openUsage } from "./open-usage.ts";

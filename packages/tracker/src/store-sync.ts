@@ -1,7 +1,8 @@
 import type { Clock, RejectedTally, Tally, UsageStore } from "@usage/counter-core";
 import { assertDelay, SerialQueue, untilAborted, withinTime } from "@usage/counter-core/internal";
-import { FlushTimeoutError } from "./errors.ts";
+import { FlushTimeoutError, StoreLossError } from "./errors.ts";
 import type { FlushEvent } from "./events.ts";
+import { StoreReader } from "./store-reader.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
 
 export interface RefreshOptions {
@@ -26,10 +27,22 @@ export interface FlushResult {
   readonly stored: number;
   /** Tallies that it will never take; they stay in the counter and are tried again. */
   readonly rejected: readonly RejectedTally[];
+  /** Present where the store found that it had lost what it had: all that is counted was sent to it again. */
+  readonly lost?: true;
+}
+
+/** A `FlushResult` in the making: a flush that fails may have noticed a loss before. */
+interface Progress {
+  stored: number;
+  rejected: readonly RejectedTally[];
+  lost?: true;
 }
 
 /** What is wrong with a read; absent where nothing is. */
 type Failure = { readonly error: unknown } | undefined;
+
+/** So often a flush sends everything again to a store that loses what it has just confirmed. */
+const MAX_ROUNDS = 3;
 
 export interface StoreSyncParts<D extends string> {
   readonly counter: TrackedCounter<D>;
@@ -45,16 +58,24 @@ export interface StoreSyncParts<D extends string> {
 export class StoreSync<D extends string> {
   readonly #parts: StoreSyncParts<D>;
   readonly #flushes = new SerialQueue();
+  readonly #reader: StoreReader<D>;
+  /** The losses of the store that are known. */
+  #losses: number;
 
   constructor(parts: StoreSyncParts<D>) {
+    const { counter, store, clock } = parts;
     this.#parts = parts;
+    this.#reader = new StoreReader(counter, store, clock);
+    this.#losses = store.losses?.() ?? 0;
   }
 
   /** Learns from the store. Rejects after so many milliseconds, or when `outer` aborts. */
   refresh(timeoutMs: number, outer: AbortSignal | undefined): Promise<void> {
+    const { clock, onLearned } = this.#parts;
     const late = new FlushTimeoutError(timeoutMs, "reading the totals");
-    return withinTime(this.#parts.clock, timeoutMs, late, (signal) => {
-      return this.#refresh(outer === undefined ? signal : AbortSignal.any([outer, signal]));
+    return withinTime(clock, timeoutMs, late, async (signal) => {
+      await this.#reader.read(outer === undefined ? signal : AbortSignal.any([outer, signal]));
+      onLearned();
     });
   }
 
@@ -77,35 +98,20 @@ export class StoreSync<D extends string> {
   ): Promise<FlushResult> {
     const { clock, onEnd } = this.#parts;
     const begun = clock.now();
+    const done: Progress = { stored: 0, rejected: [] };
     let failure: Failure;
-    let result: FlushResult = { stored: 0, rejected: [] };
     try {
       signal.throwIfAborted();
       if (learnWithinMs !== undefined) failure = await this.#learn(learnWithinMs, signal);
       signal.throwIfAborted();
-      result = await this.#send(skip, signal);
+      this.#discard(skip);
+      await this.#send(signal, done);
     } catch (error) {
       failure = { error };
     }
-    onEnd({ durationMs: Math.max(0, clock.now() - begun), ...result, ...failure });
+    onEnd({ durationMs: Math.max(0, clock.now() - begun), ...done, ...failure });
     if (failure !== undefined) throw failure.error;
-    return result;
-  }
-
-  async #refresh(signal: AbortSignal): Promise<void> {
-    const { counter, store, onLearned } = this.#parts;
-    for (;;) {
-      const { key } = counter.period();
-      const stored = await untilAborted(store.totals(key, counter.writer), signal);
-      const wanted = counter.learn(key, stored);
-      if (wanted.length > 0) {
-        const rows = await untilAborted(store.tallies(key, wanted), signal);
-        await untilAborted(counter.absorb(rows), signal);
-      }
-      // Where the period has changed meanwhile, nothing is known of the new one.
-      if (counter.period().key === key) break;
-    }
-    onLearned();
+    return done;
   }
 
   /** Reading millions of rows may take too long; the rest of the time is left to store what is counted. */
@@ -119,16 +125,46 @@ export class StoreSync<D extends string> {
     }
   }
 
-  async #send(skip: ReadonlySet<string>, signal: AbortSignal): Promise<FlushResult> {
+  /** Merges what is not known to be stored; and all that is counted, where that shows that the store has lost what it had. */
+  async #send(signal: AbortSignal, done: Progress): Promise<void> {
     const { counter, store } = this.#parts;
+    this.#noticeLoss(done);
+    let isLost = true;
+    for (let round = 0; isLost && round < MAX_ROUNDS; round++) {
+      const tallies = await untilAborted(counter.tallies(), signal);
+      // A merge of nothing, too, makes a store look whether it still has what it confirmed.
+      if (tallies.length === 0 && store.losses === undefined) return counter.confirm([]);
+      try {
+        // fault: confirms before it merges
+        // fault: confirms what failed
+        done.rejected = await untilAborted(store.merge(tallies, { signal }), signal);
+      } finally {
+        isLost = this.#noticeLoss(done);
+      }
+      // What this merge has confirmed may be part of the loss.
+      if (isLost) continue;
+      const stored = without(tallies, done.rejected);
+      counter.confirm(stored);
+      done.stored = stored.length;
+    }
+    if (isLost) throw new StoreLossError(MAX_ROUNDS);
+  }
+
+  #noticeLoss(done: Progress): boolean {
+    const { counter, store } = this.#parts;
+    const losses = store.losses?.() ?? 0;
+    // fault: does not send again what a store says it lost
+    if (losses === this.#losses) return false;
+    this.#losses = losses;
+    done.lost = true;
+    this.#reader.restart();
+    counter.unconfirm();
+    return true;
+  }
+
+  #discard(skip: ReadonlySet<string>): void {
+    const { counter } = this.#parts;
     for (const backend of skip) if (counter.has(backend)) counter.discard(backend);
-    const tallies = await untilAborted(counter.tallies(), signal);
-    // fault: confirms before it merges
-    // fault: confirms what failed
-    const rejected = tallies.length === 0 ? [] : await untilAborted(store.merge(tallies, { signal }), signal);
-    const stored = without(tallies, rejected);
-    counter.confirm(stored);
-    return { stored: stored.length, rejected };
   }
 }
 

@@ -12,6 +12,7 @@ import { Admission } from "./admission.ts";
 import { type Decision, decide } from "./decision.ts";
 import type { FlushEvent, LimitEvent } from "./events.ts";
 import { LimitBook, type LimitsSource } from "./limits.ts";
+import { assertDimensions } from "./store-dimensions.ts";
 import { type FlushOptions, type FlushResult, type RefreshOptions, StoreSync } from "./store-sync.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
 
@@ -49,12 +50,13 @@ export class UsageTracker<D extends string = StorageDimension> {
 
   /**
    * @throws what is wrong with the limits: NameError, UnknownDimensionError, AmountError or TypeError; RangeError for a
-   * `readTimeoutMs` that is not from 1 to 2^31-1.
+   * `readTimeoutMs` that is not from 1 to 2^31-1. StoreDimensionsError where the store does not read all that the counter counts.
    */
   constructor(counter: TrackedCounter<D>, options: UsageTrackerOptions<D>) {
     const { store, limits = {}, defaults = {}, clock = systemClock } = options;
     const { whenUnknown = "reject", readTimeoutMs = 30_000 } = options;
     assertDelay("readTimeoutMs", readTimeoutMs);
+    assertDimensions(store, counter);
     this.counter = counter;
     this.store = store;
     this.#readTimeoutMs = readTimeoutMs;
@@ -195,7 +197,7 @@ export class UsageTracker<D extends string = StorageDimension> {
    * only the learning failed, what is counted is stored all the same.
    *
    * @throws FlushTimeoutError when it takes too long; what was sent may still be stored, which does no harm. RangeError for a
-   * `timeoutMs` that is not from 1 to 2^31-1.
+   * `timeoutMs` that is not from 1 to 2^31-1; StoreLossError where the store lost again and again what it had just confirmed.
    */
   flush(options: FlushOptions = {}): Promise<FlushResult> {
     return this.#sync.flush(options);

@@ -174,7 +174,7 @@ export function sharedCounterContract(name: string, options: SharedCounterContra
         await shared.kill(victim as CounterBackend);
         await refresh(survivor as CounterBackend, store);
         await flush(survivor as CounterBackend, store);
-        survivor?.unsettle();
+        survivor?.unconfirm();
         const empty = memoryStore();
         await flush(survivor as CounterBackend, empty);
         expect(await storedOf(empty, [victim as CounterBackend, survivor as CounterBackend])).toBe(4);

@@ -71,12 +71,12 @@ export function talliesContract(name: string, withCounter: WithCounter): void {
     it("has a tally of all that it counted once the store has lost everything, closed periods included", () =>
       withCounter(async (counter, clock) => {
         counter.addAll("oci", { apiRequests: 10, egressBytes: 3 });
-        counter.settle(await counter.tallies());
+        counter.confirm(await counter.tallies());
         clock.set("2026-02-01T00:00:00Z");
         clock.advance(1_000);
         counter.add("b2", "apiRequests", 1);
-        counter.settle(await counter.tallies());
-        counter.unsettle();
+        counter.confirm(await counter.tallies());
+        counter.unconfirm();
         const lost = await counter.tallies();
         expect(lost).toEqual([
           ownTally(counter, "2026-01", { apiRequests: 10, egressBytes: 3 }),
@@ -84,7 +84,7 @@ export function talliesContract(name: string, withCounter: WithCounter): void {
         ]);
         expect(counter.load("b2", "apiRequests")).toBe(1);
         expect(counter.totalAll("b2").apiRequests).toBe(1);
-        counter.settle(lost);
+        counter.confirm(lost);
         expect(await counter.tallies()).toEqual([]);
       }));
 
