@@ -6,24 +6,25 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { LocalCounterBackend } from "@usage/counter-core";
 import { openSqliteStore } from "@usage/store-drizzle/sqlite";
-import { UsageFlusher, UsageTracker } from "@usage/tracker";
+import { openUsage, type UsageTracker } from "@usage/tracker";
 import { toHeaders, toProblem } from "@usage/tracker/http";
 import express, { type RequestHandler } from "express";
 
 const TENANTS = new Map(Object.entries({ "key-of-acme": "acme", "key-of-globex": "globex" }));
-const LIMITS = { acme: { apiRequests: 1_000, egressBytes: 2 ** 30 }, globex: { egressBytes: 2 ** 20 } };
+const PLANS = { pro: { apiRequests: 1_000, egressBytes: 2 ** 30 }, trial: { egressBytes: 2 ** 20 } };
 const LEAST = { apiRequests: 1, egressBytes: 1 };
 
-function metered(tracker: UsageTracker): RequestHandler {
-  return (req, res, next) => {
+function metered(usage: UsageTracker): RequestHandler {
+  return async (req, res, next) => {
     const tenant = TENANTS.get(req.get("x-api-key") ?? "");
     if (tenant === undefined) return void res.status(401).send("unknown API key\n");
-    if (!tracker.withinLimits(tenant, LEAST)) {
-      const decision = tracker.check(tenant, LEAST);
+    await usage.ensure(tenant); // reads what was used of a tenant that comes for the first time
+    if (!usage.withinLimits(tenant, LEAST)) {
+      const decision = usage.check(tenant, LEAST);
       return void res.status(429).set(toHeaders(decision)).type("application/problem+json").json(toProblem(decision));
     }
-    tracker.record(tenant, { apiRequests: 1 });
-    onBytes(res, (egressBytes) => tracker.record(tenant, { egressBytes }));
+    usage.record(tenant, { apiRequests: 1 });
+    onBytes(res, (egressBytes) => usage.record(tenant, { egressBytes }));
     next();
   };
 }
@@ -40,13 +41,14 @@ function onBytes(res: ServerResponse, count: (bytes: number) => void): void {
   }
 }
 
-const tracker = new UsageTracker(new LocalCounterBackend(TENANTS.values()), { limits: LIMITS });
 const store = await openSqliteStore("usage.db");
-await tracker.refreshBaselines(store); // before the first request: what was used of this month so far
-const flusher = new UsageFlusher({ tracker, store });
-flusher.start();
+const usage = await openUsage({
+  counter: new LocalCounterBackend(), // tenants come as they are ensured
+  store,
+  limits: (tenant) => (tenant === "acme" ? PLANS.pro : PLANS.trial),
+});
 
-const app = express().use(metered(tracker));
+const app = express().use(metered(usage));
 app.get("/", (_req, res) => void res.send("hello\n"));
 app.get("/large", (_req, res) => void Readable.from(Array(2_000).fill(Buffer.alloc(65_536))).pipe(res));
 
@@ -55,7 +57,7 @@ const server = createServer(app).listen(Number(process.env.PORT ?? 3000), () => 
 });
 /** Once the server is closed and running answers have ended. */
 async function stop(): Promise<void> {
-  await flusher.stop(); // what is counted is stored, or this rejects
+  await usage.close(); // what is counted is stored, or this rejects
   await store.close();
 }
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => server.close(stop));

@@ -5,25 +5,26 @@ import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { LocalCounterBackend } from "@usage/counter-core";
 import { openSqliteStore } from "@usage/store-drizzle/sqlite";
-import { UsageFlusher, UsageTracker } from "@usage/tracker";
+import { openUsage, type UsageTracker } from "@usage/tracker";
 import { toHeaders, toProblem } from "@usage/tracker/http";
 import { fastify, type onRequestAsyncHookHandler } from "fastify";
 
 const TENANTS = new Map(Object.entries({ "key-of-acme": "acme", "key-of-globex": "globex" }));
-const LIMITS = { acme: { apiRequests: 1_000, egressBytes: 2 ** 30 }, globex: { egressBytes: 2 ** 20 } };
+const PLANS = { pro: { apiRequests: 1_000, egressBytes: 2 ** 30 }, trial: { egressBytes: 2 ** 20 } };
 const LEAST = { apiRequests: 1, egressBytes: 1 };
 
-function metered(tracker: UsageTracker): onRequestAsyncHookHandler {
+function metered(usage: UsageTracker): onRequestAsyncHookHandler {
   return async (request, reply) => {
     const tenant = TENANTS.get(String(request.headers["x-api-key"]));
     if (tenant === undefined) return reply.code(401).send("unknown API key\n");
-    if (!tracker.withinLimits(tenant, LEAST)) {
-      const decision = tracker.check(tenant, LEAST);
+    await usage.ensure(tenant); // reads what was used of a tenant that comes for the first time
+    if (!usage.withinLimits(tenant, LEAST)) {
+      const decision = usage.check(tenant, LEAST);
       reply.code(429).headers(toHeaders(decision)).type("application/problem+json");
       return reply.send(toProblem(decision));
     }
-    tracker.record(tenant, { apiRequests: 1 });
-    onBytes(reply.raw, (egressBytes) => tracker.record(tenant, { egressBytes }));
+    usage.record(tenant, { apiRequests: 1 });
+    onBytes(reply.raw, (egressBytes) => usage.record(tenant, { egressBytes }));
   };
 }
 
@@ -39,21 +40,22 @@ function onBytes(res: ServerResponse, count: (bytes: number) => void): void {
   }
 }
 
-const tracker = new UsageTracker(new LocalCounterBackend(TENANTS.values()), { limits: LIMITS });
 const store = await openSqliteStore("usage.db");
-await tracker.refreshBaselines(store); // before the first request: what was used of this month so far
-const flusher = new UsageFlusher({ tracker, store });
-flusher.start();
+const usage = await openUsage({
+  counter: new LocalCounterBackend(), // tenants come as they are ensured
+  store,
+  limits: (tenant) => (tenant === "acme" ? PLANS.pro : PLANS.trial),
+});
 
 const app = fastify();
-app.addHook("onRequest", metered(tracker));
+app.addHook("onRequest", metered(usage));
 app.get("/", async () => "hello\n");
 app.get("/large", async () => Readable.from(Array(2_000).fill(Buffer.alloc(65_536))));
 
 console.log(await app.listen({ port: Number(process.env.PORT ?? 3000) }));
 async function stop(): Promise<void> {
   await app.close(); // once running answers have ended
-  await flusher.stop(); // what is counted is stored, or this rejects
+  await usage.close(); // what is counted is stored, or this rejects
   await store.close();
 }
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);

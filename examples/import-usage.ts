@@ -3,7 +3,7 @@
 // node examples/import-usage.ts, as often as you like: the same numbers again change nothing, larger ones replace them
 import { currentPeriod, LocalCounterBackend } from "@usage/counter-core";
 import { openSqliteStore } from "@usage/store-drizzle/sqlite";
-import { UsageTracker } from "@usage/tracker";
+import { openUsage } from "@usage/tracker";
 
 const LIMITS = { oci: { apiRequests: 50_000 }, b2: { apiRequests: 2_500, egressBytes: 2 ** 30 } };
 const USED = {
@@ -18,15 +18,14 @@ const rejected = await store.merge(
 );
 if (rejected.length > 0) throw new AggregateError(rejected.map(({ reason }) => reason));
 
-const tracker = new UsageTracker(new LocalCounterBackend(["oci", "b2"]), { limits: LIMITS });
-await tracker.refreshBaselines(store);
+const usage = await openUsage({ counter: new LocalCounterBackend(), store, limits: LIMITS });
+await usage.ensure(["oci", "b2"]);
+const request = { apiRequests: 1, egressBytes: 1 };
 for (const backend of ["oci", "b2"]) {
   let taken = 0;
-  for (; tracker.withinLimits(backend, { apiRequests: 1, egressBytes: 1 }); taken++) {
-    tracker.record(backend, { apiRequests: 1, egressBytes: 1 });
-  }
-  const { exceeded, usage } = tracker.check(backend, { apiRequests: 1, egressBytes: 1 });
-  console.log(`${backend} took ${taken} more requests, of ${usage.apiRequests} in all; no more ${exceeded.join()}`);
+  while (usage.tryRecord(backend, request)) taken++;
+  const { exceeded, usage: used } = usage.check(backend, request);
+  console.log(`${backend} took ${taken} more requests, of ${used.apiRequests} in all; no more ${exceeded.join()}`);
 }
-await tracker.flushUsage(store);
+await usage.close();
 await store.close();

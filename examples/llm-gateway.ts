@@ -4,7 +4,7 @@
 import { serve } from "@hono/node-server";
 import { LocalCounterBackend } from "@usage/counter-core";
 import { openSqliteStore } from "@usage/store-drizzle/sqlite";
-import { UsageFlusher, UsageTracker } from "@usage/tracker";
+import { openUsage } from "@usage/tracker";
 import { toHeaders, toProblem } from "@usage/tracker/http";
 import { Hono } from "hono";
 
@@ -13,22 +13,19 @@ const KEYS = new Map(Object.entries({ main: MAIN_KEY, spare: SPARE_KEY }));
 const limits = { main: { inputTokens: 2_000_000, outputTokens: 500_000 }, spare: { requests: 1_000 } };
 const dimensions = ["requests", "inputTokens", "outputTokens"] as const;
 
-const tracker = new UsageTracker(new LocalCounterBackend(KEYS.keys(), { dimensions }), { limits });
 const store = await openSqliteStore("usage.db", { dimensions });
-await tracker.refreshBaselines(store); // before the first request: what was used of this month so far
-const flusher = new UsageFlusher({ tracker, store });
-flusher.start();
+const usage = await openUsage({ counter: new LocalCounterBackend(KEYS.keys(), { dimensions }), store, limits });
 
 const app = new Hono().post("/v1/chat/completions", async (c) => {
   const question = await c.req.json();
   const estimate = Math.ceil(JSON.stringify(question.messages ?? "").length / 4); // about four characters a token
   const proposed = { requests: 1, inputTokens: estimate, outputTokens: 1 };
-  const [account] = tracker.backendsWithinLimits([...KEYS.keys()], proposed);
+  const [account] = usage.backendsWithinLimits([...KEYS.keys()], proposed);
   if (account === undefined) {
-    const decision = tracker.check("spare", proposed);
+    const decision = usage.check("spare", proposed);
     return c.json(toProblem(decision), 429, { ...toHeaders(decision), "content-type": "application/problem+json" });
   }
-  tracker.record(account, { requests: 1 }); // its tokens count when they are known, so requests in flight may overshoot
+  usage.record(account, { requests: 1 }); // its tokens count when they are known, so requests in flight may overshoot
   const answer = await fetch(`${LLM_URL}/chat/completions`, {
     method: "POST",
     headers: { authorization: `Bearer ${KEYS.get(account)}`, "content-type": "application/json" },
@@ -42,14 +39,14 @@ const app = new Hono().post("/v1/chat/completions", async (c) => {
   if (question.stream) return new Response(answer.body?.pipeThrough(metered(account, estimate)), head);
   const text = await answer.text();
   const { prompt_tokens = estimate, completion_tokens = 0 } = usageIn(text) ?? {};
-  tracker.record(account, { inputTokens: prompt_tokens, outputTokens: completion_tokens });
+  usage.record(account, { inputTokens: prompt_tokens, outputTokens: completion_tokens });
   return new Response(text, head);
 });
 
 /** Passes events on, and records the usage that the last one tells; failing that, the estimate and a token an event. */
 function metered(account: string, estimate: number): TransformStream<Uint8Array, Uint8Array> {
   let [inputTokens, outputTokens, rest] = [estimate, 0, ""];
-  const record = () => tracker.record(account, { inputTokens, outputTokens });
+  const record = () => usage.record(account, { inputTokens, outputTokens });
   const decoder = new TextDecoder();
   return new TransformStream({
     transform(piece, controller) {
@@ -57,9 +54,9 @@ function metered(account: string, estimate: number): TransformStream<Uint8Array,
       const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines.filter((line) => line.startsWith("data: {"))) {
-        const usage = usageIn(line.slice(6));
-        inputTokens = usage?.prompt_tokens ?? inputTokens;
-        outputTokens = usage?.completion_tokens ?? outputTokens + 1;
+        const told = usageIn(line.slice(6));
+        inputTokens = told?.prompt_tokens ?? inputTokens;
+        outputTokens = told?.completion_tokens ?? outputTokens + 1;
       }
     },
     flush: record,
@@ -79,7 +76,7 @@ function usageIn(json: string): { prompt_tokens?: number; completion_tokens?: nu
 const server = serve({ fetch: app.fetch, port: Number(PORT) }, (at) => console.log(`http://localhost:${at.port}/v1`));
 /** Once the server is closed and running answers have ended. */
 async function stop(): Promise<void> {
-  await flusher.stop(); // what is counted is stored, or this rejects
+  await usage.close(); // what is counted is stored, or this rejects
   await store.close();
 }
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => server.close(stop));
