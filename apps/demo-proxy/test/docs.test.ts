@@ -1,9 +1,8 @@
-import { existsSync, globSync, readFileSync } from "node:fs";
+import { existsSync, globSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { exportsOf, ROOT, read } from "./support/declarations.ts";
 
-const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const PAGES = globSync("**/*.md", { cwd: ROOT, exclude: (path) => path.split("/").includes("node_modules") });
 
 const CODE = /^ *```.*?^ *```|`[^`\n]*`/gms;
@@ -36,10 +35,6 @@ describe("the list of exports in a package's README", () => {
   });
 });
 
-function read(path: string): string {
-  return readFileSync(join(ROOT, path), "utf8");
-}
-
 /** A link to elsewhere is not looked at. */
 function isBroken(page: string, link: string): boolean {
   if (/^[a-z][a-z0-9+.-]*:/i.test(link)) return false;
@@ -62,16 +57,6 @@ function anchorsOf(page: string): ReadonlySet<string> {
     anchors.add(anchor);
   }
   return anchors;
-}
-
-function exportsOf(entry: string): readonly string[] {
-  const source = read(entry);
-  const passedOn = Array.from(source.matchAll(/^export (?:type )?\{(.*?)\}/gms), ([, names = ""]) => names.split(","));
-  const own = Array.from(source.matchAll(/^export (?:async )?(?:function|class|const|interface|type) (\w+)/gm));
-  return [
-    ...passedOn.flat().map((name) => name.trim().replace(/^type /, "")),
-    ...own.map(([, name = ""]) => name),
-  ].filter((name) => name !== "");
 }
 
 function sorted(names: readonly string[]): readonly string[] {
