@@ -23,6 +23,7 @@ export {
   AmountError,
   DrainConflictError,
   NameError,
+  PeriodFoldedError,
   TooManyBackendsError,
   UnknownBackendError,
   UnknownDimensionError,
@@ -39,6 +40,8 @@ export {
   type Usage,
 } from "./model/usage.ts";
 export { isWrittenBy } from "./model/writer.ts";
+export { foldableBefore } from "./stores/foldable.ts";
+export { type MemoryStoreOptions, memoryStore } from "./stores/memory-store.ts";
 export {
   type AttachOptions,
   attach,

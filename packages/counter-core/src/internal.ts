@@ -18,6 +18,7 @@ export { writerOf } from "./model/writer.ts";
 export { capsOf, UNLIMITED } from "./request/caps.ts";
 export type { Rows } from "./request/rows.ts";
 export { isDictionary } from "./request/usage-reader.ts";
+export { Cursors } from "./stores/cursors.ts";
 export { assertDelay } from "./util/assert-delay.ts";
 export { untilAborted, withinTime } from "./util/deadline.ts";
 export { Emitter } from "./util/emitter.ts";

@@ -25,16 +25,22 @@ export function tableUsageStore(table: UsageTable, dimensions: readonly string[]
       return untilAborted(mergeTallies(table, tallies, signal), signal);
     },
 
-    async totals(period, writer) {
-      const totals = new Map<string, StoredUsage<string>>();
+    async totals(period, writer, { backends } = {}) {
+      const usage = new Map<string, StoredUsage<string>>();
+      const asked = backends === undefined ? undefined : new Set(backends);
       for await (const page of table.usage(period, writer)) {
         for (const { backend, all, own } of page) {
+          if (asked?.has(backend) === false) continue;
           if (!wanted.some((dimension) => Object.hasOwn(all, dimension))) continue;
-          totals.set(backend, { all: pick(all, wanted), own: pick(own, wanted) });
+          usage.set(backend, { all: pick(all, wanted), own: pick(own, wanted) });
         }
         await setImmediate();
       }
-      return totals;
+      return { usage };
+    },
+
+    async fold() {
+      throw new Error("fold is about to come");
     },
 
     async tallies(period, backends) {

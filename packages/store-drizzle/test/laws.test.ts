@@ -36,7 +36,7 @@ describe("merging into a store", () => {
       fc.asyncProperty(schedules, async ({ all, sent, cut }) => {
         await using store = await openSqliteStore(":memory:");
         for (let start = 0; start < sent.length; start += cut) await store.merge(sent.slice(start, start + cut));
-        const totals = await store.totals(PERIOD, "a");
+        const { usage: totals } = await store.totals(PERIOD, "a");
         for (const backend of new Set(all.map((one) => one.backend))) {
           for (const dimension of STORAGE_DIMENSIONS) {
             const stored = totals.get(backend);

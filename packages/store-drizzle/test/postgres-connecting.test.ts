@@ -227,7 +227,8 @@ describe("openPostgresStore on a server with TLS and passwords", () => {
     onTestFinished(() => pooler.stop());
     const stores = await Promise.all([1, 2, 3].map(() => openPostgresStore(`${pooler.url}?pgbouncer=true`)));
     await Promise.all(stores.map((store, i) => store.merge(manyTallies(3_000, `pooled-${i}`))));
-    for (const store of stores) expect((await store.totals("2026-01", "pooled-1")).size).toBeGreaterThanOrEqual(3_000);
+    for (const store of stores)
+      expect((await store.totals("2026-01", "pooled-1")).usage.size).toBeGreaterThanOrEqual(3_000);
     await Promise.all(stores.map((store) => store.close()));
     const error = await refusal(`${pooler.url}?statement_timeout=5000`);
     expect(error).toMatchObject({ driverCode: "08P01", message: expect.stringContaining("ignore_startup_parameters") });

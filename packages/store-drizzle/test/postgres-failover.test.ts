@@ -106,7 +106,7 @@ describe("a store whose host's name leads to another Postgres server", () => {
     name.leadTo(portOf(second));
     const reading = Promise.all([1, 2, 3].map(() => store.totals("2026-01", "w")));
     await expect(store.merge([TALLY])).rejects.toThrow("25006");
-    for (const totals of await reading) expect(totals.size).toBe(2_000);
+    for (const { usage } of await reading) expect(usage.size).toBe(2_000);
     await attemptsUntilStored();
     await expect
       .poll(() =>
@@ -131,7 +131,7 @@ describe("a store whose host's name leads to another Postgres server", () => {
     const outcomes = new Set<unknown>();
     const readers = Array.from({ length: 5 }, async () => {
       while (cutting) {
-        const read = store.totals("2026-01", "w").then(({ size }) => size);
+        const read = store.totals("2026-01", "w").then(({ usage }) => usage.size);
         outcomes.add(await read.catch((error: unknown) => (error instanceof StoreError ? "failed" : error)));
       }
     });

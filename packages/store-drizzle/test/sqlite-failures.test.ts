@@ -145,9 +145,11 @@ describe("a store on SQLite", () => {
     const llm = sqliteUsageStore(store.db, { dimensions: ["requests", "inputTokens"] });
     await llm.merge([tally("w", "gpt", { requests: 1, apiRequests: 2 }), tally("w", "oci", { apiRequests: 3 })]);
     const zero = { requests: 0, inputTokens: 0 };
-    expect(await llm.totals(PERIOD, "v")).toEqual(new Map([["gpt", { all: { ...zero, requests: 1 }, own: zero }]]));
+    expect((await llm.totals(PERIOD, "v")).usage).toEqual(
+      new Map([["gpt", { all: { ...zero, requests: 1 }, own: zero }]]),
+    );
     expect(await llm.history({ backend: "gpt" })).toMatchObject([{ usage: { requests: 1, apiRequests: 2 } }]);
-    expect((await store.totals(PERIOD, "w")).get("gpt")?.all.apiRequests).toBe(2);
+    expect((await store.totals(PERIOD, "w")).usage.get("gpt")?.all.apiRequests).toBe(2);
   });
 
   it("shows the totals in a view that never passes 2^53-1", async () => {
@@ -163,7 +165,7 @@ describe("a store on SQLite", () => {
     const client = new SqliteDatabase(path).defaultSafeIntegers();
     const big = sqliteUsageStore(drizzle(client));
     await big.merge([tally("w", "oci", { apiRequests: Number.MAX_SAFE_INTEGER })]);
-    expect((await big.totals(PERIOD, "w")).get("oci")?.own.apiRequests).toBe(Number.MAX_SAFE_INTEGER);
+    expect((await big.totals(PERIOD, "w")).usage.get("oci")?.own.apiRequests).toBe(Number.MAX_SAFE_INTEGER);
     expect(await big.tallies(PERIOD, ["oci"])).toEqual([tally("w", "oci", { apiRequests: Number.MAX_SAFE_INTEGER })]);
     client.close();
   });

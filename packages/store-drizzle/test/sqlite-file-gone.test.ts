@@ -106,7 +106,9 @@ describe("a store whose SQLite file is deleted or replaced while it runs", () =>
     await store.merge(manyTallies(100));
     renameSync(backup, path);
     expect(
-      Object.fromEntries(Array.from(await store.totals(PERIOD, "w"), ([name, { all }]) => [name, all.apiRequests])),
+      Object.fromEntries(
+        Array.from((await store.totals(PERIOD, "w")).usage, ([name, { all }]) => [name, all.apiRequests]),
+      ),
     ).toEqual({ backup: 7 });
     await store.merge([tally("w", "after", { apiRequests: 1 })]);
     expect(onDisk()).toEqual({ backup: 7, after: 1 });

@@ -22,11 +22,11 @@ export interface HistoryQuery {
 
 /** Which totals are asked for; absent: of all backends. */
 export interface TotalsQuery {
-  /** Only of these backends: what is not in the answer of them, the store does not have. */
+  /** Only of these backends; of none where the list is empty. What is not in the answer of them, the store does not have. */
   readonly backends?: readonly string[];
   /**
-   * Only of backends that changed since the answer that gave this `cursor`, and perhaps of some more. A cursor is of one period,
-   * and of one store as it was: after the store lost something, it may hide what came later.
+   * Only of backends that changed since the answer that gave this `cursor`, and perhaps of some more. A removed backend is not
+   * told. A cursor is of one period and of the store object that gave it: with any other text, nothing is left out.
    */
   readonly since?: string;
 }
@@ -34,7 +34,10 @@ export interface TotalsQuery {
 export interface StoredTotals<D extends string = StorageDimension> {
   /** Each backend's usage: of all writers, and of the one that was asked about, both from one read. */
   readonly usage: ReadonlyMap<string, StoredUsage<D>>;
-  /** What to ask for next as `since`. Absent where the store cannot tell what changed: then all is read each time. */
+  /**
+   * What to ask for next as `since`, whatever was asked for now. Absent where the store cannot tell what changed: then all is read
+   * each time.
+   */
   readonly cursor?: string;
 }
 
@@ -68,13 +71,16 @@ export interface UsageStore<D extends string = StorageDimension> {
   /** Deletes a backend's rows in every period. Final only once nobody counts that backend any more. */
   remove(backend: string): Promise<void>;
   /**
-   * Makes the rows of every period whose key is less than `before` one row for each backend and dimension, and closes those
-   * periods: whatever `merge` is sent of them from then on is rejected, with a `PeriodFoldedError`. Usage and history stay what
-   * they were, exactly. For periods that nobody counts in any more.
+   * Makes the rows of each period that is over for long one row for each backend and dimension, and closes that period: whatever
+   * `merge` is sent of it from then on is rejected, with a `PeriodFoldedError`. Usage and history stay what they were, exactly.
+   * May be called again after a rejection, and by several at once.
+   *
+   * Folds what `foldableBefore` allows: periods whose key is a calendar date and less than `before`, 40 days after their end. A
+   * period of which nothing is stored stays open: what comes late of it is stored as ever, and folded the next time.
    *
    * @param before - A period's key, as in `HistoryQuery`.
-   * @returns How many rows there are less.
-   * @throws RangeError for a key that may still be counted in: less than 40 days old, or no calendar date.
+   * @returns The keys of the periods that are folded now, and were not before, in ascending order.
+   * @throws RangeError when `before` is no calendar date, or less than 40 days ago.
    */
-  fold(before: string): Promise<number>;
+  fold(before: string): Promise<readonly string[]>;
 }

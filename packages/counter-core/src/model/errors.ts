@@ -79,6 +79,20 @@ export class TooManyBackendsError extends RangeError {
   }
 }
 
+/** What one writer counted cannot be merged any more: the period's rows are one row for each backend, of all writers. */
+export class PeriodFoldedError extends Error {
+  readonly code = "USAGE_PERIOD_FOLDED";
+  readonly period: string;
+
+  constructor(period: string) {
+    super(
+      `period ${quote(period)} is folded: what came late of it cannot be told from what it has already; see whether it is missing in its history`,
+    );
+    this.name = "PeriodFoldedError";
+    this.period = period;
+  }
+}
+
 /** What was used of some backends cannot be read at the moment, so it is not known whether they may be used. */
 export class UnknownUsageError extends Error {
   readonly code = "USAGE_UNKNOWN_USAGE";

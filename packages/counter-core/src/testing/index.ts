@@ -1,6 +1,6 @@
+export { memoryStore } from "../stores/memory-store.ts";
 export { type CounterContractOptions, counterBackendContract } from "./counter-contract.ts";
 export { ManualClock } from "./manual-clock.ts";
-export { memoryStore } from "./memory-store.ts";
 export { ODD_NAMES } from "./odd-names.ts";
 export {
   type SharedCounterContractOptions,

@@ -1,4 +1,4 @@
-import type { Tally, Usage, UsageStore } from "../index.ts";
+import type { StoredUsage, Tally, Usage, UsageStore } from "../index.ts";
 
 export const PERIOD = "2026-01";
 
@@ -18,5 +18,11 @@ export function usage(apiRequests: number, egressBytes: number, ingressBytes: nu
 
 /** Only for backends whose names a plain object can hold. */
 export async function all(store: UsageStore, period: string = PERIOD): Promise<Readonly<Record<string, Usage>>> {
-  return Object.fromEntries(Array.from(await store.totals(period, ""), ([backend, stored]) => [backend, stored.all]));
+  const { usage } = await store.totals(period, "");
+  return Object.fromEntries(Array.from(usage, ([backend, stored]) => [backend, stored.all]));
+}
+
+/** Of all backends. */
+export async function usageOf(store: UsageStore, writer = "w"): Promise<ReadonlyMap<string, StoredUsage>> {
+  return (await store.totals(PERIOD, writer)).usage;
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { CounterBackend } from "../counter.ts";
 import type { UsageStore } from "../hops/replica.ts";
-import { STORAGE_DIMENSIONS, type StoredUsage, type Tally, type Usage } from "../model/usage.ts";
-import { memoryStore } from "./memory-store.ts";
+import { STORAGE_DIMENSIONS, type Tally, type Usage } from "../model/usage.ts";
+import { memoryStore } from "../stores/memory-store.ts";
 
 /** Counters that share one state which is theirs alone, as those of several processes would. */
 export interface SharedCounters {
@@ -192,7 +192,7 @@ async function flush(counter: CounterBackend, store: UsageStore): Promise<void> 
 /** What `UsageTracker.refresh` does. */
 async function refresh(counter: CounterBackend, store: UsageStore): Promise<void> {
   const { key } = counter.period();
-  const stored: ReadonlyMap<string, StoredUsage> = await store.totals(key, counter.writer);
+  const { usage: stored } = await store.totals(key, counter.writer);
   const wanted = counter.learn(key, stored);
   if (wanted.length > 0) await counter.absorb(await store.tallies(key, wanted));
 }

@@ -83,10 +83,11 @@ export async function openSqliteStore(
     dimensions,
     losses: () => keeper.losses,
     merge: (tallies, options = {}) => keeper.run("merge", (store) => store.merge(tallies, options), options.signal),
-    totals: (period, writer) => keeper.run("reading the totals", (store) => store.totals(period, writer)),
+    totals: (...args) => keeper.run("reading the totals", (store) => store.totals(...args)),
     tallies: (period, backends) => keeper.run("reading the tallies", (store) => store.tallies(period, backends)),
     history: (query) => keeper.run("reading the history", (store) => store.history(query)),
     remove: (backend) => keeper.run("remove", (store) => store.remove(backend)),
+    fold: (before) => keeper.run("fold", (store) => store.fold(before)),
     get db() {
       return keeper.current.db;
     },

@@ -15,7 +15,7 @@ export function manyTallies(backends: number, writer = "w", amount = 1): readonl
 
 /** The sum of all stored requests of the period. */
 export async function storedRequests(store: UsageStore): Promise<number> {
-  return [...(await store.totals(PERIOD, "")).values()].reduce((sum, { all }) => sum + all.apiRequests, 0);
+  return [...(await store.totals(PERIOD, "")).usage.values()].reduce((sum, { all }) => sum + all.apiRequests, 0);
 }
 
 /** How often the event loop turned until `work` was done. */
