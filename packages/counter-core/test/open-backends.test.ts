@@ -25,7 +25,7 @@ function open(options: Partial<LocalCounterOptions> & { readonly names?: readonl
   };
   const learn = async (): Promise<void> => {
     const { key } = counter.period();
-    const wanted = counter.learn(key, await store.totals(key, counter.writer));
+    const wanted = counter.learn(key, (await store.totals(key, counter.writer)).usage);
     await counter.absorb(await store.tallies(key, wanted));
   };
   const jump = (date: string): void => {

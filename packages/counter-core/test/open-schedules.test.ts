@@ -91,7 +91,7 @@ class Schedule {
 
   async #learn(counter: LocalCounterBackend): Promise<void> {
     const { key } = counter.period();
-    const stored = await this.#store.totals(key, counter.writer);
+    const { usage: stored } = await this.#store.totals(key, counter.writer);
     await this.#later();
     const wanted = counter.learn(key, stored);
     const rows = await this.#store.tallies(key, wanted);
@@ -157,7 +157,7 @@ class Schedule {
       expect(stored, key).toBeGreaterThanOrEqual(recorded - (this.#discarded.get(key) ?? 0));
     }
     const { key } = (this.#counters[0] as LocalCounterBackend).period();
-    const all = await this.#store.totals(key, "");
+    const { usage: all } = await this.#store.totals(key, "");
     for (const counter of this.#counters) {
       await this.#whole(() => this.#learn(counter));
       await this.#whole(() => counter.ensure(BACKENDS, this.#store.tallies));
