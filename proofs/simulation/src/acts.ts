@@ -1,12 +1,14 @@
 import type { Instance } from "./instance.ts";
 import type { RedisSnapshot } from "./model-redis.ts";
+import type { StoreSnapshot } from "./model-store.ts";
 import { type Network, NO_FAULTS } from "./network.ts";
-import { BACKENDS, OPEN_BACKENDS, type Scene } from "./scene.ts";
+import { BACKENDS, type Scene } from "./scene.ts";
 
 /** Everything that may happen to a scene. */
 export class Acts {
   readonly #scene: Scene;
   readonly #snapshots: RedisSnapshot[] = [];
+  readonly #storeSnapshots: StoreSnapshot[] = [];
 
   constructor(scene: Scene) {
     this.#scene = scene;
@@ -32,7 +34,8 @@ export class Acts {
         this.thawAll();
         break;
       case 4:
-        if (!instance.isReady) return;
+        // Whoever has counts that the store refuses would not end.
+        if (!instance.isReady || scene.storeDoes === "fold") return;
         scene.say(`${instance.name} stops in order`);
         instance.stop();
         scene.boot();
@@ -68,7 +71,7 @@ export class Acts {
         break;
       case 14:
         if (!instance.isReady) return;
-        this.#release(instance, random.pick(OPEN_BACKENDS));
+        this.#release(instance, random.pick(scene.openNames));
         break;
       case 15:
         this.#discard(random.pick(BACKENDS));
@@ -78,6 +81,25 @@ export class Acts {
       case 18:
         scene.say("both networks work");
         this.mendNetworks();
+        break;
+      case 19: {
+        const buckets = redis.buckets();
+        if (buckets.length === 0) return;
+        const bucket = random.pick(buckets);
+        scene.lose(`the bucket ${bucket} is evicted`, () => {
+          for (const key of redis.keysOf(bucket)) redis.evict(key);
+        });
+        break;
+      }
+      case 20:
+        this.#storeSnapshots.push(scene.world.store.snapshot());
+        break;
+      case 21:
+        this.#loseStored();
+        break;
+      case 22:
+      case 23:
+        if (scene.storeDoes === "fold") scene.foldMonth();
         break;
     }
   }
@@ -107,6 +129,17 @@ export class Acts {
     this.#scene.say(`the network to ${server}: ${JSON.stringify(faults)}`);
   }
 
+  #loseStored(): void {
+    const { storeDoes, random, world } = this.#scene;
+    if (storeDoes !== "lose" && storeDoes !== "lose silently") return;
+    const snapshot =
+      this.#storeSnapshots.length > 0 && random.chance(0.7) ? random.pick(this.#storeSnapshots) : undefined;
+    this.#scene.loseStored(
+      `the database loses what it had, and ${storeDoes === "lose" ? "says so" : "says nothing"}`,
+      () => world.store.lose(snapshot, storeDoes === "lose"),
+    );
+  }
+
   #release({ tracker, counter, name }: Instance, backend: string): void {
     if (counter.has(backend) && tracker.release(backend)) this.#scene.say(`${name} lets go of ${backend}`);
   }
@@ -126,9 +159,17 @@ export class Acts {
     };
     const wipe = (): void => this.#scene.lose("Redis is wiped", () => world.redis.wipe());
     const rollBack = (): void => this.#rollBack();
-    const steps = random.chance(0.5)
+    const letGo = (): void => {
+      for (const instance of instances) {
+        if (instance.isReady) for (const name of this.#scene.openNames) this.#release(instance, name);
+      }
+    };
+    const use = (): void => {
+      for (const instance of instances) for (let i = 0; i < 4; i++) this.#scene.record(instance);
+    };
+    const steps = random.chance(0.4)
       ? [restart, wipe, wait, rollBack]
-      : Array.from({ length: 6 }, () => random.pick([restart, wipe, rollBack, wait, wait]));
+      : Array.from({ length: 7 }, () => random.pick([restart, wipe, rollBack, letGo, use, wait, wait]));
     for (const step of steps) await step();
   }
 

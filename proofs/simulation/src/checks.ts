@@ -1,6 +1,6 @@
 import { Book } from "./book.ts";
 import { DIMENSIONS, type Instance } from "./instance.ts";
-import { ALL_BACKENDS, type Scene } from "./scene.ts";
+import type { Scene } from "./scene.ts";
 
 /** The promises, held against what really happened. Each check fails the simulation. */
 export class Checks {
@@ -17,12 +17,15 @@ export class Checks {
   /** What must hold at every instant. */
   always(): void {
     const { store } = this.#scene.world;
+    this.#scene.failIfAnythingDid();
     if (store.revision !== this.#checkedRevision) {
       this.#checkedRevision = store.revision;
       for (const [of, amount] of this.#scene.storedByRun().entries()) {
         const recorded = this.#scene.recorded.get(...of);
         if (amount > recorded) this.#scene.fail(`${of.join(" ")}: ${amount} is stored, ${recorded} were recorded`);
       }
+      const problem = store.foldProblem();
+      if (problem !== undefined) this.#scene.fail(problem);
     }
     for (const { machine, counter, name } of this.#scene.instances) {
       if (machine.isDead) continue;
@@ -30,12 +33,17 @@ export class Checks {
       const truth = this.#scene.truth.get(key);
       const seen = this.#seenBefore(name, key);
       const held = new Set(counter.backends());
-      ALL_BACKENDS.forEach((backend, b) => {
+      this.#scene.names.forEach((backend, b) => {
         const first = b * DIMENSIONS.length;
         // What was let go of may be less when it comes back: something may have been lost meanwhile.
-        if (!held.has(backend)) seen.fill(0, first, first + DIMENSIONS.length);
-        else counter.readTotal(backend, this.#totals);
-        if (held.has(backend)) this.#sees(name, key, backend, seen, first, truth);
+        if (!held.has(backend)) {
+          DIMENSIONS.forEach((_, d) => {
+            seen[first + d] = 0;
+          });
+          return;
+        }
+        counter.readTotal(backend, this.#totals);
+        this.#sees(name, key, backend, seen, first, truth);
       });
     }
   }
@@ -65,21 +73,22 @@ export class Checks {
   /** What an instance last saw of a period: usage only grows. */
   #seenBefore(name: string, period: string): number[] {
     const of = `${name} ${period}`;
-    const seen = this.#seen.get(of) ?? ALL_BACKENDS.flatMap(() => DIMENSIONS.map(() => 0));
+    const seen = this.#seen.get(of) ?? [];
     this.#seen.set(of, seen);
     return seen;
   }
 
   /** While nothing can be stored: Redis has all that is not, and everybody sees all that is in either. */
   shared(): void {
-    const stored = this.#scene.storedByRun();
+    const knownOf = this.#scene.known();
     const known = new Book();
-    for (const [of, recorded] of this.#scene.recorded.entries()) {
+    for (const [of] of this.#scene.recorded.entries()) {
       const [run, period, backend, dimension] = of as [string, string, string, string];
       if (this.#scene.discarded.has(backend)) continue;
-      const found = Math.max(stored.get(...of), this.#scene.sharedBy(run, period, backend, dimension));
+      const kept = this.#scene.kept(of);
+      const found = knownOf(of);
       const isLive = this.#scene.instances.some(({ name, isReady }) => name === run && isReady);
-      if (isLive && found < recorded) this.#scene.fail(`${of.join(" ")}: ${found} is shared of ${recorded}`);
+      if (isLive && found < kept) this.#scene.fail(`${of.join(" ")}: ${found} is shared of ${kept}`);
       known.add(found, period, backend, dimension);
     }
     for (const { counter, name, isReady } of this.#scene.instances) {
@@ -101,17 +110,8 @@ export class Checks {
 
   /** What must hold once everything is healed, and nothing is under way. */
   atRest(): void {
-    const stored = this.#scene.storedByRun();
-    const complete = new Set(
-      this.#scene.instances.filter(({ machine, isStopped }) => isStopped || !machine.isDead).map(({ name }) => name),
-    );
-    for (const [of, recorded] of this.#scene.recorded.entries()) {
-      const [run, , backend] = of as [string, string, string];
-      if (this.#scene.discarded.has(backend)) continue;
-      const due = complete.has(run) ? recorded : this.#scene.pushedByDead.get(...of);
-      const found = stored.get(...of);
-      if (found < due) this.#scene.fail(`${of.join(" ")}: ${found} is stored of ${due}`);
-    }
+    const [missing] = this.#scene.missing();
+    if (missing !== undefined) this.#scene.fail(missing);
     for (const instance of this.#scene.instances) if (!instance.machine.isDead) this.#instanceAtRest(instance);
   }
 
@@ -121,8 +121,21 @@ export class Checks {
     if (!counter.isHealthy()) this.#scene.fail(`${name} has given up on Redis`);
     if (flusher.status().failures > 0)
       this.#scene.fail(`${name} still fails to flush: ${String(flusher.status().lastError)}`);
+    this.seesAllStored(instance);
+    if (this.#scene.losses > 0) return;
+    for (const backend of counter.backends()) {
+      for (const dimension of DIMENSIONS) {
+        const unflushed = counter.load(backend, dimension);
+        if (unflushed !== 0 && !this.#scene.discarded.has(backend))
+          this.#scene.fail(`${name} takes ${unflushed} ${dimension} of ${backend} for unflushed`);
+      }
+    }
+  }
+
+  /** What it holds of the current period it sees as the store has it, and nothing more where nothing was lost. */
+  seesAllStored({ counter, name }: Instance): void {
     const { key } = counter.period();
-    const stored = this.#scene.world.store.totals(key, name, DIMENSIONS);
+    const { usage: stored } = this.#scene.world.store.totals(key, name, DIMENSIONS, {}, 0);
     for (const backend of counter.backends()) {
       if (this.#scene.discarded.has(backend)) continue;
       const totals = counter.totalAll(backend);
@@ -137,9 +150,6 @@ export class Checks {
         }
         const unpushed = counter.unpushedAll(backend)[dimension];
         if (unpushed > 0) this.#scene.fail(`${name} has not shared ${unpushed} ${dimension} of ${backend}`);
-        const unflushed = counter.load(backend, dimension);
-        if (this.#scene.losses === 0 && unflushed !== 0)
-          this.#scene.fail(`${name} takes ${unflushed} ${dimension} of ${backend} for unflushed`);
       }
     }
   }

@@ -1,4 +1,4 @@
-import type { Tally, UsageStore } from "@usage/counter-core";
+import type { RejectedTally, Tally, UsageStore } from "@usage/counter-core";
 import {
   type Bucket,
   type Changes,
@@ -36,16 +36,19 @@ export interface Surroundings {
 export class Instance {
   readonly name: string;
   readonly machine: Machine;
-  readonly counter: RedisCounterBackend<Dimension>;
+  readonly counter: OpenedCounter;
   readonly tracker: UsageTracker<Dimension>;
   readonly flusher: UsageFlusher<Dimension>;
+  /** What it does with a backend while the store cannot be read. */
+  readonly whenUnknown: "admit" | "reject";
   #phase: "starting" | "ready" | "stopping" | "stopped" = "starting";
 
   constructor(name: string, machine: Machine, backends: readonly string[], world: Surroundings) {
     this.name = name;
     this.machine = machine;
+    this.whenUnknown = world.random.chance(0.3) ? "admit" : "reject";
     const { clock } = machine;
-    this.counter = new RedisCounterBackend<Dimension>(new RemoteCounts(machine, world), {
+    this.counter = new OpenedCounter(new RemoteCounts(machine, world), {
       backends,
       dimensions: DIMENSIONS,
       clock,
@@ -59,7 +62,7 @@ export class Instance {
     this.tracker = new UsageTracker(this.counter, {
       store: remoteStore(machine, world),
       clock,
-      whenUnknown: world.random.chance(0.3) ? "admit" : "reject",
+      whenUnknown: this.whenUnknown,
       readTimeoutMs: 2_000,
     });
     this.flusher = new UsageFlusher({
@@ -110,6 +113,19 @@ export class Instance {
   }
 }
 
+/** Shows what it counted itself. */
+class OpenedCounter extends RedisCounterBackend<Dimension> {
+  /** Of every backend and period that it holds. */
+  mine(): readonly Tally[] {
+    return this.periods.all().flatMap((cells) =>
+      this.backends().flatMap((backend) => {
+        const row = this.rows.find(backend);
+        return row === undefined ? [] : [this.tallyRows.of(cells, row)];
+      }),
+    );
+  }
+}
+
 /** Some of what is asked for never answers. */
 function withDeadline({ clock }: Machine, work: Promise<unknown>): Promise<boolean> {
   return new Promise((answer) => {
@@ -126,6 +142,7 @@ class RemoteCounts implements SharedCounts {
   readonly isDivided = false;
   readonly #machine: Machine;
   readonly #world: Surroundings;
+  #unused: Promise<Owing> | undefined;
 
   constructor(machine: Machine, world: Surroundings) {
     this.#machine = machine;
@@ -148,8 +165,14 @@ class RemoteCounts implements SharedCounts {
     return this.#call((redis) => redis.count(bucket, backends));
   }
 
+  /** Buckets that nobody has used share one request, and its fate: there are dozens of them in every flush. */
   owing(bucket: Bucket): Promise<Owing> {
-    return this.#call((redis) => redis.owing(bucket));
+    if (this.#world.redis.isUsed(bucket)) return this.#call((redis) => redis.owing(bucket));
+    this.#unused ??= this.#call(() => ({ epoch: "", owed: [] }));
+    queueMicrotask(() => {
+      this.#unused = undefined;
+    });
+    return this.#unused;
   }
 
   changedSince(bucket: Bucket, version: number): Promise<readonly string[]> {
@@ -177,24 +200,38 @@ class RemoteCounts implements SharedCounts {
   }
 }
 
+/** One process's way to the store. */
 function remoteStore(
   machine: Machine,
   { store, toStore, storeFails, isStoreReadOnly, random }: Surroundings,
 ): UsageStore<Dimension> {
+  // What the store has told this process of its losses.
+  let losses = store.losses;
+  const call = <T>(execute: () => T): Promise<T> =>
+    toStore
+      .call(machine, () => ({ reply: execute(), losses: store.losses }))
+      .then((answered) => {
+        losses = Math.max(losses, answered.losses);
+        return answered.reply;
+      });
   return {
+    dimensions: DIMENSIONS,
+    losses: () => losses,
     merge: (tallies) =>
-      toStore.call(machine, () => {
+      call(() => {
         if (isStoreReadOnly()) throw new Error("the database is read-only");
         if (random.chance(storeFails())) {
           store.merge(tallies.slice(0, random.below(tallies.length + 1)));
           throw new Error("the database failed half-way");
         }
-        store.merge(tallies);
-        return [];
+        const reason = new Error("the period is folded");
+        return store.merge(tallies).map((tally): RejectedTally => ({ tally, reason }));
       }),
-    totals: (period, writer) => toStore.call(machine, () => store.totals(period, writer, DIMENSIONS)),
-    tallies: (period, backends) => toStore.call(machine, () => store.tallies(period, backends)),
+    totals: (period, writer, query = {}) =>
+      call(() => store.totals(period, writer, DIMENSIONS, query, random.below(4))),
+    tallies: (period, backends) => call(() => store.tallies(period, backends)),
     history: () => Promise.reject(new Error("nobody asks for it here")),
     remove: () => Promise.reject(new Error("nobody asks for it here")),
+    fold: () => Promise.reject(new Error("nobody asks for it here")),
   };
 }

@@ -11,6 +11,8 @@ if (!Number.isSafeInteger(first) || !Number.isSafeInteger(seeds) || seeds < 1) {
   process.exit(2);
 }
 
+// Traces of errors that are expected would take a fifth of the time.
+Error.stackTraceLimit = 0;
 const totals = { steps: 0, kills: 0, losses: 0 };
 try {
   for (let seed = first; seed < first + seeds; seed++) {
@@ -20,7 +22,7 @@ try {
     totals.losses += losses;
   }
   console.log(
-    `${seeds} seeds from ${first}: every promise held in ${totals.steps} steps, ${totals.kills} kills, ${totals.losses} losses of Redis`,
+    `${seeds} seeds from ${first}: every promise held in ${totals.steps} steps, ${totals.kills} kills, ${totals.losses} losses`,
   );
 } catch (error) {
   if (!(error instanceof SimulationFailure)) throw error;

@@ -31,11 +31,15 @@ export class ModelRedis {
   #changes = new Map<string, ReadonlyMap<string, number>>();
   #versions = new Map<string, string>();
   #hashes = new Map<string, Hash>();
+  /** How often everything of a bucket was to be looked at again. */
+  oweAlls = 0;
+  readonly #used = new Set<string>();
   #run = 1;
   #ids = 0;
 
   merge(bucket: Bucket, run: string, dimensions: readonly string[], items: readonly MergeItem[]): MergeReply {
     const of = bucketKey(bucket);
+    this.#used.add(of);
     const isGone = (name: string): boolean =>
       this.#changes.get(of)?.has(name) === true && !this.#hashes.has(`${of} ${name}`);
     const gone = items.map(({ backend }) => backend).filter(isGone);
@@ -136,6 +140,7 @@ export class ModelRedis {
   }
 
   oweAll(bucket: Bucket): void {
+    this.oweAlls += 1;
     const known = this.#epochs.get(bucketKey(bucket));
     if (known === undefined) return;
     const owed = new Map(known.owed).set("*", { since: 0, last: known.version });
@@ -159,9 +164,24 @@ export class ModelRedis {
     return this.#changes.get(`${period} ${bucket}`)?.has(backend) ?? false;
   }
 
-  /** Whether somebody is known to owe something. */
-  owesAnything(): boolean {
-    return [...this.#epochs.values()].some(({ owed }) => owed.size > 0);
+  /** Whether there are buckets that are to be looked at again. */
+  doesEverybodyOwe(): boolean {
+    return [...this.#epochs.values()].some(({ owed }) => owed.has("*"));
+  }
+
+  /** Everything of a bucket that was ever there. */
+  keysOf(bucket: string): readonly string[] {
+    return this.keys().filter((key) => key.includes(` ${bucket} `) || key.endsWith(` ${bucket}`));
+  }
+
+  /** By period and number. */
+  buckets(): readonly string[] {
+    return [...this.#used];
+  }
+
+  /** Whether anybody ever merged anything into a bucket. */
+  isUsed(bucket: Bucket): boolean {
+    return this.#used.has(bucketKey(bucket));
   }
 
   keys(): readonly string[] {

@@ -12,6 +12,10 @@ const SHARING_MS = 8_000;
 const STORM_PAUSE_MS = 2_500;
 /** The period that is over is read again after a minute. */
 const SECOND_PASS_MS = 61_000;
+/** All that is held is read again after ten minutes. */
+const WHOLE_READ_MS = 601_000;
+/** Longer than a start takes, or what is asked for; and shorter than nobody uses it until it is let go of. */
+const LATE_MS = 1_000;
 
 /** What a run did, for those who want to know that it did something. */
 export interface SimulationReport {
@@ -57,6 +61,7 @@ class Simulation {
     }
     await this.#heal();
     this.#checks.atRest();
+    await this.#comeLate();
     const recorded = [...scene.recorded.entries()].reduce((sum, [, amount]) => sum + amount, 0);
     return { seed: scene.seed, steps: this.#steps, recorded, kills: scene.kills, losses: scene.losses };
   }
@@ -93,8 +98,39 @@ class Simulation {
       await this.#runFor(1_000);
     }
     await this.#runFor(HEALING_MS);
-    if (timeline.nowMs < MONTH_END - 60_000) return;
-    timeline.skip(SECOND_PASS_MS);
+    if (scene.storeDoes === "fold" && random.chance(0.5)) {
+      scene.foldMonth();
+      await this.#runFor(STORM_PAUSE_MS);
+    }
+    if (timeline.nowMs >= MONTH_END - 60_000) {
+      timeline.skip(SECOND_PASS_MS);
+      await this.#runFor(HEALING_MS);
+    }
+    if (!scene.hasSilentLoss) return;
+    timeline.skip(WHOLE_READ_MS);
     await this.#runFor(HEALING_MS);
+  }
+
+  /** Whoever comes now knows all of it as soon as it holds it. */
+  async #comeLate(): Promise<void> {
+    const scene = this.#scene;
+    if (!scene.random.chance(0.5)) return;
+    const late = scene.boot();
+    await this.#runFor(LATE_MS);
+    if (!late.isReady) scene.fail(`${late.name} did not become ready`);
+    let [held, problem]: [number, unknown] = [0, undefined];
+    for (const name of scene.names) {
+      // Right when it is held: it may be let go of soon.
+      const looked = Promise.resolve(scene.ensure(late, name)).then(() => {
+        this.#checks.seesAllStored(late);
+        held += 1;
+      });
+      looked.catch((error: unknown) => {
+        problem = error;
+      });
+    }
+    await this.#runFor(LATE_MS);
+    if (problem !== undefined) throw problem;
+    if (held < scene.names.length) scene.fail(`${late.name} holds ${held} of ${scene.names.length}`);
   }
 }
