@@ -38,6 +38,7 @@ describe("the examples of the README", () => {
     ["README.md", [""]],
     ["packages/counter-core/README.md", ["true\nfalse\n{ apiRequests: 1, egressBytes: 5242880, ingressBytes: 0 }\n"]],
     ["packages/counter-redis/README.md", ["{ apiRequests: 1, egressBytes: 5242880, ingressBytes: 0 }\n"]],
+    ["docs/migrating-from-go.md", ["true 1\n"]],
     ["packages/tracker/README.md", ["true\n429 {", ""]],
     ["packages/store-drizzle/README.md", ["{ apiRequests: 3, egressBytes: 5242880, ingressBytes: 0 }\n"]],
   ])("%s run, and print what they say", async (readme, outputs) => {
@@ -59,7 +60,7 @@ describe("the examples of the README", () => {
     const { openSqliteStore } = await import("@usage/store-drizzle/sqlite");
     await using store = await openSqliteStore(join(folder, "usage.db"));
     expect(await store.history({})).toMatchObject([
-      { backend: "oci", usage: { apiRequests: 1, egressBytes: 5_242_880 } },
+      { backend: "acme", usage: { apiRequests: 1, egressBytes: 5_242_880 } },
     ]);
   });
 });
