@@ -139,7 +139,7 @@ function show(app: ProxyApp, traffic: Traffic, styled: Paint): () => void {
   const start = performance.now();
   const view = (): DemoView => ({
     elapsedMs: performance.now() - start,
-    period: app.tracker.backend.period().key,
+    period: app.tracker.counter.period().key,
     backends: app.router.upstreams.map(({ name }) => {
       const { allowed, usage, limits } = app.tracker.check(name, { apiRequests: 1, egressBytes: 1 });
       return { name, open: allowed, usage, limits };
@@ -163,7 +163,7 @@ function show(app: ProxyApp, traffic: Traffic, styled: Paint): () => void {
 
 /** What the proxy counted: of this period in its counter, of those that ended meanwhile in its store. */
 async function countedUsage(app: ProxyApp): Promise<Map<string, Usage>> {
-  const counter = app.tracker.backend;
+  const counter = app.tracker.counter;
   const { key } = counter.period();
   const counted = new Map(counter.backends().map((name) => [name, counter.totalAll(name)]));
   for (const { period, backend, usage } of await app.store.history({})) {

@@ -1,18 +1,20 @@
-import { type Clock, systemClock, type TallySource, type UsageCounter, type UsageStore } from "@usage/counter-core";
-import { UsageTracker } from "@usage/tracker";
+import { type Clock, type StorageDimension, systemClock, type UsageStore } from "@usage/counter-core";
+import type { RedisEvent } from "@usage/counter-redis";
+import { type TrackedCounter, UsageFlusher, UsageTracker } from "@usage/tracker";
 import { apiRoutes } from "./admin/api/api-routes.ts";
 import { UsageRates } from "./admin/api/rates.ts";
 import { dashboardRoutes } from "./admin/dashboard-files.ts";
 import { guard } from "./admin/guard.ts";
 import { healthRoutes } from "./admin/health.ts";
+import { FlushDurations } from "./admin/metrics/flush-durations.ts";
 import { metricsRoutes } from "./admin/metrics/metrics.ts";
 import { ProcessMetrics } from "./admin/metrics/process-metrics.ts";
-import { TimedFlusher } from "./admin/metrics/timed-flusher.ts";
 import { AdminServer } from "./admin/server.ts";
 import { Turns } from "./admin/turns.ts";
 import type { ProxyConfig } from "./config/proxy-config.ts";
+import { ensureKnown } from "./counting/ensure-known.ts";
 import { openCounter } from "./counting/open-counter.ts";
-import { openStore, StoreStartError } from "./counting/open-store.ts";
+import { openStore } from "./counting/open-store.ts";
 import type { OpenedCounter } from "./counting/opened-counter.ts";
 import { LiveConfig } from "./process/live-config.ts";
 import type { AccessLog } from "./proxy/access-entry.ts";
@@ -28,12 +30,14 @@ export interface ProxyParts {
   readonly clock?: Clock;
   /** Uniform in [0, 1). @default Math.random */
   readonly random?: () => number;
-  /** Has all configured backends. @default what `config.counter` says */
-  readonly counter?: UsageCounter & TallySource;
+  /** @default what `config.counter` says */
+  readonly counter?: TrackedCounter<StorageDimension>;
   /** @default what `config.store` says */
   readonly store?: UsageStore;
   /** Is told of every request that is over. @default nobody is */
   readonly accessLog?: AccessLog;
+  /** Is told of whatever happens to counts that are shared through Redis. @default nobody is */
+  readonly onRedis?: (event: RedisEvent) => void;
 }
 
 /**
@@ -49,13 +53,14 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   // What is opened later is closed sooner.
   await using opened = new AsyncDisposableStack();
   const store = parts.store ?? opened.adopt(await openStore(config.store), (store) => store.close());
-  const { counter, sharing, addBackends } = parts.counter
-    ? givenCounter(parts.counter)
-    : opened.adopt(await makeCounter(config, clock), (counter) => counter.close());
+  const { counter, sharing }: Omit<OpenedCounter, "close"> = parts.counter
+    ? { counter: parts.counter }
+    : opened.adopt(await openCounter(config.counter, { clock, onRedis: parts.onRedis }), (counter) => counter.close());
   const limits = new Map(config.backends.map((backend) => [backend.name, backend.limits]));
-  const tracker = new UsageTracker(counter, { limits });
+  const tracker = new UsageTracker(counter, { store, limits, readTimeoutMs: flush.timeoutMs, clock });
+  const admit = (names: readonly string[]): Promise<void> => ensureKnown(tracker, names, config.store);
   // fault: listens without knowing what was used before
-  await loadBaselines(config, tracker, store, clock);
+  await admit(config.backends.map(({ name }) => name));
 
   const upstreams = config.backends.map(
     ({ name, url, host }) => new Upstream({ name, url, timeouts, heads, clock, ...(host && { host }) }),
@@ -70,21 +75,13 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     ...(config.cors && { cors: config.cors }),
     ...(parts.accessLog && { accessLog: parts.accessLog }),
   });
-  const flusher = new TimedFlusher({ ...flush, tracker, store, clock, random });
+  const flusher = new UsageFlusher({ ...flush, tracker, clock, random });
+  const flushes = new FlushDurations();
+  tracker.onFlush((event) => flushes.add(event));
   const rates = opened.adopt(new UsageRates({ counter, clock }), (rates) => rates.stop());
   rates.start();
   const processMetrics = opened.adopt(new ProcessMetrics(), (metrics) => metrics.stop());
-  const live = new LiveConfig({
-    config,
-    tracker,
-    flusher,
-    router,
-    clock,
-    async addBackends(names, next) {
-      await addBackends(names);
-      await loadBaselines(next, tracker, store, clock);
-    },
-  });
+  const live = new LiveConfig({ config, tracker, flusher, router, clock, admit });
   const readiness = new Readiness(config.listen);
   const api = {
     config,
@@ -108,40 +105,11 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     routes: [
       ...dashboardRoutes(),
       ...apiRoutes(api),
-      ...metricsRoutes({ ...api, proxy, processMetrics }),
+      ...metricsRoutes({ ...api, flushes, proxy, processMetrics }),
       ...healthRoutes(readiness),
     ],
   });
   const closing = opened.move();
   const closeParts = (): Promise<void> => closing.disposeAsync();
   return new ProxyApp({ config, readiness, tracker, store, clock, closeParts, flusher, router, proxy, admin, live });
-}
-
-function givenCounter(counter: UsageCounter & TallySource): Omit<OpenedCounter, "close"> {
-  return {
-    counter,
-    addBackends: () => Promise.reject(new Error("the counter that was handed in has all the backends it can have")),
-  };
-}
-
-function makeCounter({ counter, backends }: ProxyConfig, clock: Clock): Promise<OpenedCounter> {
-  return openCounter(counter, { backends: backends.map(({ name }) => name), clock });
-}
-
-async function loadBaselines(
-  { store: storeConfig, flush: { timeoutMs } }: ProxyConfig,
-  tracker: UsageTracker,
-  store: UsageStore,
-  clock: Clock,
-): Promise<void> {
-  const deadline = new AbortController();
-  const late = `this period's usage could not be read within ${timeoutMs} ms; find what holds the database up, or raise flush.timeoutMs`;
-  const cancel = clock.after(timeoutMs, () => deadline.abort(new Error(late)));
-  try {
-    await tracker.refreshBaselines(store, { signal: deadline.signal });
-  } catch (error) {
-    throw new StoreStartError(storeConfig, error);
-  } finally {
-    cancel();
-  }
 }

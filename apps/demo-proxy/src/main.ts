@@ -11,7 +11,7 @@ import { describeConfig, summarizeConfig } from "./log/describe-config.ts";
 import { logFlushes } from "./log/flush-log.ts";
 import { createLogger, type Log } from "./log/logger.ts";
 import { messageOf } from "./log/message-of.ts";
-import { logRedis } from "./log/redis-log.ts";
+import { redisLog } from "./log/redis-log.ts";
 import { formatUsage, unstoredUsage } from "./log/unstored.ts";
 import { packageVersion } from "./log/version.ts";
 import { HELP, readCommandLine } from "./process/command-line.ts";
@@ -66,9 +66,11 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
     { event: "start", ...versions(), config: describeConfig(config) },
     `${title(versions())}: ${summarizeConfig(config)}`,
   );
-  logFlushes(log);
-  logRedis(log);
-  const app = await compose(config, config.log.access ? { accessLog: accessLog(log) } : {});
+  const app = await compose(config, {
+    onRedis: redisLog(log),
+    ...(config.log.access && { accessLog: accessLog(log) }),
+  });
+  logFlushes(log, app.tracker);
   const stopped = onSignal((signal) => {
     const { drainDelayMs, graceMs } = app.live.config.shutdown;
     // Who presses Ctrl-C has no load balancer that is still to be told.
@@ -109,7 +111,7 @@ async function stop(app: ProxyApp, log: Log, times: ProxyConfig["shutdown"]): Pr
   const error = messageOf(flushError);
   log.error({ event: "stopped", stored: false, error }, error);
   if (!(flushError instanceof FlushError)) return;
-  for (const { period, backend, usage } of unstoredUsage(flushError.remaining, app.tracker.backend)) {
+  for (const { period, backend, usage } of unstoredUsage(flushError.remaining, app.tracker.counter)) {
     const words = `not stored: ${formatUsage({ period, backend, usage })}`;
     log.error({ event: "not-stored", period, backend, usage }, words);
   }

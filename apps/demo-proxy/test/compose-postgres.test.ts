@@ -35,7 +35,7 @@ describe("a proxy on Postgres", () => {
 
     await postgres.start();
     await vi.waitFor(async () => expect(await flush()).toBe(200), { timeout: 20_000, interval: 100 });
-    const { key } = app.tracker.backend.period();
+    const { key } = app.tracker.counter.period();
     expect((await call(admin, "/api/history")).json).toEqual({
       history: [{ period: key, backend: "oci", usage: { apiRequests: 2, egressBytes: 20 } }],
     });

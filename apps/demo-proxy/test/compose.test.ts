@@ -161,8 +161,8 @@ describe("stop", () => {
     expect(cut).toBe(0);
     expect(flushError).toBeInstanceOf(FlushError);
     const remaining = flushError instanceof FlushError ? flushError.remaining : [];
-    const { key } = app.tracker.backend.period();
-    expect(unstoredUsage(remaining, app.tracker.backend).map(formatUsage)).toEqual([
+    const { key } = app.tracker.counter.period();
+    expect(unstoredUsage(remaining, app.tracker.counter).map(formatUsage)).toEqual([
       `${key} "oci": apiRequests 1, egressBytes 5, ingressBytes 0`,
     ]);
   });

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type RedisServer, startPostgres, startRedis } from "@usage/test-servers";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Address } from "../src/config/address.ts";
-import { logRedis } from "../src/log/redis-log.ts";
+import { redisLog } from "../src/log/redis-log.ts";
 import { startApp } from "./support/app.ts";
 import { call } from "./support/call.ts";
 import { recordedLog } from "./support/recorded-log.ts";
@@ -67,9 +67,8 @@ describe("two proxies whose Redis goes away", () => {
 describe("the log of a proxy", () => {
   it("has one line when Redis is away and one when it is back, and tells what was lost or cannot be used", async () => {
     const { config, name, prefix } = await share(servers);
-    const { proxy, admin } = await startApp(config);
     const { log, lines } = recordedLog();
-    onTestFinished(logRedis(log));
+    const { proxy, admin } = await startApp(config, { onRedis: redisLog(log) });
     const messages = () => lines.map(({ msg }) => msg);
     await call(proxy, "/objects/1");
     await vi.waitFor(async () => expect((await report(admin)).backend.unpushed).toEqual(NOTHING), SOON);

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { type RedisServer, startRedis } from "@usage/test-servers";
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, it, onTestFinished, vi } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { compose } from "../src/compose.ts";
-import { logRedis } from "../src/log/redis-log.ts";
+import { redisLog } from "../src/log/redis-log.ts";
 import { openPage, textOf, untilLive } from "./dashboard/watched-page.ts";
 import { startApp, startUpstream, testConfig } from "./support/app.ts";
 import { launchBrowser } from "./support/browser.ts";
@@ -44,9 +44,8 @@ it("rights that are withdrawn from a running proxy are in its log, its report, i
   await vi.waitFor(async () => expect((await report(dead.admin)).backend.unpushed).toEqual(NOTHING), SOON);
 
   const config = await configOf("whole", prefix, ["oci"]);
-  const { app, admin } = await startApp(config);
   const { log, lines } = recordedLog();
-  onTestFinished(logRedis(log));
+  const { app, admin } = await startApp(config, { onRedis: redisLog(log) });
   const { page } = await openPage(browser, admin);
   await untilLive(page);
   await redis.command("ACL", "SETUSER", "whole", "-smembers");

@@ -1,10 +1,16 @@
-import { LocalCounterBackend, type StoredUsage, type Tally, type UsageStore } from "@usage/counter-core";
+import {
+  LocalCounterBackend,
+  type StoredUsage,
+  type Tally,
+  ThreadedCounterBackend,
+  type UsageStore,
+} from "@usage/counter-core";
 import type { ManualClock } from "@usage/counter-core/testing";
 import { UsageTracker } from "@usage/tracker";
 import fc from "fast-check";
 
 const BACKENDS = ["oci", "b2"] as const;
-/** Added to a process only when its schedule says so. */
+/** Brought into a process only when its schedule says so. */
 const LATE_BACKEND = "r2";
 const PROCESSES = 3;
 const DAY_MS = 86_400_000;
@@ -24,7 +30,8 @@ export type Step =
   | { readonly kind: "apply late refresh" }
   | { readonly kind: "restart"; readonly process: number; readonly killed: boolean }
   | { readonly kind: "discard"; readonly process: number; readonly backend: string }
-  | { readonly kind: "add backend"; readonly process: number }
+  | { readonly kind: "ensure"; readonly process: number; readonly backend: string }
+  | { readonly kind: "release"; readonly process: number; readonly backend: string }
   | { readonly kind: "clock"; readonly days: number };
 
 type FlushFault = "none" | "unreachable" | "half-way" | "lost reply";
@@ -53,7 +60,8 @@ export const schedules: fc.Arbitrary<readonly Step[]> = fc.array(
     { weight: 2, arbitrary: fc.constant({ kind: "apply late refresh" as const }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const), process, killed: fc.boolean() }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("discard" as const), process, backend }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant("add backend" as const), process }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("ensure" as const), process, backend }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("release" as const), process, backend }) },
     // A day or a month ahead, mostly; sometimes the clock steps back, as far as into a month that was let go of.
     {
       weight: 3,
@@ -82,8 +90,10 @@ class Book {
 
 /** One run of one process: the real counter and tracker, and what it is known to have recorded. */
 class Run {
-  readonly counter: LocalCounterBackend;
+  readonly counter: LocalCounterBackend | ThreadedCounterBackend;
   readonly tracker: UsageTracker;
+  /** What its store does with merges. */
+  merge: UsageStore["merge"];
   /** All that it ever recorded. */
   readonly recorded = new Book();
   /** All that it recorded and did not discard: what must be in the store in the end. */
@@ -91,9 +101,13 @@ class Run {
   /** Backends that it ever discarded: part of their counts may be stored all the same. */
   readonly discarded = new Set<string>();
 
-  constructor(clock: ManualClock, shared: boolean) {
-    this.counter = new LocalCounterBackend(BACKENDS, { clock, shared });
-    this.tracker = new UsageTracker(this.counter);
+  constructor(clock: ManualClock, store: UsageStore, threaded: boolean) {
+    this.counter = threaded
+      ? new ThreadedCounterBackend(BACKENDS, { clock, threads: 1 })
+      : new LocalCounterBackend(BACKENDS, { clock });
+    this.merge = store.merge;
+    const merge: UsageStore["merge"] = (...sent) => this.merge(...sent);
+    this.tracker = new UsageTracker(this.counter, { store: { ...store, merge }, clock });
   }
 }
 
@@ -106,13 +120,13 @@ export class ScheduleRun {
   readonly #live: Run[] = [];
   readonly #sent: (readonly Tally[])[] = [];
   readonly #late: (() => Promise<void>)[] = [];
-  readonly #shared: boolean;
+  readonly #threaded: boolean;
 
-  /** @param shared Whether the counters' cells are in shared memory, where backends are fixed. */
-  constructor(clock: ManualClock, store: UsageStore, shared: boolean) {
+  /** @param threaded Whether the counters are ones that threads share, where backends are fixed. */
+  constructor(clock: ManualClock, store: UsageStore, threaded: boolean) {
     this.#clock = clock;
     this.#store = store;
-    this.#shared = shared;
+    this.#threaded = threaded;
     for (let i = 0; i < PROCESSES; i++) this.#boot(i);
   }
 
@@ -125,7 +139,7 @@ export class ScheduleRun {
   }
 
   #boot(index: number): Run {
-    const run = new Run(this.#clock, this.#shared);
+    const run = new Run(this.#clock, this.#store, this.#threaded);
     this.#live[index] = run;
     this.#runs.push(run);
     return run;
@@ -137,8 +151,7 @@ export class ScheduleRun {
       case "record":
         return this.#record(run as Run, step.backend, step.amount);
       case "flush":
-        await (run as Run).tracker.flushUsage(this.#faulty(run as Run, step)).catch(expectFault);
-        return;
+        return this.#flush(run as Run, step);
       case "replay": {
         // A message that was sent before arrives once more, late.
         const batch = this.#sent[step.batch % Math.max(1, this.#sent.length)];
@@ -150,17 +163,19 @@ export class ScheduleRun {
       case "apply late refresh":
         return this.#late.shift()?.();
       case "restart":
-        if (!step.killed) await (run as Run).tracker.flushUsage(this.#store);
-        await this.#boot(step.process).tracker.refreshBaselines(this.#store);
-        return;
+        if (!step.killed) await (run as Run).tracker.flush();
+        return this.#boot(step.process).tracker.refresh();
       case "discard":
         if (!(run as Run).counter.backends().includes(step.backend)) return;
         (run as Run).counter.discard(step.backend);
         (run as Run).kept = without((run as Run).kept, step.backend);
         (run as Run).discarded.add(step.backend);
         return;
-      case "add backend":
-        if (!this.#shared) (run as Run).counter.addBackends([LATE_BACKEND]);
+      case "ensure":
+        if (!this.#threaded) await (run as Run).tracker.ensure(step.backend);
+        return;
+      case "release":
+        (run as Run).tracker.release(step.backend);
         return;
       case "clock":
         // A second is all that a counter needs to notice.
@@ -176,28 +191,31 @@ export class ScheduleRun {
     for (const book of [this.#truth, run.recorded, run.kept]) book.add(key, name, amount);
   }
 
-  #faulty(run: Run, { fault, meanwhile }: { readonly fault: FlushFault; readonly meanwhile: number }): UsageStore {
-    return {
-      ...this.#store,
-      merge: async (tallies, options) => {
-        this.#sent.push(tallies);
-        if (fault === "unreachable") throw new Fault();
-        const sent = fault === "half-way" ? tallies.slice(0, tallies.length >> 1) : tallies;
-        const rejected = await this.#store.merge(sent, options);
-        this.#record(run, "oci", meanwhile);
-        if (fault !== "none") throw new Fault();
-        return rejected;
-      },
+  async #flush(
+    run: Run,
+    { fault, meanwhile }: { readonly fault: FlushFault; readonly meanwhile: number },
+  ): Promise<void> {
+    run.merge = async (tallies, options) => {
+      this.#sent.push(tallies);
+      if (fault === "unreachable") throw new Fault();
+      const sent = fault === "half-way" ? tallies.slice(0, tallies.length >> 1) : tallies;
+      const rejected = await this.#store.merge(sent, options);
+      this.#record(run, "oci", meanwhile);
+      if (fault !== "none") throw new Fault();
+      return rejected;
     };
+    await run.tracker.flush().catch(expectFault);
+    run.merge = this.#store.merge;
   }
 
   async #refresh(run: Run, appliedLater: boolean): Promise<void> {
-    if (!appliedLater) return run.tracker.refreshBaselines(this.#store);
+    if (!appliedLater) return run.tracker.refresh();
     // What is read now reaches the counter some steps later.
     const { key } = run.counter.period();
-    const stored = await this.#store.totals(key, run.counter.writer);
+    const asked = run.counter.backends();
+    const { usage } = await this.#store.totals(key, run.counter.writer, { backends: asked });
     this.#late.push(async () => {
-      const wanted = run.counter.observe(key, stored);
+      const wanted = run.counter.learn(key, usage, asked);
       if (wanted.length > 0) await run.counter.absorb(await this.#store.tallies(key, wanted));
     });
   }
@@ -231,8 +249,8 @@ export class ScheduleRun {
   /** After everybody has flushed and refreshed: all that was not lost with a killed process is there, once, in its month. */
   async #checkAtRest(): Promise<void> {
     while (this.#late.length > 0) await this.#late.shift()?.();
-    for (const run of this.#live) await run.tracker.flushUsage(this.#store);
-    for (const run of this.#live) await run.tracker.refreshBaselines(this.#store);
+    for (const run of this.#live) await run.tracker.flush();
+    for (const run of this.#live) await run.tracker.refresh();
     await this.#check();
     const tallies = await this.#storedTallies();
     for (const run of this.#live) {
@@ -243,7 +261,7 @@ export class ScheduleRun {
       }
       expectAtMost((await run.counter.tallies()).length, 0, "tallies that are left");
       const { key } = run.counter.period();
-      const stored = await this.#store.totals(key, run.counter.writer);
+      const { usage: stored } = await this.#store.totals(key, run.counter.writer);
       for (const name of run.counter.backends()) {
         const known = (stored.get(name) as StoredUsage | undefined)?.all.egressBytes ?? 0;
         expectAtLeast(run.counter.totalAll(name).egressBytes, known, `total of ${name} after a refresh`);

@@ -12,8 +12,8 @@ const START = "2026-01-28T12:00:00Z";
 describe("several processes on one store", () => {
   it("keep every promise in random schedules of records, faults, restarts, late messages and months", async () => {
     await fc.assert(
-      fc.asyncProperty(schedules, fc.boolean(), (steps, shared) =>
-        new ScheduleRun(new ManualClock(START), memoryStore(), shared).run(steps),
+      fc.asyncProperty(schedules, fc.boolean(), (steps, threaded) =>
+        new ScheduleRun(new ManualClock(START), memoryStore(), threaded).run(steps),
       ),
       { numRuns: 1_000 },
     );

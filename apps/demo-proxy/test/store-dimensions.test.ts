@@ -34,25 +34,23 @@ describe.each<[name: string, place: () => Promise<Open>]>([
     },
   ],
 ])("a tracker with own dimensions on a store on %s", (_, place) => {
-  const newTracker = () =>
-    new UsageTracker(new LocalCounterBackend(["gpt"], { dimensions: DIMENSIONS }), {
-      limits: { gpt: { tokens: 100 } },
-    });
+  const limits = { gpt: { tokens: 100 } };
+  const newTracker = (store: UsageStore<Dimension>) =>
+    new UsageTracker(new LocalCounterBackend(["gpt"], { dimensions: DIMENSIONS }), { store, limits });
 
   it("is refused by one that was opened without them, and knows after a restart what it stored in one that has them", async () => {
     const open = await place();
-    const tracker = newTracker();
-    tracker.record("gpt", { tokens: 100 });
     const without = await open();
-    await expect(tracker.refreshBaselines(without)).rejects.toThrow(StoreDimensionsError);
-    await expect(tracker.flushUsage(without)).rejects.toThrow(
-      'open it with the counter\'s dimensions, { dimensions: ["requests","tokens"] }',
-    );
+    const advice = 'open it with the counter\'s dimensions, { dimensions: ["requests","tokens"] }';
+    expect(() => newTracker(without)).toThrow(StoreDimensionsError);
+    expect(() => newTracker(without)).toThrow(advice);
     await without.close();
     const store = await open(DIMENSIONS);
-    expect(await tracker.flushUsage(store)).toMatchObject({ stored: 1 });
-    const restarted = newTracker();
-    await restarted.refreshBaselines(store);
+    const tracker = newTracker(store);
+    tracker.record("gpt", { tokens: 100 });
+    expect(await tracker.flush()).toMatchObject({ stored: 1 });
+    const restarted = newTracker(store);
+    await restarted.refresh();
     expect(restarted.withinLimits("gpt", { tokens: 1 })).toBe(false);
     await store.close();
   });

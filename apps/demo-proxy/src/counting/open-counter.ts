@@ -1,8 +1,8 @@
 import { LocalCounterBackend } from "@usage/counter-core";
 import type { CounterConfig } from "../config/proxy-config.ts";
-import type { CounterOptions, OpenedCounter } from "./opened-counter.ts";
+import { type CounterOptions, NEVER_IDLE_MS, type OpenedCounter } from "./opened-counter.ts";
 
-/** Makes the configured counter. Another kind is one more case. */
+/** Makes the configured counter, which holds no backends yet. Another kind is one more case. */
 export async function openCounter(config: CounterConfig, options: CounterOptions): Promise<OpenedCounter> {
   switch (config.kind) {
     case "local":
@@ -15,7 +15,6 @@ export async function openCounter(config: CounterConfig, options: CounterOptions
   }
 }
 
-function openLocalCounter({ backends, clock }: CounterOptions): OpenedCounter {
-  const counter = new LocalCounterBackend(backends, { clock });
-  return { counter, addBackends: async (names) => counter.addBackends(names), close: async () => {} };
+function openLocalCounter({ clock }: CounterOptions): OpenedCounter {
+  return { counter: new LocalCounterBackend([], { clock, idleMs: NEVER_IDLE_MS }), close: async () => {} };
 }

@@ -1,8 +1,13 @@
-import type { Clock, TallySource, Usage, UsageCounter } from "@usage/counter-core";
+import type { Clock, StorageDimension, Usage } from "@usage/counter-core";
+import type { RedisEvent } from "@usage/counter-redis";
+import type { TrackedCounter } from "@usage/tracker";
 import type { CounterConfig } from "../config/proxy-config.ts";
 import { connectAdvice, troubleOf } from "../proxy/trouble.ts";
 import type { DurationBuckets } from "./duration-buckets.ts";
-import type { RedisEvents } from "./redis-events.ts";
+import type { RedisTally } from "./redis-tally.ts";
+
+/** What is configured is held until the configuration has it no more, however seldom it is used. */
+export const NEVER_IDLE_MS: number = Number.POSITIVE_INFINITY;
 
 /** What operators see of a counter that shares its counts with other instances. */
 export interface Sharing {
@@ -14,24 +19,23 @@ export interface Sharing {
   /** What this instance counted of a backend and has not shared. */
   unpushedAll(backend: string): Usage;
   /** What happened to the shared counts. */
-  readonly events: Pick<RedisEvents, "lost" | "refused" | "away" | "failed">;
+  readonly events: Pick<RedisTally, "lost" | "refused" | "away" | "failed">;
   /** How long commands took. */
   readonly durations: DurationBuckets;
 }
 
 export interface OpenedCounter {
-  readonly counter: UsageCounter & TallySource;
+  readonly counter: TrackedCounter<StorageDimension>;
   /** Absent when the counts stay in this process. */
   readonly sharing?: Sharing;
-  /** Makes it know more backends, and what others counted of them, as far as that can be known now. */
-  addBackends(names: readonly string[]): Promise<void>;
   /** Shares what is left, as far as it can, and ends. Does not reject. */
   close(): Promise<void>;
 }
 
 export interface CounterOptions {
-  readonly backends: readonly string[];
   readonly clock: Clock;
+  /** Is told of whatever happens to shared counts. @default nobody is */
+  readonly onRedis?: ((event: RedisEvent) => void) | undefined;
 }
 
 /** The configured counter cannot be used, so nothing starts: limits are never open. */

@@ -1,8 +1,14 @@
 import { RedisCounterBackend } from "@usage/counter-redis";
 import type { RedisConfig } from "../config/proxy-config.ts";
-import { type CounterOptions, CounterStartError, type OpenedCounter, type Sharing } from "./opened-counter.ts";
+import {
+  type CounterOptions,
+  CounterStartError,
+  NEVER_IDLE_MS,
+  type OpenedCounter,
+  type Sharing,
+} from "./opened-counter.ts";
 import { explained, redisClientOf } from "./redis-client.ts";
-import { RedisEvents } from "./redis-events.ts";
+import { RedisTally } from "./redis-tally.ts";
 import { TimedRedis } from "./timed-redis.ts";
 
 /** @throws CounterStartError when Redis cannot be reached or used, within 5 seconds; nothing is left open then. */
@@ -15,26 +21,26 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
   });
   try {
     const timed = new TimedRedis(client);
-    const counter = await RedisCounterBackend.connect({ ...options, client: timed, prefix: config.prefix });
+    const { prefix } = config;
+    const { clock, onRedis } = options;
+    const counter = await RedisCounterBackend.connect({ client: timed, prefix, clock, idleMs: NEVER_IDLE_MS });
+    // Before anything is waited for: what happened while the counter was opened is told right after.
+    const events = new RedisTally();
+    counter.onEvent((event) => events.add(event));
+    if (onRedis !== undefined) counter.onEvent(onRedis);
     const sharing: Sharing = {
       isHealthy: () => counter.isHealthy(),
-      lastError: () => counter.lastError(),
+      lastError: () => events.lastError,
       sharedAtMs: () => counter.sharedAtMs(),
       unpushedAll: (backend) => counter.unpushedAll(backend),
-      // Before anything is waited for: what happened while the counter was opened is told right after.
-      events: new RedisEvents(counter.events),
+      events,
       durations: timed.durations,
     };
     const close = async (): Promise<void> => {
       await counter.close();
       client.disconnect();
     };
-    const addBackends = async (names: readonly string[]): Promise<void> => {
-      counter.addBackends(names);
-      // Where this fails the store tells, and the rest is known later. Why it fails, the counter's own next exchange tells.
-      await counter.sync().catch(() => {});
-    };
-    return { counter, sharing, addBackends, close };
+    return { counter, sharing, close };
   } catch (error) {
     // Without a connection, only the client knows why there is none.
     const cause = client.status === "ready" ? error : (lastError ?? error);

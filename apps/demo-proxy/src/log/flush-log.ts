@@ -1,32 +1,30 @@
-import { type FlushMessage, flushChannel } from "@usage/tracker";
+import type { StorageDimension } from "@usage/counter-core";
+import type { FlushEvent, UsageTracker } from "@usage/tracker";
 import type { Log } from "./logger.ts";
 import { messageOf } from "./message-of.ts";
 
 /**
  * Writes a line when flushes begin to fail, for the 10th, 100th and so on failure in a row, and when they work again; and one
- * for what the store refuses for ever, and whenever it lost what it had. Answers how to stop.
+ * for what the store refuses for ever, and whenever it lost what it had. Until what it returns is disposed of.
  */
-export function logFlushes(log: Log): () => void {
+export function logFlushes(log: Log, { onFlush }: Pick<UsageTracker, "onFlush">): Disposable {
   let failures = 0;
   const refused = new Set<string>();
-  const listener = (message: unknown): void => {
-    if (!isFlushMessage(message)) return;
-    logRefused(log, message, refused);
-    if (message.lost) logLoss(log, message);
-    if (message.error !== undefined) {
+  return onFlush((event) => {
+    logRefused(log, event, refused);
+    if (event.lost) logLoss(log, event);
+    if (event.error !== undefined) {
       failures += 1;
-      if (isPowerOfTen(failures)) logFailure(log, failures, messageOf(message.error));
+      if (isPowerOfTen(failures)) logFailure(log, failures, messageOf(event.error));
     } else if (failures > 0) {
       log.info({ event: "flush-recovered", failures }, `flush works again after ${times(failures)}, nothing is lost`);
       failures = 0;
     }
-  };
-  flushChannel.subscribe(listener);
-  return () => flushChannel.unsubscribe(listener);
+  });
 }
 
 /** It is tried again with every flush; once is enough to say so. */
-function logRefused(log: Log, { rejected }: FlushMessage, told: Set<string>): void {
+function logRefused(log: Log, { rejected }: FlushEvent<StorageDimension>, told: Set<string>): void {
   for (const { tally, reason } of rejected) {
     const { backend, period } = tally;
     const line = `the store refuses the usage of ${JSON.stringify(backend)} in ${period}: ${reason.message}`;
@@ -35,7 +33,7 @@ function logRefused(log: Log, { rejected }: FlushMessage, told: Set<string>): vo
   }
 }
 
-function logLoss(log: Log, { error }: FlushMessage): void {
+function logLoss(log: Log, { error }: FlushEvent<StorageDimension>): void {
   const lost = "the store has lost what it had: its file was deleted or replaced";
   const others = "what earlier runs and other processes had stored is only in a backup";
   const mended = error === undefined ? "stored again" : "kept until it can be stored again";
@@ -56,8 +54,4 @@ function times(count: number): string {
 
 function isPowerOfTen(count: number): boolean {
   return /^10*$/.test(String(count));
-}
-
-function isFlushMessage(message: unknown): message is FlushMessage {
-  return typeof message === "object" && message !== null && "rejected" in message;
 }

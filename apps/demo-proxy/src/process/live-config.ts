@@ -13,15 +13,15 @@ export interface LiveConfigParts {
   readonly tracker: UsageTracker;
   readonly flusher: Pick<UsageFlusher, "reschedule">;
   readonly router: Router;
-  /** Makes the counter know these backends, and what was used of them so far; limits are never open. */
-  readonly addBackends: (names: readonly string[], config: ProxyConfig) => Promise<void>;
+  /** Holds these backends once it is known what was used of them; limits are never open. Rejects where that cannot be known. */
+  readonly admit: (names: readonly string[]) => Promise<void>;
   readonly clock: Clock;
 }
 
 /** What a configuration that was taken over changed, for those who log it. */
 export interface ConfigChange {
   readonly added: readonly string[];
-  /** They get no more requests; what was counted of them is kept. */
+  /** They get no more requests. What was counted of them is kept and stored, and then they are let go of. */
   readonly removed: readonly string[];
   /** With another address, `Host` or other limits. */
   readonly changed: readonly string[];
@@ -45,12 +45,14 @@ export class LiveConfig {
   #config: ProxyConfig;
   #status: LiveConfigStatus;
   #last: Promise<unknown> = Promise.resolve();
+  #isTaking = false;
 
   constructor(parts: LiveConfigParts) {
     this.#parts = parts;
     this.#started = parts.config;
     this.#config = parts.config;
     this.#status = { loadedAtMs: parts.clock.now(), needRestart: [] };
+    parts.tracker.onFlush(() => this.#letGo());
   }
 
   /** The configuration in force. */
@@ -69,10 +71,14 @@ export class LiveConfig {
   take(load: () => Promise<ProxyConfig>): Promise<ConfigChange> {
     const taken = this.#last.then(async () => {
       try {
-        return await this.#take(await load());
+        const next = await load();
+        this.#isTaking = true;
+        return await this.#take(next);
       } catch (error) {
         this.#status = { ...this.#status, error: error instanceof Error ? error.message : String(error) };
         throw error;
+      } finally {
+        this.#isTaking = false;
       }
     });
     this.#last = taken.catch(() => {});
@@ -80,16 +86,18 @@ export class LiveConfig {
   }
 
   async #take(next: ProxyConfig): Promise<ConfigChange> {
-    const { tracker, flusher, router, addBackends, clock } = this.#parts;
-    // Not by the counter, which also knows what an attempt that failed has added.
+    const { tracker, flusher, router, admit, clock } = this.#parts;
+    // Not by the counter, which may also hold what an attempt that failed has added.
     const known = new Set(router.upstreams.map(({ name }) => name));
     const unknown = next.backends.map(({ name }) => name).filter((name) => !known.has(name));
-    if (unknown.length > 0) await addBackends(unknown, next);
+    if (unknown.length > 0) await admit(unknown);
 
     // From here on nothing waits: a request sees either all of the old configuration or all of the new one.
     const before = this.#config;
     const upstreams = this.#upstreams(next);
-    tracker.updateLimits(new Map(next.backends.map(({ name, limits }) => [name, limits])));
+    // What is removed keeps the limits that it had for as long as it is shown.
+    const removed = upstreams.map(({ name }) => [name, tracker.counter.limitsOf(name)] as const);
+    tracker.updateLimits(new Map([...removed, ...next.backends.map(({ name, limits }) => [name, limits] as const)]));
     router.update({ upstreams, policy: next.routing });
     if (!isDeepStrictEqual(next.flush, before.flush)) flusher.reschedule(next.flush);
     const needRestart = (Object.keys(next) as (keyof ProxyConfig)[]).filter(
@@ -101,7 +109,22 @@ export class LiveConfig {
     return { ...difference(before, next), needRestart };
   }
 
-  /** Those that stay are kept with their connections; those that are gone drain, and are shown until the next start. */
+  /** Lets go of what was removed, once its requests have ended and its counts are stored. */
+  #letGo(): void {
+    // The next configuration may have it again.
+    if (this.#isTaking) return;
+    const { tracker, router } = this.#parts;
+    const configured = new Set(this.#config.backends.map(({ name }) => name));
+    const isGone = ({ name, inFlight }: Upstream): boolean =>
+      !configured.has(name) && inFlight === 0 && tracker.release(name);
+    const gone = new Set(router.upstreams.filter(isGone));
+    if (gone.size === 0) return;
+    const upstreams = router.upstreams.filter((upstream) => !gone.has(upstream));
+    router.update({ upstreams, policy: this.#config.routing });
+    for (const upstream of gone) void upstream.close();
+  }
+
+  /** Those that stay are kept with their connections; those that are gone drain, and are shown until they are let go of. */
   #upstreams({ backends }: ProxyConfig): readonly Upstream[] {
     const { clock, router } = this.#parts;
     const { timeouts, heads } = this.#started;

@@ -1,4 +1,4 @@
-import { paddedLength, STORAGE_DIMENSIONS, type StorageDimension } from "@usage/counter-core";
+import { STORAGE_DIMENSIONS, type StorageDimension } from "@usage/counter-core";
 import type { Decision, UsageTracker } from "@usage/tracker";
 import type { BodyLength } from "./framing.ts";
 import { Reservation, type Reserved } from "./reservation.ts";
@@ -45,9 +45,6 @@ export class Router {
   readonly #tracker: UsageTracker;
   #upstreams: readonly Upstream[] = [];
   #policy: RoutingPolicy = "pack";
-  /** By upstream, in the order of dimensions: only to tell which limit refused a request. */
-  #limits: ReadonlyMap<Upstream, Float64Array> = new Map();
-  readonly #totals = new Float64Array(paddedLength(STORAGE_DIMENSIONS.length));
   // Filled in anew for every candidate: a check reads it and keeps nothing.
   readonly #proposal: Reserved = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
   readonly #alone: Reserved = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
@@ -72,7 +69,7 @@ export class Router {
     if (policy !== "pack" && policy !== "spread") {
       throw new RangeError(`policy must be "pack" or "spread", got ${String(policy)}`);
     }
-    this.#limits = new Map(upstreams.map((upstream) => [upstream, this.#limitsOf(upstream)]));
+    for (const { name } of upstreams) this.#tracker.counter.limitsOf(name);
     this.#upstreams = upstreams;
     this.#policy = policy;
   }
@@ -93,7 +90,7 @@ export class Router {
   routeToWell(demand: Demand, failed: ReadonlySet<Upstream> | undefined): Admitted | Refused {
     let best: Upstream | undefined;
     let bestPart = Number.POSITIVE_INFINITY;
-    let refusing: Upstream | undefined;
+    let refusing: Decision<StorageDimension> | undefined;
     let waiting: Upstream | undefined;
     let unreachable = false;
     for (const upstream of this.#upstreams) {
@@ -101,9 +98,10 @@ export class Router {
       if (failed?.has(upstream) || !upstream.health.usable) {
         unreachable = true;
       } else if (!this.#admits(upstream, demand)) {
+        const decision = this.#tracker.check(upstream.name, this.#propose(upstream, demand));
         // Where nothing may be used there is never room; another one tells when there is some again.
-        if (refusing === undefined || !this.#isClosedTo(upstream)) refusing = upstream;
-        if (this.#rejects(upstream, demand)) waiting = upstream;
+        if (refusing === undefined || !isClosed(decision)) refusing = decision;
+        if (this.#rejects(upstream, demand, decision)) waiting = upstream;
       } else if (this.#policy === "pack") {
         return this.#admit(upstream, demand);
       } else {
@@ -119,44 +117,27 @@ export class Router {
       const decision = this.#tracker.check(waiting.name, {});
       return { upstream: undefined, decision, onlyReserved: true, unreachable };
     }
-    const decision = refusing && this.#tracker.check(refusing.name, this.#propose(refusing, demand));
-    return { upstream: undefined, decision, onlyReserved: false, unreachable };
+    return { upstream: undefined, decision: refusing, onlyReserved: false, unreachable };
   }
 
   #admits(upstream: Upstream, demand: Demand): boolean {
     return this.#tracker.withinLimits(upstream.name, this.#propose(upstream, demand));
   }
 
-  /** Whether a limit of 0 refuses what was just proposed. */
-  #isClosedTo(upstream: Upstream): boolean {
-    const limits = this.#limits.get(upstream);
-    return STORAGE_DIMENSIONS.some((dimension, d) => limits?.[d] === 0 && this.#proposal[dimension] > 0);
-  }
-
   /** Counts that a limit was in the way of a request; returns whether only what is reserved was. */
-  #rejects(upstream: Upstream, demand: Demand): boolean {
-    const { rejections, reservationRejections } = upstream.traffic;
-    const limits = this.#limits.get(upstream);
-    const proposal = this.#propose(upstream, demand);
-    const alone = propose(this.#alone, NOTHING, demand);
-    this.#tracker.backend.readTotal(upstream.name, this.#totals);
+  #rejects({ name, traffic }: Upstream, demand: Demand, { exceeded }: Decision<StorageDimension>): boolean {
+    const { rejections, reservationRejections } = traffic;
+    const { exceeded: exceededAlone } = this.#tracker.check(name, propose(this.#alone, NOTHING, demand));
     let onlyReserved = true;
-    for (let d = 0; d < STORAGE_DIMENSIONS.length; d++) {
-      const dimension = STORAGE_DIMENSIONS[d] as StorageDimension;
-      const [used, limit] = [this.#totals[d] as number, limits?.[d] ?? Number.POSITIVE_INFINITY];
-      if (used + proposal[dimension] <= limit) continue;
+    for (const dimension of exceeded) {
+      const d = STORAGE_DIMENSIONS.indexOf(dimension);
       (rejections[d] as number) += 1;
       // fault: takes what is only reserved for used up
-      const usedUp = used + alone[dimension] > limit;
+      const usedUp = exceededAlone.includes(dimension);
       if (usedUp) onlyReserved = false;
       else (reservationRejections[d] as number) += 1;
     }
     return onlyReserved;
-  }
-
-  #limitsOf({ name }: Upstream): Float64Array {
-    const { limits } = this.#tracker.check(name, {});
-    return Float64Array.from(STORAGE_DIMENSIONS, (dimension) => limits[dimension] ?? Number.POSITIVE_INFINITY);
   }
 
   #admit(upstream: Upstream, demand: Demand): Admitted {
@@ -176,12 +157,17 @@ export class Router {
   #usedPart(upstream: Upstream): number {
     const { usage, limits } = this.#tracker.check(upstream.name, {});
     let part = 0;
-    for (const dimension of this.#tracker.backend.dimensions) {
+    for (const dimension of this.#tracker.counter.dimensions) {
       const limit = limits[dimension] ?? 0;
       if (limit > 0) part = Math.max(part, (usage[dimension] + upstream.reserved[dimension]) / limit);
     }
     return part;
   }
+}
+
+/** Whether a limit of 0 refuses. */
+function isClosed({ exceeded, limits }: Decision<StorageDimension>): boolean {
+  return exceeded.some((dimension) => limits[dimension] === 0);
 }
 
 const NOTHING: Readonly<Reserved> = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };

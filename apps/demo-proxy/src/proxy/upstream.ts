@@ -41,8 +41,6 @@ export class Upstream {
   readonly addresses: UpstreamAddresses;
   /** A draining upstream gets no new requests; running ones end. */
   draining = false;
-  /** Requests that were given to this upstream and are not over. */
-  inFlight = 0;
   readonly reserved: Reserved;
   readonly traffic: UpstreamTraffic;
   readonly health: BackendHealth;
@@ -72,6 +70,15 @@ export class Upstream {
       bodyTimeout: timeouts.idleMs,
       connect: connectorTo({ url, timeoutMs: timeouts.connectMs, ...(ca === undefined ? {} : { ca }) }),
     });
+  }
+
+  /** Requests that were given to the backend, at this address of it or another one, and are not over. */
+  get inFlight(): number {
+    return this.traffic.inFlight;
+  }
+
+  set inFlight(requests: number) {
+    this.traffic.inFlight = requests;
   }
 
   /** Whether it gets requests, if only to see whether it answers again. */

@@ -5,7 +5,7 @@ import { loadConfig } from "../config/read-config.ts";
 import { messageOf } from "../log/message-of.ts";
 import { openCorrectableStore } from "./correctable-store.ts";
 import { type Correction, repair } from "./repair.ts";
-import { readWriterCounts, type WriterCounts } from "./writer-counts.ts";
+import { readWriterCounts, type SharedPlace, type WriterCounts } from "./writer-counts.ts";
 
 const HELP = `Usage: repair --config FILE --backend NAME [--period 2026-01]
               [--writer W --dimension D --amount N] [--yes]
@@ -93,8 +93,9 @@ function correctionOf({ writer, dimension, amount }: Readonly<Record<string, unk
 async function run(config: ProxyConfig, { backend, period, correction, yes }: Request): Promise<void> {
   await using opened = new AsyncDisposableStack();
   const { store, correct } = opened.adopt(await openCorrectableStore(config.store), ({ store }) => store.close());
-  const shared = config.counter.kind === "redis" ? await openSharedCounts(config.counter, opened) : undefined;
-  const places = { store, ...(shared !== undefined && { sharedCounts: shared }) };
+  const { counter } = config;
+  const shared = counter.kind === "redis" && (await openShared(counter, period, backend, opened));
+  const places = { store, ...(shared && { shared }) };
   const show = (title: string, counts: WriterCounts): void => {
     process.stdout.write(`${backend} in ${period.key}, ${title}\n\n${tableOf(counts)}\n\n`);
   };
@@ -103,24 +104,28 @@ async function run(config: ProxyConfig, { backend, period, correction, yes }: Re
   show("after", await repair({ ...places, period, backend, correction, correct }));
 }
 
-async function openSharedCounts(config: RedisConfig, opened: AsyncDisposableStack) {
+async function openShared(
+  { prefix, ...config }: RedisConfig,
+  period: Period,
+  backend: string,
+  opened: AsyncDisposableStack,
+): Promise<SharedPlace> {
   // Imported only where it is configured: nobody else needs the client.
-  const [{ RedisSharedCounts }, { connectedRedis }] = await Promise.all([
-    import("@usage/counter-redis"),
+  const [{ RedisSharedCounts, bucketOf }, { connectedRedis }] = await Promise.all([
+    import("@usage/counter-redis/internal"),
     import("./connected-redis.ts"),
   ]);
-  const client = opened.adopt(await connectedRedis(config), (client) => client.disconnect());
-  const options = { prefix: config.prefix, dimensions: STORAGE_DIMENSIONS, clock: systemClock, replyTimeoutMs: 10_000 };
-  return opened.adopt(new RedisSharedCounts({ ...options, client }), (counts) => counts.close());
+  const client = opened.adopt(await connectedRedis({ prefix, ...config }), (client) => client.disconnect());
+  const counts = new RedisSharedCounts({ client, prefix, dimensions: STORAGE_DIMENSIONS, clock: systemClock });
+  return { bucket: { period, number: bucketOf(backend) }, counts };
 }
 
-function tableOf({ counts, problem }: WriterCounts): string {
+function tableOf({ counts }: WriterCounts): string {
   const shown = (amount: number | undefined): string => (amount === undefined ? "-" : String(amount));
   const head = ["writer", "dimension", "in Redis", "stored"];
   const rows = counts.map(({ writer, dimension, shared, stored }) => [writer, dimension, shown(shared), shown(stored)]);
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
   const lines = [head, ...rows].map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
   if (rows.length === 0) lines.push("nobody has anything");
-  if (problem !== undefined) lines.push(`not all of what is in Redis can be used: ${problem.message}`);
   return lines.map((line) => line.trimEnd()).join("\n");
 }

@@ -36,7 +36,7 @@ export class RepairError extends Error {
  * @throws RepairError when an instance still counts, and when there is no such row to set to more than 0.
  */
 export async function repair(options: RepairOptions): Promise<WriterCounts> {
-  const { period, backend, correction, store, sharedCounts, correct, watchMs = 2_000 } = options;
+  const { period, backend, correction, store, shared: place, correct, watchMs = 2_000 } = options;
   const before = await readWriterCounts(options, period, backend);
   // A row that is gone already needs no removal: this is done again, say.
   if (correction !== undefined && correction.amount > 0 && !before.counts.some((count) => isOf(count, correction))) {
@@ -51,7 +51,7 @@ export async function repair(options: RepairOptions): Promise<WriterCounts> {
   const refused = await store.merge(shared.map((tally) => corrected(tally, correction)));
   if (correction !== undefined) await correct({ ...correction, period: period.key, backend });
   // fault: repairs the store and not Redis
-  await sharedCounts?.forget(period, backend);
+  await place?.counts.forget(place.bucket, backend);
 
   await sleep(watchMs);
   const after = await readWriterCounts(options, period, backend);

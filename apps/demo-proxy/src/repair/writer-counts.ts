@@ -1,5 +1,5 @@
 import type { Period, Tally, UsageStore } from "@usage/counter-core";
-import type { SharedCounts } from "@usage/counter-redis";
+import type { Bucket, SharedCounts } from "@usage/counter-redis";
 
 /** What one writer has of one dimension, in each of the two places; undefined where there is nothing. */
 export interface WriterCount {
@@ -15,25 +15,28 @@ export interface WriterCounts {
   readonly counts: readonly WriterCount[];
   /** The tallies in Redis. */
   readonly shared: readonly Tally[];
-  /** Why some of what is in Redis cannot be used. */
-  readonly problem: Error | undefined;
 }
 
 export interface Places {
   readonly store: Pick<UsageStore, "tallies" | "merge">;
   /** Absent where counts are not shared. */
-  readonly sharedCounts?: Pick<SharedCounts, "read" | "forget">;
+  readonly shared?: SharedPlace;
+}
+
+/** What is shared of one backend in one period. */
+export interface SharedPlace {
+  readonly bucket: Bucket;
+  readonly counts: Pick<SharedCounts, "tallies" | "forget">;
 }
 
 /** Reads what each writer has of a backend, in the store and in Redis. */
 export async function readWriterCounts(
-  { store, sharedCounts }: Places,
+  { store, shared: place }: Places,
   period: Period,
   backend: string,
 ): Promise<WriterCounts> {
   const stored = await store.tallies(period.key, [backend]);
-  const [reply] = (await sharedCounts?.read(period, [backend])) ?? [];
-  const shared = reply?.tallies ?? [];
+  const shared = (await place?.counts.tallies(place.bucket, [backend])) ?? [];
   const rows = new Map<string, WriterCount>();
   const note = (tallies: readonly Tally[], place: "shared" | "stored"): void => {
     for (const { writer, usage } of tallies) {
@@ -47,7 +50,7 @@ export async function readWriterCounts(
   note(stored, "stored");
   note(shared, "shared");
   const counts = [...rows.values()].sort((a, b) => amountOf(b) - amountOf(a));
-  return { counts, shared, problem: reply?.error };
+  return { counts, shared };
 }
 
 function amountOf({ shared = 0, stored = 0 }: WriterCount): number {

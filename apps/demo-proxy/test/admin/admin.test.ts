@@ -29,7 +29,7 @@ describe("GET /api/usage", () => {
     await call(proxy, "/objects/400");
     await app.flusher.flush();
     await call(proxy, "/objects/100", { method: "PUT", body: "x".repeat(100) });
-    const { start: from, end, key } = app.tracker.backend.period();
+    const { start: from, end, key } = app.tracker.counter.period();
 
     const { status, headers, json } = await call(admin, "/api/usage");
     expect(status).toBe(200);

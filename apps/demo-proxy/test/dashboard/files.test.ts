@@ -82,7 +82,7 @@ describe("an event", () => {
   it("names the counter and the store without their passwords", async () => {
     const { app, config } = await start();
     const clock = { now: () => 0, after: () => () => {} };
-    const rates = new UsageRates({ counter: app.tracker.backend, clock });
+    const rates = new UsageRates({ counter: app.tracker.counter, clock });
     const pieces = livePieces({
       config: {
         counter: { kind: "redis", url: "redis://user:hunter2@127.0.0.1:6379/3", prefix: "usage" },

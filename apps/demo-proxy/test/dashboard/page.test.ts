@@ -237,7 +237,7 @@ describe("the dashboard", () => {
   it("says of a backend that is gone from the file how it comes back, and draws a limit that was changed", async () => {
     const { app, admin, config } = await start();
     await app.store.merge([
-      { writer: "import", period: app.tracker.backend.period().key, backend: "oci", usage: { apiRequests: 15 } },
+      { writer: "import", period: app.tracker.counter.period().key, backend: "oci", usage: { apiRequests: 15 } },
     ]);
     await app.flusher.flush();
     const { page } = await openPage(browser, admin);
@@ -270,7 +270,7 @@ describe("the dashboard", () => {
 
   it("draws what was used in the months before, of backends that are gone, too", async () => {
     const { app, admin } = await start();
-    const { key } = app.tracker.backend.period();
+    const { key } = app.tracker.counter.period();
     const before = new Date(Date.parse(`${key}-01T00:00:00Z`) - 40 * 86_400_000).toISOString().slice(0, 7);
     const usage = { apiRequests: 12_345, egressBytes: 5 * 1024 ** 3 };
     await app.store.merge(["oci", "gone"].map((backend) => ({ writer: "import", period: before, backend, usage })));

@@ -29,7 +29,7 @@ async function start(token?: string) {
     token === undefined ? {} : { admin: { listen: { host: "127.0.0.1", port: 0 }, token } },
   );
   const started = await startApp(config);
-  const { key: period } = started.app.tracker.backend.period();
+  const { key: period } = started.app.tracker.counter.period();
   const usage = { apiRequests: 123_456_789, egressBytes: 8e15, ingressBytes: 4e15 };
   await started.app.store.merge([{ writer: "import", period, backend: `a-long-name-${"x".repeat(200)}`, usage }]);
   for (let n = 0; n < 5; n += 1) await call(started.proxy, "/objects/100");

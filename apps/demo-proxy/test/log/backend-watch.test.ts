@@ -1,4 +1,5 @@
 import { LocalCounterBackend } from "@usage/counter-core";
+import { memoryStore } from "@usage/counter-core/testing";
 import { UsageTracker } from "@usage/tracker";
 import { errors } from "undici";
 import { expect, it, onTestFinished } from "vitest";
@@ -12,7 +13,7 @@ import { recordedLog } from "../support/recorded-log.ts";
 function start() {
   const clock = new FakeClock(Date.UTC(2026, 0, 31, 23, 59, 0));
   const limits = { a: { apiRequests: 2, egressBytes: 100 } };
-  const tracker = new UsageTracker(new LocalCounterBackend(["a", "b"], { clock }), { limits });
+  const tracker = new UsageTracker(new LocalCounterBackend(["a", "b"], { clock }), { store: memoryStore(), limits });
   const upstreams = ["a", "b"].map(
     (name) => new Upstream({ name, url: new URL("http://127.0.0.1:1"), timeouts: DEFAULT_TIMEOUTS, clock }),
   );

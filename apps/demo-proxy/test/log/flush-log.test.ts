@@ -10,8 +10,8 @@ async function start() {
   const upstream = await startUpstream();
   const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }]);
   const { log, lines } = recordedLog();
-  onTestFinished(logFlushes(log));
   const { app, proxy } = await startApp(config);
+  logFlushes(log, app.tracker);
   await call(proxy, "/objects/10");
   const database = new Database(config.store.kind === "sqlite" ? config.store.file : "");
   onTestFinished(() => void database.close());
@@ -39,7 +39,7 @@ it("what the store refuses for ever is told once", async () => {
   const { app, lines, database, flush } = await start();
   database.exec("create trigger no before insert on usage_tallies begin select raise(abort, 'not this'); end");
   for (const _ of [1, 2]) await flush();
-  const { key: period } = app.tracker.backend.period();
+  const { key: period } = app.tracker.counter.period();
   const error = expect.stringContaining("not this");
   expect(lines).toMatchObject([{ level: "error", event: "usage-refused", backend: "oci", period, error }]);
 });

@@ -34,7 +34,7 @@ describe("a configuration that is taken over while the proxy runs", () => {
     const upstream = await startUpstream();
     const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }]);
     const { app, proxy } = await startApp(config);
-    const { key } = app.tracker.backend.period();
+    const { key } = app.tracker.counter.period();
     await app.store.merge([{ writer: "import", period: key, backend: "b2", usage: { apiRequests: 5 } }]);
     await app.live.take(async () => ({
       ...config,
@@ -50,11 +50,14 @@ describe("a configuration that is taken over while the proxy runs", () => {
     const config = testConfig([oci]);
     const memory = memoryStore();
     let down = false;
-    const totals: UsageStore["totals"] = (period, writer) =>
-      down ? Promise.reject(new Error("down")) : memory.totals(period, writer);
-    const store = { ...memory, totals, close: async () => {} };
+    const whileUp = <T>(read: () => Promise<T>) => (down ? Promise.reject(new Error("down")) : read());
+    const store: UsageStore = {
+      ...memory,
+      totals: (...query) => whileUp(() => memory.totals(...query)),
+      tallies: (...query) => whileUp(() => memory.tallies(...query)),
+    };
     const { app, proxy } = await startApp(config, { store });
-    const { key } = app.tracker.backend.period();
+    const { key } = app.tracker.counter.period();
     await memory.merge([{ writer: "import", period: key, backend: "b2", usage: { apiRequests: 5 } }]);
     const b2 = { name: "b2", url: upstream.url, limits: { apiRequests: 5 } };
     const take = () => app.live.take(async () => ({ ...config, backends: [oci, b2] }));
@@ -159,7 +162,7 @@ describe("a configuration that is taken over while the proxy runs", () => {
     expect((await call(proxy, "/")).status).toBe(429);
     held.end("before");
     expect((await running).text).toBe("before");
-    expect(app.tracker.backend.totalAll("oci")).toMatchObject({ apiRequests: 2, egressBytes: 11 });
+    expect(app.tracker.counter.totalAll("oci")).toMatchObject({ apiRequests: 2, egressBytes: 11 });
   });
 
   it("changes the Host that a backend gets, which is another address", async () => {
@@ -183,7 +186,7 @@ describe("a configuration that is taken over while the proxy runs", () => {
     const back = await app.live.take(async () => ({ ...config, backends: [{ ...oci, host: "upstream" }] }));
     expect(back.changed).toEqual(["oci"]);
     expect(await hostOf()).toBe(upstream.url.host);
-    expect(app.tracker.backend.totalAll("oci").apiRequests).toBe(3);
+    expect(app.tracker.counter.totalAll("oci").apiRequests).toBe(3);
     expect((await call(proxy, "/")).status).toBe(429);
   });
 
@@ -234,7 +237,7 @@ describe("a configuration that is taken over while the proxy runs", () => {
     }
     running = false;
     await loads;
-    const counted = ["oci", "b2"].map((name) => app.tracker.backend.totalAll(name));
+    const counted = ["oci", "b2"].map((name) => app.tracker.counter.totalAll(name));
     expect(counted.reduce((sum, { apiRequests }) => sum + apiRequests, 0)).toBe(sent);
     const measured = [one.measured(), two.measured()];
     for (const dimension of ["apiRequests", "egressBytes", "ingressBytes"] as const) {

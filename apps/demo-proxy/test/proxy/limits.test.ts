@@ -112,7 +112,7 @@ describe("limits", () => {
     });
     await send(proxy.port, "/");
     const refused = await send(proxy.port, "/");
-    const end = proxy.tracker.backend.period().end;
+    const end = proxy.tracker.counter.period().end;
     expect(refused.status).toBe(429);
     expect(refused.headers["content-type"]).toBe("application/problem+json");
     const [t, retryAfter] = [Math.ceil((end - now) / 1000), refused.headers["retry-after"]];

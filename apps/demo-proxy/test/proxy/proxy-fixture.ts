@@ -1,4 +1,5 @@
 import { type Clock, LocalCounterBackend, systemClock, type Usage } from "@usage/counter-core";
+import { memoryStore } from "@usage/counter-core/testing";
 import { type LimitsByBackend, UsageTracker } from "@usage/tracker";
 import { expect, onTestFinished } from "vitest";
 import type { CorsOptions } from "../../src/proxy/cors.ts";
@@ -41,7 +42,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { limits = {}, policy = "pack", clock = systemClock, unreachableMs, ca, host } = options;
   const { cors, trustedProxies = [], heads = DEFAULT_HEAD_LIMITS } = options;
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
-  const tracker = new UsageTracker(new LocalCounterBackend(Object.keys(options.upstreams)), { limits });
+  const tracker = new UsageTracker(new LocalCounterBackend(Object.keys(options.upstreams)), {
+    store: memoryStore(),
+    limits,
+  });
   const upstreams = Object.entries(options.upstreams).map(
     ([name, address]) =>
       new Upstream({
@@ -78,7 +82,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     tracker,
     upstreams,
     upstream: (name) => upstreams.find((one) => one.name === name) ?? expect.unreachable(`no upstream ${name}`),
-    usage: (name) => tracker.backend.totalAll(name),
+    usage: (name) => tracker.counter.totalAll(name),
     settled,
   };
 }

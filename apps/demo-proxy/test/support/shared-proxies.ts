@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { utcMonths } from "@usage/counter-core";
+import { BucketKeys, bucketOf } from "@usage/counter-redis/internal";
 import type { PostgresServer, RedisServer } from "@usage/test-servers";
 import { onTestFinished } from "vitest";
 import type { SampleUpstream } from "../../demo/sample-upstream.ts";
@@ -44,18 +46,17 @@ export async function share(
   return { config, upstream, name, prefix, inRedis: () => sumsIn(redis, countsKey(prefix, name)) };
 }
 
-/** The key of a backend's counts in this month; its name has nothing that would have to be encoded. */
+/** The key of a backend's counts in this month. */
 export function countsKey(prefix: string, name: string): string {
-  return `${prefix}:v1:${new Date().toISOString().slice(0, 7)}:{${name}}`;
+  return new BucketKeys(prefix, { period: utcMonths.at(Date.now()), number: bucketOf(name) }).counts(name);
 }
 
-/** What all writers have shared under a key, by dimension. */
+/** What all writers have shared under a key, by dimension; only what is not zero. */
 export async function sumsIn(redis: RedisServer, key: string): Promise<Record<string, number>> {
-  const fields = (await redis.command("HGETALL", key)) as readonly string[];
-  const pairs = fields.flatMap((field, i): [string, number][] =>
-    i % 2 === 0 && /^\w+$/.test(field) ? [[field, Number(fields[i + 1])]] : [],
-  );
-  return Object.fromEntries(pairs);
+  const [dimensions, sums] = (await redis.command("HMGET", key, ":d", ":s")) as readonly (string | null)[];
+  const amounts = sums?.split(" ").map(Number);
+  const pairs = dimensions?.split(" ").map((dimension, d) => [dimension, amounts?.[d] ?? 0] as const) ?? [];
+  return Object.fromEntries(pairs.filter(([, amount]) => amount > 0));
 }
 
 /** How many clients a Redis has, besides the one that asks. */

@@ -13,7 +13,7 @@ import { withStore } from "./with-store.ts";
 /** Every path below `/api`. */
 export function apiRoutes(parts: LiveParts): readonly Route[] {
   const { tracker, turns, clock } = parts;
-  const inOne = (pieces: () => Iterable<string>) => inOnePeriod(tracker.backend, () => turns.encode(pieces()));
+  const inOne = (pieces: () => Iterable<string>) => inOnePeriod(tracker.counter, () => turns.encode(pieces()));
   const events = new EventStream({ report: () => inOne(() => livePieces(parts)), clock });
   return [
     { path: "/api/usage", methods: { GET: async () => okBytes(await inOne(() => usagePieces(parts))) } },

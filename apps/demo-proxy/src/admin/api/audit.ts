@@ -40,17 +40,17 @@ export type AuditVerdict = "equal" | "waiting" | "unheard" | "missing";
 /** Compares what is counted with what the store holds now. Rejects when the store cannot be read. */
 export function audit(parts: AuditParts): Promise<AuditReport> {
   // Counted in one period and stored in another cannot be compared.
-  return inOnePeriod(parts.tracker.backend, () => compare(parts));
+  return inOnePeriod(parts.tracker.counter, () => compare(parts));
 }
 
 async function compare({ tracker, store, sharing, turns }: AuditParts): Promise<AuditReport> {
-  const counter = tracker.backend;
+  const counter = tracker.counter;
   const { key } = counter.period();
   const before = new Map<string, { readonly total: Usage; readonly unflushed: Usage }>();
   await turns.each(counter.backends(), (name) => {
     before.set(name, { total: counter.totalAll(name), unflushed: counter.loadAll(name) });
   });
-  const stored = await store.totals(key, counter.writer);
+  const { usage: stored } = await store.totals(key, counter.writer);
   const rows: AuditRow[] = [];
   await turns.each(before, ([backend, { total, unflushed }]) => {
     const after = counter.totalAll(backend);

@@ -76,7 +76,7 @@ function liveBackend(parts: LiveParts, upstream: Upstream, configured: boolean):
   rates.readOne(backend.name);
   const { now, average } = rates.of(backend.name);
   const ahead = backend.draining || !backend.withinLimits ? now : average;
-  const time = { nowMs: clock.now(), endMs: tracker.backend.period().end };
+  const time = { nowMs: clock.now(), endMs: tracker.counter.period().end };
   const outlookOf = (dimension: StorageDimension): readonly [StorageDimension, Outlook] => {
     const [used, limit, perSecond] = [backend.usage[dimension], backend.limits[dimension], ahead[dimension]];
     return [dimension, isoOutlook(project({ used, limit, perSecond, ...time }))];

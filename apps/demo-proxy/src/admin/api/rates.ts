@@ -47,9 +47,11 @@ export class UsageRates {
     this.#cancel = undefined;
   }
 
-  /** Takes a further reading of every backend. */
+  /** Takes a further reading of every backend; forgets those that are not held any more. */
   read(): void {
-    for (const name of this.#counter.backends()) this.readOne(name);
+    const held = new Set(this.#counter.backends());
+    for (const name of this.#rates.keys()) if (!held.has(name)) this.#rates.delete(name);
+    for (const name of held) this.readOne(name);
   }
 
   /** Takes a further reading of one backend. */

@@ -88,7 +88,7 @@ export function usageHead(parts: ApiParts): Omit<UsageReport, "backends"> {
   const { config, tracker, flusher } = parts;
   const { lastError } = flusher.status();
   return {
-    period: isoPeriod(tracker.backend.period()),
+    period: isoPeriod(tracker.counter.period()),
     counter: counterReport(parts),
     store: {
       kind: config.store.kind,
@@ -151,7 +151,7 @@ export function backendReport(parts: ApiParts, upstream: Upstream): BackendRepor
   const { name, url, draining, reserved } = upstream;
   // The least that the proxy proposes for a GET: the request, and a response of unknown length.
   const { allowed, usage, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
-  const unflushed = tracker.backend.loadAll(name);
+  const unflushed = tracker.counter.loadAll(name);
   return {
     name,
     url: shownUrl(url),

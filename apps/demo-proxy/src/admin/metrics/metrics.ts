@@ -4,12 +4,12 @@ import { type ApiParts, backendReport, counterReport } from "../api/usage-report
 import { inOnePeriod } from "../in-one-period.ts";
 import type { Route } from "../routes.ts";
 import { BackendMetrics } from "./backend-metrics.ts";
+import type { FlushDurations } from "./flush-durations.ts";
 import type { ProcessMetrics } from "./process-metrics.ts";
 import { label, MetricsText, type Sample, TEXT_FORMAT } from "./text-format.ts";
-import { FLUSH_BOUNDS, type TimedFlusher } from "./timed-flusher.ts";
 
 export interface MetricsParts extends ApiParts {
-  readonly flusher: TimedFlusher;
+  readonly flushes: FlushDurations;
   readonly proxy: Pick<ProxyServer, "connections" | "ownAnswers">;
   readonly processMetrics: ProcessMetrics;
 }
@@ -24,7 +24,7 @@ export function metricsRoutes(parts: MetricsParts): readonly Route[] {
 /** All numbers of one backend are of one moment, and all backends of one period; between two backends, requests may go on. */
 function metricsBytes(parts: MetricsParts): Promise<readonly Uint8Array[]> {
   const { tracker, router, turns } = parts;
-  return inOnePeriod(tracker.backend, async () => {
+  return inOnePeriod(tracker.counter, async () => {
     const text = new MetricsText();
     const backends = new BackendMetrics(text);
     await turns.each(router.upstreams, (upstream) => backends.add(backendReport(parts, upstream), upstream));
@@ -38,7 +38,7 @@ function metricsBytes(parts: MetricsParts): Promise<readonly Uint8Array[]> {
 }
 
 function writePeriod(text: MetricsText, { tracker }: MetricsParts): void {
-  const { start, end } = tracker.backend.period();
+  const { start, end } = tracker.counter.period();
   text.gauge({ name: "usage_period_start_timestamp_seconds", help: "Beginning of this period." }, start / 1_000);
   text.gauge({ name: "usage_period_end_timestamp_seconds", help: "End of this period." }, end / 1_000);
 }
@@ -51,14 +51,14 @@ function writeProxy(text: MetricsText, { proxy: { connections, ownAnswers } }: M
   text.gauge({ name: "usage_proxy_connections", help: "Open connections of clients." }, connections);
 }
 
-function writeFlushes(text: MetricsText, { flusher, clock }: MetricsParts): void {
+function writeFlushes(text: MetricsText, { flusher, flushes, clock }: MetricsParts): void {
   const { lastFlushMs, failures } = flusher.status();
   text.histogram(
     { name: "usage_flush_duration_seconds", help: "How long flushes to the store took, failed ones as well." },
-    FLUSH_BOUNDS,
-    flusher.durations,
+    flushes.bounds,
+    flushes,
   );
-  text.counter({ name: "usage_flush_failures_total", help: "Flushes that failed; nothing is lost." }, flusher.failed);
+  text.counter({ name: "usage_flush_failures_total", help: "Flushes that failed; nothing is lost." }, flushes.failed);
   text.gauge({ name: "usage_flush_failing", help: "Flushes that failed since the last good one." }, failures);
   text.gauge(
     { name: "usage_flush_age_seconds", help: "Time since the last good flush; absent before it." },

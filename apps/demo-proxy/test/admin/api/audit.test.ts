@@ -1,4 +1,5 @@
 import { LocalCounterBackend, type StoredUsage } from "@usage/counter-core";
+import { memoryStore } from "@usage/counter-core/testing";
 import { UsageTracker } from "@usage/tracker";
 import Database from "better-sqlite3";
 import { describe, expect, it } from "vitest";
@@ -46,7 +47,7 @@ describe("GET /api/audit", () => {
 
   it("finds what another instance has stored and this one has not heard of", async () => {
     const { app, rows } = await start();
-    const { key: period } = app.tracker.backend.period();
+    const { key: period } = app.tracker.counter.period();
     await app.store.merge([{ writer: "other", period, backend: "oci", usage: { apiRequests: 5 } }]);
     expect((await rows()).map(({ verdict }) => verdict)).toEqual(["unheard", "equal", "equal"]);
   });
@@ -63,7 +64,7 @@ describe("GET /api/audit", () => {
 describe("an audit of counts that move and are shared", () => {
   it("takes what is stored while requests go on as equal, and tells what is shared of it", async () => {
     const counter = new LocalCounterBackend(["oci"]);
-    const tracker = new UsageTracker(counter, {});
+    const tracker = new UsageTracker(counter, { store: memoryStore() });
     counter.add("oci", "apiRequests", 10);
     const stored: StoredUsage = {
       all: { apiRequests: 12, egressBytes: 0, ingressBytes: 0 },
@@ -71,7 +72,7 @@ describe("an audit of counts that move and are shared", () => {
     };
     const totals = async () => {
       counter.add("oci", "apiRequests", 5);
-      return new Map([["oci", stored]]);
+      return { usage: new Map([["oci", stored]]) };
     };
     const sharing = { unpushedAll: () => ({ apiRequests: 2, egressBytes: 0, ingressBytes: 0 }) };
     const { rows } = await audit({ tracker, store: { totals }, sharing, turns: new Turns() });

@@ -12,7 +12,7 @@ async function start(...names: readonly string[]) {
   const upstream = await startUpstream();
   const config = testConfig(names.map((name) => ({ name, url: upstream.url, limits: { apiRequests: LIMIT } })));
   const { app } = await startApp(config);
-  const { backend: counter } = app.tracker;
+  const { counter } = app.tracker;
   const clock = new FakeClock(counter.period().start + 86_400_000);
   const rates = new UsageRates({ counter, clock });
   rates.start();

@@ -35,8 +35,8 @@ describe("GET /metrics", () => {
       [ODD, first],
       ["b2", second],
     ] as const) {
-      const usage = app.tracker.backend.totalAll(backend);
-      const unflushed = app.tracker.backend.loadAll(backend);
+      const usage = app.tracker.counter.totalAll(backend);
+      const unflushed = app.tracker.counter.loadAll(backend);
       expect(usage).toEqual(upstream.measured());
       for (const dimension of STORAGE_DIMENSIONS) {
         const value = (what: string) => metrics.value(`usage_${what}${UNITS[dimension]}`, { backend });
@@ -52,7 +52,7 @@ describe("GET /metrics", () => {
     expect(metrics.value("usage_unflushed_api_requests", { backend: ODD })).toBe(2);
     expect(metrics.value("usage_limit_api_requests", { backend: ODD })).toBe(3);
     expect(metrics.value("usage_limit_ingress_bytes", { backend: ODD })).toBeUndefined();
-    const { start: from, end } = app.tracker.backend.period();
+    const { start: from, end } = app.tracker.counter.period();
     expect(metrics.value("usage_period_start_timestamp_seconds")).toBe(from / 1_000);
     expect(metrics.value("usage_period_end_timestamp_seconds")).toBe(end / 1_000);
   });
