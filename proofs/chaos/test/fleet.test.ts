@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { startPostgres, startRedis } from "@usage/test-servers";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { Book } from "../src/fleet/book.ts";
+import { ownTenants } from "../src/fleet/hot-names.ts";
 import type { FleetMember, View } from "../src/fleet/member.ts";
 import { fleetOn, type Servers } from "./support/fleet-on.ts";
 
@@ -150,5 +151,39 @@ describe("instances whose clocks differ by 2 s when a month ends", () => {
       expect((await fleet.storedBy()).get(member.writer)?.entries()).toEqual(recorded[i]?.entries());
     }
     expect((await fleet.stored()).entries()).toEqual(Book.sumOf(recorded).entries());
+  });
+});
+
+describe("an instance that is killed with tenants that nobody else ever held", () => {
+  it("has all that it had shared of them stored by whoever is left, who then sees it, too", async () => {
+    const fleet = fleetOn(servers);
+    const survivor = await fleet.start();
+    const victims: Book[] = [];
+    for (let round = 0; round < 2; round++) {
+      // It lives to store nothing itself.
+      const victim = await fleet.start({ reports: true, tenants: 2 });
+      await victim.load();
+      await sleep(2_500);
+      await victim.kill();
+      const { planned, inherited } = victim.record;
+      const pushed = victim.record.pushed();
+      const names = new Set(pushed.entries().map(([, backend]) => backend));
+      const own = [...names].filter((name) => name.startsWith(ownTenants(fleet.prefix, victim.writer)));
+      expect([own.length > 0, inherited.entries()]).toEqual([true, []]);
+      expect(Object.keys((await survivor.totals()).view).sort()).toEqual(fleet.backends);
+
+      // The first one finds out who stands still.
+      expect([await survivor.flush(), await survivor.flush()]).toEqual([true, true]);
+      const stored = (await fleet.storedBy()).get(victim.writer) ?? new Book();
+      expect([pushed.isAtMost(stored), stored.isAtMost(planned)]).toEqual([true, true]);
+      victims.push(stored);
+
+      const another = await fleet.start();
+      const seen = viewOf(await another.totals([...names]));
+      expect(Book.of(stored.entries()).isAtMost(seen)).toBe(true);
+      await another.stop();
+    }
+    await survivor.stop();
+    expect((await fleet.stored()).entries()).toEqual(Book.sumOf(victims).entries());
   });
 });

@@ -11,10 +11,14 @@ export class ViewCheck {
     for (const [backend, usage] of step) this.#planned.add(period, backend, usage);
   }
 
-  /** What a live writer sees, in the order in which it saw it. Answers what is wrong with it. */
-  see(writer: string, period: string, view: AmountsByBackend): readonly string[] {
+  /**
+   * What a live writer sees, in the order in which it saw it. Of what it let go of and took up meanwhile, it may know less than
+   * before: others may have shared that with a Redis that has lost it. Answers what is wrong with it.
+   */
+  see(writer: string, period: string, view: AmountsByBackend, takenUp: readonly string[] = []): readonly string[] {
     const seen = this.#seen.get(writer) ?? new Book();
     this.#seen.set(writer, seen);
+    for (const backend of takenUp) seen.forget(period, backend);
     const problems: string[] = [];
     for (const [backend, usage] of Object.entries(view)) {
       for (const [dimension, amount] of Object.entries(usage)) {

@@ -14,6 +14,8 @@ export class WriterRecord {
   readonly planned: Book = new Book();
   /** At least this is stored. */
   readonly stored: Book = new Book();
+  /** What others stored of it after its death, as far as it had not told of it. */
+  readonly inherited: Book = new Book();
   /** Exactly this is recorded, of a writer that came to rest. */
   recorded: Book | undefined;
   /** How the process ended; absent while it runs. */
@@ -53,6 +55,10 @@ export class WriterRecord {
 
   /** Of a dead writer: what it had shared must be in the store by now, as far as Redis has not lost it. No later loss changes that. */
   reconcile(stored: Book): void {
+    for (const [period, backend, dimension, amount] of stored.entries()) {
+      const more = amount - this.stored.get(period, backend, dimension);
+      if (more > 0) this.inherited.add(period, backend, { [dimension]: more });
+    }
     this.takeStored(stored.entries());
     this.#isReconciled = true;
   }

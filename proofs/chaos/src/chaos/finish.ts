@@ -6,7 +6,7 @@ import { type CheckpointParts, checkpoint } from "./checkpoint.ts";
 const PATIENCE_MS = 30_000;
 
 /**
- * Lets all come to rest, and checks that each sees all that is stored; then lets all end in order. Answers what is not as it
+ * Lets all come to rest, and checks that each sees all that is stored, whether it held that before or not; then lets all end in order. Answers what is not as it
  * should be; the account is not in it.
  */
 export async function finish(parts: CheckpointParts): Promise<readonly string[]> {
@@ -39,7 +39,8 @@ export async function finish(parts: CheckpointParts): Promise<readonly string[]>
 
 async function seesAll(member: FleetMember, all: Book, signal: AbortSignal): Promise<string | undefined> {
   for (const deadline = Date.now() + PATIENCE_MS; ; await sleep(50, undefined, { signal })) {
-    const { period, view } = await member.totals();
+    const names = new Set(all.entries().map(([, backend]) => backend));
+    const { period, view } = await member.totals([...names]);
     const seen = new Book();
     for (const [backend, usage] of Object.entries(view)) seen.add(period, backend, usage);
     const current = Book.of(all.entries().filter((entry) => entry[0] === period));

@@ -4,15 +4,17 @@ import { reportText, tableText } from "../report/markdown.ts";
 import type { ChaosResult } from "./run-chaos.ts";
 
 const INTRO = `Several instances (a Redis counter, a tracker and a flusher each, in a process of its own) count under load, while they
-are killed and stopped, Redis loses its data, fails over, hangs and is cut off, and Postgres is killed and cut off. In the end, each
-writer's counts are compared with what is stored of them, by period, backend and dimension.`;
+are killed and stopped, Redis loses its data or single keys, fails over, hangs and is cut off, and Postgres is killed and cut off. All
+the while, tenants come that nobody has named, are let go of, and come back. In the end, each writer's counts are compared with what is
+stored of them, by period, backend and dimension, and each instance must see all that is stored of whatever it asks for.`;
 
 const LOSSES = `A writer that ended in order loses nothing. One that was killed may lose what it had not shared (that much at most: nobody
 knows whether the last step before the kill was recorded), and what it had shared with a Redis that lost it before anybody had
 stored it. Anything else that is missing is a problem above, and so is anything that is stored twice.`;
 
 export function chaosReport(result: ChaosResult, seed: number): string {
-  const { versions, seconds, rounds, faults, kills, failedStarts, reports, losses, account, problems } = result;
+  const { versions, seconds, rounds, faults, kills, failedStarts, reports, tenants, losses, account, problems } =
+    result;
   const { writers } = account;
   const killed = writers.filter(({ end }) => end === "killed");
   const stopped = writers.filter(({ end }) => end === "stopped");
@@ -25,6 +27,8 @@ export function chaosReport(result: ChaosResult, seed: number): string {
       `${kills} kills; ${writers.length} writers, of which ${stopped.length} ended in order`,
       `${losses.length} times Redis lost counts that it had confirmed`,
       `${reports} times an instance's view was checked: not above what was counted, not below what it saw before`,
+      `${tenants.came} backends came that were not there, and ${tenants.back} times one came back that an instance had let go of`,
+      `${tenants.inherited} of those that only an instance held that was killed were stored by others`,
       `${failedStarts} starts failed while Redis or Postgres was away, and were repeated`,
     ],
     sections: [

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Account, account, type RedisLoss } from "../account/account.ts";
+import { type TenantCounts, TenantRecord } from "../account/tenant-record.ts";
 import { ViewCheck } from "../account/view-check.ts";
 import type { Act, Faults } from "../faults/fault.ts";
 import { instanceFaults } from "../faults/instance-faults.ts";
@@ -40,17 +41,22 @@ export interface ChaosResult {
   readonly kills: number;
   readonly failedStarts: number;
   readonly reports: number;
+  readonly tenants: TenantCounts;
   readonly losses: readonly RedisLoss[];
   readonly account: Account;
   /** Whatever was not as it should be. */
   readonly problems: readonly string[];
 }
 
-const BACKENDS = Array.from({ length: 12 }, (_, i) => `backend ${i}`);
+const PREFIX = "chaos";
+const BACKENDS = Array.from({ length: 4 }, (_, i) => `${PREFIX} ${i}`);
 const MAX_SKEW_MS = 1_000;
 const INSTANCE = {
-  prefix: "chaos",
+  prefix: PREFIX,
   backends: BACKENDS,
+  // With their flushes, so that tenants come and go all the time.
+  tenants: 12,
+  idleMs: 500,
   flushIntervalMs: 1_000,
   timeoutMs: 5_000,
   stepMs: 15,
@@ -61,8 +67,9 @@ const INSTANCE = {
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { size, rounds, durationMs = Number.POSITIVE_INFINITY, clockOffsetMs = 0, signal, onProgress } = options;
   await using arena = await Arena.start();
-  const stored = new StoredUsage(arena.postgres.server.url, BACKENDS);
+  const stored = new StoredUsage(arena.postgres.server.url);
   const views = new ViewCheck();
+  const tenants = new TenantRecord();
   const problems: string[] = [];
   const losses: RedisLoss[] = [];
   const faults = new Map<string, number>();
@@ -81,11 +88,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       databaseUrl: arena.databaseUrl,
       clockOffsetMs: clockOffsetMs + MAX_SKEW_MS * ((2 * (place % size)) / Math.max(1, size - 1) - 1),
     }),
-    onStep(writer, { period, step, view }) {
+    onStep(writer, report) {
+      const { period, step, view, takenUp } = report;
       reports += 1;
       views.plan(period, step);
+      tenants.take(writer, report);
       // What others had told before this was seen is in their pipes: the event loop reads all of them in one turn.
-      setImmediate(() => setImmediate(() => note(...views.see(writer, period, view))));
+      setImmediate(() => setImmediate(() => note(...views.see(writer, period, view, takenUp))));
     },
     onProblem: note,
     signal,
@@ -139,6 +148,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       kills: crew.kills,
       failedStarts: crew.failedStarts,
       reports,
+      tenants: tenants.counts(PREFIX, writers),
       losses,
       account: final,
       problems,

@@ -2,6 +2,8 @@ import type { Act, Faults, Pause } from "./fault.ts";
 import { proxyFaults } from "./proxy-faults.ts";
 import type { RedisPair } from "./redis-pair.ts";
 
+const EVICTED_RATIO = 0.2;
+
 export const redisFaults: Faults<RedisPair> = {
   ...overProxy(),
   "killed, started empty": {
@@ -18,6 +20,15 @@ export const redisFaults: Faults<RedisPair> = {
       await master.kill();
       await pause(forMs);
       await master.start();
+    },
+  },
+  // Of all kinds of keys: those of backends, and those that the others are found by.
+  "some keys evicted": {
+    loses: true,
+    async inject({ master }, { detail }) {
+      const keys = (await master.command("KEYS", "*")) as readonly string[];
+      const evicted = keys.filter((_, i) => (detail * (i + 7) * 13) % 1 < EVICTED_RATIO);
+      if (evicted.length > 0) await master.command("UNLINK", ...evicted);
     },
   },
   "restored from an old snapshot": {

@@ -35,6 +35,13 @@ export class Book {
     }
   }
 
+  forget(period: string, backend: string): void {
+    for (const [key] of this.#amounts) {
+      const [ofPeriod, ofBackend] = JSON.parse(key) as [string, string, string];
+      if (ofPeriod === period && ofBackend === backend) this.#amounts.delete(key);
+    }
+  }
+
   get(period: string, backend: string, dimension: string): number {
     return this.#amounts.get(keyOf(period, backend, dimension)) ?? 0;
   }

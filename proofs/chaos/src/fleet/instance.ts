@@ -1,94 +1,131 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { systemClock, type Tally, type Usage, type UsageStore } from "@usage/counter-core";
+import { systemClock, type Usage } from "@usage/counter-core";
 import { RedisCounterBackend, recommendedClientOptions } from "@usage/counter-redis";
 import { openPostgresStore } from "@usage/store-drizzle/postgres";
-import { UsageFlusher, UsageTracker } from "@usage/tracker";
+import { openUsage } from "@usage/tracker";
 import { Redis } from "ioredis";
 import { Book } from "./book.ts";
+import { HotNames, randomOf } from "./hot-names.ts";
 import type { AmountsByBackend, FleetCommand, FleetMessage, InstanceSettings, StepReport } from "./messages.ts";
+import { reportingStore } from "./reporting-store.ts";
+
+const TURN_MS = 200;
 
 const settings = JSON.parse(process.argv[2] ?? "{}") as InstanceSettings;
-const { backends, prefix, clockOffsetMs = 0, flushIntervalMs, stepMs = 1, timeoutMs } = settings;
-const timeout = timeoutMs === undefined ? {} : { timeoutMs };
+const { backends, prefix, idleMs, clockOffsetMs = 0, stepMs = 1, timeoutMs = 30_000 } = settings;
 const clock = { ...systemClock, now: () => Date.now() + clockOffsetMs };
 const client = new Redis(settings.redisUrl, recommendedClientOptions);
 client.on("error", () => {});
-const counter = await RedisCounterBackend.connect({ client, prefix, backends, clock });
-const database = await openPostgresStore(settings.databaseUrl, timeout);
-const store = settings.reports ? reporting(database) : database;
-const tracker = new UsageTracker(counter);
-await tracker.refreshBaselines(store);
-const intervalMs = flushIntervalMs ?? 2 ** 31 - 1;
-const flusher = new UsageFlusher({ tracker, store, clock, intervalMs, nearLimitIntervalMs: intervalMs, ...timeout });
-if (flushIntervalMs !== undefined) flusher.start();
+const idle = idleMs === undefined ? {} : { idleMs };
+const counter = await RedisCounterBackend.connect({ client, prefix, backends, clock, ...idle });
+const database = await openPostgresStore(settings.databaseUrl, { timeoutMs });
+const store = settings.reports
+  ? reportingStore(database, counter.writer, (entries) => send({ kind: "stored", entries }))
+  : database;
+const intervalMs = settings.flushIntervalMs ?? 2 ** 31 - 1;
+const usage = await openUsage({
+  counter,
+  store,
+  clock,
+  intervalMs,
+  nearLimitIntervalMs: intervalMs,
+  timeoutMs,
+  readTimeoutMs: timeoutMs,
+});
 
+const names = new HotNames(settings, counter.writer);
 const recorded = new Book();
+/** Brought in since the last report. */
+let takenUp: string[] = [];
 let isLastRecorded = true;
 let loads: readonly Promise<void>[] = [];
 let resting = false;
 
 async function load(): Promise<void> {
   while (!resting) {
-    await record(Array.from({ length: 1 + Math.floor(20 * Math.random()) }, () => randomUsage()));
+    const step = Array.from({ length: 1 + Math.floor(20 * Math.random()) }, () => randomUsage());
+    await record(step.filter(([backend]) => counter.has(backend)));
     await sleep(stepMs * (1 + 2 * Math.random()));
+  }
+}
+
+/** Lets names come and go, as fast as Redis and the store allow. */
+async function turn(): Promise<void> {
+  while (!resting) {
+    const name = names.next();
+    const isHeld = await bringIn([name]).then(
+      () => true,
+      () => false,
+    );
+    if (isHeld) names.use(name);
+    usage.release(randomOf(counter.backends()) ?? name);
+    await sleep(TURN_MS * (1 + Math.random()));
+  }
+}
+
+/** Holds all of them at once when it resolves. */
+async function bringIn(all: readonly string[]): Promise<void> {
+  for (;;) {
+    const missing = all.filter((name) => !counter.has(name));
+    const asked = usage.ensure(all);
+    if (asked === undefined) return;
+    await asked;
+    takenUp.push(...missing);
   }
 }
 
 async function record(step: readonly (readonly [backend: string, usage: Usage])[]): Promise<void> {
   const planned = settings.reports ? await report(step) : undefined;
   const { key } = counter.period();
-  isLastRecorded = planned === undefined || planned === key;
+  // Whatever is not held any more may be let go of while the report is under way.
+  isLastRecorded = (planned === undefined || planned === key) && step.every(([backend]) => counter.has(backend));
   if (!isLastRecorded) return;
-  for (const [backend, usage] of step) {
-    tracker.record(backend, usage);
+  for (const [backend, amounts] of step) {
+    usage.record(backend, amounts);
     // Nothing changes the period meanwhile.
-    recorded.add(key, backend, { ...usage });
+    recorded.add(key, backend, { ...amounts });
   }
 }
 
 function randomUsage(): readonly [backend: string, usage: Usage] {
-  const backend = backends[Math.floor(backends.length * Math.random())] as string;
-  return [backend, { apiRequests: 1, egressBytes: Math.floor(10_000 * Math.random()), ingressBytes: 7 }];
+  return [names.pick(), { apiRequests: 1, egressBytes: Math.floor(10_000 * Math.random()), ingressBytes: 7 }];
 }
 
 /** Answers the period that the step is planned in. */
 async function report(step: readonly (readonly [backend: string, usage: Usage])[]): Promise<string> {
   const known = knowledge();
-  await send({ kind: "step", step: step.map(([backend, usage]) => [backend, { ...usage }]), isLastRecorded, ...known });
+  await send({
+    kind: "step",
+    step: step.map(([backend, amounts]) => [backend, { ...amounts }]),
+    isLastRecorded,
+    ...known,
+  });
   return known.period;
 }
 
 /** All of one period: what is not shared is asked for with a look at the clock, which may turn it. */
-function knowledge(): Pick<StepReport, "period" | "unpushed" | "view" | "sharedAtMs"> {
+function knowledge(): Pick<StepReport, "period" | "unpushed" | "view" | "takenUp" | "sharedAtMs"> {
   for (;;) {
     const period = counter.period().key;
     const unpushed = byBackend((backend) => counter.unpushedAll(backend));
     const view = byBackend((backend) => counter.totalAll(backend));
     const sharedAtMs = counter.sharedAtMs();
     if (counter.period().key !== period) continue;
-    return { period, unpushed, view, ...(sharedAtMs !== undefined && { sharedAtMs: sharedAtMs - clockOffsetMs }) };
+    const told = takenUp;
+    takenUp = [];
+    return {
+      period,
+      unpushed,
+      view,
+      takenUp: told,
+      ...(sharedAtMs !== undefined && { sharedAtMs: sharedAtMs - clockOffsetMs }),
+    };
   }
 }
 
+/** Of those that are held. */
 function byBackend(usageOf: (backend: string) => Usage): AmountsByBackend {
-  return Object.fromEntries(backends.map((backend) => [backend, { ...usageOf(backend) }]));
-}
-
-/** Tells what the store has taken of ours. */
-function reporting(inner: UsageStore): UsageStore {
-  return {
-    ...inner,
-    async merge(tallies, options) {
-      const rejected = await inner.merge(tallies, options);
-      const refused = new Set<Tally>(rejected.map(({ tally }) => tally));
-      const own = tallies.filter((tally) => tally.writer === counter.writer && !refused.has(tally));
-      const entries = own.flatMap(({ period, backend, usage }) =>
-        Object.entries(usage).map(([dimension, amount]) => [period, backend, dimension, amount] as const),
-      );
-      if (entries.length > 0) await send({ kind: "stored", entries });
-      return rejected;
-    },
-  };
+  return Object.fromEntries(counter.backends().map((backend) => [backend, { ...usageOf(backend) }]));
 }
 
 const flushes = { good: 0, failed: 0 };
@@ -101,7 +138,7 @@ async function flushWithoutPause(): Promise<void> {
 }
 
 function flush(): Promise<boolean> {
-  return flusher.flush().then(
+  return usage.flusher.flush().then(
     () => true,
     () => false,
   );
@@ -114,7 +151,7 @@ async function rest(): Promise<void> {
 
 async function stop(): Promise<void> {
   await rest();
-  await flusher.stop();
+  await usage.close();
   await counter.close();
   client.disconnect();
   await database.close();
@@ -131,7 +168,7 @@ async function answer(message: FleetCommand): Promise<unknown> {
   switch (message.command) {
     case "load":
       resting = false;
-      loads = [load(), ...(message.flushing ? [flushWithoutPause()] : [])];
+      loads = [load(), ...(names.isOpen ? [turn()] : []), ...(message.flushing ? [flushWithoutPause()] : [])];
       return "loading";
     case "rest":
       await rest();
@@ -141,6 +178,8 @@ async function answer(message: FleetCommand): Promise<unknown> {
     case "flushes":
       return flushes;
     case "totals":
+      // What cannot be read is not in the view.
+      await bringIn(message.backends ?? []).catch(() => {});
       return { period: counter.period().key, view: byBackend((backend) => counter.totalAll(backend)) };
     case "shared":
       return counter.isHealthy() ? (counter.sharedAtMs() ?? Number.NEGATIVE_INFINITY) - clockOffsetMs : undefined;

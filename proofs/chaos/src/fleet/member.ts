@@ -57,9 +57,9 @@ export class FleetMember {
     return (await this.#ask({ command: "flushes" })) as { readonly good: number; readonly failed: number };
   }
 
-  /** What it sees of the current period, by all. */
-  async totals(): Promise<View> {
-    return (await this.#ask({ command: "totals" })) as View;
+  /** What it sees of the current period, by all, of what it holds; it brings `backends` in before. */
+  async totals(backends: readonly string[] = []): Promise<View> {
+    return (await this.#ask({ command: "totals", backends })) as View;
   }
 
   /** When it last exchanged all counts, on our clock; nothing while Redis is not tried. */

@@ -5,7 +5,15 @@ export interface InstanceSettings {
   readonly redisUrl: string;
   readonly databaseUrl: string;
   readonly prefix: string;
+  /** Counted by all instances, and named at the start. */
   readonly backends: readonly string[];
+  /**
+   * How many tenants come to all instances, a few at a time; each instance has some of its own, too. Nobody names them before they
+   * come, and they are let go of and come back. @default 0
+   */
+  readonly tenants?: number;
+  /** How long a tenant must be unused before it may be let go of, in milliseconds. @default that of the packages */
+  readonly idleMs?: number;
   /** Absent: it flushes only when told. */
   readonly flushIntervalMs?: number;
   /** The longest that a flush or a statement may take, in milliseconds. @default those of the packages */
@@ -28,8 +36,8 @@ export type FleetCommand =
   | { readonly command: "flush" }
   /** Answers how the flushes of its loads went. */
   | { readonly command: "flushes" }
-  /** Answers the totals of the current period by backend, as it sees them. */
-  | { readonly command: "totals" }
+  /** Brings these in, and answers the totals of the current period by backend, as it sees them, of all that it holds. */
+  | { readonly command: "totals"; readonly backends?: readonly string[] }
   /** Answers when it last exchanged all counts, on the machine's clock; nothing while Redis is not tried. */
   | { readonly command: "shared" }
   /** Stores and shares all, closes all, answers what it has recorded, and ends by itself. */
@@ -52,10 +60,12 @@ export interface StepReport {
   readonly step: readonly (readonly [backend: string, usage: Amounts])[];
   /** Whether the step before this one was recorded. */
   readonly isLastRecorded: boolean;
-  /** What of this period is not shared, as far as known. */
+  /** What of this period is not shared, as far as known, of each backend that is held. Of others, all is shared and stored. */
   readonly unpushed: AmountsByBackend;
-  /** What it sees of this period, by all instances. */
+  /** What it sees of this period, by all instances, of each backend that is held. */
   readonly view: AmountsByBackend;
+  /** What it brought in since it told this last: what it saw before of these is forgotten. */
+  readonly takenUp: readonly string[];
   /** When all counts were last exchanged, on the machine's clock. */
   readonly sharedAtMs?: number;
 }

@@ -9,21 +9,21 @@ interface Row {
   readonly amount: string;
 }
 
-/** What a database holds of some backends, read on connections of its own. */
+/** What a database holds of the backends whose names begin so, read on connections of its own. */
 export class StoredUsage {
   readonly #sql: Sql;
-  readonly #backends: readonly string[];
+  readonly #prefix: string;
 
-  constructor(databaseUrl: string, backends: readonly string[]) {
+  constructor(databaseUrl: string, prefix = "") {
     this.#sql = postgres(databaseUrl, { max: 2, onnotice: () => {} });
-    this.#backends = backends;
+    this.#prefix = prefix;
   }
 
   /** All generations of a writer together. */
   async byWriter(): Promise<ReadonlyMap<string, Book>> {
     const rows = await this.#sql<Row[]>`
       select split_part(writer, '.', 1) as writer, period, backend, dimension, sum(amount)::text as amount
-      from usage_tallies where backend = any(${[...this.#backends]}) group by 1, 2, 3, 4`;
+      from usage_tallies where starts_with(backend, ${this.#prefix}) group by 1, 2, 3, 4`;
     const books = Map.groupBy(rows, ({ writer }) => writer);
     return new Map([...books].map(([writer, own]) => [writer, Book.of(own.map(entryOf))]));
   }
@@ -32,7 +32,7 @@ export class StoredUsage {
   async totals(): Promise<Book> {
     const rows = await this.#sql<Row[]>`
       select period, backend, dimension, amount::text as amount from usage_totals
-      where backend = any(${[...this.#backends]})`;
+      where starts_with(backend, ${this.#prefix})`;
     return Book.of(rows.map(entryOf));
   }
 

@@ -52,7 +52,7 @@ export class Stage implements AsyncDisposable {
       const proxy = await ProxyProcess.start(folder, configurationOf(places, 0));
       proxies.push(stack.adopt(proxy, (one) => one.kill()));
     }
-    const stored = stack.adopt(new StoredUsage(postgres.url, BACKENDS), (one) => one.end());
+    const stored = stack.adopt(new StoredUsage(postgres.url), (one) => one.end());
     const parts = { versions: [redis.version, postgres.version], proxies, upstreams, stored };
     return new Stage(parts, places, stack.move());
   }

@@ -31,6 +31,15 @@ describe("the record of a writer", () => {
     expect(record.pushed().entries()).toEqual(Book.sumOf([amount(6), amount(5, "2026-02")]).entries());
   });
 
+  it("keeps what others stored of it after its death", () => {
+    const record = new WriterRecord("w", STARTED_MS);
+    record.take(step(10, 0));
+    record.takeStored(amount(4).entries());
+    record.reconcile(amount(10));
+    record.reconcile(amount(10));
+    expect(record.inherited.entries()).toEqual(amount(6).entries());
+  });
+
   it("keeps the most that was confirmed as stored", () => {
     const record = new WriterRecord("w", STARTED_MS);
     for (const stored of [4, 2]) record.takeStored(amount(stored).entries());

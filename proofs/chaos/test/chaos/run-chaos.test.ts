@@ -36,6 +36,7 @@ it("a short run of chaos accounts for every count of every writer", async () => 
     ]),
   );
   expect(result.losses).toHaveLength(1);
+  for (const count of Object.values(result.tenants)) expect(count).toBeGreaterThan(0);
 
   const { writers, stored } = result.account;
   // Four at first, three in place of those that were killed, and one that starts when all rest.

@@ -13,6 +13,8 @@ export interface Servers {
 
 export interface Fleet {
   readonly backends: readonly string[];
+  /** Begins all names. */
+  readonly prefix: string;
   start(settings?: Partial<InstanceSettings>): Promise<FleetMember>;
   /** What the database holds, of all writers. */
   stored(): Promise<Book>;
@@ -24,10 +26,11 @@ export interface Fleet {
 export function fleetOn({ redis, postgres }: Servers, size = 3): Fleet {
   const prefix = `fleet-${randomUUID()}`;
   const backends = Array.from({ length: size }, (_, i) => `${prefix} ${i}`);
-  const stored = new StoredUsage(postgres.url, backends);
+  const stored = new StoredUsage(postgres.url, prefix);
   onTestFinished(() => stored.end());
   return {
     backends,
+    prefix,
     async start(settings = {}) {
       const member = await FleetMember.start({
         redisUrl: redis.url,

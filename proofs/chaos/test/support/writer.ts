@@ -33,6 +33,7 @@ export function step(
     isLastRecorded,
     unpushed: { [BACKEND]: { apiRequests: unpushed } },
     view: {},
+    takenUp: [],
     sharedAtMs: STARTED_MS,
   };
 }

@@ -1,0 +1,61 @@
+import type { InstanceSettings } from "./messages.ts";
+
+/** Tenants that are counted at once. */
+const HOT = 3;
+/** Tenants of one's own that are counted again. */
+const KEPT = 6;
+const NEW_RATIO = 0.25;
+
+/**
+ * What an instance counts: the backends that were named at the start, and a few tenants at a time, which change. Some tenants come
+ * to all instances; others come to this one only, so that nobody else holds them when it dies.
+ */
+export class HotNames {
+  readonly #named: readonly string[];
+  readonly #shared: readonly string[];
+  readonly #prefix: string;
+  readonly #own: string[] = [];
+  readonly #hot: string[] = [];
+  #count = 0;
+
+  constructor({ backends, prefix, tenants = 0 }: InstanceSettings, writer: string) {
+    this.#named = backends;
+    this.#shared = Array.from({ length: tenants }, (_, i) => `${prefix} tenant ${i}`);
+    this.#prefix = ownTenants(prefix, writer);
+  }
+
+  /** Whether there are tenants at all. */
+  get isOpen(): boolean {
+    return this.#shared.length > 0;
+  }
+
+  /** One that is counted now. */
+  pick(): string {
+    return randomOf([...this.#named, ...this.#hot]);
+  }
+
+  /** A name to bring in: one that nobody ever named, or one that was there before. */
+  next(): string {
+    if (Math.random() >= NEW_RATIO) return randomOf([...this.#named, ...this.#shared, ...this.#own]);
+    const name = `${this.#prefix}${this.#count++}`;
+    this.#own.push(name);
+    if (this.#own.length > KEPT) this.#own.shift();
+    return name;
+  }
+
+  /** It is counted from now on, in place of another one. */
+  use(name: string): void {
+    if (this.#named.includes(name) || this.#hot.includes(name)) return;
+    this.#hot.push(name);
+    if (this.#hot.length > HOT) this.#hot.shift();
+  }
+}
+
+/** How the names begin of those that come to one instance only. */
+export function ownTenants(prefix: string, writer: string): string {
+  return `${prefix} tenant of ${writer} `;
+}
+
+export function randomOf<T>(all: readonly T[]): T {
+  return all[Math.floor(all.length * Math.random())] as T;
+}
