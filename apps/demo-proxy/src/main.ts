@@ -113,7 +113,7 @@ async function stop(app: ProxyApp, log: Log, times: ProxyConfig["shutdown"]): Pr
   if (!(flushError instanceof FlushError)) return;
   for (const { period, backend, usage } of unstoredUsage(flushError.remaining, app.tracker.counter)) {
     const words = `not stored: ${formatUsage({ period, backend, usage })}`;
-    log.error({ event: "not-stored", period, backend, usage }, words);
+    log.error({ event: "unstored", period, backend, usage }, words);
   }
 }
 

@@ -30,7 +30,7 @@ describe("a proxy on Postgres", () => {
     if (password !== "") expect(failed.text).not.toContain(password);
     expect((await call(admin, "/api/usage")).json).toMatchObject({
       store: { kind: "postgres", lastError: expect.stringMatching(/./) },
-      backends: [{ usage: { apiRequests: 2 }, unflushed: { apiRequests: 1, egressBytes: 10 } }],
+      backends: [{ usage: { apiRequests: 2 }, unstored: { apiRequests: 1, egressBytes: 10 } }],
     });
 
     await postgres.start();

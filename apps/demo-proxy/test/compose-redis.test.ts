@@ -22,7 +22,7 @@ describe("two proxies on one Redis and one Postgres", () => {
     for (const { admin } of [one, other]) {
       await vi.waitFor(async () => {
         const { backend, counter, store } = await report(admin);
-        expect(backend).toMatchObject({ usage, unflushed: usage, unpushed: NOTHING });
+        expect(backend).toMatchObject({ usage, unstored: usage, unpushed: NOTHING });
         expect(counter).toEqual({
           kind: "redis",
           healthy: true,
@@ -57,7 +57,7 @@ describe("two proxies on one Redis and one Postgres", () => {
     expect(await other.app.store.history({ backend: name })).toMatchObject([
       { usage: { apiRequests: 3, egressBytes: 21 } },
     ]);
-    expect((await report(other.admin)).backend).toMatchObject({ usage, unflushed: NOTHING });
+    expect((await report(other.admin)).backend).toMatchObject({ usage, unstored: NOTHING });
   });
 });
 
@@ -105,7 +105,7 @@ describe("a proxy that starts", () => {
     await servers.redis.command("FLUSHALL");
     const other = await startApp(config);
     expect((await call(other.proxy, "/objects/1")).status).toBe(429);
-    expect((await report(other.admin)).backend).toMatchObject({ usage: { apiRequests: 2 }, unflushed: NOTHING });
+    expect((await report(other.admin)).backend).toMatchObject({ usage: { apiRequests: 2 }, unstored: NOTHING });
     expect(await inRedis()).toEqual({ apiRequests: 2, egressBytes: 2 });
   });
 

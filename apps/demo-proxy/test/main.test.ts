@@ -87,7 +87,7 @@ describe("a proxy whose store fails at the end", () => {
     expect(ended).toMatchObject({ level: "error", event: "stopped", stored: false });
     const usage = { apiRequests: 1, egressBytes: 10, ingressBytes: 0 };
     const msg = `not stored: ${period} "oci": apiRequests 1, egressBytes 10, ingressBytes 0`;
-    expect(left).toMatchObject([{ level: "error", event: "not-stored", period, backend: "oci", usage, msg }]);
+    expect(left).toMatchObject([{ level: "error", event: "unstored", period, backend: "oci", usage, msg }]);
   });
 });
 

@@ -59,7 +59,7 @@ describe("two proxies whose Redis goes away", () => {
     for (const { app } of proxies) await app.flusher.flush();
     expect(await inRedis()).toEqual(usage);
     for (const { admin } of proxies) {
-      expect((await report(admin)).backend).toMatchObject({ usage, unflushed: NOTHING });
+      expect((await report(admin)).backend).toMatchObject({ usage, unstored: NOTHING });
     }
   });
 });

@@ -57,7 +57,7 @@ describe("a proxy that stops", () => {
 
     await servers.postgres.start();
     const later = await startApp(config);
-    expect((await report(later.admin)).backend).toMatchObject({ usage, unflushed: usage });
+    expect((await report(later.admin)).backend).toMatchObject({ usage, unstored: usage });
     await later.app.flusher.flush();
     expect(await later.app.store.history({ backend: name })).toMatchObject([
       { usage: { apiRequests: 3, egressBytes: 30 } },

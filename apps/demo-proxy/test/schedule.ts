@@ -233,14 +233,14 @@ export class ScheduleRun {
       for (const name of run.counter.backends()) {
         const total = run.counter.totalAll(name).egressBytes;
         expectAtMost(total, this.#truth.of(key, name), `total of a process for ${name}`);
-        const unflushed = run.counter.load(name, "egressBytes");
-        expectAtLeast(unflushed, 0, `unflushed of ${name}`);
-        expectAtMost(unflushed, run.kept.of(key, name), `unflushed of ${name}`);
-        // Recorded is stored and unflushed; after a lost reply part of it is, for now, both.
+        const unstored = run.counter.load(name, "egressBytes");
+        expectAtLeast(unstored, 0, `unstored of ${name}`);
+        expectAtMost(unstored, run.kept.of(key, name), `unstored of ${name}`);
+        // Recorded is stored and unstored; after a lost reply part of it is, for now, both.
         expectAtLeast(
-          storedBy(tallies, run, key, name) + unflushed,
+          storedBy(tallies, run, key, name) + unstored,
           run.kept.of(key, name),
-          `stored and unflushed of ${name}`,
+          `stored and unstored of ${name}`,
         );
       }
     }

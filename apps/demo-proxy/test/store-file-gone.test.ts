@@ -76,7 +76,7 @@ describe("a proxy whose SQLite file is deleted while it runs", () => {
       { event: "store-lost", storedAgain: false },
       { event: "flush-failed", error: expect.stringContaining("its folder must exist") },
       { event: "stopped", stored: false },
-      { event: "not-stored", msg: `not stored: ${period} "oci": apiRequests 10, egressBytes 100, ingressBytes 0` },
+      { event: "unstored", msg: `not stored: ${period} "oci": apiRequests 10, egressBytes 100, ingressBytes 0` },
     ]);
   });
 });

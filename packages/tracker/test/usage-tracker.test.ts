@@ -24,7 +24,7 @@ describe("withinLimits", () => {
     expect(tracker.withinLimits("oci", {})).toBe(true);
   });
 
-  it("counts the baseline in: effective usage is baseline, unflushed and proposed", () => {
+  it("counts the baseline in: effective usage is baseline, unstored and proposed", () => {
     const { tracker } = tracked({ limits: { oci: { apiRequests: 10 } } });
     tracker.setBaseline("oci", { apiRequests: 7, egressBytes: 0, ingressBytes: 0 });
     tracker.record("oci", { apiRequests: 2 });

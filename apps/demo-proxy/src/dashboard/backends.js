@@ -148,8 +148,8 @@ function troubleOf({ reachable, trouble }, nowMs) {
 }
 
 /** @param {LiveBackend} backend */
-function noteOn({ unflushed, unpushed, reachable, draining, configured, inFlight }) {
-  const [stored, shared] = [formatUsage(unflushed), formatUsage(unpushed)];
+function noteOn({ unstored, unpushed, reachable, draining, configured, inFlight }) {
+  const [stored, shared] = [formatUsage(unstored), formatUsage(unpushed)];
   return [
     inFlight > 0 && `${inFlight} running`,
     stored !== "" && `not yet stored: ${stored}`,

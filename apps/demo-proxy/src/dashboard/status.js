@@ -85,7 +85,7 @@ export class Status {
 
   /** @param {import("../admin/api/live-report.ts").LiveReport} report */
   #showStore({ store, places, backends, at, flushIntervalMs }) {
-    const unflushed = formatUsage(sum(backends.map(({ unflushed }) => unflushed)));
+    const unstored = formatUsage(sum(backends.map(({ unstored }) => unstored)));
     const [kind, place] = split(places.store);
     const age =
       store.lastFlush === null
@@ -95,7 +95,7 @@ export class Status {
     setAttribute(this.#store.node, "title", places.store);
     this.#store.tell(
       kind,
-      `${place}; ${age}, every ${formatDuration(flushIntervalMs)}; ${unflushed === "" ? "everything is stored" : `not yet stored: ${unflushed}`}`,
+      `${place}; ${age}, every ${formatDuration(flushIntervalMs)}; ${unstored === "" ? "everything is stored" : `not yet stored: ${unstored}`}`,
       store.lastError === null ? "" : failed,
       store.lastError === null ? "good" : "bad",
     );

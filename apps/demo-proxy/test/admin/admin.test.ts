@@ -24,7 +24,7 @@ function fileOf({ store }: ProxyConfig): string {
 }
 
 describe("GET /api/usage", () => {
-  it("answers period, counter, store, and each backend's usage, unflushed usage and limits", async () => {
+  it("answers period, counter, store, and each backend's usage, unstored usage and limits", async () => {
     const { app, proxy, admin, first, second } = await start();
     await call(proxy, "/objects/400");
     await app.flusher.flush();
@@ -51,7 +51,7 @@ describe("GET /api/usage", () => {
           reserved: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           delayedByReservations: false,
           usage: { apiRequests: 2, egressBytes: 400 + put, ingressBytes: 100 },
-          unflushed: { apiRequests: 1, egressBytes: put, ingressBytes: 100 },
+          unstored: { apiRequests: 1, egressBytes: put, ingressBytes: 100 },
           unpushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           limits: { apiRequests: 3, egressBytes: 1_000 },
         },
@@ -65,7 +65,7 @@ describe("GET /api/usage", () => {
           reserved: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           delayedByReservations: false,
           usage: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
-          unflushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
+          unstored: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           unpushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           limits: {},
         },
@@ -145,7 +145,7 @@ describe("POST /api/flush", () => {
     const { json } = await call(admin, "/api/usage");
     expect(json).toMatchObject({
       store: { lastFlush: null, lastError: expect.stringContaining("usage_tallies") },
-      backends: [{ unflushed: { apiRequests: 1, egressBytes: 10 } }, {}],
+      backends: [{ unstored: { apiRequests: 1, egressBytes: 10 } }, {}],
     });
     expect((await call(admin, "/api/history")).status).toBe(503);
 
@@ -153,7 +153,7 @@ describe("POST /api/flush", () => {
     database.close();
     expect((await call(admin, "/api/flush", { method: "POST" })).status).toBe(200);
     const { json: after } = await call(admin, "/api/usage");
-    expect(after).toMatchObject({ store: { lastError: null }, backends: [{ unflushed: { apiRequests: 0 } }, {}] });
+    expect(after).toMatchObject({ store: { lastError: null }, backends: [{ unstored: { apiRequests: 0 } }, {}] });
   });
 });
 

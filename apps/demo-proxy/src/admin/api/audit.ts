@@ -46,13 +46,13 @@ export function audit(parts: AuditParts): Promise<AuditReport> {
 async function compare({ tracker, store, sharing, turns }: AuditParts): Promise<AuditReport> {
   const counter = tracker.counter;
   const { key } = counter.period();
-  const before = new Map<string, { readonly total: Usage; readonly unflushed: Usage }>();
+  const before = new Map<string, { readonly total: Usage; readonly unstored: Usage }>();
   await turns.each(counter.backends(), (name) => {
-    before.set(name, { total: counter.totalAll(name), unflushed: counter.loadAll(name) });
+    before.set(name, { total: counter.totalAll(name), unstored: counter.loadAll(name) });
   });
   const { usage: stored } = await store.totals(key, counter.writer);
   const rows: AuditRow[] = [];
-  await turns.each(before, ([backend, { total, unflushed }]) => {
+  await turns.each(before, ([backend, { total, unstored }]) => {
     const after = counter.totalAll(backend);
     const unpushed = sharing?.unpushedAll(backend);
     for (const dimension of STORAGE_DIMENSIONS) {
@@ -60,7 +60,7 @@ async function compare({ tracker, store, sharing, turns }: AuditParts): Promise<
       const range = {
         from: total[dimension],
         to: after[dimension],
-        confirmed: total[dimension] - unflushed[dimension],
+        confirmed: total[dimension] - unstored[dimension],
       };
       // Requests went on while the store was read: of all that was counted meanwhile, the number next to the stored one.
       const counted = Math.max(range.from, Math.min(held, range.to));

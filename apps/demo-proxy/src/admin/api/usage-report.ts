@@ -68,7 +68,7 @@ export interface BackendReport {
   /** Whether there is room beside what is used, but none now beside what is reserved: requests are told to try again in a second. */
   readonly delayedByReservations: boolean;
   /** What is not known to be stored; of all instances, as far as they have shared it. */
-  readonly unflushed: Usage;
+  readonly unstored: Usage;
   /** What this instance has not shared; zero where counts are not shared. */
   readonly unpushed: Usage;
   readonly limits: Partial<Usage>;
@@ -151,7 +151,7 @@ export function backendReport(parts: ApiParts, upstream: Upstream): BackendRepor
   const { name, url, draining, reserved } = upstream;
   // The least that the proxy proposes for a GET: the request, and a response of unknown length.
   const { allowed, usage, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
-  const unflushed = tracker.counter.loadAll(name);
+  const unstored = tracker.counter.loadAll(name);
   return {
     name,
     url: shownUrl(url),
@@ -162,7 +162,7 @@ export function backendReport(parts: ApiParts, upstream: Upstream): BackendRepor
     usage,
     reserved: { ...reserved },
     delayedByReservations: delayedByReservations(parts, upstream),
-    unflushed,
+    unstored,
     unpushed: sharing?.unpushedAll(name) ?? NOTHING,
     limits,
   };

@@ -98,7 +98,7 @@ class DimensionMetrics {
   readonly #dimension: StorageDimension;
   readonly #usage: Samples;
   readonly #limits: Samples;
-  readonly #unflushed: Samples;
+  readonly #unstored: Samples;
   readonly #unpushed: Samples;
 
   constructor(text: MetricsText, dimension: StorageDimension) {
@@ -110,8 +110,8 @@ class DimensionMetrics {
       name: `usage_limit_${name}`,
       help: `Limit of a period in ${what}; absent where there is none, 0 where nothing may be used.`,
     });
-    this.#unflushed = text.gauge({
-      name: `usage_unflushed_${name}`,
+    this.#unstored = text.gauge({
+      name: `usage_unstored_${name}`,
       help: `${used}; what is not known to be stored.`,
     });
     this.#unpushed = text.gauge({
@@ -120,12 +120,12 @@ class DimensionMetrics {
     });
   }
 
-  add(backend: LabelText, { usage, limits, unflushed, unpushed }: BackendReport): void {
+  add(backend: LabelText, { usage, limits, unstored, unpushed }: BackendReport): void {
     const dimension = this.#dimension;
     const limit = limits[dimension];
     this.#usage.add(backend, usage[dimension]);
     if (limit !== undefined) this.#limits.add(backend, limit);
-    this.#unflushed.add(backend, unflushed[dimension]);
+    this.#unstored.add(backend, unstored[dimension]);
     this.#unpushed.add(backend, unpushed[dimension]);
   }
 }

@@ -36,20 +36,16 @@ describe("GET /metrics", () => {
       ["b2", second],
     ] as const) {
       const usage = app.tracker.counter.totalAll(backend);
-      const unflushed = app.tracker.counter.loadAll(backend);
+      const unstored = app.tracker.counter.loadAll(backend);
       expect(usage).toEqual(upstream.measured());
       for (const dimension of STORAGE_DIMENSIONS) {
         const value = (what: string) => metrics.value(`usage_${what}${UNITS[dimension]}`, { backend });
-        expect([value(""), value("unflushed_"), value("unpushed_")]).toEqual([
-          usage[dimension],
-          unflushed[dimension],
-          0,
-        ]);
+        expect([value(""), value("unstored_"), value("unpushed_")]).toEqual([usage[dimension], unstored[dimension], 0]);
       }
     }
     expect(first.measured().apiRequests).toBe(3);
     expect(second.measured().apiRequests).toBe(1);
-    expect(metrics.value("usage_unflushed_api_requests", { backend: ODD })).toBe(2);
+    expect(metrics.value("usage_unstored_api_requests", { backend: ODD })).toBe(2);
     expect(metrics.value("usage_limit_api_requests", { backend: ODD })).toBe(3);
     expect(metrics.value("usage_limit_ingress_bytes", { backend: ODD })).toBeUndefined();
     const { start: from, end } = app.tracker.counter.period();

@@ -167,7 +167,7 @@ export function countsContract(name: string, withCounter: WithCounter): void {
         expect(counter.isAnyAt(0.5)).toBe(true);
       }));
 
-    it("adds a baseline to its totals, not to what is unflushed, and replaces it", () =>
+    it("adds a baseline to its totals, not to what is unstored, and replaces it", () =>
       withCounter((counter) => {
         counter.add("oci", "apiRequests", 2);
         counter.setBaseline("oci", { ...ZERO, apiRequests: 100, egressBytes: 7 });
