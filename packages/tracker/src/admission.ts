@@ -29,6 +29,8 @@ export interface AdmissionParts<D extends string> {
   readonly limitsOf: (backend: string) => Limits<D>;
   /** Reads what was used of the backends that the counter had from the start. */
   readonly load: () => Promise<void>;
+  /** Hears that backends are held of which the store was not read. */
+  readonly onUnread: () => void;
 }
 
 /**
@@ -96,8 +98,17 @@ export class Admission<D extends string> {
   async #hold(backends: readonly string[]): Promise<void> {
     const { counter, whenUnknown } = this.#parts;
     const limitsOf = (backend: string): Limits<D> => this.#asked.get(backend)?.limits ?? {};
+    let isUnread = false;
+    const read = async (period: string, names: readonly string[]): Promise<readonly Tally[]> => {
+      isUnread = true;
+      const rows = await this.#read(period, names);
+      isUnread = false;
+      return rows;
+    };
     try {
-      await counter.ensure(backends, (period, names) => this.#read(period, names), { whenUnknown, limitsOf });
+      await counter.ensure(backends, read, { whenUnknown, limitsOf });
+      // fault: takes what could not be read of a backend for unchanged
+      if (isUnread) this.#parts.onUnread();
       this.#end(backends, ({ resolve }) => resolve());
     } catch (error) {
       if (error instanceof TooManyBackendsError && backends.length > 1) {

@@ -14,6 +14,7 @@ export class StoreReader<D extends string> {
   readonly #store: UsageStore<D>;
   readonly #clock: Clock;
   #last: LastRead | undefined;
+  #restarts = 0;
 
   constructor(counter: TrackedCounter<D>, store: UsageStore<D>, clock: Clock) {
     this.#counter = counter;
@@ -21,10 +22,11 @@ export class StoreReader<D extends string> {
     this.#clock = clock;
   }
 
-  /** Everything is read the next time: the store may not have any more what it had. */
+  /** Everything is read the next time: the store may not have any more what it had, or was not read of a backend. */
   restart(): void {
     // fault: goes on from its cursor in a store that lost what it had
     this.#last = undefined;
+    this.#restarts += 1;
   }
 
   async read(signal: AbortSignal): Promise<void> {
@@ -42,6 +44,7 @@ export class StoreReader<D extends string> {
     const store = this.#store;
     const begun = this.#clock.now();
     const last = this.#last;
+    const restarts = this.#restarts;
     const isWhole = last === undefined || last.period !== period || Math.abs(begun - last.wholeMs) >= WHOLE_READ_MS;
     // What comes to be held meanwhile is read by whoever brings it in, and later than this.
     const asked = isWhole ? counter.backends() : undefined;
@@ -54,7 +57,7 @@ export class StoreReader<D extends string> {
       await untilAborted(counter.absorb(rows), signal);
     }
     // Another read was faster, or everything is to be read again.
-    if (this.#last !== last) return;
+    if (this.#last !== last || this.#restarts !== restarts) return;
     const wholeMs = isWhole ? begun : last.wholeMs;
     this.#last = cursor === undefined ? undefined : { period, cursor, wholeMs };
   }

@@ -79,6 +79,11 @@ export class StoreSync<D extends string> {
     });
   }
 
+  /** What is held has to be read whole, whatever has changed of it. */
+  readAllNext(): void {
+    this.#reader.restart();
+  }
+
   /** See `UsageTracker.flush`. */
   async flush({ timeoutMs = 30_000, learn = true, signal, skip }: FlushOptions): Promise<FlushResult> {
     assertDelay("timeoutMs", timeoutMs);

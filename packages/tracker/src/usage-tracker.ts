@@ -78,6 +78,7 @@ export class UsageTracker<D extends string = StorageDimension> {
       readTimeoutMs,
       limitsOf: (backend) => this.#limits.of(backend),
       load: () => this.refresh(),
+      onUnread: () => this.#sync.readAllNext(),
     });
     this.#applyLimits();
   }

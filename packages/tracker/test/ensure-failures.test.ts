@@ -1,4 +1,4 @@
-import { NameError, TooManyBackendsError, UnknownUsageError } from "@usage/counter-core";
+import { NameError, TooManyBackendsError, UnknownUsageError, type UsageStore } from "@usage/counter-core";
 import { describe, expect, it } from "vitest";
 import { tracked } from "./support/tracked.ts";
 import { turn } from "./support/turn.ts";
@@ -38,6 +38,33 @@ describe("ensure while the store is away", () => {
     expect(await stored("acme")).toBe(7);
     expect(tracker.tryRecord("acme", { apiRequests: 1 })).toBe(false);
   });
+
+  it.each([
+    ["ended before", false],
+    ["is under way meanwhile", true],
+  ])(
+    "learns the rest with the next refresh, whose cursor is later than that, where another one %s",
+    async (_, isSlow) => {
+      const { store, state, put } = watchedStore();
+      await put("acme", 4);
+      const { promise: slowly, resolve: goOn } = Promise.withResolvers<void>();
+      const totals: UsageStore["totals"] = async (...query) => {
+        const read = await store.totals(...query);
+        if (isSlow) await slowly;
+        return read;
+      };
+      const { tracker, counter } = tracked({ store: { ...store, totals }, backends: [], whenUnknown: "admit" });
+      const refreshed = tracker.refresh();
+      await turn(2);
+      state.down = true;
+      await tracker.ensure("acme");
+      state.down = false;
+      goOn();
+      await refreshed;
+      await tracker.refresh();
+      expect(counter.totalAll("acme").apiRequests).toBe(4);
+    },
+  );
 
   it("loses and doubles nothing of what it had counted and let go of before", async () => {
     const { store, state } = watchedStore();

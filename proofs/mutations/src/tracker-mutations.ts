@@ -32,6 +32,16 @@ export const TRACKER_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "takes what could not be read of a backend for unchanged",
+    edit: never,
+    caughtBy: [
+      {
+        file: "packages/tracker/test/ensure-failures.test.ts",
+        title: "learns the rest with the next refresh, whose cursor is later than that, where another one %s",
+      },
+    ],
+  },
+  {
     name: "takes a failed flush for a good one",
     edit: instead("return { stored: 0, rejected: [] };"),
     caughtBy: [
