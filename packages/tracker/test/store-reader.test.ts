@@ -1,0 +1,113 @@
+import { LocalCounterBackend, type TotalsQuery, type UsageStore } from "@usage/counter-core";
+import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { UsageTracker } from "@usage/tracker";
+import { describe, expect, it } from "vitest";
+
+function setUp(backends: readonly string[] = ["oci", "b2"]) {
+  const clock = new ManualClock("2026-01-15T00:00:00Z");
+  const memory = memoryStore();
+  const queries: (TotalsQuery | undefined)[] = [];
+  const answered: (readonly string[])[] = [];
+  const state = { isDown: false };
+  const store: UsageStore = {
+    ...memory,
+    async totals(period, writer, query) {
+      queries.push(query);
+      if (state.isDown) throw new Error("down");
+      const totals = await memory.totals(period, writer, query);
+      answered.push([...totals.usage.keys()]);
+      return totals;
+    },
+  };
+  const counter = new LocalCounterBackend(backends, { clock });
+  const tracker = new UsageTracker(counter, { store, clock });
+  const others = (backend: string, apiRequests: number, period = "2026-01") =>
+    memory.merge([{ writer: "other", period, backend, usage: { apiRequests } }]);
+  const total = (backend: string): number => counter.totalAll(backend).apiRequests;
+  return { clock, tracker, counter, store, queries, answered, state, others, total };
+}
+
+describe("a tracker learns", () => {
+  it("what is held at first, then only what changed since", async () => {
+    const { tracker, queries, answered, others, total } = setUp();
+    await others("oci", 5);
+    await others("nobody's", 5);
+    await tracker.refresh();
+    expect(queries).toEqual([{ backends: ["oci", "b2"] }]);
+    expect(answered).toEqual([["oci"]]);
+    await others("b2", 7);
+    await tracker.refresh();
+    expect(queries[1]).toEqual({ since: expect.any(String) });
+    expect([total("oci"), total("b2")]).toEqual([5, 7]);
+  });
+
+  it("nothing of what did not change: it is not taken for lost", async () => {
+    const { tracker, counter, others } = setUp();
+    tracker.record("oci", { apiRequests: 3 });
+    await tracker.flush();
+    for (let i = 0; i < 3; i++) {
+      await others("b2", i + 1);
+      await tracker.refresh();
+      expect(await counter.tallies()).toEqual([]);
+    }
+  });
+
+  it("all that is held again after ten minutes, and when the clock was set back as far, so that a loss shows", async () => {
+    const { clock, tracker, queries } = setUp();
+    for (const ms of [0, 599_999, 1, 1_000, -900_000]) {
+      if (ms < 0) clock.set(clock.now() + ms);
+      else clock.advance(ms);
+      await tracker.refresh();
+    }
+    expect(queries.map((query) => query?.backends !== undefined)).toEqual([true, false, true, false, true]);
+  });
+
+  it("all that is held of a month that has begun", async () => {
+    const { clock, tracker, queries, others, total } = setUp();
+    await others("oci", 5);
+    await others("oci", 9, "2026-02");
+    await tracker.refresh();
+    clock.set("2026-02-01T00:00:00Z");
+    clock.advance(1_000);
+    await tracker.refresh();
+    expect(queries[1]).toEqual({ backends: ["oci", "b2"] });
+    expect(total("oci")).toBe(9);
+  });
+
+  it("what it missed where a read failed", async () => {
+    const { tracker, state, others, total } = setUp();
+    await tracker.refresh();
+    await others("oci", 5);
+    state.isDown = true;
+    await expect(tracker.refresh()).rejects.toThrow("down");
+    state.isDown = false;
+    await tracker.refresh();
+    expect(total("oci")).toBe(5);
+  });
+
+  it("what others stored of backends that came to be held since", async () => {
+    const { tracker, others, total } = setUp([]);
+    await tracker.refresh();
+    await others("acme", 5);
+    await tracker.ensure("acme");
+    expect(total("acme")).toBe(5);
+    await others("acme", 6);
+    await tracker.flush();
+    expect(total("acme")).toBe(6);
+  });
+
+  it("from a store without cursors all that is held each time", async () => {
+    const { tracker, store, queries, others, total } = setUp();
+    const without: UsageStore = {
+      ...store,
+      totals: async (period, writer, query) => ({ usage: (await store.totals(period, writer, query)).usage }),
+    };
+    const counter = tracker.counter;
+    const second = new UsageTracker(counter, { store: without });
+    await second.refresh();
+    await others("b2", 7);
+    await second.refresh();
+    expect(queries).toEqual([{ backends: ["oci", "b2"] }, { backends: ["oci", "b2"] }]);
+    expect(total("b2")).toBe(7);
+  });
+});
