@@ -6,8 +6,8 @@ import type { Scene } from "./scene.ts";
 export class Checks {
   readonly #scene: Scene;
   readonly #totals = new Float64Array(DIMENSIONS.length);
-  /** By run and period. */
-  readonly #seen = new Map<string, number[]>();
+  /** What each run last saw of its period, by backend. */
+  readonly #seen = new Map<string, { readonly period: string; readonly totals: Map<string, Float64Array> }>();
   #checkedRevision = 0;
 
   constructor(scene: Scene) {
@@ -27,55 +27,37 @@ export class Checks {
       const problem = store.foldProblem();
       if (problem !== undefined) this.#scene.fail(problem);
     }
-    for (const { machine, counter, name } of this.#scene.instances) {
-      if (machine.isDead) continue;
-      const { key } = counter.period();
-      const truth = this.#scene.truth.get(key);
-      const seen = this.#seenBefore(name, key);
-      const held = new Set(counter.backends());
-      this.#scene.names.forEach((backend, b) => {
-        const first = b * DIMENSIONS.length;
-        // What was let go of may be less when it comes back: something may have been lost meanwhile.
-        if (!held.has(backend)) {
-          DIMENSIONS.forEach((_, d) => {
-            seen[first + d] = 0;
-          });
-          return;
+    for (const instance of this.#scene.instances) if (!instance.machine.isDead) this.#seesOnlyMore(instance);
+  }
+
+  /** What is held of a period is never seen to be less than before, or more than the truth. */
+  #seesOnlyMore({ counter, name }: Instance): void {
+    const { key } = counter.period();
+    const truth = this.#scene.truth.get(key);
+    const before = this.#seen.get(name);
+    const seen = before?.period === key ? before : { period: key, totals: new Map<string, Float64Array>() };
+    this.#seen.set(name, seen);
+    const held = counter.backends();
+    for (const backend of held) {
+      const last = seen.totals.get(backend) ?? new Float64Array(DIMENSIONS.length);
+      seen.totals.set(backend, last);
+      counter.readTotal(backend, this.#totals);
+      const first = this.#scene.names.indexOf(backend) * DIMENSIONS.length;
+      for (let d = 0; d < DIMENSIONS.length; d++) {
+        const total = this.#totals[d] as number;
+        const what = (): string => `${name} sees ${total} ${DIMENSIONS[d]} of ${backend} in ${key}`;
+        if (total < (last[d] as number) && !this.#scene.discarded.has(backend)) {
+          this.#scene.fail(`${what()}, and saw ${last[d]} before`);
         }
-        counter.readTotal(backend, this.#totals);
-        this.#sees(name, key, backend, seen, first, truth);
-      });
+        if (total > (truth?.[first + d] ?? 0)) this.#scene.fail(`${what()}, the truth is ${truth?.[first + d] ?? 0}`);
+        last[d] = total;
+      }
     }
-  }
-
-  #sees(
-    name: string,
-    period: string,
-    backend: string,
-    seen: number[],
-    first: number,
-    truth: readonly number[] | undefined,
-  ): void {
-    DIMENSIONS.forEach((dimension, d) => {
-      const total = this.#totals[d] as number;
-      const before = seen[first + d] ?? 0;
-      if (total < before && !this.#scene.discarded.has(backend)) {
-        this.#scene.fail(`${name} sees ${total} ${dimension} of ${backend} in ${period}, and saw ${before} before`);
-      }
-      seen[first + d] = total;
-      const real = truth?.[first + d] ?? 0;
-      if (total > real) {
-        this.#scene.fail(`${name} sees ${total} ${dimension} of ${backend} in ${period}, the truth is ${real}`);
-      }
-    });
-  }
-
-  /** What an instance last saw of a period: usage only grows. */
-  #seenBefore(name: string, period: string): number[] {
-    const of = `${name} ${period}`;
-    const seen = this.#seen.get(of) ?? [];
-    this.#seen.set(of, seen);
-    return seen;
+    if (seen.totals.size === held.length) return;
+    // What was let go of may be less when it comes back: something may have been lost meanwhile.
+    const names = new Set(held);
+    for (const backend of seen.totals.keys()) if (!names.has(backend)) seen.totals.delete(backend);
+    this.#scene.noteLetGo();
   }
 
   /** While nothing can be stored: Redis has all that is not, and everybody sees all that is in either. */

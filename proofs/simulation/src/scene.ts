@@ -53,6 +53,7 @@ export class Scene {
   readonly #lost = new Book();
   /** Those who live on from a loss of the store, of which each will have everything looked at again. */
   #noticers: readonly Instance[] = [];
+  #hasStoreLost = false;
   /** How often a bucket was to be looked at again when the store lost something. */
   #owedFrom = 0;
   /** What is being brought in, by run and backend. */
@@ -169,8 +170,14 @@ export class Scene {
     lose();
     if (this.storeDoes === "lose silently") this.hasSilentLoss = true;
     else this.#noticers = this.instances.filter(isAlive);
+    this.#hasStoreLost = true;
     this.#owedFrom = this.world.redis.oweAlls;
     this.#noteWhatIsLost();
+  }
+
+  /** Some instance has let go of something. It had all of it stored: if the store lost it since, that is in nobody's memory. */
+  noteLetGo(): void {
+    if (this.#hasStoreLost) this.#noteWhatIsLost();
   }
 
   foldMonth(): void {
