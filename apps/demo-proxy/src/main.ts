@@ -111,7 +111,7 @@ async function stop(app: ProxyApp, log: Log, times: ProxyConfig["shutdown"]): Pr
   const error = messageOf(flushError);
   log.error({ event: "stopped", stored: false, error }, error);
   if (!(flushError instanceof FlushError)) return;
-  for (const { period, backend, usage } of unstoredUsage(flushError.remaining, app.tracker.counter)) {
+  for (const { period, backend, usage } of unstoredUsage(flushError.unstored, app.tracker.counter)) {
     const words = `not stored: ${formatUsage({ period, backend, usage })}`;
     log.error({ event: "unstored", period, backend, usage }, words);
   }

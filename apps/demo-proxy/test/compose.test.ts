@@ -160,9 +160,9 @@ describe("stop", () => {
     const { cut, flushError } = await app.stop({ graceMs: 0 });
     expect(cut).toBe(0);
     expect(flushError).toBeInstanceOf(FlushError);
-    const remaining = flushError instanceof FlushError ? flushError.remaining : [];
+    const unstored = flushError instanceof FlushError ? flushError.unstored : [];
     const { key } = app.tracker.counter.period();
-    expect(unstoredUsage(remaining, app.tracker.counter).map(formatUsage)).toEqual([
+    expect(unstoredUsage(unstored, app.tracker.counter).map(formatUsage)).toEqual([
       `${key} "oci": apiRequests 1, egressBytes 5, ingressBytes 0`,
     ]);
   });
@@ -246,12 +246,12 @@ describe("unstored usage", () => {
     const counter = new LocalCounterBackend(["oci"], { clock: new FakeClock(Date.UTC(2026, 1, 1)) });
     counter.addAll("oci", { apiRequests: 2 });
     const tally = { writer: "w", backend: "oci", usage: { apiRequests: 5 } };
-    const remaining = [
+    const unstored = [
       { ...tally, period: "2026-01" },
       { ...tally, period: "2026-01", writer: "w.1" },
       { ...tally, period: "2026-02" },
     ];
-    expect(unstoredUsage(remaining, counter).map(formatUsage)).toEqual([
+    expect(unstoredUsage(unstored, counter).map(formatUsage)).toEqual([
       '2026-01 "oci": apiRequests 10',
       '2026-02 "oci": apiRequests 2, egressBytes 0, ingressBytes 0',
     ]);

@@ -49,8 +49,8 @@ describe("a proxy that stops", () => {
     await servers.postgres.kill();
     const { flushError } = await app.stop({ graceMs: 0 });
     expect(flushError).toBeInstanceOf(FlushError);
-    const remaining = flushError instanceof FlushError ? flushError.remaining : [];
-    expect(unstoredUsage(remaining, app.tracker.counter).map(formatUsage)).toEqual([
+    const unstored = flushError instanceof FlushError ? flushError.unstored : [];
+    expect(unstoredUsage(unstored, app.tracker.counter).map(formatUsage)).toEqual([
       expect.stringContaining(`"${name}": apiRequests 3, egressBytes 30, ingressBytes 0`),
     ]);
     expect(await inRedis()).toEqual({ apiRequests: 3, egressBytes: 30 });

@@ -4,13 +4,13 @@ import type { Tally } from "@usage/counter-core";
 export class FlushError extends Error {
   readonly code = "USAGE_FLUSH";
   /** What is not known to be stored. */
-  readonly remaining: readonly Tally[];
+  readonly unstored: readonly Tally[];
 
-  constructor(remaining: readonly Tally[], cause: unknown) {
+  constructor(unstored: readonly Tally[], cause: unknown) {
     const why = cause instanceof Error ? `: ${cause.message}` : "";
-    super(`${remaining.length} tallies are not stored${why}`, { cause });
+    super(`${unstored.length} tallies are not stored${why}`, { cause });
     this.name = "FlushError";
-    this.remaining = remaining;
+    this.unstored = unstored;
   }
 }
 

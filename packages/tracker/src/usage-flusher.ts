@@ -127,9 +127,9 @@ export class UsageFlusher<D extends string = StorageDimension> {
     const { timeoutMs } = this.#times;
     const late = new FlushTimeoutError(timeoutMs);
     const tallies = await withinTime(this.#clock, timeoutMs, late, () => counter.tallies());
-    const remaining = tallies.filter((tally) => isWrittenBy(tally, counter.writer));
+    const unstored = tallies.filter((tally) => isWrittenBy(tally, counter.writer));
     // fault: does not say what remains
-    if (remaining.length > 0) throw new FlushError(remaining, outcome);
+    if (unstored.length > 0) throw new FlushError(unstored, outcome);
   }
 
   /** Waits in steps that are short enough to notice a backend that comes near a limit, and that the period is not `known` any more. */

@@ -117,7 +117,7 @@ describe("close", () => {
     state.down = true;
     const failed = await usage.close().catch((error: unknown) => error);
     expect(failed).toBeInstanceOf(FlushError);
-    expect(failed).toMatchObject({ remaining: [{ backend: "oci", usage: { apiRequests: 7 } }] });
+    expect(failed).toMatchObject({ unstored: [{ backend: "oci", usage: { apiRequests: 7 } }] });
     state.down = false;
     await usage.close();
     expect(await stored()).toBe(7);

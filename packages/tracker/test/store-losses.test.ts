@@ -100,7 +100,7 @@ describe("a store that finds that what it had confirmed is gone", () => {
     const error = await flusher.stop().catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(FlushError);
     expect(error).toMatchObject({
-      remaining: [{ usage: { apiRequests: 10 } }],
+      unstored: [{ usage: { apiRequests: 10 } }],
       cause: new Error("its folder is gone"),
     });
     state.broken = false;

@@ -170,7 +170,7 @@ describe("UsageFlusher", () => {
     expect(failed).toBeInstanceOf(FlushError);
     expect(failed).toMatchObject({
       code: "USAGE_FLUSH",
-      remaining: [{ period: "2026-01", backend: "oci", usage: { apiRequests: 1 } }],
+      unstored: [{ period: "2026-01", backend: "oci", usage: { apiRequests: 1 } }],
       cause: new Error("down"),
     });
     state.down = false;

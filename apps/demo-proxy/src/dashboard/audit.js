@@ -6,7 +6,7 @@ import { formatDuration, LABELS } from "./format.js";
 /** @type {Readonly<Record<import("../admin/api/audit.ts").AuditVerdict, string>>} */
 const VERDICTS = {
   equal: "Equal",
-  waiting: "Waits for the next flush",
+  unstored: "Waits for the next flush",
   unheard: "Stored by another instance, not heard of here yet",
   missing: "The store holds less than it confirmed: was it restored from a backup, or rows deleted?",
 };

@@ -7,10 +7,10 @@ type Amounts = PeriodUsage["usage"];
  * closed period that is all of them; of the current one, what the counter does not know to be stored, which is exact unless
  * it is shared and others have not stored theirs either.
  */
-export function unstoredUsage(remaining: readonly Tally[], counter: UsageCounter): readonly PeriodUsage[] {
+export function unstoredUsage(tallies: readonly Tally[], counter: UsageCounter): readonly PeriodUsage[] {
   const current = counter.period().key;
   const byPlace = new Map<string, PeriodUsage>();
-  for (const { period, backend, usage } of remaining) {
+  for (const { period, backend, usage } of tallies) {
     const place = JSON.stringify([period, backend]);
     byPlace.set(place, { period, backend, usage: sum(byPlace.get(place)?.usage, usage) });
   }

@@ -32,10 +32,10 @@ export interface AuditRow {
 }
 
 /**
- * `equal`; `waiting` for the next flush; `unheard`, stored by another instance and not heard of here yet; or `missing`: the
+ * `equal`; `unstored` until the next flush; `unheard`, stored by another instance and not heard of here yet; or `missing`: the
  * store holds less than it has confirmed.
  */
-export type AuditVerdict = "equal" | "waiting" | "unheard" | "missing";
+export type AuditVerdict = "equal" | "unstored" | "unheard" | "missing";
 
 /** Compares what is counted with what the store holds now. Rejects when the store cannot be read. */
 export function audit(parts: AuditParts): Promise<AuditReport> {
@@ -81,6 +81,6 @@ interface CountedRange {
 
 function verdictOn(stored: number, { from, to, confirmed }: CountedRange): AuditVerdict {
   if (stored < confirmed) return "missing";
-  if (stored < from) return "waiting";
+  if (stored < from) return "unstored";
   return stored <= to ? "equal" : "unheard";
 }

@@ -24,8 +24,8 @@ describe("GET /api/audit", () => {
     await get();
     const [requests, egress, ingress] = await rows();
     const row = { backend: "oci", shared: null };
-    expect(requests).toEqual({ ...row, dimension: "apiRequests", counted: 1, stored: 0, verdict: "waiting" });
-    expect(egress).toEqual({ ...row, dimension: "egressBytes", counted: 100, stored: 0, verdict: "waiting" });
+    expect(requests).toEqual({ ...row, dimension: "apiRequests", counted: 1, stored: 0, verdict: "unstored" });
+    expect(egress).toEqual({ ...row, dimension: "egressBytes", counted: 100, stored: 0, verdict: "unstored" });
     expect(ingress).toEqual({ ...row, dimension: "ingressBytes", counted: 0, stored: 0, verdict: "equal" });
     await app.flusher.flush();
     expect((await rows()).map(({ counted, stored, verdict }) => [counted, stored, verdict])).toEqual([
