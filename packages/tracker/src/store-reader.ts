@@ -1,20 +1,27 @@
-import type { Clock, UsageStore } from "@usage/counter-core";
+import type { Clock, StoredTotals, Tally, TotalsQuery, UsageStore } from "@usage/counter-core";
 import { untilAborted } from "@usage/counter-core/internal";
 import type { TrackedCounter } from "./tracked-counter.ts";
 
 /** All that is held is read so often, in milliseconds: what changed shows no loss of what did not. */
 const WHOLE_READ_MS = 600_000;
 
+/** Of what the store took last, so many backends are looked at again. */
+const WATCHED = 100;
+
 /**
  * Learns from the store what others used of the backends that are held: all of it at first, then what changed since the read
  * before, and all of it again now and then.
+ *
+ * A store that loses something, as a replica that is promoted too early, loses what it took last. So each read also looks whether
+ * that is still there; if not, everything that is held is read, and what is missing is stored again.
  */
 export class StoreReader<D extends string> {
   readonly #counter: TrackedCounter<D>;
   readonly #store: UsageStore<D>;
   readonly #clock: Clock;
-  #last: LastRead | undefined;
-  #restarts = 0;
+  #last: LastRead = nothingRead();
+  /** Of the current period and of this run's own name, whose amounts the store tells apart. */
+  #watched: readonly Tally[] = [];
 
   constructor(counter: TrackedCounter<D>, store: UsageStore<D>, clock: Clock) {
     this.#counter = counter;
@@ -25,47 +32,92 @@ export class StoreReader<D extends string> {
   /** Everything is read the next time: the store may not have any more what it had, or was not read of a backend. */
   restart(): void {
     // fault: goes on from its cursor in a store that lost what it had
-    this.#last = undefined;
-    this.#restarts += 1;
+    this.#last = nothingRead();
+    this.#watched = [];
+  }
+
+  /** The store has taken them. */
+  took(tallies: readonly Tally[]): void {
+    const { writer } = this.#counter;
+    const { key } = this.#counter.period();
+    const own = tallies.filter((tally) => tally.writer === writer && tally.period === key).slice(-WATCHED);
+    if (own.length > 0) this.#watched = own;
   }
 
   async read(signal: AbortSignal): Promise<void> {
     const counter = this.#counter;
     for (;;) {
       const { key } = counter.period();
-      await this.#readPeriod(key, signal);
+      const isWhole = await this.#readPeriod(key, signal);
       // Where the period has changed meanwhile, nothing is known of the new one.
-      if (counter.period().key === key) return;
+      if (isWhole && counter.period().key === key) return;
     }
   }
 
-  async #readPeriod(period: string, signal: AbortSignal): Promise<void> {
-    const counter = this.#counter;
-    const store = this.#store;
+  /** Returns false where it turned out that everything must be read. */
+  async #readPeriod(period: string, signal: AbortSignal): Promise<boolean> {
     const begun = this.#clock.now();
     const last = this.#last;
-    const restarts = this.#restarts;
-    const isWhole = last === undefined || last.period !== period || Math.abs(begun - last.wholeMs) >= WHOLE_READ_MS;
-    // What comes to be held meanwhile is read by whoever brings it in, and later than this.
-    const asked = isWhole ? counter.backends() : undefined;
-    const query = isWhole ? { backends: counter.backends() } : { since: last.cursor };
-    const { usage, cursor } = await untilAborted(store.totals(period, counter.writer, query), signal);
-    // fault: takes what has not changed for lost
-    const wanted = counter.learn(period, usage, asked ?? [...usage.keys()]);
-    if (wanted.length > 0) {
-      const rows = await untilAborted(store.tallies(period, wanted), signal);
-      await untilAborted(counter.absorb(rows), signal);
+    if (last.cursor === undefined || last.period !== period || Math.abs(begun - last.wholeMs) >= WHOLE_READ_MS) {
+      // What comes to be held meanwhile is read by whoever brings it in, and later than this.
+      const backends = this.#counter.backends();
+      const { usage, cursor } = await untilAborted(this.#totals(period, { backends }), signal);
+      await this.#learn(period, usage, backends, signal);
+      this.#readTo(last, { period, cursor, wholeMs: begun });
+      return true;
     }
-    // Another read was faster, or everything is to be read again.
-    if (this.#last !== last || this.#restarts !== restarts) return;
-    const wholeMs = isWhole ? begun : last.wholeMs;
-    this.#last = cursor === undefined ? undefined : { period, cursor, wholeMs };
+    const { usage, cursor } = await untilAborted(this.#totals(period, { since: last.cursor }), signal);
+    // fault: takes what has not changed for lost
+    await this.#learn(period, usage, [...usage.keys()], signal);
+    this.#readTo(last, { ...last, cursor });
+    if (!(await this.#hasLost(period, signal))) return true;
+    this.restart();
+    return false;
+  }
+
+  /** Whether the store lacks something of what it took last. */
+  async #hasLost(period: string, signal: AbortSignal): Promise<boolean> {
+    const watched = this.#watched.filter((tally) => tally.period === period);
+    if (watched.length === 0) return false;
+    const backends = watched.map(({ backend }) => backend);
+    const { usage } = await untilAborted(this.#totals(period, { backends }), signal);
+    // fault: does not look whether the store still has what it took last
+    return watched.some((tally) => {
+      const own: Readonly<Record<string, number>> = usage.get(tally.backend)?.own ?? {};
+      return Object.entries(tally.usage).some(([dimension, amount]) => amount > (own[dimension] ?? 0));
+    });
+  }
+
+  async #learn(
+    period: string,
+    usage: StoredTotals<D>["usage"],
+    asked: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const wanted = this.#counter.learn(period, usage, asked);
+    if (wanted.length === 0) return;
+    const rows = await untilAborted(this.#store.tallies(period, wanted), signal);
+    await untilAborted(this.#counter.absorb(rows), signal);
+  }
+
+  #totals(period: string, query: TotalsQuery): Promise<StoredTotals<D>> {
+    return this.#store.totals(period, this.#counter.writer, query);
+  }
+
+  /** Unless another read was faster, or everything is to be read again. */
+  #readTo(from: LastRead, to: LastRead): void {
+    if (this.#last === from) this.#last = to;
   }
 }
 
 interface LastRead {
   readonly period: string;
-  readonly cursor: string;
+  /** Absent where everything must be read. */
+  readonly cursor: string | undefined;
   /** When all was last read, in milliseconds since the Unix epoch. */
   readonly wholeMs: number;
+}
+
+function nothingRead(): LastRead {
+  return { period: "", cursor: undefined, wholeMs: 0 };
 }

@@ -150,6 +150,7 @@ export class StoreSync<D extends string> {
       if (isLost) continue;
       const stored = without(tallies, done.rejected);
       counter.confirm(stored);
+      this.#reader.took(stored);
       done.stored = stored.length;
     }
     if (isLost) throw new StoreLossError(MAX_ROUNDS);

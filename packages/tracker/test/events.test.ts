@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { memoryStore } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
 import type { FlushEvent, LimitEvent } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
 import { gatedStore } from "./support/gated-store.ts";
@@ -106,10 +106,9 @@ describe("onFlush", () => {
 
   it("keeps nobody from hearing of it where a listener throws: that is an uncaught exception, and the flush is as it was", async () => {
     const code = `
-      import { LocalCounterBackend } from "@usage/counter-core";
+      import { LocalCounterBackend, memoryStore } from "@usage/counter-core";
       import { UsageTracker } from "@usage/tracker";
-      const rows = { merge: async () => [], totals: async () => new Map(), tallies: async () => [] };
-      const tracker = new UsageTracker(new LocalCounterBackend(["oci"]), { store: rows });
+      const tracker = new UsageTracker(new LocalCounterBackend(["oci"]), { store: memoryStore() });
       process.on("uncaughtException", ({ message }) => console.log("uncaught:", message));
       tracker.onFlush(() => { throw new Error("my listener"); });
       tracker.onFlush(({ stored }) => console.log("heard:", stored));

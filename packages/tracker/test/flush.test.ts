@@ -1,5 +1,5 @@
 import type { UsageStore } from "@usage/counter-core";
-import { memoryStore } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
 import { UsageTracker } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
 import { gatedStore } from "./support/gated-store.ts";

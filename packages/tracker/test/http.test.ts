@@ -1,5 +1,5 @@
-import { LocalCounterBackend } from "@usage/counter-core";
-import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { LocalCounterBackend, memoryStore } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import { UsageTracker } from "@usage/tracker";
 import { toHeaders, toProblem } from "@usage/tracker/http";
 import { describe, expect, it } from "vitest";

@@ -2,11 +2,11 @@ import {
   AmountError,
   type Limits,
   LocalCounterBackend,
+  memoryStore,
   NameError,
   type StorageDimension,
   UnknownDimensionError,
 } from "@usage/counter-core";
-import { memoryStore } from "@usage/counter-core/testing";
 import { type LimitsByBackend, type LimitsSource, UsageTracker } from "@usage/tracker";
 import { describe, expect, it, vi } from "vitest";
 import { tracked } from "./support/tracked.ts";

@@ -1,5 +1,5 @@
-import { LocalCounterBackend, type UsageStore } from "@usage/counter-core";
-import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { LocalCounterBackend, memoryStore, type UsageStore } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import { FlushError, FlushTimeoutError, OpenUsage, openUsage, UsageTracker } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
 import { turn } from "./support/turn.ts";

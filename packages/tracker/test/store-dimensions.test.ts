@@ -1,5 +1,4 @@
-import { LocalCounterBackend, type UsageStore } from "@usage/counter-core";
-import { memoryStore } from "@usage/counter-core/testing";
+import { LocalCounterBackend, memoryStore, type UsageStore } from "@usage/counter-core";
 import { openUsage, StoreDimensionsError, UsageTracker } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
 

@@ -1,16 +1,17 @@
-import { LocalCounterBackend, type TotalsQuery, type UsageStore } from "@usage/counter-core";
-import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { LocalCounterBackend, memoryStore, type TotalsQuery, type UsageStore } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import { UsageTracker } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
 
 function setUp(backends: readonly string[] = ["oci", "b2"]) {
   const clock = new ManualClock("2026-01-15T00:00:00Z");
-  const memory = memoryStore();
+  let memory = memoryStore();
   const queries: (TotalsQuery | undefined)[] = [];
   const answered: (readonly string[])[] = [];
   const state = { isDown: false };
   const store: UsageStore = {
     ...memory,
+    merge: (tallies) => memory.merge(tallies),
     async totals(period, writer, query) {
       queries.push(query);
       if (state.isDown) throw new Error("down");
@@ -23,8 +24,12 @@ function setUp(backends: readonly string[] = ["oci", "b2"]) {
   const tracker = new UsageTracker(counter, { store, clock });
   const others = (backend: string, apiRequests: number, period = "2026-01") =>
     memory.merge([{ writer: "other", period, backend, usage: { apiRequests } }]);
+  const replace = (): void => {
+    memory = memoryStore();
+  };
+  const stored = async () => (await memory.history({})).map(({ backend, usage }) => [backend, usage.apiRequests]);
   const total = (backend: string): number => counter.totalAll(backend).apiRequests;
-  return { clock, tracker, counter, store, queries, answered, state, others, total };
+  return { clock, tracker, counter, store, queries, answered, state, others, total, replace, stored };
 }
 
 describe("a tracker learns", () => {
@@ -94,6 +99,27 @@ describe("a tracker learns", () => {
     await others("acme", 6);
     await tracker.flush();
     expect(total("acme")).toBe(6);
+  });
+
+  it("that a store has lost what it took last, and reads all that is held: that is stored again", async () => {
+    const { tracker, queries, replace, stored } = setUp();
+    for (const backend of ["oci", "b2"]) {
+      tracker.record(backend, { apiRequests: 3 });
+      await tracker.flush();
+    }
+    replace(); // a replica that had nothing of it
+    await tracker.flush();
+    expect(queries.slice(-3)).toEqual([
+      { since: expect.any(String) },
+      { backends: ["b2"] },
+      { backends: ["oci", "b2"] },
+    ]);
+    expect(await stored()).toEqual([
+      ["b2", 3],
+      ["oci", 3],
+    ]);
+    await tracker.refresh();
+    expect(queries.slice(-2)).toEqual([{ since: expect.any(String) }, { backends: ["b2", "oci"] }]);
   });
 
   it("from a store without cursors all that is held each time", async () => {

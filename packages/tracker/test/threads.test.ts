@@ -1,5 +1,5 @@
-import { attach, ThreadedCounterBackend } from "@usage/counter-core";
-import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { attach, memoryStore, ThreadedCounterBackend } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import { openUsage } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
 

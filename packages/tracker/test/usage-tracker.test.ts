@@ -1,12 +1,11 @@
 import {
   AmountError,
   LocalCounterBackend,
+  memoryStore,
   UnknownBackendError,
   UnknownDimensionError,
   type Usage,
-  type UsageStore,
 } from "@usage/counter-core";
-import { memoryStore } from "@usage/counter-core/testing";
 import { UsageTracker } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
 import { tracked } from "./support/tracked.ts";
@@ -178,7 +177,7 @@ describe("a tracker", () => {
     const dimensions = ["requests", "inputTokens", "outputTokens", "cachedTokens", "images", "seconds"] as const;
     const counter = new LocalCounterBackend(["llm"], { dimensions });
     const tracker = new UsageTracker(counter, {
-      store: memoryStore() as unknown as UsageStore<(typeof dimensions)[number]>,
+      store: memoryStore({ dimensions }),
       limits: { llm: { seconds: 10 } },
     });
     tracker.record("llm", { inputTokens: 5, seconds: 9 });

@@ -1,5 +1,5 @@
-import { LocalCounterBackend, type StorageDimension, type UsageStore } from "@usage/counter-core";
-import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { LocalCounterBackend, memoryStore, type StorageDimension, type UsageStore } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import { UsageTracker, type UsageTrackerOptions } from "@usage/tracker";
 
 export interface TrackedOptions extends Partial<UsageTrackerOptions> {

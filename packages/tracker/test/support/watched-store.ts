@@ -1,5 +1,5 @@
 import type { UsageStore } from "@usage/counter-core";
-import { memoryStore } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
 import { vi } from "vitest";
 
 /** A store that counts what it is asked, and does what `state` says. */
