@@ -218,6 +218,11 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     caughtBy: [health("gets every request, though it broke one")],
   },
   {
+    name: "sends on what it has sent itself",
+    edit: never,
+    caughtBy: [proxy("loops", "is asked once, and the client is told of the loop")],
+  },
+  {
     name: "hands on that a backend is too busy",
     edit: yields("false"),
     caughtBy: [health("has what may be sent again answered by the other one: %s")],

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { absolutePath, type Place } from "./paths.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
 import type { ConfigFile } from "./schema/config-file.ts";
@@ -28,12 +29,28 @@ export function complete(
 
 function storeFile(file: string, place: Place, clashes: Clash[]): string {
   try {
-    return absolutePath(file, place);
+    const path = absolutePath(file, place);
+    assertMayBeFile(path);
+    return path;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     clashes.push([["store", "file"], error.message]);
     return file;
   }
+}
+
+/** @throws RangeError where something else is that no file can take the place of. */
+function assertMayBeFile(path: string): void {
+  let found: ReturnType<typeof statSync>;
+  try {
+    found = statSync(path, { throwIfNoEntry: false });
+  } catch {
+    // What cannot be looked at here, the start tells.
+    return;
+  }
+  if (found === undefined || found.isFile()) return;
+  if (found.isDirectory()) throw new RangeError("is a folder; name the file in it, such as usage.db");
+  throw new RangeError("is no file but a device, a socket or a pipe; name a file");
 }
 
 function contradictions({ listen, admin, flush }: ProxyConfig): readonly Clash[] {

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { Clock } from "@usage/counter-core";
 import type { AccessEntry, AccessLog } from "./access-entry.ts";
 import { Attempt, type AttemptObserver, isBusy } from "./attempt.ts";
+import { Candidates } from "./candidates.ts";
 import { ClientResponse, flushHead } from "./client-response.ts";
 import { askedHost, askedOrigin } from "./forwarded.ts";
 import { type BodyLength, bodyLengthOf } from "./framing.ts";
@@ -28,6 +29,8 @@ export interface ExchangeContext {
   readonly closing: boolean;
   readonly ownAnswers: OwnAnswers;
   readonly trustedProxies: TrustedProxies;
+  /** What this instance is called in the `Via` of requests. */
+  readonly pseudonym: string;
   readonly accessLog: AccessLog | undefined;
 }
 
@@ -43,13 +46,10 @@ export class Exchange implements AttemptObserver, Addressee {
   readonly #expectation: Expectation;
   readonly #bodyLength: BodyLength | undefined;
   #outgoing: Outgoing | undefined;
+  #candidates: Candidates | undefined;
   #attempt: Attempt | undefined;
-  /** The upstreams that could not be connected to or were too busy. */
-  #failed: Set<Upstream> | undefined;
   /** Why the last attempt could not connect, or broke. */
   #failure: Error | undefined;
-  /** The last one that was too busy: it has the last word where no other one can be connected to. */
-  #busy: Upstream | undefined;
   /** Whether the whole answer has been written. */
   #answered = false;
   #drains = false;
@@ -78,14 +78,16 @@ export class Exchange implements AttemptObserver, Addressee {
       });
     });
     if (offersUpgrade(this.#request)) response.shouldKeepAlive = false;
-    const outgoing = this.#context.closing
+    const { closing, pseudonym } = this.#context;
+    const outgoing = closing
       ? problems.CLOSING
-      : outgoingRequest(this.#request, this.#bodyLength, this.#expectation, this.#trusted);
+      : outgoingRequest(this.#request, this.#bodyLength, this.#expectation, { trusted: this.#trusted, pseudonym });
     if ("status" in outgoing) {
       this.#answer(outgoing);
     } else {
       this.#outgoing = outgoing;
-      this.#tryNext(outgoing);
+      this.#candidates = new Candidates(this.#context.router, outgoing.demand);
+      this.#tryNext(outgoing, this.#candidates);
     }
   }
 
@@ -157,10 +159,11 @@ export class Exchange implements AttemptObserver, Addressee {
   }
 
   passedOver(upstream: Upstream, error: Error): void {
-    this.#failed ??= new Set();
-    this.#failed.add(upstream);
     this.#failure = error;
-    if (this.#outgoing !== undefined) this.#tryNext(this.#outgoing);
+    const [outgoing, candidates] = [this.#outgoing, this.#candidates];
+    if (outgoing === undefined || candidates === undefined) return;
+    candidates.passOver(upstream);
+    this.#tryNext(outgoing, candidates);
   }
 
   unsendable(): void {
@@ -202,14 +205,8 @@ export class Exchange implements AttemptObserver, Addressee {
     else this.#answer(brokenBy(error));
   }
 
-  #tryNext(outgoing: Outgoing): void {
-    const { router } = this.#context;
-    let routed = router.route(outgoing.demand, this.#failed);
-    if (routed.upstream === undefined && this.#busy !== undefined) {
-      this.#failed?.delete(this.#busy);
-      this.#busy = undefined;
-      routed = router.route(outgoing.demand, this.#failed);
-    }
+  #tryNext(outgoing: Outgoing, candidates: Candidates): void {
+    const routed = candidates.next();
     if (routed.upstream === undefined) this.#answer(refusalOf(routed, this.#failure, this.#context.clock));
     else this.#send(outgoing, routed);
   }
@@ -218,13 +215,10 @@ export class Exchange implements AttemptObserver, Addressee {
   #sendElsewhere(busy: Upstream): boolean {
     const outgoing = this.#outgoing;
     if (outgoing === undefined || outgoing.body !== null || !mayBeRepeated(this.#request)) return false;
-    this.#failed ??= new Set();
-    this.#failed.add(busy);
-    const routed = this.#context.router.routeToWell(outgoing.demand, this.#failed);
-    if (routed.upstream === undefined) return false;
-    this.#busy = busy;
+    const admitted = this.#candidates?.insteadOf(busy);
+    if (admitted === undefined) return false;
     this.#attempt?.abort(ignore);
-    this.#send(outgoing, routed);
+    this.#send(outgoing, admitted);
     return true;
   }
 

@@ -1,21 +1,22 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { appended, isClaim, pushForwarded } from "./forwarded.ts";
 import type { BodyLength } from "./framing.ts";
+import type { Passage } from "./outgoing.ts";
 import type { Addressee, UpstreamAddresses } from "./upstream-addresses.ts";
 
-/** The proxy's name in `Via`: a pseudonym, as RFC 9110 (section 7.6.3) advises. */
-const VIA = "usage-proxy";
+/** The proxy's name in `Via`: a pseudonym, as RFC 9110 (section 7.6.3) advises. In requests, each instance adds its own to it. */
+export const VIA = "usage-proxy";
 
 /**
  * The headers of a request as the upstream gets them: `name, value, name, value, ...`. Without the hop-by-hop ones
  * (RFC 9110, section 7.6.1) and `Host`, which each upstream decides; framing is `bodyLength`, never what the client wrote.
- * How the request came here is told only by proxies that are `trusted`, and by us.
+ * How the request came here is told only by proxies that are `trusted`, and by us, under our `pseudonym`.
  * Undefined for a request to more than one host, which must be refused (RFC 9112, section 3.2).
  */
 export function requestHeaders(
   request: IncomingMessage,
   bodyLength: BodyLength,
-  trusted: boolean,
+  { trusted, pseudonym }: Passage,
 ): string[] | undefined {
   const raw = request.rawHeaders;
   const { headers } = request;
@@ -33,7 +34,7 @@ export function requestHeaders(
   }
   if (hosts > 1) return undefined;
   if (bodyLength !== "chunked" && bodyLength !== 0) forwarded.push("content-length", String(bodyLength));
-  forwarded.push("via", appended(headers.via, `${request.httpVersion} ${VIA}`));
+  forwarded.push("via", appended(headers.via, `${request.httpVersion} ${pseudonym}`));
   pushForwarded(forwarded, request, trusted);
   return forwarded;
 }

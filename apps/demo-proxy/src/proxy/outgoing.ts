@@ -18,19 +18,28 @@ export interface Outgoing {
   readonly body: RequestBody | null;
 }
 
-/** A client's request as it will be sent, or why it will not be. `trusted` is whether it comes from a proxy that is believed. */
+export interface Passage {
+  /** Whether it comes from a proxy that is believed. */
+  readonly trusted: boolean;
+  /** What this instance, and nobody else, is called in `Via`. */
+  readonly pseudonym: string;
+}
+
+/** A client's request as it will be sent, or why it will not be. */
 export function outgoingRequest(
   request: IncomingMessage,
   bodyLength: BodyLength | undefined,
   expectation: Expectation,
-  trusted: boolean,
+  passage: Passage,
 ): Outgoing | problems.Problem {
+  // fault: sends on what it has sent itself
+  if (request.headers.via?.includes(passage.pseudonym)) return problems.LOOP;
   if (bodyLength === undefined) return problems.BAD_FRAMING;
   if (expectation === "unknown") return problems.EXPECTATION_REFUSED;
   const path = pathOfTarget(request.url ?? "");
   if (path === undefined) return problems.BAD_TARGET;
   if (opensWebSocket(request)) return problems.UPGRADE_REFUSED;
-  const headers = requestHeaders(request, bodyLength, trusted);
+  const headers = requestHeaders(request, bodyLength, passage);
   if (headers === undefined) return problems.BAD_REQUEST;
   return {
     demand: { bodyLength, expectsBody: request.method !== "HEAD" },

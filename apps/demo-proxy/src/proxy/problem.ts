@@ -24,6 +24,10 @@ export const BAD_FRAMING: Problem = problem(
   "The length of the request's body is not clear: send one Content-Length, or Transfer-Encoding: chunked and nothing else.",
   { connection: "close" },
 );
+export const LOOP: Problem = problem(
+  508,
+  "This request has passed this proxy before: the address of a backend leads back to the proxy itself.",
+);
 export const BAD_REQUEST: Problem = problem(400, "The request's method, target or headers cannot be sent on.");
 export const MALFORMED: Problem = problem(400, "This is not valid HTTP.");
 export const HEAD_TOO_LARGE: Problem = problem(431, "The request's headers are too large.");

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -8,6 +9,7 @@ import { createLimitedServer, MAX_PIPELINED, problemOfClientError } from "./clie
 import { Cors, type CorsOptions } from "./cors.ts";
 import { Exchange } from "./exchange.ts";
 import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
+import { VIA } from "./headers.ts";
 import { Lane, lookIntervalMs } from "./lane.ts";
 import type { Expectation } from "./outgoing.ts";
 import { OwnAnswers } from "./own-answers.ts";
@@ -37,6 +39,8 @@ export class ProxyServer {
   readonly ownAnswers: OwnAnswers;
   readonly trustedProxies: TrustedProxies;
   readonly accessLog: AccessLog | undefined;
+  /** So that a request is known that comes back from where this instance has sent it. */
+  readonly pseudonym: string = `${VIA}-${randomUUID().slice(0, 8)}`;
   readonly #server: Server;
   readonly #router: Router;
   readonly #clock: Clock;

@@ -1,7 +1,11 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../src/config/config-error.ts";
 import { parseConfig } from "../../src/config/read-config.ts";
 import { describeStore } from "../../src/counting/open-store.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 
 const BACKEND = "backends: [{ name: oci, url: 'http://127.0.0.1:9001' }]";
 
@@ -59,6 +63,27 @@ describe("the path of the SQLite file", () => {
     ["~root/usage.db", "only ~/ stands for a home folder; write ./~ for a file whose name begins so"],
   ])("%s is refused", (file, message) => {
     expect(sqlite(file, env)).toBe(`proxy.yaml:2:30 store.file: ${message}`);
+  });
+
+  it("may be that of a file, or of nothing yet, and of nothing else", () => {
+    const folder = tempFolder();
+    const at = (name: string) => join(folder, name);
+    writeFileSync(at("usage.db"), "");
+    mkdirSync(at("data"));
+    symlinkSync(at("data"), at("link"));
+    execFileSync("mkfifo", [at("pipe")]);
+    const complaints = ["usage.db", "new.db", "usage.db/usage.db", "data", "link", "pipe"].map((name) => {
+      const store = sqlite(at(name));
+      return typeof store === "string" ? store.replace(/^.*store\.file: /, "") : "";
+    });
+    expect(complaints).toEqual([
+      "",
+      "",
+      "",
+      FOLDER,
+      FOLDER,
+      "is no file but a device, a socket or a pipe; name a file",
+    ]);
   });
 
   it("is refused with ~/ where the home folder is not known", () => {

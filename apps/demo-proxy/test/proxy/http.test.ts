@@ -221,7 +221,7 @@ test("hop-by-hop headers do not pass to the upstream, others do, and the proxy n
     connection: "keep-alive",
     "x-kept": "one, two",
     cookie: "a=b",
-    via: "1.0 edge, 1.1 usage-proxy",
+    via: `1.0 edge, 1.1 ${proxy.server.pseudonym}`,
     "x-forwarded-for": "10.0.0.1, 127.0.0.1",
     "x-forwarded-proto": "https, http",
     "x-forwarded-host": "outer.example, asked.example:81",

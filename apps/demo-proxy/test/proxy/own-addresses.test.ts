@@ -39,7 +39,8 @@ describe("what an upstream says about its own addresses", () => {
     const response = await fetch(`${proxy.origin}/old`, { method: "POST", body: "twice" });
     expect(await response.text()).toBe("this is /x?y=1");
     expect(response.url).toBe(`${proxy.origin}/x?y=1`);
-    expect(requests.map((request) => request.headers.via)).toEqual(["1.1 usage-proxy", "1.1 usage-proxy"]);
+    const via = `1.1 ${proxy.server.pseudonym}`;
+    expect(requests.map((request) => request.headers.via)).toEqual([via, via]);
     expect(proxy.usage("a")).toMatchObject({ apiRequests: 2, ingressBytes: 10 });
   });
 
