@@ -1,11 +1,57 @@
-import { before, change, instead, never } from "./edits.ts";
+import { always, before, change, drop, instead, never } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 import { SIMULATION } from "./named-tests.ts";
 
 const flush = (title: string): NamedTest => ({ file: "packages/tracker/test/flush.test.ts", title });
+const reader = (title: string): NamedTest => ({ file: "packages/tracker/test/store-reader.test.ts", title });
+const losses = (title: string): NamedTest => ({ file: "packages/tracker/test/store-losses.test.ts", title });
 const flusher = (title: string): NamedTest => ({ file: "packages/tracker/test/usage-flusher.test.ts", title });
 
 export const TRACKER_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "takes a limit of 0 for none",
+    edit: change(/limit === undefined/, "!limit"),
+    caughtBy: [
+      {
+        file: "packages/tracker/test/usage-tracker.test.ts",
+        title: "takes absent and undefined limits as unlimited, and 0 as nothing may be used",
+      },
+      {
+        file: "apps/demo-proxy/test/proxy/limits.test.ts",
+        title: "of 0 let nothing through in that dimension, in either policy, and promise no better time",
+      },
+    ],
+  },
+  {
+    name: "takes what has not changed for lost",
+    edit: change(/\[\.\.\.usage\.keys\(\)\]/, "this.#counter.backends()"),
+    caughtBy: [reader("nothing of what did not change: it is not taken for lost")],
+  },
+  {
+    name: "does not look whether the store still has what it took last",
+    edit: instead("return false;"),
+    caughtBy: [
+      reader("that a store has lost what it took last, and reads all that is held: that is stored again"),
+      flusher("stores again what a store has taken and lost, though nothing more is counted"),
+    ],
+  },
+  {
+    name: "goes on from its cursor in a store that lost what it had",
+    edit: drop,
+    caughtBy: [reader("that a store has lost what it took last, and reads all that is held: that is stored again")],
+  },
+  {
+    name: "does not send again what a store says it lost",
+    edit: always,
+    caughtBy: [
+      losses("gets all that is counted again in that flush, closed periods included, and the flush says so"),
+      losses("is not taken to have stored anything while it cannot begin anew, not even at the end"),
+      {
+        file: "apps/demo-proxy/test/store-file-gone.test.ts",
+        title: "stores it again when it is stopped, though nothing was counted since",
+      },
+    ],
+  },
   {
     name: "confirms before it merges",
     edit: before("counter.confirm(tallies);"),

@@ -18,6 +18,7 @@ export function capsOf<D extends string>(dimensions: readonly D[], backend: stri
     throw new TypeError(`limits of backend ${JSON.stringify(backend)} must be an object with a limit per dimension`);
   }
   return Float64Array.from(valuesOf(dimensions, backend, limits), (limit, place) => {
+    // fault: takes a limit of 0 for none
     if (limit === undefined) return UNLIMITED;
     const problem = "cannot be a limit: it must be from 0 to 2^53-1";
     if (!isAmount(limit)) throw new AmountError(backend, dimensions[place] as string, limit, problem);
