@@ -2,9 +2,9 @@ import { mkdirSync, rmSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LocalCounterBackend, STORAGE_DIMENSIONS } from "@usage/counter-core";
+import { LocalCounterBackend, PeriodFoldedError, STORAGE_DIMENSIONS } from "@usage/counter-core";
 import { usageStoreContract } from "@usage/counter-core/testing";
-import { UsageTracker } from "@usage/tracker";
+import { openUsage } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
 import { openJsonFileStore } from "../json-file-store.ts";
 import { tempFolder } from "./support/temp-folder.ts";
@@ -24,11 +24,10 @@ describe("json-file-store.ts", () => {
     const limits = { llm: { tokens: 100 } };
     for (const taken of [60, 30]) {
       const store = await openJsonFileStore(file, dimensions);
-      const tracker = new UsageTracker(new LocalCounterBackend(["llm"], { dimensions }), { limits });
-      await tracker.refreshBaselines(store);
-      tracker.record("llm", { requests: 1, tokens: taken });
-      await tracker.flushUsage(store);
-      expect(tracker.withinLimits("llm", { tokens: 11 })).toBe(taken === 60);
+      const usage = await openUsage({ counter: new LocalCounterBackend(["llm"], { dimensions }), store, limits });
+      usage.record("llm", { requests: 1, tokens: taken });
+      await usage.close();
+      expect(usage.withinLimits("llm", { tokens: 11 })).toBe(taken === 60);
     }
     const written = JSON.parse(await readFile(file, "utf8"));
     expect(written).toMatchObject([{ usage: { requests: 1, tokens: 60 } }, { usage: { requests: 1, tokens: 30 } }]);
@@ -45,6 +44,18 @@ describe("json-file-store.ts", () => {
     mkdirSync(folder);
     expect(await store.merge([tally])).toEqual([]);
     expect(await store.history({})).toMatchObject([{ backend: "oci", usage: { apiRequests: 1 } }]);
+  });
+
+  it("folds what is long over into one row for each backend, and takes nothing of it any more", async () => {
+    const store = await openJsonFileStore(join(tempFolder(), "usage.json"), STORAGE_DIMENSIONS);
+    const tally = (writer: string, period: string) => ({ writer, period, backend: "oci", usage: { apiRequests: 2 } });
+    await store.merge([tally("v", "2025-01"), tally("w", "2025-01"), tally("w", "2025-02")]);
+    expect(await store.fold("2025-02")).toEqual(["2025-01"]);
+    expect(await store.fold("2025-02")).toEqual([]);
+    expect(await store.tallies("2025-01", ["oci"])).toMatchObject([{ usage: { apiRequests: 4 } }]);
+    const [late] = await store.merge([tally("v", "2025-01"), tally("v", "2025-02")]);
+    expect(late?.reason).toBeInstanceOf(PeriodFoldedError);
+    expect(await store.history({})).toMatchObject([{ usage: { apiRequests: 4 } }, { usage: { apiRequests: 4 } }]);
   });
 
   it("does not open a file that holds something else", async () => {
