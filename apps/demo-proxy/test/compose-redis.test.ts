@@ -1,3 +1,5 @@
+import type { UsageStore } from "@usage/counter-core";
+import { memoryStore } from "@usage/counter-core/testing";
 import { startPostgres, startRedis, startRedisCluster } from "@usage/test-servers";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { compose } from "../src/compose.ts";
@@ -107,6 +109,31 @@ describe("a proxy that starts", () => {
     expect((await call(other.proxy, "/objects/1")).status).toBe(429);
     expect((await report(other.admin)).backend).toMatchObject({ usage: { apiRequests: 2 }, unstored: NOTHING });
     expect(await inRedis()).toEqual({ apiRequests: 2, egressBytes: 2 });
+  });
+
+  it("takes over no backend whose usage only Redis could tell, while the database is away", async () => {
+    const { config, upstream } = await share(servers);
+    const memory = memoryStore();
+    let isAway = false;
+    const whileThere = <T>(read: () => Promise<T>) => (isAway ? Promise.reject(new Error("away")) : read());
+    const store: UsageStore = {
+      ...memory,
+      totals: (...query) => whileThere(() => memory.totals(...query)),
+      tallies: (...query) => whileThere(() => memory.tallies(...query)),
+    };
+    const { app, proxy } = await startApp(config, { store });
+    // Stored, and not in Redis, as after it was wiped.
+    const { key: period } = app.tracker.counter.period();
+    await memory.merge([{ writer: "before", period, backend: "late", usage: { apiRequests: 5 } }]);
+    const late = { name: "late", url: upstream.url, limits: { apiRequests: 5 } };
+    isAway = true;
+    for (const _ of [1, 2]) {
+      await expect(app.live.take(async () => ({ ...config, backends: [late] }))).rejects.toThrow(/the store .*: away$/);
+    }
+    expect((await call(proxy, "/objects/1")).status).toBe(200);
+    isAway = false;
+    await app.live.take(async () => ({ ...config, backends: [late] }));
+    expect((await call(proxy, "/objects/1")).status).toBe(429);
   });
 
   it("refuses a Redis that cannot be reached or does not let it in, without telling a password", async () => {

@@ -1,12 +1,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { UsageStore } from "@usage/counter-core";
+import { systemClock, type UsageStore } from "@usage/counter-core";
 import { memoryStore } from "@usage/counter-core/testing";
 import { describe, expect, it } from "vitest";
 import type { BackendConfig } from "../../src/config/proxy-config.ts";
+import { BackendWatch } from "../../src/log/backend-watch.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { call } from "../support/call.ts";
 import { startHeldUpstream } from "../support/held-upstream.ts";
+import { recordedLog } from "../support/recorded-log.ts";
 import { startProxy, writeConfig } from "../support/running-proxy.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
@@ -70,6 +72,76 @@ describe("a configuration that is taken over while the proxy runs", () => {
     await take();
     expect((await call(proxy, "/objects/1")).status).toBe(429);
     expect(upstream.measured().apiRequests).toBe(1);
+  });
+
+  it("lets go of a backend that is removed, once its requests have ended wherever it was, and has all of it back", async () => {
+    const [before, after] = [await startHeldUpstream(), await startHeldUpstream()];
+    const oci = { name: "oci", url: before.url, limits: { apiRequests: 2 } };
+    const config = testConfig([oci]);
+    const { app, proxy } = await startApp(config);
+    const names = () => app.router.upstreams.map(({ name }) => name);
+    const running = call(proxy, "/");
+    const held = await before.next();
+    const moved = { ...config, backends: [{ ...oci, url: after.url }] };
+    await app.live.take(async () => moved);
+    await app.live.take(async () => ({ ...config, backends: [] }));
+    await app.flusher.flush();
+    expect(names()).toEqual(["oci"]);
+    held.end("before");
+    await running;
+    await expect.poll(() => app.router.upstreams[0]?.inFlight).toBe(0);
+    // With another request counted, which is not stored yet, nothing is let go of either.
+    app.tracker.record("oci", { egressBytes: 4 });
+    await app.flusher.flush();
+    expect([names(), app.tracker.counter.backends()]).toEqual([[], []]);
+    expect(await app.store.history({})).toMatchObject([{ usage: { apiRequests: 1, egressBytes: 10 } }]);
+
+    await app.live.take(async () => moved);
+    const back = call(proxy, "/");
+    (await after.next()).end("after");
+    expect((await back).text).toBe("after");
+    expect(app.tracker.counter.totalAll("oci")).toMatchObject({ apiRequests: 2, egressBytes: 15 });
+    expect((await call(proxy, "/")).status).toBe(429);
+  });
+
+  it("lets go of nothing that a configuration which is just being taken over has again", async () => {
+    const upstream = await startUpstream();
+    const [oci, b2] = ["oci", "b2"].map((name) => ({ name, url: upstream.url, limits: {} })) as [
+      BackendConfig,
+      BackendConfig,
+    ];
+    const memory = memoryStore();
+    const { promise: slowly, resolve: goOn } = Promise.withResolvers<void>();
+    const tallies: UsageStore["tallies"] = async (period, names) => {
+      if (names.includes("b2")) await slowly;
+      return memory.tallies(period, names);
+    };
+    const config = testConfig([oci]);
+    const { app, proxy } = await startApp(config, { store: { ...memory, tallies } });
+    await app.live.take(async () => ({ ...config, backends: [] }));
+    const taken = app.live.take(async () => ({ ...config, backends: [oci, b2] }));
+    // So that it waits for the store.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await app.flusher.flush();
+    goOn();
+    await taken;
+    expect((await call(proxy, "/objects/1")).status).toBe(200);
+  });
+
+  it("says nothing of a limit that a backend is removed with", async () => {
+    const upstream = await startUpstream();
+    const oci = { name: "oci", url: upstream.url, limits: { apiRequests: 1 } };
+    const config = testConfig([oci]);
+    const { app, proxy } = await startApp(config);
+    const { log, lines } = recordedLog();
+    const watch = new BackendWatch({ router: app.router, tracker: app.tracker, clock: systemClock, log });
+    await call(proxy, "/objects/1");
+    watch.look();
+    await app.live.take(async () => ({ ...config, backends: [] }));
+    watch.look();
+    await app.flusher.flush();
+    watch.look();
+    expect(lines.map(({ event }) => event)).toEqual(["limit-reached", "drain"]);
   });
 
   it("drains a backend that is removed, keeps its counts, and resumes it when it is there again", async () => {
