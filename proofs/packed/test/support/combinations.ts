@@ -63,6 +63,12 @@ export const COMBINATIONS: readonly Combination[] = [
     installer: "pnpm",
     packages: ["counter-core", "tracker", "counter-redis", "store-drizzle"],
     others: ["ioredis", "drizzle-orm", "better-sqlite3"],
-    entries: [...TRACKER_ENTRIES, ...SQLITE_ENTRIES, "@usage/counter-redis"],
+    entries: [
+      ...TRACKER_ENTRIES,
+      ...SQLITE_ENTRIES,
+      "@usage/counter-redis",
+      "@usage/counter-core/internal",
+      "@usage/counter-redis/internal",
+    ],
   },
 ];
