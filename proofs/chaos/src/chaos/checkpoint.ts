@@ -30,12 +30,12 @@ export async function checkpoint({ crew, stored, losses, signal }: CheckpointPar
 
   const byWriter = await stored.byWriter();
   const { problems } = account({ writers: crew.members.map(({ record }) => record), stored: byWriter, losses });
-  const unflushed = before
+  const unstored = before
     .filter(({ writer, recorded }) => !recorded.isAtMost(byWriter.get(writer) ?? recorded.copy()))
     .map(({ writer }) => `${writer} flushed, and not all that it had recorded before is stored`);
   // From here on, nothing of theirs can be lost.
   for (const record of dead) record.reconcile(byWriter.get(record.writer) ?? new Book());
-  return [...problems, ...unflushed];
+  return [...problems, ...unstored];
 }
 
 /** Two flushes that work, with all that others had shared when it began. Answers what did not come about in time. */
