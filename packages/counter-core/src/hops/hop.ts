@@ -88,10 +88,11 @@ export class Hop {
    * rows brought it back. It can only be from before, so what was counted since goes on top of it.
    */
   #lift(cells: PeriodCells, row: number, cell: number, own: number): void {
-    const before = cells.takenUp.get(cell);
     const mine = cells.mine(cell);
-    if (before === undefined || own <= mine) return;
-    cells.setMine(cell, own + mine - before);
+    // fault: passes over more of its own than it knows of
+    if (own <= mine) return;
+    const since = mine - (cells.takenUp.get(cell) ?? 0);
+    cells.setMine(cell, Math.min(own + since, Number.MAX_SAFE_INTEGER - cells.others(cell)));
     cells.takenUp.set(cell, own);
     for (const { due } of cells.hops) due.add(row);
   }
