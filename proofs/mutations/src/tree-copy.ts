@@ -1,7 +1,9 @@
+import { execFile } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { markersIn, mutated } from "./marked-code.ts";
 import type { Mutation } from "./mutation.ts";
 
@@ -34,12 +36,19 @@ export class TreeCopy {
     const broken = mutated(this.folder, markersIn(this.folder), mutation);
     const path = join(this.folder, broken.file);
     const source = await readFile(path, "utf8");
-    await writeFile(path, broken.source);
+    await this.#write(path, broken.source);
     try {
       return await work();
     } finally {
-      await writeFile(path, source);
+      await this.#write(path, source);
     }
+  }
+
+  /** Scripts run as the module that has them all. */
+  async #write(path: string, source: string): Promise<void> {
+    await writeFile(path, source);
+    if (!path.endsWith(".lua")) return;
+    await promisify(execFile)(process.execPath, [join(this.folder, "scripts/embed-scripts.ts")]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

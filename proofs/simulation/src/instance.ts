@@ -84,6 +84,11 @@ export class Instance {
     return this.#phase === "stopped";
   }
 
+  /** Whether it ends in order, and may have stored what it has already. */
+  get isStopping(): boolean {
+    return this.#phase === "stopping";
+  }
+
   stop(): void {
     if (this.#phase !== "ready") return;
     this.#phase = "stopping";

@@ -54,6 +54,8 @@ export class Scene {
   /** Those who live on from a loss of the store, of which each will have everything looked at again. */
   #noticers: readonly Instance[] = [];
   #hasStoreLost = false;
+  /** Whether Redis lost something before what it had was looked at again. */
+  #isTwiceLost = false;
   /** How often a bucket was to be looked at again when the store lost something. */
   #owedFrom = 0;
   /** What is being brought in, by run and backend. */
@@ -159,6 +161,9 @@ export class Scene {
   lose(what: string, lose: () => void): void {
     this.losses += 1;
     this.say(what);
+    const { redis } = this.world;
+    const isAllLookedAt = redis.oweAlls >= this.#owedFrom + ONE_OWES_ALL && !redis.doesEverybodyOwe();
+    if (isAllLookedAt) this.#noticers = [];
     lose();
     this.#noteWhatIsLost(false);
   }
@@ -199,10 +204,15 @@ export class Scene {
         .filter(isAlive)
         .flatMap(({ counter }) => counter.mine().filter((tally) => store.isFolded(tally.period))),
     );
+    // Nobody told them of the loss.
+    const ended = new Set(
+      this.hasSilentLoss ? this.instances.filter((one) => one.isStopped).map(({ name }) => name) : [],
+    );
     return Array.from(this.recorded.entries(), ([of, recorded]) => {
       const due = recorded - this.#lost.get(...of);
-      const found = this.discarded.has(of[2] as string) ? due : sumOfLarger([stored, held], of);
-      return found < due ? `${of.join(" ")}: ${found} is stored of ${due}` : "";
+      const isExcused = this.discarded.has(of[2] as string) || ended.has(of[0] as string);
+      const found = sumOfLarger([stored, held], of);
+      return found < due && !isExcused ? `${of.join(" ")}: ${found} is stored of ${due}` : "";
     }).filter((problem) => problem !== "");
   }
 
@@ -219,16 +229,19 @@ export class Scene {
    */
   #noteWhatIsLost(isRedisLooked = true): void {
     const { redis, store } = this.world;
-    if (redis.oweAlls >= this.#owedFrom + ONE_OWES_ALL && !redis.doesEverybodyOwe()) this.#noticers = [];
     const isLookedAt = isRedisLooked || this.#noticers.length === 0;
     const isNoticed = this.#noticers.length === 0 || this.#noticers.some(isAlive);
+    // Who does not know of it yet may find that what would be looked at again is not to be any more.
+    if (!isLookedAt) this.#isTwiceLost = true;
     if (!isLookedAt || !isNoticed) this.#noticers = [];
     const stored = new TallyIndex(store.origins());
-    const held = new TallyIndex(this.instances.filter(isAlive).flatMap((one) => this.#keptBy(one)));
+    // Whoever is about to end may have stored what it has, and look no more.
+    const keepers = this.instances.filter((one) => isAlive(one) && !(this.#hasStoreLost && one.isStopping));
+    const held = new TallyIndex(keepers.flatMap((one) => this.#keptBy(one)));
     for (const [of, recorded] of this.recorded.entries()) {
       const [, period, backend] = of as [string, string, string];
       const isFound = redis.isListed(period, bucketOf(backend), backend) && !store.isFolded(period);
-      const isMeant = isFound && isLookedAt && isNoticed && !this.hasSilentLoss;
+      const isMeant = isFound && isLookedAt && isNoticed && !this.hasSilentLoss && !this.#isTwiceLost;
       const shared = new TallyIndex(isMeant ? this.#sharedOf(period, backend) : []);
       const found = sumOfLarger([stored, held, shared], of);
       this.#lost.set(Math.max(this.#lost.get(...of), recorded - found), ...of);
@@ -251,6 +264,19 @@ export class Scene {
       [...this.truth.keys()].flatMap((period) => this.names.flatMap((name) => this.#sharedOf(period, name))),
     );
     return (of) => sumOfLarger([stored, shared], of);
+  }
+
+  /**
+   * What everybody must see of a backend once all is shared. What one replica has of a writer is in the other then; unless a
+   * store lost data, which is noticed by what its rows add up to.
+   */
+  seenBySum(period: string, backend: string, dimension: string): number {
+    const places = [this.#storedOf(period, backend), this.#sharedOf(period, backend)];
+    return Math.max(...places.map((tallies) => sumOf(tallies, dimension)));
+  }
+
+  get hasStoreLost(): boolean {
+    return this.#hasStoreLost;
   }
 
   /** By run, period, backend, dimension: a run that discarded counts under several names. */

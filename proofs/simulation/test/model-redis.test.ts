@@ -55,6 +55,7 @@ const command = fc.oneof(
       what: fc.constantFrom("epoch", "changes", "version", ...BACKENDS),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("restart" as const) }) },
 );
 type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
 
@@ -96,12 +97,16 @@ describe("the model of Redis", () => {
         const [ofReal, ofModel] = [new Epochs(), new Epochs()];
         const keys = new BucketKeys(prefix, bucket);
         for (const one of commands) {
+          // To the scripts, what began on another run of the server is all that a restart leaves behind.
+          const restart = async (): Promise<void> => {
+            if ((await client.exists(keys.epoch)) === 1) await client.hset(keys.epoch, "run", "another");
+          };
           const evict = async (what: string): Promise<void> => {
             const key = what === "epoch" || what === "changes" || what === "version" ? keys[what] : keys.counts(what);
             await client.del(key);
           };
-          const answered = await run(real, ofReal, one, evict);
-          expect(answered).toEqual(await run(modelOf(model), ofModel, one, evictOf(model)));
+          const answered = await run(real, ofReal, one, { evict, restart });
+          expect(answered).toEqual(await run(modelOf(model), ofModel, one, faultsOf(model)));
         }
         const held = async (counts: Counts): Promise<unknown> => {
           const tallies = await counts.tallies(bucket, BACKENDS);
@@ -139,19 +144,25 @@ function modelOf(model: ModelRedis): Counts {
   };
 }
 
-function evictOf(model: ModelRedis): (what: string) => Promise<void> {
-  return async (what) => {
-    const of = `${bucket.period.key} ${bucket.number}`;
-    model.evict(BACKENDS.includes(what) ? `hash ${of} ${what}` : `${what} ${of}`);
+/** What may happen to a server. */
+interface Faults {
+  evict(what: string): Promise<void>;
+  restart(): Promise<void>;
+}
+
+function faultsOf(model: ModelRedis): Faults {
+  return {
+    async evict(what) {
+      const of = `${bucket.period.key} ${bucket.number}`;
+      model.evict(BACKENDS.includes(what) ? `hash ${of} ${what}` : `${what} ${of}`);
+    },
+    async restart() {
+      model.restore(model.snapshot());
+    },
   };
 }
 
-async function run(
-  counts: Counts,
-  epochs: Epochs,
-  one: Command,
-  evict: (what: string) => Promise<void>,
-): Promise<unknown> {
+async function run(counts: Counts, epochs: Epochs, one: Command, { evict, restart }: Faults): Promise<unknown> {
   switch (one.kind) {
     case "merge": {
       const items = one.items.map(({ rows, mark, ...item }) => ({
@@ -180,6 +191,8 @@ async function run(
       return counts.forget(bucket, one.backend);
     case "evict":
       return evict(one.what);
+    case "restart":
+      return restart();
   }
 }
 

@@ -1,0 +1,183 @@
+import { type Tally, utcMonths } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
+import { type Bucket, type MergedItem, RedisCounterBackend, type SharedCounts } from "@usage/counter-redis";
+import { bucketOf } from "@usage/counter-redis/internal";
+import { ModelRedis, ModelStore } from "@usage/simulation";
+import { beforeEach, describe, expect, it } from "vitest";
+
+const DIMENSIONS = ["requests"] as const;
+const MONTH = "2026-01";
+/** Names of one bucket. */
+const [OCI, LEO] = ["oci", "leo"];
+const BUCKET: Bucket = { period: utcMonths.at(Date.UTC(2026, 0, 15)), number: bucketOf(OCI) };
+
+/** Schedules that chance hits on once in a hundred thousand, written down: instances whose clocks stand still, step by step. */
+describe("a schedule", () => {
+  let redis: ModelRedis;
+  let store: ModelStore;
+  let clock: ManualClock;
+  beforeEach(() => {
+    redis = new ModelRedis();
+    store = new ModelStore();
+    clock = new ManualClock("2026-01-15T12:00:00Z");
+  });
+
+  /** @param before What happens before a call; where it throws, Redis is away for that. */
+  async function instance(writer: string, before: (call: string) => void = () => {}): Promise<Counter> {
+    const counts = countsOf(redis, before);
+    const counter = new RedisCounterBackend(counts, { dimensions: DIMENSIONS, clock, writer });
+    await counter.start();
+    return counter;
+  }
+
+  const rows = async (_: string, names: readonly string[]): Promise<readonly Tally[]> => store.tallies(MONTH, names);
+  const hold = (counter: Counter, ...names: readonly string[]): Promise<void> => counter.ensure(names, rows);
+  /** What is taken is stored, unless the store refuses it. */
+  const flush = async (counter: Counter, isRefused: (tally: Tally) => boolean = () => false): Promise<void> => {
+    const taken = (await counter.tallies()).filter((tally) => !isRefused(tally));
+    store.merge(taken);
+    counter.confirm(taken);
+    // Whatever is to be told to Redis has been told after the next exchange.
+    await counter.sync();
+  };
+  const stored = (backend: string): number => {
+    return store.totals(MONTH, "", DIMENSIONS, {}, 0).usage.get(backend)?.all.requests ?? 0;
+  };
+  const shared = (backend: string): number => {
+    const tallies = redis.tallies(BUCKET, [backend]);
+    return tallies.reduce((sum, { usage }) => sum + (usage.requests ?? 0), 0);
+  };
+
+  it("in which a flush stores what is pushed while it is under way", async () => {
+    const [dying, other] = [await instance("dying"), await instance("other")];
+    await hold(dying, OCI);
+    dying.add(OCI, "requests", 1);
+    await dying.sync();
+    const taken = await dying.tallies();
+    dying.add(OCI, "requests", 1);
+    await dying.sync();
+    store.merge(taken);
+    dying.confirm(taken);
+    await dying.sync();
+    // It dies. What it pushed last is in no flush of its own.
+    for (let i = 0; i < 2; i++) await flush(other);
+    expect(stored(OCI)).toBe(2);
+  });
+
+  it("in which the store refuses a part of what an instance owes, until it is dead", async () => {
+    const [dying, other] = [await instance("dying"), await instance("other")];
+    await hold(dying, OCI, LEO);
+    for (const backend of [OCI, LEO]) dying.add(backend, "requests", 3);
+    await dying.sync();
+    await flush(dying, ({ backend }) => backend === LEO);
+    for (let i = 0; i < 2; i++) await flush(other);
+    expect([stored(OCI), stored(LEO)]).toEqual([3, 3]);
+  });
+
+  it("in which the store refuses a part of what was found of a dead instance", async () => {
+    const [dying, other] = [await instance("dying"), await instance("other")];
+    await hold(dying, OCI, LEO);
+    for (const backend of [OCI, LEO]) dying.add(backend, "requests", 3);
+    await dying.sync();
+    for (let i = 0; i < 3; i++) await flush(other, ({ backend }) => backend === LEO);
+    expect([stored(OCI), stored(LEO)]).toEqual([3, 0]);
+    for (let i = 0; i < 2; i++) await flush(other);
+    expect([stored(OCI), stored(LEO)]).toEqual([3, 3]);
+  });
+
+  it("in which a backend is taken up again while Redis is away and the store lost a part of it", async () => {
+    let isAway = false;
+    const counter = await instance("one", () => {
+      if (isAway) throw new Error("Redis is away");
+    });
+    await hold(counter, OCI);
+    counter.add(OCI, "requests", 2);
+    await counter.sync();
+    await flush(counter);
+    const before = store.snapshot();
+    counter.add(OCI, "requests", 3);
+    await counter.sync();
+    await flush(counter);
+    expect(counter.release(OCI)).toBe(true);
+    store.lose(before);
+    isAway = true;
+    await hold(counter, OCI);
+    isAway = false;
+    counter.add(OCI, "requests", 3);
+    await counter.sync();
+    await flush(counter);
+    // Under the name of before, three more would hide behind the five that Redis has.
+    expect(shared(OCI)).toBe(8);
+    expect(counter.totalAll(OCI)).toEqual({ requests: 8 });
+  });
+
+  it("in which both lose a backend that is taken up again, and late rows bring it back", async () => {
+    const counter = await instance("one");
+    await hold(counter, OCI);
+    counter.add(OCI, "requests", 5);
+    await counter.sync();
+    await flush(counter);
+    const late = store.tallies(MONTH, [OCI]);
+    expect(counter.release(OCI)).toBe(true);
+    redis.wipe();
+    store.lose();
+    await hold(counter, OCI);
+    counter.add(OCI, "requests", 3);
+    // Somebody read them before they were lost.
+    redis.merge(BUCKET, "other", DIMENSIONS, [{ backend: OCI, writer: "other", own: [0], rows: late }]);
+    await counter.sync();
+    expect(counter.totalAll(OCI)).toEqual({ requests: 8 });
+    await counter.sync();
+    await flush(counter);
+    expect([shared(OCI), stored(OCI)]).toEqual([8, 8]);
+  });
+
+  it("in which what the store has is brought in parts, and the first gets lost", async () => {
+    let parts = 0;
+    const counter = await instance("one", (call) => {
+      if (call === "rows" && ++parts === 1) throw new Error("no answer");
+    });
+    redis.merge(BUCKET, "other", DIMENSIONS, [{ backend: OCI, writer: "other", own: [1] }]);
+    await counter.ensure([OCI], () => Promise.reject(new Error("the database is away")));
+    await counter.sync();
+    store.merge(Array.from({ length: 1_100 }, (_, i) => rowOf(`dead-${i}`)));
+    const wanted = counter.learn(MONTH, store.totals(MONTH, "one", DIMENSIONS, {}, 0).usage as never);
+    expect(wanted).toEqual([OCI]);
+    await counter.absorb(store.tallies(MONTH, wanted));
+    expect(parts).toBeGreaterThan(0);
+    const look = { backend: OCI, writer: "looks", own: [0] };
+    const [found] = redis.merge(BUCKET, "looks", DIMENSIONS, [look]).items;
+    expect(found).toMatchObject({ exists: true, isWhole: false } satisfies Partial<MergedItem>);
+  });
+});
+
+type Counter = RedisCounterBackend<"requests">;
+
+function rowOf(writer: string): Tally {
+  return { writer, period: MONTH, backend: OCI, usage: { requests: 1 } };
+}
+
+/** The model as a counter sees it. `before` hears of each call, and of each merge that brings rows as "rows". */
+function countsOf(redis: ModelRedis, before: (call: string) => void): SharedCounts {
+  const call = async <T>(name: string, execute: () => T): Promise<T> => {
+    before(name);
+    return execute();
+  };
+  return {
+    batchSize: 100,
+    isDivided: false,
+    merge: (at, run, items) => {
+      const brings = items.some(({ rows = [] }) => rows.length > 0);
+      return call(brings ? "rows" : "merge", () => redis.merge(at, run, DIMENSIONS, items));
+    },
+    versions: (all) => call("versions", () => redis.versions(all)),
+    changed: (at, epoch, cursor) => call("changed", () => redis.changed(at, epoch, cursor)),
+    count: (at, names) => call("count", () => redis.count(at, names)),
+    owing: (at) => call("owing", () => redis.owing(at)),
+    changedSince: (at, version) => call("changedSince", () => redis.changedSince(at, version)),
+    tallies: (at, names) => call("tallies", () => redis.tallies(at, names)),
+    report: (at, epoch, upTo) => call("report", () => redis.report(at, epoch, upTo)),
+    oweAll: (at) => call("oweAll", () => redis.oweAll(at)),
+    forget: (at, name) => call("forget", () => redis.forget(at, name)),
+  };
+}
