@@ -241,6 +241,26 @@ describe("LocalCounterBackend", () => {
     expect(counter.load("oci", "apiRequests")).toBe(0);
   });
 
+  it.each([1, 2, 3, 4, 5, 9])(
+    "leaves the backends beside alone, also those above their limits, with %i dimensions",
+    (size) => {
+      const dimensions = Array.from({ length: size }, (_, place) => `d${place}`);
+      const each = (amount: number): Record<string, number> =>
+        Object.fromEntries(dimensions.map((name) => [name, amount]));
+      const counter = new LocalCounterBackend<string>(["a", "b", "c"], { dimensions });
+      for (const backend of ["a", "c"]) {
+        counter.addAll(backend, each(7));
+        counter.setLimits(backend, each(3));
+      }
+      counter.setLimits("b", each(10));
+      for (let i = 0; i < 9; i++) expect(counter.tryAddAll("b", each(1))).toBe(true);
+      counter.addAll("b", each(1));
+      for (const name of dimensions) expect(counter.tryAddAll("b", { [name]: 1 })).toBe(false);
+      expect(counter.tryAddAll("c", { d0: 1 })).toBe(false);
+      expect(["a", "b", "c"].map((backend) => counter.totalAll(backend))).toEqual([each(7), each(10), each(7)]);
+    },
+  );
+
   it("stops looking at the clock once nobody holds it any more", async () => {
     if (globalThis.gc === undefined) throw new Error("run with --expose-gc");
     const clock = new ManualClock("2026-01-01");

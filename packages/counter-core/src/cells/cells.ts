@@ -2,6 +2,12 @@ import type { Period } from "../model/period.ts";
 import type { RowSet } from "./row-set.ts";
 
 /**
+ * So many amounts are read and added at once, without asking how many dimensions there are: an array of amounts has at least as
+ * many elements, and those behind the dimensions are zero.
+ */
+export const AT_ONCE = 4;
+
+/**
  * The current period's cells, as the request path sees them. A cell is one dimension of one backend: the backend's row times
  * the number of dimensions, plus the dimension's place.
  */

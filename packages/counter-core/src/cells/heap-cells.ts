@@ -1,5 +1,5 @@
 import type { Period } from "../model/period.ts";
-import type { Generations, HopCells, PeriodCells } from "./cells.ts";
+import { AT_ONCE, type Generations, type HopCells, type PeriodCells } from "./cells.ts";
 import { RowSet } from "./row-set.ts";
 
 /** The cells of one period in this thread's memory. A function that runs to completion is atomic there. */
@@ -8,18 +8,21 @@ export class HeapCells implements PeriodCells {
   readonly generations: Generations;
   readonly hops: readonly HeapHop[];
   readonly takenUp: Map<number, number> = new Map();
-  /** `mine + others`, for the request path: one read tells what is used, and `mine` is the difference, exact below 2^53. */
+  /**
+   * `mine + others`, for the request path: one read tells what is used, and `mine` is the difference, exact below 2^53. Some
+   * cells are behind the last row's, for `addAll`.
+   */
   totals: Float64Array;
 
   constructor(period: Period, generations: Generations, { rows, size, hops }: CellsShape) {
     this.period = period;
     this.generations = generations;
-    this.totals = new Float64Array(rows * size);
+    this.totals = new Float64Array(rows * size + AT_ONCE);
     this.hops = Array.from({ length: hops }, () => new HeapHop(rows, size));
   }
 
   grow(rows: number, size: number): void {
-    this.totals = grown(this.totals, rows * size);
+    this.totals = grown(this.totals, rows * size + AT_ONCE);
     for (const hop of this.hops) hop.grow(rows, size);
   }
 

@@ -1,6 +1,6 @@
 import { Hop } from "../hops/hop.ts";
 import type { Period, PeriodScheme } from "../model/period.ts";
-import type { PeriodCells, Periods } from "./cells.ts";
+import { AT_ONCE, type PeriodCells, type Periods } from "./cells.ts";
 import { ClosedPeriods } from "./closed-periods.ts";
 import { type CellsShape, grown, HeapCells } from "./heap-cells.ts";
 import { RowSet } from "./row-set.ts";
@@ -37,7 +37,7 @@ export class HeapPeriods implements Periods {
     this.#touched = new RowSet(rows);
     this.#usedAt = new Uint32Array(rows);
     this.#nowMs = nowMs;
-    this.#caps = new Float64Array(rows * size).fill(MAX);
+    this.#caps = new Float64Array(rows * size + AT_ONCE).fill(MAX);
     this.#current = this.#open(nowMs);
     this.#totals = this.#current.totals;
   }
@@ -52,15 +52,20 @@ export class HeapPeriods implements Periods {
     return true;
   }
 
+  /** The four cells from the row's first on are added to at once. Those that are the next row's already get zero. */
   addAll(row: number, amounts: Float64Array): boolean {
     const totals = this.#totals;
-    const size = this.#size;
-    const start = row * size;
-    for (let i = 0; i < size; i++) {
-      const sum = (totals[start + i] as number) + (amounts[i] as number);
-      if (sum > MAX) return takeBack(totals, start, amounts, i);
-      totals[start + i] = sum;
-    }
+    const start = row * this.#size;
+    const a = (totals[start] as number) + (amounts[0] as number);
+    const b = (totals[start + 1] as number) + (amounts[1] as number);
+    const c = (totals[start + 2] as number) + (amounts[2] as number);
+    const d = (totals[start + 3] as number) + (amounts[3] as number);
+    if (a > MAX || b > MAX || c > MAX || d > MAX) return false;
+    if (this.#size > AT_ONCE && !addMore(totals, start, amounts)) return false;
+    totals[start] = a;
+    totals[start + 1] = b;
+    totals[start + 2] = c;
+    totals[start + 3] = d;
     this.#touched.add(row);
     return true;
   }
@@ -71,11 +76,19 @@ export class HeapPeriods implements Periods {
     const caps = this.#caps;
     const size = this.#size;
     const start = row * size;
-    for (let i = 0; i < size; i++) {
-      const sum = (totals[start + i] as number) + (amounts[i] as number);
-      if (sum > (caps[start + i] as number)) return takeBack(totals, start, amounts, i);
-      totals[start + i] = sum;
-    }
+    const a = (totals[start] as number) + (amounts[0] as number);
+    const b = (totals[start + 1] as number) + (amounts[1] as number);
+    const c = (totals[start + 2] as number) + (amounts[2] as number);
+    const d = (totals[start + 3] as number) + (amounts[3] as number);
+    if (a > (caps[start] as number)) return false;
+    if (b > (caps[start + 1] as number) && size > 1) return false;
+    if (c > (caps[start + 2] as number) && size > 2) return false;
+    if (d > (caps[start + 3] as number) && size > 3) return false;
+    if (size > AT_ONCE && !addMore(totals, start, amounts, caps)) return false;
+    totals[start] = a;
+    totals[start + 1] = b;
+    totals[start + 2] = c;
+    totals[start + 3] = d;
     this.#touched.add(row);
     return true;
   }
@@ -112,7 +125,7 @@ export class HeapPeriods implements Periods {
   isAnyAt(ratio: number): boolean {
     const totals = this.#totals;
     const caps = this.#caps;
-    for (let cell = 0; cell < totals.length; cell++) {
+    for (let cell = 0; cell < caps.length; cell++) {
       const cap = caps[cell] as number;
       if (cap !== MAX && cap > 0 && (totals[cell] as number) >= ratio * cap) return true;
     }
@@ -156,7 +169,7 @@ export class HeapPeriods implements Periods {
     const rows = Math.max(needed, 2 * this.#rows, 16);
     const usedAt = new Uint32Array(rows);
     usedAt.set(this.#usedAt);
-    const caps = grown(this.#caps, rows * this.#size);
+    const caps = grown(this.#caps, rows * this.#size + AT_ONCE);
     caps.fill(MAX, this.#caps.length);
     this.#touched.grow(rows);
     this.#usedAt = usedAt;
@@ -213,8 +226,13 @@ export class HeapPeriods implements Periods {
   }
 }
 
-/** All or nothing: what was added already goes again. One loop that adds and looks is faster than two. */
-function takeBack(totals: Float64Array, start: number, amounts: Float64Array, added: number): false {
-  for (let i = 0; i < added; i++) totals[start + i] = (totals[start + i] as number) - (amounts[i] as number);
-  return false;
+/** The cells of a row behind the first four: all of them, or none. */
+function addMore(totals: Float64Array, start: number, amounts: Float64Array, caps?: Float64Array): boolean {
+  const size = amounts.length;
+  for (let i = AT_ONCE; i < size; i++) {
+    const cap = caps === undefined ? MAX : (caps[start + i] as number);
+    if ((totals[start + i] as number) + (amounts[i] as number) > cap) return false;
+  }
+  for (let i = AT_ONCE; i < size; i++) totals[start + i] = (totals[start + i] as number) + (amounts[i] as number);
+  return true;
 }

@@ -1,9 +1,9 @@
-import type { RecordingCells } from "../cells/cells.ts";
+import { AT_ONCE, type RecordingCells } from "../cells/cells.ts";
 import type { UsageRecorder } from "../counter.ts";
 import { AmountError, UnknownBackendError, UnknownDimensionError } from "../model/errors.ts";
 import { isAmount, type Usage } from "../model/usage.ts";
 import type { Rows } from "./rows.ts";
-import { MIN_LENGTH, UsageReader } from "./usage-reader.ts";
+import { UsageReader } from "./usage-reader.ts";
 
 /** Backends and dimensions by name on cells by number: names are looked up and amounts checked here, once for every call. */
 export class Recorder<D extends string> implements UsageRecorder<D> {
@@ -22,7 +22,7 @@ export class Recorder<D extends string> implements UsageRecorder<D> {
     this.#cells = cells;
     this.#places = new Map(dimensions.map((dimension, place) => [dimension, place]));
     this.#reader = new UsageReader(dimensions);
-    this.#amounts = new Float64Array(Math.max(MIN_LENGTH, dimensions.length));
+    this.#amounts = new Float64Array(Math.max(AT_ONCE, dimensions.length));
     this.#totals = new Float64Array(dimensions.length);
   }
 
