@@ -14,19 +14,6 @@ const openBackends = (title: string): NamedTest => ({
 
 export const COUNTER_MUTATIONS: readonly Mutation[] = [
   {
-    name: "forgets what it read of backends that are not there yet",
-    edit: drop,
-    caughtBy: [
-      SIMULATION,
-      contract("that begin with what the store held of them when it was last read, which is stored"),
-    ],
-  },
-  {
-    name: "takes what it read of a month that is over for this month's",
-    edit: drop,
-    caughtBy: [contract("that begin at zero in a month that has begun since")],
-  },
-  {
     name: "forgets the periods that are over",
     edit: change(/\.all\(\)/, ".all().slice(-1)"),
     caughtBy: [

@@ -167,16 +167,6 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "forgets what a flush found of backends that are not there yet",
-    edit: drop,
-    caughtBy: [
-      {
-        file: "packages/counter-redis/test/exchange.test.ts",
-        title: "begin a backend that is added with what a flush found of it %s, also while Redis is away",
-      },
-    ],
-  },
-  {
     name: "does not try what it will need of Redis",
     edit: drop,
     caughtBy: [rights("that are missing are named at the start, each, with the rule that gives it")],
