@@ -4,8 +4,16 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const LUA = join(ROOT, "packages/counter-redis/lua");
+const STORE = join(ROOT, "packages/store-drizzle");
 /** What a bundle needs to have inside it, as a module: nothing reads files when it runs. */
 export const MODULE: string = join(ROOT, "packages/counter-redis/src/server/scripts.ts");
+
+type Dialect = "postgres" | "sqlite";
+
+/** The same for the migrations of a store. */
+export function migrationsFile(dialect: Dialect): string {
+  return join(STORE, "src", dialect, "migrations.ts");
+}
 
 /** The module that has the text of every Lua script, with what they include. */
 export function scriptsModule(): string {
@@ -22,4 +30,20 @@ export function scriptsModule(): string {
   return `// Made by \`pnpm embed\` from lua/*.lua: change those.\n\n${constants.join("\n")}`;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(MODULE, scriptsModule());
+/** The module that has the text of every migration, in order. */
+export function migrationsModule(dialect: Dialect): string {
+  const folder = join(STORE, "migrations", dialect);
+  const entries = readdirSync(folder)
+    .filter((file) => file.endsWith(".sql"))
+    .sort()
+    .map((name) => `  ${JSON.stringify({ name, text: readFileSync(join(folder, name), "utf8") })},\n`);
+  const type = "readonly { readonly name: string; readonly text: string }[]";
+  return `// Made by \`pnpm embed\` from migrations/${dialect}/*.sql: change those.\n\nexport const MIGRATIONS: ${type} = [\n${entries.join("")}];\n`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  writeFileSync(MODULE, scriptsModule());
+  for (const dialect of ["postgres", "sqlite"] as const) {
+    writeFileSync(migrationsFile(dialect), migrationsModule(dialect));
+  }
+}

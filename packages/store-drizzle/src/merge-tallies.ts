@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { RejectedTally, Tally } from "@usage/counter-core";
+import { PeriodFoldedError, type RejectedTally, type Tally } from "@usage/counter-core";
 import { StoreError, TallyRefusedError } from "./errors.ts";
 import { type TallyRow, tallyRows } from "./tally-rows.ts";
 import type { UsageTable } from "./usage-table.ts";
@@ -92,10 +92,15 @@ async function write(
   if (first === undefined) return;
   signal?.throwIfAborted();
   try {
-    await table.upsert(
-      chunk.flatMap(({ rows }) => rows),
-      signal,
+    const folded = new Set(
+      await table.upsert(
+        chunk.flatMap(({ rows }) => rows),
+        signal,
+      ),
     );
+    // fault: says that it stored what is late of a folded period
+    const late = chunk.filter(({ tally }) => folded.has(tally.period));
+    for (const { tally } of late) rejected.push({ tally, reason: new PeriodFoldedError(tally.period) });
   } catch (error) {
     if (!(error instanceof StoreError) || !table.refusal.test(error.driverCode ?? "")) throw error;
     if (chunk.length === 1) {

@@ -1,21 +1,32 @@
 import { setImmediate } from "node:timers/promises";
 import {
   assertDimensionName,
+  type Clock,
+  foldableBefore,
   type HistoryQuery,
   type PeriodUsage,
   type StoredUsage,
   type Tally,
   type UsageStore,
 } from "@usage/counter-core";
+import { Cursors } from "@usage/counter-core/internal";
+import { foldPeriods } from "./fold-periods.ts";
 import { mergeTallies } from "./merge-tallies.ts";
 import { untilAborted } from "./until-aborted.ts";
-import type { UsageTable } from "./usage-table.ts";
+import type { Selection, UsageTable } from "./usage-table.ts";
 
-/** The store on a table of either dialect. All SQL is the table's. */
-export function tableUsageStore(table: UsageTable, dimensions: readonly string[]): UsageStore<string> {
+export interface TableStoreOptions {
+  readonly dimensions: readonly string[];
+  /** What `fold` takes for now. */
+  readonly clock: Pick<Clock, "now">;
+}
+
+/** The store on the tables of either dialect. All SQL is the table's. */
+export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableStoreOptions): UsageStore<string> {
   if (dimensions.length === 0) throw new RangeError("dimensions must name at least one dimension, got none");
   for (const dimension of dimensions) assertDimensionName(dimension);
   const wanted = [...dimensions];
+  const cursors = new Cursors();
 
   return {
     dimensions: wanted,
@@ -25,22 +36,23 @@ export function tableUsageStore(table: UsageTable, dimensions: readonly string[]
       return untilAborted(mergeTallies(table, tallies, signal), signal);
     },
 
-    async totals(period, writer, { backends } = {}) {
+    async totals(period, writer, { backends, since } = {}) {
+      // fault: takes the cursor once everything is read
+      const { at, database } = await table.position(period);
       const usage = new Map<string, StoredUsage<string>>();
-      const asked = backends === undefined ? undefined : new Set(backends);
-      for await (const page of table.usage(period, writer)) {
+      const after = cursors.positionIn(since, period, database);
+      const selection: Selection = {
+        ...(backends !== undefined && { backends: [...new Set(backends)] }),
+        ...(after !== undefined && { since: after }),
+      };
+      for await (const page of table.usage(period, writer, selection)) {
         for (const { backend, all, own } of page) {
-          if (asked?.has(backend) === false) continue;
           if (!wanted.some((dimension) => Object.hasOwn(all, dimension))) continue;
           usage.set(backend, { all: pick(all, wanted), own: pick(own, wanted) });
         }
         await setImmediate();
       }
-      return { usage };
-    },
-
-    async fold() {
-      throw new Error("fold is about to come");
+      return { usage, cursor: cursors.at(period, at, database) };
     },
 
     async tallies(period, backends) {
@@ -54,8 +66,9 @@ export function tableUsageStore(table: UsageTable, dimensions: readonly string[]
 
     async history({ backend, from, to }) {
       const history: PeriodUsage[] = [];
+      const selection: Selection = backend === undefined ? {} : { backends: [backend] };
       for await (const period of periods(table, from, to)) {
-        for await (const page of table.usage(period, "", backend)) {
+        for await (const page of table.usage(period, "", selection)) {
           for (const { backend: name, all } of page) history.push({ period, backend: name, usage: all });
           await setImmediate();
         }
@@ -69,6 +82,13 @@ export function tableUsageStore(table: UsageTable, dimensions: readonly string[]
         await table.remove(period, backend);
         await setImmediate();
       }
+    },
+
+    async fold(before) {
+      const isFoldable = foldableBefore(before, clock.now());
+      const found: string[] = [];
+      for await (const period of periods(table, "", before)) if (isFoldable(period)) found.push(period);
+      return foldPeriods(table, found);
     },
   };
 }

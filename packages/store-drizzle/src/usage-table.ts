@@ -6,8 +6,26 @@ export interface BackendUsage extends StoredUsage<string> {
   readonly backend: string;
 }
 
+/** How far the changes of a period are, in a unit of the dialect's own, and in which database that is. */
+export interface Position {
+  readonly at: number;
+  /** Another text where the database is, or may be, another one than before. */
+  readonly database: string;
+}
+
+/** Of which backends usage is read; of all of them where nothing is said. */
+export interface Selection {
+  /** All different. */
+  readonly backends?: readonly string[];
+  /** Only those that changed, also a little before that position where the order of changes is not that of their commits. */
+  readonly since?: number;
+}
+
+/** The writer of the row that stands for all writers of a folded period: no counter has such a name. */
+export const FOLDED_WRITER = "";
+
 /**
- * What the table `usage_tallies` can do in one dialect of SQL. Everything rejects with `StoreError` or one of its kin.
+ * What the tables of a store can do in one dialect of SQL. Everything rejects with `StoreError` or one of its kin.
  * Answers of many rows come in pages that do not hold the event loop; whoever reads them lets it turn in between.
  */
 export interface UsageTable {
@@ -17,13 +35,24 @@ export interface UsageTable {
   readonly pipelined: boolean;
   /** Matches the driver's code when the database refuses a row for ever. */
   readonly refusal: RegExp;
-  /** Keeps the larger amount of each row, all rows or none; writes nothing where nothing grew. The same key may come twice. */
-  upsert(rows: readonly TallyRow[], signal: AbortSignal | undefined): Promise<void>;
+  /**
+   * Keeps the larger amount of each row, all rows or none, but for those of folded periods; writes nothing where nothing grew.
+   * The same key may come twice. Resolves with the periods among them that are folded, of which it kept nothing, or may have.
+   */
+  upsert(rows: readonly TallyRow[], signal: AbortSignal | undefined): Promise<readonly string[]>;
   /** The first period after `from` (or `from` itself where `included`) up to `to`, by the bytes of their keys. */
   periodBetween(from: string, to: string | undefined, included: boolean): Promise<string | undefined>;
-  /** Of all backends or of one, ordered by the bytes of their names. */
-  usage(period: string, writer: string, backend?: string): AsyncIterable<readonly BackendUsage[]>;
+  /** What is committed later than this is told by `usage` since this. */
+  position(period: string): Promise<Position>;
+  /** Of all backends ordered by the bytes of their names, of those that are selected in any order. */
+  usage(period: string, writer: string, selection?: Selection): AsyncIterable<readonly BackendUsage[]>;
   /** The rows of the backends, which are all different; each backend's from one read. */
   tallies(period: string, backends: readonly string[]): AsyncIterable<readonly Tally[]>;
   remove(period: string, backend: string): Promise<void>;
+  /** Which of the periods take no rows any more. */
+  folded(periods: readonly string[]): Promise<readonly string[]>;
+  /** From now on the periods take no rows any more. No `upsert` that began before is under way once this resolves. */
+  close(periods: readonly string[]): Promise<void>;
+  /** Makes the rows of a closed period one for each backend and dimension, some backends at a time, each of them at once. */
+  foldRows(period: string): AsyncIterable<void>;
 }

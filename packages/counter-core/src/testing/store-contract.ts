@@ -1,3 +1,5 @@
+import { changesContract } from "./store-contract/changes-contract.ts";
+import { foldContract } from "./store-contract/fold-contract.ts";
 import { mergingContract } from "./store-contract/merging-contract.ts";
 import { namesContract } from "./store-contract/names-contract.ts";
 import { readingContract } from "./store-contract/reading-contract.ts";
@@ -28,4 +30,6 @@ export function usageStoreContract(name: string, options: StoreContractOptions):
   mergingContract(name, withStore, schedules);
   namesContract(name, withStore);
   readingContract(name, withStore);
+  changesContract(name, withStore);
+  foldContract(name, withStore);
 }

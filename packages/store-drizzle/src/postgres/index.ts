@@ -1,6 +1,7 @@
 export { StoreError, StoreOpenError, StoreTimeoutError, TallyError, TallyRefusedError } from "../errors.ts";
+export type { PrefixOptions } from "../table-prefix.ts";
 export type { TimeoutOptions } from "./deadline.ts";
 export { migrate } from "./migrate.ts";
 export { type OpenPostgresStore, openPostgresStore } from "./open.ts";
-export { usageTallies, usageTotals } from "./schema.ts";
+export { usageFolds, usageTables, usageTallies, usageTotals } from "./schema.ts";
 export { type PostgresStoreOptions, postgresUsageStore } from "./store.ts";

@@ -1,13 +1,12 @@
-import { STORAGE_DIMENSIONS, type StorageDimension, type UsageStore } from "@usage/counter-core";
+import type { StorageDimension, UsageStore } from "@usage/counter-core";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import { StoreError, StoreOpenError } from "../errors.ts";
-import { tableUsageStore } from "../table-usage-store.ts";
+import { DEFAULT_PREFIX } from "../table-prefix.ts";
 import { addressText, type ConnectionTarget, parseConnectionString, type ServerAddress } from "./connection-string.ts";
 import { Connections } from "./connections.ts";
 import { DEFAULT_TIMEOUT_MS, withDeadline } from "./deadline.ts";
 import { migrateWith } from "./migrate.ts";
-import type { PostgresStoreOptions } from "./store.ts";
-import { postgresUsageTable } from "./table.ts";
+import { type PostgresStoreOptions, storeOn } from "./store.ts";
 
 /** A store that owns its connections. */
 export interface OpenPostgresStore {
@@ -40,7 +39,7 @@ export async function openPostgresStore(
   url: string,
   options: PostgresStoreOptions = {},
 ): Promise<UsageStore<string> & OpenPostgresStore> {
-  const { dimensions = STORAGE_DIMENSIONS, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { prefix = DEFAULT_PREFIX, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   // Imported here, so that those who bring their own database need not have these.
   const [{ default: postgres }, { drizzle }] = await Promise.all([
     import("postgres"),
@@ -51,11 +50,11 @@ export async function openPostgresStore(
   const connections = new Connections(target, { driver: { postgres, drizzle }, timeoutMs, deadline });
   const close = () => connections.end();
   try {
-    const store = tableUsageStore(postgresUsageTable(connections.run), dimensions);
+    const store = storeOn(connections.run, options);
     await connections.begin().catch((error: unknown) => {
       throw openError(error, target, connections.server);
     });
-    await migrateWith(connections.run);
+    await migrateWith(connections.run, prefix);
     return {
       ...store,
       get db() {

@@ -1,14 +1,17 @@
-import { and, eq, type SQL, sql } from "drizzle-orm";
+import { and, eq, gt, ne, type SQL, sql } from "drizzle-orm";
 import type { PgColumn, PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+import { FOLDED_WRITER } from "../usage-table.ts";
 import { arrayLiteral } from "./array-literal.ts";
 import type { Run } from "./deadline.ts";
-import { usageTallies } from "./schema.ts";
+import type { PostgresTables } from "./schema.ts";
 
 /** Parsing a page of this many backends or tallies holds the event loop for about a millisecond. */
 const ENTRIES_PER_PAGE = sql.raw("500");
 const MAX_AMOUNT = sql.raw(String(Number.MAX_SAFE_INTEGER));
-const { period, backend, dimension, writer, amount } = usageTallies;
+/** Others wait as long as it takes to fold them: some milliseconds. */
+const BACKENDS_PER_FOLD = 500;
 
+type Tallies = PostgresTables["tallies"];
 type PostgresDatabase<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>> = PgDatabase<
   TResult,
   TSchema
@@ -20,13 +23,31 @@ export type UsageEntry = readonly [backend: string, all: Amounts, own: Amounts];
 /** One writer's amounts by dimension. */
 export type TallyEntry = readonly [backend: string, writer: string, amounts: Amounts];
 
-/** The usage of all backends in a period, or of one, ordered by the bytes of their names. */
+interface UsageRead {
+  readonly period: string;
+  /** Whose part of it is told, too. */
+  readonly writer: string;
+  /** Only of these. */
+  readonly names: readonly string[] | undefined;
+  /** Only of what changed then or later, in microseconds since the epoch. */
+  readonly since: number | undefined;
+}
+
+/** The usage of backends in a period, ordered by the bytes of their names. */
 export async function usagePages<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
   run: Run<PostgresDatabase<TResult, TSchema>>,
-  key: string,
-  own: string,
-  name: string | undefined,
+  tallies: Tallies,
+  { period: key, writer: own, names, since }: UsageRead,
 ): Promise<readonly string[]> {
+  const { period, backend, dimension, writer, amount, updatedAt } = tallies;
+  const time = sql`timestamptz 'epoch' + ${since ?? 0}::bigint * interval '1 microsecond'`;
+  const changed = sql`(select distinct ${backend} as backend from ${tallies}
+    where ${period} = ${key} and ${updatedAt} >= ${time})`;
+  const where = and(
+    eq(period, key),
+    names === undefined ? undefined : sql`${backend} = any(${arrayLiteral(names)}::text[])`,
+    since === undefined ? undefined : sql`${backend} in ${changed}`,
+  );
   const sums = (db: PostgresDatabase<TResult, TSchema>) =>
     db
       .select({
@@ -35,8 +56,8 @@ export async function usagePages<TResult extends PgQueryResultHKT, TSchema exten
         all: sql`least(sum(${amount}), ${MAX_AMOUNT})`.as("all_writers"),
         own: sql`least(coalesce(sum(${amount}) filter (where ${writer} = ${own}), 0), ${MAX_AMOUNT})`.as("own"),
       })
-      .from(usageTallies)
-      .where(and(eq(period, key), name === undefined ? undefined : eq(backend, name)))
+      .from(tallies)
+      .where(where)
       .groupBy(backend, dimension)
       .as("sums");
   const entries = (db: PostgresDatabase<TResult, TSchema>) => sql`
@@ -49,15 +70,34 @@ export async function usagePages<TResult extends PgQueryResultHKT, TSchema exten
 /** The rows of some backends, by writer. */
 export async function tallyPages<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
   run: Run<PostgresDatabase<TResult, TSchema>>,
+  tallies: Tallies,
   key: string,
-  backends: readonly string[],
+  names: readonly string[],
 ): Promise<readonly string[]> {
+  const { period, backend, dimension, writer, amount } = tallies;
   const entries = sql`
     select row_number() over () - 1 as number,
       json_build_array(${backend}, ${writer}, json_object_agg(${dimension}, ${amount})) as entry
-    from ${usageTallies} where ${period} = ${key} and ${backend} = any(${arrayLiteral(backends)}::text[])
+    from ${tallies} where ${period} = ${key} and ${backend} = any(${arrayLiteral(names)}::text[])
     group by ${backend}, ${writer}`;
   return run("reading the tallies", (db) => paged(db, entries));
+}
+
+/** The next backends after one that have rows of writers in a period, in the order that their column has. */
+export async function foldable<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
+  db: PostgresDatabase<TResult, TSchema>,
+  tallies: Tallies,
+  key: string,
+  after: string,
+): Promise<readonly string[]> {
+  const { period, backend, writer } = tallies;
+  const rows = await db
+    .selectDistinct({ backend })
+    .from(tallies)
+    .where(and(eq(period, key), gt(backend, after), ne(writer, FOLDED_WRITER)))
+    .orderBy(backend)
+    .limit(BACKENDS_PER_FOLD);
+  return rows.map((row) => row.backend);
 }
 
 /**

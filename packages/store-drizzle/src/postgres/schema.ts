@@ -1,34 +1,58 @@
 import { sql } from "drizzle-orm";
 import { bigint, check, index, pgTable, pgView, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
+import { assertPrefix, DEFAULT_PREFIX } from "../table-prefix.ts";
 
-/** One cumulative amount per period, backend, dimension and writer. */
-export const usageTallies = pgTable(
-  "usage_tallies",
-  {
+/**
+ * The tables of a store whose names begin with `prefix`, and its view, for drizzle-kit and for queries of your own.
+ *
+ * @throws RangeError when the prefix is none.
+ */
+export function usageTables<const P extends string>(prefix: P) {
+  assertPrefix(prefix);
+  /** One cumulative amount per period, backend, dimension and writer. The writer of a folded row is the empty text. */
+  const tallies = pgTable(
+    `${prefix}tallies`,
+    {
+      period: text("period").notNull(),
+      backend: text("backend").notNull(),
+      dimension: text("dimension").notNull(),
+      writer: text("writer").notNull(),
+      amount: bigint("amount", { mode: "number" }).notNull(),
+      /** When the amount last grew, by the database's clock; never less than what the period had before. */
+      updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().defaultNow(),
+    },
+    (table) => [
+      // As Postgres names it in the migration.
+      primaryKey({
+        name: `${prefix}tallies_pkey`,
+        columns: [table.period, table.backend, table.dimension, table.writer],
+      }),
+      check(`${prefix}tallies_amount`, sql`${table.amount} >= 0`),
+      // Rows come period by period: which pages hold one takes some kilobytes to tell. The option is text, as the migration has it:
+      // drizzle-kit would take `true` for another one, and make the index anew at every push.
+      index(`${prefix}tallies_period`).using("brin", table.period).with({ autosummarize: "on" }),
+      index(`${prefix}tallies_changed`).on(table.period, table.updatedAt),
+    ],
+  );
+  /** The periods that take no tallies any more. */
+  const folds = pgTable(`${prefix}folds`, {
+    period: text("period").notNull().primaryKey(),
+    foldedAt: timestamp("folded_at", { withTimezone: true }).notNull().defaultNow(),
+  });
+  /** The tallies summed over writers, for reports; never above 2^53-1. */
+  const totals = pgView(`${prefix}totals`, {
     period: text("period").notNull(),
     backend: text("backend").notNull(),
     dimension: text("dimension").notNull(),
-    writer: text("writer").notNull(),
     amount: bigint("amount", { mode: "number" }).notNull(),
-    /** When the amount last grew, by the database's clock. */
-    updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().defaultNow(),
-  },
-  (table) => [
-    // As Postgres names it in the migration.
-    primaryKey({ name: "usage_tallies_pkey", columns: [table.period, table.backend, table.dimension, table.writer] }),
-    check("usage_tallies_amount", sql`${table.amount} >= 0`),
-    // Rows come period by period: which pages hold one takes some kilobytes to tell. The option is text, as the migration has it:
-    // drizzle-kit would take `true` for another one, and make the index anew at every push.
-    index("usage_tallies_period").using("brin", table.period).with({ autosummarize: "on" }),
-  ],
-);
+  }).as(
+    sql.raw(
+      `select period, backend, dimension, least(sum(amount), 9007199254740991)::bigint as amount from ${prefix}tallies group by period, backend, dimension`,
+    ),
+  );
+  return { tallies, folds, totals };
+}
 
-/** The tallies summed over writers, for reports; never above 2^53-1. */
-export const usageTotals = pgView("usage_totals", {
-  period: text("period").notNull(),
-  backend: text("backend").notNull(),
-  dimension: text("dimension").notNull(),
-  amount: bigint("amount", { mode: "number" }).notNull(),
-}).as(
-  sql`select period, backend, dimension, least(sum(amount), 9007199254740991)::bigint as amount from usage_tallies group by period, backend, dimension`,
-);
+export type PostgresTables = ReturnType<typeof usageTables<string>>;
+
+export const { tallies: usageTallies, folds: usageFolds, totals: usageTotals } = usageTables(DEFAULT_PREFIX);

@@ -1,16 +1,29 @@
-import { STORAGE_DIMENSIONS, type StorageDimension, type UsageStore } from "@usage/counter-core";
+import {
+  type Clock,
+  STORAGE_DIMENSIONS,
+  type StorageDimension,
+  systemClock,
+  type UsageStore,
+} from "@usage/counter-core";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+import { DEFAULT_PREFIX, type PrefixOptions } from "../table-prefix.ts";
 import { tableUsageStore } from "../table-usage-store.ts";
-import { runOn, type TimeoutOptions, withDeadline } from "./deadline.ts";
+import { DEFAULT_TIMEOUT_MS, type Run, runOn, type TimeoutOptions, withDeadline } from "./deadline.ts";
+import { usageTables } from "./schema.ts";
 import { postgresUsageTable } from "./table.ts";
 
-export interface PostgresStoreOptions<D extends string = string> extends TimeoutOptions {
+export interface PostgresStoreOptions<D extends string = string> extends TimeoutOptions, PrefixOptions {
   /**
-   * The dimensions that `totals` answers. Others are stored all the same, and appear in `tallies` and `history`.
+   * The dimensions that `totals` returns. Others are stored all the same, and appear in `tallies` and `history`.
    * @default STORAGE_DIMENSIONS
    */
   readonly dimensions?: readonly D[];
+  /** What `fold` takes for now. @default systemClock */
+  readonly clock?: Pick<Clock, "now">;
 }
+
+/** A merge of another instance may take longer than one here; what it changed must be found when it is done. */
+const MIN_OVERLAP_MS = 60_000;
 
 /**
  * A usage store in your own drizzle database, of any Postgres driver, whose table `migrate` or your own drizzle-kit has
@@ -36,6 +49,15 @@ export function postgresUsageStore<TResult extends PgQueryResultHKT, TSchema ext
   db: PgDatabase<TResult, TSchema>,
   options: PostgresStoreOptions = {},
 ): UsageStore<string> {
-  const { dimensions = STORAGE_DIMENSIONS } = options;
-  return tableUsageStore(postgresUsageTable(runOn(db, withDeadline(options))), dimensions);
+  return storeOn(runOn(db, withDeadline(options)), options);
+}
+
+/** @throws RangeError when an option is out of range. */
+export function storeOn<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
+  run: Run<PgDatabase<TResult, TSchema>>,
+  options: PostgresStoreOptions,
+): UsageStore<string> {
+  const { dimensions = STORAGE_DIMENSIONS, prefix = DEFAULT_PREFIX, clock = systemClock } = options;
+  const overlapMs = Math.max(MIN_OVERLAP_MS, 2 * (options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
+  return tableUsageStore(postgresUsageTable(run, { tables: usageTables(prefix), overlapMs }), { dimensions, clock });
 }

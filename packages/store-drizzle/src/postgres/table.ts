@@ -1,79 +1,135 @@
-import { and, eq, type SQL, sql } from "drizzle-orm";
+import { and, eq, inArray, sql } from "drizzle-orm";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
-import type { TallyRow } from "../tally-rows.ts";
-import type { UsageTable } from "../usage-table.ts";
-import { arrayLiteral } from "./array-literal.ts";
+import { StoreError } from "../errors.ts";
+import type { Position, UsageTable } from "../usage-table.ts";
 import { REFUSAL, type Run } from "./deadline.ts";
-import { bytes, type TallyEntry, tallyPages, type UsageEntry, usagePages } from "./pages.ts";
-import { usageTallies } from "./schema.ts";
+import { closeStatement, foldStatement } from "./fold-statements.ts";
+import { bytes, foldable, type TallyEntry, tallyPages, type UsageEntry, usagePages } from "./pages.ts";
+import type { PostgresTables } from "./schema.ts";
+import { upsertStatement } from "./upsert-statement.ts";
 
-const { period, backend } = usageTallies;
+/** A table of so many names is read at once. */
+const NAMES_PER_READ = 10_000;
 
-/** `usage_tallies` in Postgres. Each statement is a transaction of its own, which also holds behind a pooler. */
+export interface PostgresTableOptions {
+  readonly tables: PostgresTables;
+  /** How long a statement may take that writes: until then, what it wrote may have times of before, and not be seen. */
+  readonly overlapMs: number;
+}
+
+/** The tables of a store in Postgres. Each statement is a transaction of its own, which also holds behind a pooler. */
 export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
   run: Run<PgDatabase<TResult, TSchema>>,
+  { tables, overlapMs }: PostgresTableOptions,
 ): UsageTable {
+  const { tallies, folds } = tables;
+  const { period, backend, updatedAt } = tallies;
+
   return {
     rowsPerChunk: 2_000,
     pipelined: true,
     refusal: REFUSAL,
 
     async upsert(rows) {
-      await run("merge", (db) => db.execute(upsertStatement(rows)));
+      const periods = [...new Set(rows.map((row) => row.period))];
+      const folded = await run("merge", (db) => {
+        const written = db.$with("written", {}).as(upsertStatement(tables, rows, periods));
+        return db.with(written).select({ period: folds.period }).from(folds).where(inArray(folds.period, periods));
+      });
+      return folded.map((row) => row.period);
     },
 
     async periodBetween(from, to, included) {
       const lower = included ? sql`${bytes(period)} >= ${from}` : sql`${bytes(period)} > ${from}`;
       const where = and(lower, to === undefined ? undefined : sql`${bytes(period)} <= ${to}`);
       const [row] = await run("reading the periods", (db) =>
-        db.select({ period }).from(usageTallies).where(where).orderBy(bytes(period)).limit(1),
+        db.select({ period }).from(tallies).where(where).orderBy(bytes(period)).limit(1),
       );
       return row?.period;
     },
 
-    async *usage(key, own, name) {
-      for (const page of await usagePages(run, key, own, name)) {
-        const entries: readonly UsageEntry[] = JSON.parse(page);
-        yield entries.map(([backend, all, own]) => ({ backend, all, own }));
+    async position(key): Promise<Position> {
+      // In microseconds. The server's start: after a failover, what was known of the old one says nothing of the new one.
+      const [row] = await run("reading the totals", (db) =>
+        db
+          .select({
+            at: sql`coalesce((extract(epoch from max(${updatedAt})) * 1000000)::bigint, 0)`.mapWith(Number),
+            database: sql<string>`extract(epoch from pg_postmaster_start_time())::text`,
+          })
+          .from(tallies)
+          .where(eq(period, key)),
+      );
+      return row ?? { at: 0, database: "" };
+    },
+
+    async *usage(key, own, { backends, since } = {}) {
+      // fault: Postgres looks no further back than the last change it has seen
+      const from = since === undefined ? undefined : since - overlapMs * 1_000;
+      for (const names of backends === undefined ? [undefined] : chunks(backends)) {
+        const pages = await usagePages(run, tallies, { period: key, writer: own, names, since: from });
+        for (const page of pages) {
+          const entries: readonly UsageEntry[] = JSON.parse(page);
+          yield entries.map(([backend, all, own]) => ({ backend, all, own }));
+        }
       }
     },
 
     async *tallies(key, backends) {
-      for (const page of await tallyPages(run, key, backends)) {
-        const entries: readonly TallyEntry[] = JSON.parse(page);
-        yield entries.map(([backend, writer, usage]) => ({ writer, period: key, backend, usage }));
+      for (const names of chunks(backends)) {
+        for (const page of await tallyPages(run, tallies, key, names)) {
+          const entries: readonly TallyEntry[] = JSON.parse(page);
+          yield entries.map(([backend, writer, usage]) => ({ writer, period: key, backend, usage }));
+        }
       }
     },
 
     async remove(key, name) {
-      await run("remove", (db) => db.delete(usageTallies).where(and(eq(period, key), eq(backend, name))));
+      await run("remove", (db) => db.delete(tallies).where(and(eq(period, key), eq(backend, name))));
+    },
+
+    async folded(periods) {
+      const rows = await run("fold", (db) =>
+        db
+          .select({ period: folds.period })
+          .from(folds)
+          .where(inArray(folds.period, [...periods])),
+      );
+      return rows.map((row) => row.period);
+    },
+
+    async close(periods) {
+      const [row] = await run("fold", (db) =>
+        db.select({ level: sql<string>`level` }).from(sql`current_setting('transaction_isolation') as level`),
+      );
+      // fault: folds where merges do not see it
+      if (row?.level !== "read committed") throw isolationError(String(row?.level));
+      await run("fold", (db) => db.execute(closeStatement(tables, periods)));
+    },
+
+    async *foldRows(key) {
+      for (let after = ""; ; ) {
+        const page = await run("fold", (db) => foldable(db, tallies, key, after));
+        const [first] = page;
+        const last = page.at(-1);
+        if (first === undefined || last === undefined) return;
+        await run("fold", (db) => db.execute(foldStatement(tables, key, [first, last])));
+        yield;
+        after = last;
+      }
     },
   };
 }
 
-/**
- * Keeps what grew. `max` and `group by`: a statement must not touch a row twice (21000). `order by`: two that write the
- * same rows take them in the same order and cannot deadlock. The inner select: a conflict whose `where` fails still locks
- * the row, which is a write; as a scalar it is one look-up per row, where `not exists` was planned as a scan of the table.
- */
-function upsertStatement(rows: readonly TallyRow[]): SQL {
-  const column = (name: keyof TallyRow) => arrayLiteral(rows.map((row) => row[name]));
-  // fault: Postgres adds up what one merge has twice
-  // fault: Postgres adds instead of keeping the maximum
-  // fault: Postgres writes rows in no order
-  return sql`
-    insert into ${usageTallies} as stored (period, backend, dimension, writer, amount)
-    select sent.period, sent.backend, sent.dimension, sent.writer, max(sent.amount)
-    from unnest(${column("period")}::text[], ${column("backend")}::text[], ${column("dimension")}::text[],
-      ${column("writer")}::text[], ${column("amount")}::bigint[]) as sent (period, backend, dimension, writer, amount)
-    where sent.amount > coalesce((
-      select known.amount from ${usageTallies} as known
-      where known.period = sent.period and known.backend = sent.backend and known.dimension = sent.dimension
-        and known.writer = sent.writer
-    ), -1)
-    group by sent.period, sent.backend, sent.dimension, sent.writer
-    order by sent.period, sent.backend, sent.dimension, sent.writer
-    on conflict (period, backend, dimension, writer) do update
-    set amount = excluded.amount, updated_at = excluded.updated_at
-    where excluded.amount > stored.amount`;
+function* chunks(names: readonly string[]): Generator<readonly string[]> {
+  for (let start = 0; start < names.length; start += NAMES_PER_READ) yield names.slice(start, start + NAMES_PER_READ);
+}
+
+function isolationError(level: string): StoreError {
+  const cause = new Error(`transactions are ${level} here, in which a merge that waits for the fold would not see it`);
+  return new StoreError(
+    "fold",
+    undefined,
+    "set default_transaction_isolation to 'read committed' for all instances",
+    cause,
+  );
 }

@@ -1,6 +1,7 @@
 export { StoreBusyError, StoreError, StoreOpenError, TallyError, TallyRefusedError } from "../errors.ts";
+export type { PrefixOptions } from "../table-prefix.ts";
 export { migrate } from "./migrate.ts";
 export { type OpenSqliteStore, openSqliteStore } from "./open.ts";
 export type { BusyOptions } from "./retry-while-busy.ts";
-export { usageTallies, usageTotals } from "./schema.ts";
+export { usageFolds, usageTables, usageTallies, usageTotals } from "./schema.ts";
 export { type SqliteStoreOptions, sqliteUsageStore } from "./store.ts";

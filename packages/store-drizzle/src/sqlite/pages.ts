@@ -1,16 +1,23 @@
-import { and, asc, eq, gt, inArray, lte, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, lte, type SQL, sql } from "drizzle-orm";
 import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
 import type { Attempt } from "./retry-while-busy.ts";
-import { usageTallies } from "./schema.ts";
+import type { SqliteTables } from "./schema.ts";
 
 /** Reading this many rows holds the event loop for a few milliseconds. */
 const ROWS_PER_PAGE = 1_000;
-/** Rows that a backend is taken to have until a page has shown it: three dimensions, ten writers. */
-const ASSUMED_ROWS_PER_BACKEND = 30;
+/** Backends of a first page: each is taken to have 30 rows, of three dimensions and ten writers, until a page has shown it. */
+const FIRST_PAGE = 34;
 const MAX_AMOUNT = sql.raw(String(Number.MAX_SAFE_INTEGER));
-const { period, backend, dimension, writer, amount } = usageTallies;
 
-type SqliteDatabase<TSchema extends Record<string, unknown>> = BaseSQLiteDatabase<"sync", unknown, TSchema>;
+export type Tallies = SqliteTables["tallies"];
+export type SqliteDatabase<TSchema extends Record<string, unknown>> = BaseSQLiteDatabase<"sync", unknown, TSchema>;
+
+/** What is read of which database. */
+export interface Reading<TSchema extends Record<string, unknown>> {
+  readonly db: SqliteDatabase<TSchema>;
+  readonly tallies: Tallies;
+  readonly attempt: Attempt;
+}
 
 /** One dimension of a backend: the sum over writers, and the part of it that one of them counted. */
 export interface SumRow {
@@ -18,6 +25,8 @@ export interface SumRow {
   readonly dimension: string;
   readonly all: number;
   readonly own: number;
+  /** How many rows that is. */
+  readonly rows: number;
 }
 
 /**
@@ -25,78 +34,131 @@ export interface SumRow {
  * ends is decided by rows and not by backends, since many writers may have counted for one backend.
  */
 export async function* sumPages<TSchema extends Record<string, unknown>>(
-  db: SqliteDatabase<TSchema>,
-  attempt: Attempt,
+  reading: Reading<TSchema>,
   key: string,
   own: string,
 ): AsyncGenerator<readonly SumRow[]> {
-  let after: string | undefined = "";
-  while (after !== undefined) {
-    const start: string = after;
-    const upTo: string | undefined = await attempt("reading the totals", () => backendAt(db, key, start));
-    const range = and(gt(backend, start), upTo === undefined ? undefined : lte(backend, upTo));
-    yield await attempt("reading the totals", () => sums(db, own, and(eq(period, key), range)));
-    after = upTo;
+  const { attempt, tallies } = reading;
+  for await (const range of backendRanges(reading, key, "reading the totals")) {
+    yield await attempt("reading the totals", () => sums(reading, own, and(eq(tallies.period, key), range)));
   }
 }
 
-/** The sums of one backend. */
-export function backendSums<TSchema extends Record<string, unknown>>(
-  db: SqliteDatabase<TSchema>,
-  attempt: Attempt,
+/** The sums of some backends. */
+export async function* sumPagesOf<TSchema extends Record<string, unknown>>(
+  reading: Reading<TSchema>,
   key: string,
   own: string,
-  name: string,
-): Promise<readonly SumRow[]> {
-  return attempt("reading the totals", () => sums(db, own, and(eq(period, key), eq(backend, name))));
+  backends: readonly string[],
+): AsyncGenerator<readonly SumRow[]> {
+  const { attempt, tallies } = reading;
+  for (let start = 0, size = FIRST_PAGE; start < backends.length; ) {
+    const page = backends.slice(start, start + size);
+    const where = and(eq(tallies.period, key), isAmong(tallies, page));
+    const found = await attempt("reading the totals", () => sums(reading, own, where));
+    yield found;
+    start += page.length;
+    size = nextPage(
+      page,
+      found.reduce((rows, sum) => rows + sum.rows, 0),
+    );
+  }
 }
 
-/** All rows of some backends. A page's size follows from the rows per backend of the page before. */
+/** Backends that changed at a time or later, in milliseconds since the epoch; some of them several times. */
+export async function* changedPages<TSchema extends Record<string, unknown>>(
+  { db, tallies, attempt }: Reading<TSchema>,
+  key: string,
+  since: number,
+): AsyncGenerator<readonly string[]> {
+  const { period, backend } = tallies;
+  const time = sql`${tallies.updatedAt}`.mapWith(Number);
+  let after: { readonly backend: string; readonly time: number } | undefined;
+  do {
+    const last = after;
+    const later =
+      last === undefined
+        ? sql`${tallies.updatedAt} >= ${since}`
+        : sql`(${tallies.updatedAt}, ${backend}) > (${last.time}, ${last.backend})`;
+    const page = await attempt("reading the totals", () =>
+      db
+        .select({ backend, time })
+        .from(tallies)
+        .where(and(eq(period, key), later))
+        .orderBy(asc(tallies.updatedAt), asc(backend))
+        .limit(ROWS_PER_PAGE)
+        .all(),
+    );
+    yield page.map((row) => row.backend);
+    after = page.length < ROWS_PER_PAGE ? undefined : page.at(-1);
+  } while (after !== undefined);
+}
+
+/** All rows of some backends. */
 export async function* rowPages<TSchema extends Record<string, unknown>>(
-  db: SqliteDatabase<TSchema>,
-  attempt: Attempt,
+  { db, tallies, attempt }: Reading<TSchema>,
   key: string,
   backends: readonly string[],
 ) {
-  let start = 0;
-  let size = Math.ceil(ROWS_PER_PAGE / ASSUMED_ROWS_PER_BACKEND);
-  while (start < backends.length) {
+  const { period, backend, dimension, writer, amount } = tallies;
+  for (let start = 0, size = FIRST_PAGE; start < backends.length; ) {
     const page = backends.slice(start, start + size);
-    const names = sql`(select value from json_each(${JSON.stringify(page)}))`;
     const rows = await attempt("reading the tallies", () =>
       db
         .select({ backend, dimension, writer, amount: sql`${amount}`.mapWith(Number) })
-        .from(usageTallies)
-        .where(and(eq(period, key), inArray(backend, names)))
+        .from(tallies)
+        .where(and(eq(period, key), isAmong(tallies, page)))
         .all(),
     );
     yield rows;
     start += page.length;
-    size = Math.max(1, Math.floor((ROWS_PER_PAGE * page.length) / Math.max(rows.length, page.length)));
+    size = nextPage(page, rows.length);
   }
 }
 
-/** The backend of the row that stands a page behind the first one after backend `after`. */
-function backendAt<TSchema extends Record<string, unknown>>(
-  db: SqliteDatabase<TSchema>,
+/** Conditions that divide the backends of a period into pages, each backend in one of them. */
+export async function* backendRanges<TSchema extends Record<string, unknown>>(
+  { db, tallies, attempt }: Reading<TSchema>,
   key: string,
-  after: string,
-): string | undefined {
-  return db
-    .select({ backend })
-    .from(usageTallies)
-    .where(and(eq(period, key), gt(backend, after)))
-    .orderBy(asc(backend), asc(dimension), asc(writer))
-    .limit(1)
-    .offset(ROWS_PER_PAGE)
-    .get()?.backend;
+  operation: string,
+): AsyncGenerator<SQL | undefined> {
+  const { period, backend, dimension, writer } = tallies;
+  let after: string | undefined = "";
+  while (after !== undefined) {
+    const start: string = after;
+    /** That of the row that stands a page behind the first one. */
+    const upTo: string | undefined = await attempt(
+      operation,
+      () =>
+        db
+          .select({ backend })
+          .from(tallies)
+          .where(and(eq(period, key), gt(backend, start)))
+          .orderBy(asc(backend), asc(dimension), asc(writer))
+          .limit(1)
+          .offset(ROWS_PER_PAGE)
+          .get()?.backend,
+    );
+    yield and(gt(backend, start), upTo === undefined ? undefined : lte(backend, upTo));
+    after = upTo;
+  }
+}
+
+/** How many backends the next page has: it follows from the rows per backend of the page before. */
+function nextPage(page: readonly string[], rows: number): number {
+  return Math.max(1, Math.floor((ROWS_PER_PAGE * page.length) / Math.max(rows, page.length)));
+}
+
+function isAmong({ backend }: Tallies, names: readonly string[]): SQL {
+  return inArray(backend, sql`(select value from json_each(${JSON.stringify(names)}))`);
 }
 
 function sums<TSchema extends Record<string, unknown>>(
-  db: SqliteDatabase<TSchema>,
+  { db, tallies }: Reading<TSchema>,
   own: string,
-  where: ReturnType<typeof and>,
+  where: SQL | undefined,
 ): readonly SumRow[] {
+  const { backend, dimension, writer, amount } = tallies;
   return db
     .select({
       backend,
@@ -104,8 +166,9 @@ function sums<TSchema extends Record<string, unknown>>(
       // total() is exact to 2^53, and unlike sum() it does not fail past 2^63.
       all: sql`min(total(${amount}), ${MAX_AMOUNT})`.mapWith(Number),
       own: sql`min(total(${amount}) filter (where ${writer} = ${own}), ${MAX_AMOUNT})`.mapWith(Number),
+      rows: sql`count(*)`.mapWith(Number),
     })
-    .from(usageTallies)
+    .from(tallies)
     .where(where)
     .groupBy(backend, dimension)
     .orderBy(asc(backend), asc(dimension))

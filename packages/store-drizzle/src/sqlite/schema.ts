@@ -1,30 +1,53 @@
-import { sql } from "drizzle-orm";
-import { integer, primaryKey, sqliteTable, sqliteView, text } from "drizzle-orm/sqlite-core";
+import { type SQL, sql } from "drizzle-orm";
+import { index, integer, primaryKey, sqliteTable, sqliteView, text } from "drizzle-orm/sqlite-core";
+import { assertPrefix, DEFAULT_PREFIX } from "../table-prefix.ts";
 
-/** One cumulative amount per period, backend, dimension and writer. */
-export const usageTallies = sqliteTable(
-  "usage_tallies",
-  {
+const now = (): SQL => sql`(cast(unixepoch('subsec') * 1000 as integer))`;
+
+/**
+ * The tables of a store whose names begin with `prefix`, and its view, for drizzle-kit and for queries of your own.
+ *
+ * @throws RangeError when the prefix is none.
+ */
+export function usageTables<const P extends string>(prefix: P) {
+  assertPrefix(prefix);
+  /** One cumulative amount per period, backend, dimension and writer. The writer of a folded row is the empty text. */
+  const tallies = sqliteTable(
+    `${prefix}tallies`,
+    {
+      period: text("period").notNull(),
+      backend: text("backend").notNull(),
+      dimension: text("dimension").notNull(),
+      writer: text("writer").notNull(),
+      amount: integer("amount").notNull(),
+      /** When the amount last grew, by the clock of the machine that merged it; never less than what the period had before. */
+      updatedAt: integer("updated_at", { mode: "timestamp_ms" }).notNull().default(now()),
+    },
+    // Without the check of the migration: drizzle-kit 0.31 would take it for one of every table.
+    (table) => [
+      primaryKey({ columns: [table.period, table.backend, table.dimension, table.writer] }),
+      index(`${prefix}tallies_changed`).on(table.period, table.updatedAt, table.backend),
+    ],
+  );
+  /** The periods that take no tallies any more. */
+  const folds = sqliteTable(`${prefix}folds`, {
+    period: text("period").notNull().primaryKey(),
+    foldedAt: integer("folded_at", { mode: "timestamp_ms" }).notNull().default(now()),
+  });
+  /** The tallies summed over writers, for reports; never above 2^53-1. */
+  const totals = sqliteView(`${prefix}totals`, {
     period: text("period").notNull(),
     backend: text("backend").notNull(),
     dimension: text("dimension").notNull(),
-    writer: text("writer").notNull(),
     amount: integer("amount").notNull(),
-    /** When the amount last grew, by the clock of the machine that merged it. */
-    updatedAt: integer("updated_at", { mode: "timestamp_ms" })
-      .notNull()
-      .default(sql`(cast(unixepoch('subsec') * 1000 as integer))`),
-  },
-  // Without the check of the migration: drizzle-kit 0.31 would take it for one of every table.
-  (table) => [primaryKey({ columns: [table.period, table.backend, table.dimension, table.writer] })],
-);
+  }).as(
+    sql.raw(
+      `select period, backend, dimension, cast(min(total(amount), 9007199254740991) as integer) as amount from ${prefix}tallies group by period, backend, dimension`,
+    ),
+  );
+  return { tallies, folds, totals };
+}
 
-/** The tallies summed over writers, for reports; never above 2^53-1. */
-export const usageTotals = sqliteView("usage_totals", {
-  period: text("period").notNull(),
-  backend: text("backend").notNull(),
-  dimension: text("dimension").notNull(),
-  amount: integer("amount").notNull(),
-}).as(
-  sql`select period, backend, dimension, cast(min(total(amount), 9007199254740991) as integer) as amount from usage_tallies group by period, backend, dimension`,
-);
+export type SqliteTables = ReturnType<typeof usageTables<string>>;
+
+export const { tallies: usageTallies, folds: usageFolds, totals: usageTotals } = usageTables(DEFAULT_PREFIX);

@@ -1,12 +1,14 @@
-import { STORAGE_DIMENSIONS, type StorageDimension, type UsageStore } from "@usage/counter-core";
+import { STORAGE_DIMENSIONS, type StorageDimension, systemClock, type UsageStore } from "@usage/counter-core";
 import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
+import { DEFAULT_PREFIX, type PrefixOptions } from "../table-prefix.ts";
 import { tableUsageStore } from "../table-usage-store.ts";
 import { type BusyOptions, retryWhileBusy } from "./retry-while-busy.ts";
+import { usageTables } from "./schema.ts";
 import { sqliteUsageTable } from "./table.ts";
 
-export interface SqliteStoreOptions<D extends string = string> extends BusyOptions {
+export interface SqliteStoreOptions<D extends string = string> extends BusyOptions, PrefixOptions {
   /**
-   * The dimensions that `totals` answers. Others are stored all the same, and appear in `tallies` and `history`.
+   * The dimensions that `totals` returns. Others are stored all the same, and appear in `tallies` and `history`.
    * @default STORAGE_DIMENSIONS
    */
   readonly dimensions?: readonly D[];
@@ -36,6 +38,6 @@ export function sqliteUsageStore<TSchema extends Record<string, unknown>>(
   db: BaseSQLiteDatabase<"sync", unknown, TSchema>,
   options: SqliteStoreOptions = {},
 ): UsageStore<string> {
-  const { dimensions = STORAGE_DIMENSIONS } = options;
-  return tableUsageStore(sqliteUsageTable(db, retryWhileBusy(options)), dimensions);
+  const { dimensions = STORAGE_DIMENSIONS, prefix = DEFAULT_PREFIX, clock = systemClock } = options;
+  return tableUsageStore(sqliteUsageTable(db, retryWhileBusy(options), usageTables(prefix)), { dimensions, clock });
 }

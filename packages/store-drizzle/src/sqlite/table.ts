@@ -1,25 +1,60 @@
-import { and, eq, gt, gte, lte, min, sql } from "drizzle-orm";
-import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
-import type { TallyRow } from "../tally-rows.ts";
+import { and, eq, gt, gte, inArray, lte, max, min, sql } from "drizzle-orm";
 import type { BackendUsage, UsageTable } from "../usage-table.ts";
-import { backendSums, rowPages, type SumRow, sumPages } from "./pages.ts";
+import { foldRows } from "./fold-rows.ts";
+import {
+  changedPages,
+  type Reading,
+  rowPages,
+  type SqliteDatabase,
+  type SumRow,
+  sumPages,
+  sumPagesOf,
+} from "./pages.ts";
 import type { Attempt } from "./retry-while-busy.ts";
-import { usageTallies } from "./schema.ts";
+import type { SqliteTables } from "./schema.ts";
+import { upsertStatement } from "./upsert-statement.ts";
 
-const { period, backend } = usageTallies;
-
-/** `usage_tallies` in SQLite. Each statement is a transaction of its own: none is left open between two turns. */
+/** The tables of a store in SQLite. Each statement is a transaction of its own: none is left open between two turns. */
 export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
-  db: BaseSQLiteDatabase<"sync", unknown, TSchema>,
+  db: SqliteDatabase<TSchema>,
   attempt: Attempt,
+  tables: SqliteTables,
 ): UsageTable {
+  const { tallies, folds } = tables;
+  const { period, backend, updatedAt } = tallies;
+  const reading: Reading<TSchema> = { db, tallies, attempt };
+
+  const foldedOf = (periods: readonly string[]): readonly string[] =>
+    db
+      .select({ period: folds.period })
+      .from(folds)
+      .where(inArray(folds.period, sql`(select value from json_each(${JSON.stringify(periods)}))`))
+      .all()
+      .map((row) => row.period);
+
+  async function* changed(key: string, since: number, backends: readonly string[] | undefined) {
+    const asked = backends === undefined ? undefined : new Set(backends);
+    const told = new Set<string>();
+    for await (const page of changedPages(reading, key, since)) {
+      const names = [...new Set(page)].filter((name) => !told.has(name) && asked?.has(name) !== false);
+      for (const name of names) told.add(name);
+      yield names;
+    }
+  }
+
   return {
     rowsPerChunk: 750,
     pipelined: false,
     refusal: /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG)/,
 
     async upsert(rows, signal) {
-      await attempt("merge", () => db.run(upsertStatement(rows)), signal);
+      const periods = [...new Set(rows.map((row) => row.period))];
+      const write = () => {
+        db.run(upsertStatement(tables, rows, periods));
+        // Afterwards: a period that another process closes in between is refused though it may have been stored, never the other way.
+        return foldedOf(periods);
+      };
+      return await attempt("merge", write, signal);
     },
 
     async periodBetween(from, to, included) {
@@ -30,23 +65,38 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
       const row = await attempt("reading the periods", () =>
         db
           .select({ first: min(period) })
-          .from(usageTallies)
+          .from(tallies)
           .where(where)
           .get(),
       );
       return row?.first ?? undefined;
     },
 
-    async *usage(key, writer, name) {
-      if (name !== undefined) {
-        yield grouped(await backendSums(db, attempt, key, writer, name));
-        return;
+    async position(key) {
+      const row = await attempt("reading the totals", () =>
+        db
+          .select({ at: sql`coalesce(${max(updatedAt)}, 0)`.mapWith(Number) })
+          .from(tallies)
+          .where(eq(period, key))
+          .get(),
+      );
+      return { at: row?.at ?? 0, database: "" };
+    },
+
+    async *usage(key, writer, { backends, since } = {}) {
+      if (since !== undefined) {
+        for await (const names of changed(key, since, backends)) {
+          for await (const rows of sumPagesOf(reading, key, writer, names)) yield grouped(rows);
+        }
+      } else if (backends !== undefined) {
+        for await (const rows of sumPagesOf(reading, key, writer, backends)) yield grouped(rows);
+      } else {
+        for await (const rows of sumPages(reading, key, writer)) yield grouped(rows);
       }
-      for await (const rows of sumPages(db, attempt, key, writer)) yield grouped(rows);
     },
 
     async *tallies(key, backends) {
-      for await (const rows of rowPages(db, attempt, key, backends)) {
+      for await (const rows of rowPages(reading, key, backends)) {
         yield Array.from(Map.groupBy(rows, (row) => row.backend)).flatMap(([name, ofBackend]) =>
           Array.from(
             Map.groupBy(ofBackend, (row) => row.writer),
@@ -58,26 +108,18 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
 
     async remove(key, name) {
       const where = and(eq(period, key), eq(backend, name));
-      await attempt("remove", () => db.delete(usageTallies).where(where).run());
+      await attempt("remove", () => db.delete(tallies).where(where).run());
     },
-  };
-}
 
-/**
- * One statement and one parameter: as fast as a prepared upsert per row inside one transaction, and atomic without one.
- * Where nothing grew, nothing is written.
- */
-function upsertStatement(rows: readonly TallyRow[]) {
-  const sent = JSON.stringify(rows.map((row) => [row.period, row.backend, row.dimension, row.writer, row.amount]));
-  // fault: SQLite adds instead of keeping the maximum
-  // fault: SQLite adds what it has already
-  // fault: SQLite keeps what came last
-  return sql`
-    insert into ${usageTallies} (period, backend, dimension, writer, amount)
-    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(${sent}) where true
-    on conflict (period, backend, dimension, writer) do update
-    set amount = excluded.amount, updated_at = excluded.updated_at
-    where excluded.amount > usage_tallies.amount`;
+    folded: (periods) => attempt("fold", () => foldedOf(periods)),
+
+    async close(periods) {
+      const values = periods.map((key) => ({ period: key }));
+      await attempt("fold", () => db.insert(folds).values(values).onConflictDoNothing().run());
+    },
+
+    foldRows: (key) => foldRows(reading, key),
+  };
 }
 
 function grouped(rows: readonly SumRow[]): readonly BackendUsage[] {

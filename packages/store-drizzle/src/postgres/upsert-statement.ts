@@ -1,0 +1,47 @@
+import { type SQL, sql } from "drizzle-orm";
+import type { TallyRow } from "../tally-rows.ts";
+import { arrayLiteral } from "./array-literal.ts";
+import type { PostgresTables } from "./schema.ts";
+
+/**
+ * Keeps what grew, but for rows of folded periods. `max` and `group by`: a statement must not touch a row twice (21000).
+ * `order by`: two that write the same rows take them in the same order and cannot deadlock. The inner select: a conflict whose
+ * `where` fails still locks the row, which is a write; as a scalar it is one look-up per row, where `not exists` was planned as a
+ * scan of the table.
+ *
+ * `periods` are those of the rows. A time is never less than what the period had before: a clock that steps back, or that of another
+ * primary, hides no change from who asks for what came later.
+ */
+export function upsertStatement(
+  { tallies, folds }: PostgresTables,
+  rows: readonly TallyRow[],
+  periods: readonly string[],
+): SQL {
+  const column = (name: keyof TallyRow) => arrayLiteral(rows.map((row) => row[name]));
+  const asked = sql`unnest(${arrayLiteral(periods)}::text[]) as asked (period)`;
+  const last = sql`(select max(updated_at) as last from ${tallies} as known where known.period = asked.period) as times`;
+  // fault: Postgres's times follow a clock that steps back
+  const time = sql`(select greatest(clock_timestamp(), max(times.last)) from ${asked}, lateral ${last})`;
+  // fault: Postgres stores what is late of a folded period
+  const isOpen = sql`not exists (select from ${folds} as folds where folds.period = sent.period)`;
+  // fault: Postgres touches what did not grow
+  const grew = sql`excluded.amount > stored.amount`;
+  // fault: Postgres adds up what one merge has twice
+  // fault: Postgres adds instead of keeping the maximum
+  // fault: Postgres writes rows in no order
+  return sql`
+    insert into ${tallies} as stored (period, backend, dimension, writer, amount, updated_at)
+    select sent.period, sent.backend, sent.dimension, sent.writer, max(sent.amount), ${time}
+    from unnest(${column("period")}::text[], ${column("backend")}::text[], ${column("dimension")}::text[],
+      ${column("writer")}::text[], ${column("amount")}::bigint[]) as sent (period, backend, dimension, writer, amount)
+    where ${isOpen} and sent.amount > coalesce((
+      select known.amount from ${tallies} as known
+      where known.period = sent.period and known.backend = sent.backend and known.dimension = sent.dimension
+        and known.writer = sent.writer
+    ), -1)
+    group by sent.period, sent.backend, sent.dimension, sent.writer
+    order by sent.period, sent.backend, sent.dimension, sent.writer
+    on conflict (period, backend, dimension, writer) do update
+    set amount = excluded.amount, updated_at = excluded.updated_at
+    where ${grew}`;
+}
