@@ -48,6 +48,7 @@ describe("a store on a Postgres server of its own", () => {
     await store.db.execute(sql`create role limited login`);
     await store.db.execute(sql`revoke create on schema public from public`);
     await store.db.execute(sql`grant select, insert, update, delete on usage_tallies to limited`);
+    await store.db.execute(sql`grant select, insert on usage_folds to limited`);
     const url = new URL(server.url);
     url.username = "limited";
     const limited = await openPostgresStore(url.href);

@@ -74,7 +74,8 @@ describe("a store whose SQLite file is deleted or replaced while it runs", () =>
   it("notices in a merge of nothing, and in every read", async () => {
     const looks: readonly ((store: UsageStore) => Promise<unknown>)[] = [
       (store) => store.merge([]),
-      (store) => store.totals(PERIOD, "w"),
+      async (store) => (await store.totals(PERIOD, "w")).usage,
+      (store) => store.fold("2026-01"),
       (store) => store.tallies(PERIOD, ["before"]),
       (store) => store.history({}),
       (store) => store.remove("before"),
