@@ -109,9 +109,9 @@ export class Checks {
     if (this.#scene.losses > 0) return;
     for (const backend of counter.backends()) {
       for (const dimension of DIMENSIONS) {
-        const unflushed = counter.load(backend, dimension);
-        if (unflushed !== 0 && !this.#scene.discarded.has(backend))
-          this.#scene.fail(`${name} takes ${unflushed} ${dimension} of ${backend} for unflushed`);
+        const unstored = counter.load(backend, dimension);
+        if (unstored !== 0 && !this.#scene.discarded.has(backend))
+          this.#scene.fail(`${name} takes ${unstored} ${dimension} of ${backend} for unstored`);
       }
     }
   }
