@@ -13,7 +13,7 @@ import { startUpstream } from "./support/app.ts";
 import { call } from "./support/call.ts";
 import { Child } from "./support/child.ts";
 import { startProxy, writeConfig } from "./support/running-proxy.ts";
-import { countsKey, report, type Servers, SOON, startTraffic, sumsIn } from "./support/shared-proxies.ts";
+import { countsKey, NOTHING, report, type Servers, SOON, startTraffic, sumsIn } from "./support/shared-proxies.ts";
 import { tempFolder } from "./support/temp-folder.ts";
 
 let servers: Servers;
@@ -90,6 +90,8 @@ describe("a proxy whose Redis is killed and starts again", () => {
     writeConfig(folder, settings);
     const { child, proxy, admin } = await startProxy(folder);
     expect((await child.event("start")).config).toMatchObject({ counter: `Redis 127.0.0.1:${redis.port}` });
+    expect((await call(proxy, "/objects/10")).status).toBe(200);
+    await vi.waitFor(async () => expect((await report(admin)).backend.unpushed).toEqual(NOTHING), SOON);
     await redis.kill();
     await vi.waitFor(() => expect(child.problems).toMatchObject([{ event: "redis-away", level: "warn" }]), SOON);
     expect((await call(proxy, "/objects/10")).status).toBe(200);

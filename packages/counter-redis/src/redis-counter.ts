@@ -223,8 +223,11 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     const stored = rows.status === "fulfilled" ? Map.groupBy(rows.value, ({ backend }) => backend) : undefined;
     const found = merged.status === "fulfilled" ? merged.value : undefined;
     if (found !== undefined && stored !== undefined) {
-      // Where something was lost, only both together are all that is known.
-      const lacking = names.filter((name) => found.get(name)?.exists && !found.get(name)?.isWhole);
+      // Where something was lost, only both together are all that is known; where all was, others shall have it at once.
+      const lacking = names.filter((name) => {
+        const item = found.get(name);
+        return item !== undefined && !item.isWhole && (item.exists || stored.has(name));
+      });
       const whole = await this.#look(shared, lacking, (name) => ({
         rows: stored.get(name) ?? [],
         mark: marks.get(bucketOf(name)) ?? "",
