@@ -7,6 +7,7 @@
 --           another run of the server, which the next merge mends; no names where the epoch is another one
 
 local at = epoch_of(KEYS[1], KEYS[2])
+if at.spoilt then return at.spoilt end
 if at.is_lost then return { '', 0 } end
 local reply = { at.id, answer(at.version) }
 if ARGV[1] ~= '' and ARGV[1] ~= at.id then return reply end

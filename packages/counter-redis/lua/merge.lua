@@ -14,7 +14,7 @@
 -- Returns   id, version before, version after; then for each backend either a text that begins with USAGE_REFUSED, which says
 --           why its hash cannot be used and that nothing of it was changed; or whether there is a hash, whether it bears the epoch,
 --           and for each dimension the sum over all writers and the part of the writer who came first; large ones as text
--- Errors    USAGE_ARGUMENT; nothing is written then
+-- Errors    USAGE_ARGUMENT, USAGE_SPOILT; nothing is written then
 
 local epoch, changes, v = KEYS[1], KEYS[2], KEYS[3]
 local ttl, nonce, run, n = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -104,6 +104,7 @@ for k = 4, #KEYS do
 end
 
 local at = epoch_of(epoch, changes)
+if at.spoilt then return at.spoilt end
 local scores = #names > 0 and redis.call('ZMSCORE', changes, unpack(names)) or {}
 local gone = {}
 for i, item in ipairs(items) do
@@ -116,6 +117,12 @@ if at.is_lost or #gone > 0 then renew(at, epoch, changes, v, nonce, ttl) end
 if #gone > 0 then
   redis.call('ZREM', changes, unpack(gone))
   for _, item in ipairs(items) do if not item.exists then item.is_named = false end end
+end
+
+-- Who owes the store what is pushed here: the versions of the first and the last of it.
+local owed = {}
+local function owe(who, version)
+  owed[who] = { owed[who] and owed[who][1] or version, version }
 end
 
 local reply, before = { at.id, answer(at.version), 0 }, at.version
@@ -168,9 +175,9 @@ for _, item in ipairs(items) do
       at.version = at.version + 1
       redis.call('ZADD', changes, digits(at.version), item.name)
     end
-    if own_grew then owe(epoch, run, at.version) end
+    if own_grew then owe(run, at.version) end
     -- Nobody knew of it any more: whoever has counts in it may owe them.
-    if item.exists and not item.is_named then owe(epoch, '*', at.version) end
+    if item.exists and not item.is_named then owe('*', at.version) end
     reply[#reply + 1] = (item.exists or changed) and 1 or 0
     reply[#reply + 1] = item.known_mark == at.id and 1 or 0
     for d = 1, n do
@@ -179,6 +186,11 @@ for _, item in ipairs(items) do
       reply[#reply + 1] = answer(item.tallies[1][place])
     end
   end
+end
+for who, span in pairs(owed) do
+  local known = redis.call('HGET', epoch, 'w:' .. who)
+  local since = known and string.match(known, '^(%d+) ') or digits(span[1])
+  redis.call('HSET', epoch, 'w:' .. who, since .. ' ' .. digits(span[2]))
 end
 if at.version > before then
   redis.call('HSET', epoch, 'version', digits(at.version))

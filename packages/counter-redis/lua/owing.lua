@@ -9,6 +9,7 @@
 local epoch, changes, v = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('EXISTS', epoch, changes) == 0 then return { '' } end
 local at = epoch_of(epoch, changes)
+if at.spoilt then return at.spoilt end
 -- fault: whoever asks who owes passes over a bucket that lost its epoch
 if at.is_lost then renew(at, epoch, changes, v, ARGV[2], ARGV[1]) end
 local reply = { at.id }

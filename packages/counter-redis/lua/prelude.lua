@@ -4,7 +4,8 @@
 --   v        string: "<id> <version>", for polls
 --   a hash for each backend: ":" the mark, ":d" the dimensions, ":s" the sums over all writers, "/<writer>" a tally; sums and
 --   tallies have an amount for each of the dimensions, in their order
--- Errors begin with a code: USAGE_ARGUMENT, what was sent cannot be right.
+-- Errors begin with a code: USAGE_ARGUMENT, what was sent cannot be right; USAGE_SPOILT and epoch or changes, that key of the
+-- bucket holds something else.
 
 local MAX = 9007199254740991
 
@@ -36,11 +37,15 @@ local function run_of_server()
   return id and data and id .. '/' .. data or ''
 end
 
--- The epoch as it is found: is_lost where something of the bucket is missing, or of another run.
+-- The epoch as it is found: is_lost where something of the bucket is missing, or of another run; spoilt, an error to return,
+-- where one of its keys cannot be used.
 local function epoch_of(epoch, changes)
-  local found = redis.call('HMGET', epoch, 'id', 'run', 'version')
+  local found = redis.pcall('HMGET', epoch, 'id', 'run', 'version')
+  if found.err then return { spoilt = redis.error_reply('USAGE_SPOILT epoch ' .. found.err) } end
+  local names = redis.pcall('ZCARD', changes)
+  if type(names) == 'table' then return { spoilt = redis.error_reply('USAGE_SPOILT changes ' .. names.err) } end
   local run = run_of_server()
-  local has_changes = redis.call('EXISTS', changes) == 1
+  local has_changes = names > 0
   return {
     id = found[1] or '',
     version = number(found[3]) or 0,
@@ -66,11 +71,4 @@ local function renew(at, epoch, changes, v, nonce, ttl)
   redis.call('PEXPIRE', epoch, ttl)
   redis.call('PEXPIRE', changes, ttl)
   redis.call('SET', v, at.id .. ' ' .. digits(at.version), 'PX', ttl)
-end
-
--- Notes that a run owes the store what it pushed with this version.
-local function owe(epoch, run, version)
-  local known = redis.call('HGET', epoch, 'w:' .. run)
-  local since = known and string.match(known, '^(%d+) ') or digits(version)
-  redis.call('HSET', epoch, 'w:' .. run, since .. ' ' .. digits(version))
 end

@@ -1,9 +1,10 @@
 export type { RedisConnectOptions, RedisCounterOptions, ReplicationOptions } from "./options.ts";
 export { RedisCounterBackend } from "./redis-counter.ts";
-export type { LostCounts, RedisEvent, RefusedCounts } from "./replication/events.ts";
+export type { FailedChore, LostCounts, RedisEvent, RefusedCounts, Unhealthy } from "./replication/events.ts";
 export { NotConnectedError, PushTimeoutError, RedisConnectError, RefusedCountsError } from "./server/errors.ts";
-export type { Bucket } from "./server/keys.ts";
+export { type Bucket, bucketOf } from "./server/keys.ts";
 export { type RedisClient, recommendedClientOptions, recommendedClusterOptions } from "./server/redis-client.ts";
+export { RedisSharedCounts, type RedisSharedCountsOptions } from "./server/redis-shared-counts.ts";
 export type {
   Changes,
   MergedItem,
@@ -11,6 +12,7 @@ export type {
   MergeReply,
   Owed,
   Owing,
+  ReadReply,
   SharedCounts,
   StoredUpTo,
 } from "./server/shared-counts.ts";

@@ -3,5 +3,4 @@
  *
  * @packageDocumentation
  */
-export { BUCKETS, BucketKeys, bucketOf } from "./server/keys.ts";
-export { RedisSharedCounts } from "./server/redis-shared-counts.ts";
+export { BUCKETS, BucketKeys } from "./server/keys.ts";

@@ -1,7 +1,6 @@
 import {
   type EnsureOptions,
   type Event,
-  type Period,
   type PeriodScheme,
   type ReadRows,
   STORAGE_DIMENSIONS,
@@ -9,23 +8,29 @@ import {
   type StoredUsage,
   systemClock,
   type Tally,
-  UnknownUsageError,
   type Usage,
   utcMonths,
 } from "@usage/counter-core";
-import { CounterBase, Emitter, heapParts } from "@usage/counter-core/internal";
+import { CounterBase, Emitter, heapParts, type KnownUsage } from "@usage/counter-core/internal";
 import type { RedisConnectOptions, RedisCounterOptions } from "./options.ts";
+import { BucketCalls } from "./replication/bucket-calls.ts";
+import { Chores } from "./replication/chores.ts";
+import { Discards } from "./replication/discards.ts";
 import type { RedisEvent } from "./replication/events.ts";
 import { Exchanges } from "./replication/exchanges.ts";
+import { Flushes } from "./replication/flushes.ts";
 import { Hydration } from "./replication/hydration.ts";
-import { type Found, Owing } from "./replication/owing.ts";
+import { Polls } from "./replication/polls.ts";
+import { Pushes } from "./replication/pushes.ts";
+import { Recall, type Recalled } from "./replication/recall.ts";
 import { Replication } from "./replication/replication.ts";
 import { Rounds } from "./replication/rounds.ts";
-import type { BucketState, SharedPeriod } from "./replication/shared-period.ts";
+import type { SharedPeriod } from "./replication/shared-period.ts";
 import { begin } from "./server/connect.ts";
-import { BUCKETS, type Bucket, bucketOf } from "./server/keys.ts";
-import { RETENTION_MS, RedisSharedCounts } from "./server/redis-shared-counts.ts";
-import type { MergedItem, SharedCounts } from "./server/shared-counts.ts";
+import { RedisSharedCounts } from "./server/redis-shared-counts.ts";
+import type { SharedCounts } from "./server/shared-counts.ts";
+
+const PUSH_TIMEOUT_MS = 1_000;
 
 /**
  * A local counter with a second hop: to Redis, through which instances share what they count.
@@ -39,17 +44,14 @@ import type { MergedItem, SharedCounts } from "./server/shared-counts.ts";
 export class RedisCounterBackend<D extends string = StorageDimension> extends CounterBase<D> {
   readonly #counts: SharedCounts;
   readonly #periods: PeriodScheme;
-  readonly #exchanges: Exchanges;
   readonly #replication: Replication;
   readonly #rounds: Rounds;
   readonly #hydration: Hydration;
-  readonly #owing: Owing;
+  readonly #flushes: Flushes;
+  readonly #recall: Recall;
+  readonly #discards: Discards;
+  readonly #chores: Chores;
   readonly #events = new Emitter<RedisEvent>();
-  /** Shared counts that are to be deleted, each once: a backend may be discarded at every flush while Redis is away. */
-  readonly #discarded = new Map<string, Bucket & { readonly backend: string }>();
-  #hasLookedBack = false;
-  #isStoreLost = false;
-  #sent: Sent | undefined;
   #closing: Promise<void> | undefined;
 
   /**
@@ -58,21 +60,26 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
    * @throws RangeError for an option that is out of range.
    */
   constructor(counts: SharedCounts, options: RedisCounterOptions<D> = {}) {
-    const { backends = [], periods = utcMonths, pushTimeoutMs = 1_000 } = options;
+    const { backends = [], periods = utcMonths, pushTimeoutMs = PUSH_TIMEOUT_MS } = options;
     super(heapParts(backends, options, 2));
-    const { clock, rows, writer: run } = this;
+    const { clock, rows, dimensions, writer: run, tallyRows: tallies } = this;
     const emit = (event: RedisEvent): void => this.#events.emit(event);
+    const exchanges = new Exchanges(clock, pushTimeoutMs);
+    const calls = new BucketCalls(counts, exchanges);
+    const replication = new Replication({ rows, periods: this.periods, tallies, clock, emit });
+    const chores = new Chores(emit);
+    const pushes = new Pushes({ run, rows, tallies, counts, calls, replication });
+    const polls = new Polls({ rows, counts, exchanges, calls, replication });
     this.#counts = counts;
     this.#periods = periods;
-    this.#exchanges = new Exchanges(clock, pushTimeoutMs);
-    const exchanges = this.#exchanges;
-    const parts = { run, rows, periods: this.periods, tallies: this.tallyRows, counts, exchanges, clock, emit };
-    this.#replication = new Replication(parts);
-    this.#hydration = new Hydration(this.#replication, rows);
-    this.#owing = new Owing({ run, counts, exchanges, clock });
-    this.#rounds = new Rounds({ replication: this.#replication, clock, emit, tend: () => this.#tend() }, options);
-    const current = this.#replication.current();
-    for (let row = 0; row < rows.end; row++) current.apply(row, { kind: "changed" });
+    this.#replication = replication;
+    this.#chores = chores;
+    this.#hydration = new Hydration(replication, pushes, rows);
+    this.#flushes = new Flushes({ run, rows, periods, clock, counts, exchanges, replication, chores, emit });
+    this.#recall = new Recall({ run, dimensions, counts, calls, replication, isSharing: () => this.#isSharing });
+    this.#discards = new Discards(counts, exchanges, replication);
+    const tend = (): Promise<void> => chores.run("discard", (failed) => this.#discards.work(failed));
+    this.#rounds = new Rounds({ replication, pushes, polls, clock, emit, tend }, options);
   }
 
   /**
@@ -84,11 +91,12 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     options: RedisConnectOptions<D>,
   ): Promise<RedisCounterBackend<D>> {
     const { client, prefix = "usage", dimensions = STORAGE_DIMENSIONS, clock = systemClock } = options;
-    const counts = new RedisSharedCounts({ client, prefix, dimensions, clock });
+    const replyTimeoutMs = 0.8 * (options.pushTimeoutMs ?? PUSH_TIMEOUT_MS);
+    const counts = new RedisSharedCounts({ client, prefix, dimensions, clock, replyTimeoutMs });
     const pollIntervalMs = options.pollIntervalMs ?? (client.isCluster ? 100 : 50);
     const counter = new RedisCounterBackend<D>(counts, { ...options, pollIntervalMs });
     try {
-      await begin(client, () => counter.start());
+      await begin(client, prefix, () => counter.start());
       return counter;
     } catch (error) {
       await counter.close();
@@ -137,9 +145,19 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
    */
   refused(): readonly string[] {
     const current = this.#replication.current();
+    if (!current.hasRefused()) return [];
     return this.backends().filter((backend) => {
-      return current.buckets[bucketOf(backend)]?.isAway || current.isRefused(this.rowOf(backend));
+      const row = this.rowOf(backend);
+      return current.isRefused(row) || this.#replication.bucketOf(current, row).isAway;
     });
+  }
+
+  /**
+   * What is wrong now: why Redis is not being tried, or what else it keeps from being done (see the event `failed`). Undefined
+   * while all is well.
+   */
+  lastError(): unknown {
+    return this.#rounds.lastError ?? this.#chores.lastError;
   }
 
   /** When all counts, less those that are refused, were last exchanged, in milliseconds since the Unix epoch. */
@@ -149,23 +167,14 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
 
   override async tallies(): Promise<readonly Tally[]> {
     this.drainBy("tallies");
-    const found = await this.#findOwed();
-    const own = await super.tallies();
-    // At the instant at which the tallies are taken: whatever of ours has a version up to that is in them.
-    const seen = this.#replication.periods().flatMap(({ buckets }) => {
-      return buckets
-        .filter(({ owes }) => owes)
-        .map((bucket) => ({ bucket, epoch: bucket.epoch, version: bucket.seen }));
-    });
-    this.#sent = { own, found, seen };
-    return [...own, ...found.flatMap(({ tallies }) => tallies)];
+    // fault: stores nothing while Redis is away
+    const found = this.#isSharing ? await this.#flushes.find() : [];
+    return this.#flushes.take(await super.tallies(), found);
   }
 
   override confirm(stored: readonly Tally[]): void {
     super.confirm(stored);
-    const sent = this.#sent;
-    this.#sent = undefined;
-    if (sent !== undefined && this.#isSharing) void this.#report(sent, stored).catch(() => {});
+    void this.#flushes.stored(stored, this.#isSharing);
   }
 
   override learn(
@@ -183,24 +192,19 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
 
   override async absorb(rows: readonly Tally[]): Promise<void> {
     await super.absorb(rows);
-    // Where Redis fails meanwhile, the rounds tell, and the next flush brings what is lacking then.
-    if (this.#isSharing) await this.#hydration.bring(rows).catch(() => {});
+    if (this.#isSharing) await this.#chores.run("hydrate", () => this.#hydration.bring(rows));
   }
 
   /** Also deletes what all instances shared of the backend: discard it on all of them. */
   override discard(backend: string): void {
     super.discard(backend);
     const { start } = this.period();
-    const periods = [this.#periods.at(start - 1), ...this.periods.all().map(({ period }) => period)];
-    for (const period of periods) {
-      const number = bucketOf(backend);
-      this.#discarded.set(JSON.stringify([period.start, backend]), { period, number, backend });
-    }
+    this.#discards.add(backend, [this.#periods.at(start - 1), ...this.periods.all().map(({ period }) => period)]);
   }
 
   /** Shares what is left, as far as Redis can be reached, and ends. Counting goes on; the client stays open. */
   close(): Promise<void> {
-    this.#closing ??= this.#rounds.stop();
+    this.#closing ??= this.#rounds.stop().finally(() => this.#counts.close?.());
     return this.#closing;
   }
 
@@ -208,38 +212,23 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     return this.close();
   }
 
-  /** Asks Redis and the store at once. One of them is enough: what is known is included, and counting goes under a new name. */
   protected override async recall(
     names: readonly string[],
     read: ReadRows,
-    options: EnsureOptions<D>,
+    { whenUnknown = "reject" }: EnsureOptions<D>,
   ): Promise<() => void> {
     const shared = this.#replication.current();
-    const marks = new Map(shared.buckets.map((bucket) => [bucket.number, bucket.epoch]));
-    const [merged, rows] = await Promise.allSettled([this.#look(shared, names), read(shared.cells.period.key, names)]);
-    if (merged.status === "rejected" && rows.status === "rejected" && options.whenUnknown !== "admit") {
-      throw new UnknownUsageError(names, rows.reason);
-    }
-    const stored = rows.status === "fulfilled" ? Map.groupBy(rows.value, ({ backend }) => backend) : undefined;
-    const found = merged.status === "fulfilled" ? merged.value : undefined;
-    if (found !== undefined && stored !== undefined) {
-      // Where something was lost, only both together are all that is known; where all was, others shall have it at once.
-      const lacking = names.filter((name) => {
-        const item = found.get(name);
-        return item !== undefined && !item.isWhole && (item.exists || stored.has(name));
-      });
-      const whole = await this.#look(shared, lacking, (name) => ({
-        rows: stored.get(name) ?? [],
-        mark: marks.get(bucketOf(name)) ?? "",
-      })).catch(() => new Map<string, MergedItem>());
-      for (const [name, item] of whole) found.set(name, item);
-    }
+    const recalled = await this.#recall.ask(shared, names, read, whenUnknown);
     return () => {
-      for (const name of names) {
-        if (this.rows.find(name) === undefined)
-          this.#holdShared(shared, name, found?.get(name), stored && (stored.get(name) ?? []));
-      }
+      for (const name of names)
+        if (this.rows.find(name) === undefined) this.#holdRecalled(shared, name, recalled(name));
     };
+  }
+
+  protected override hold(name: string, known: KnownUsage | undefined): number {
+    const row = super.hold(name, known);
+    this.#replication.hold(row);
+    return row;
   }
 
   protected override canLetGo(row: number): boolean {
@@ -247,7 +236,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
   }
 
   protected override letGo(row: number): void {
-    for (const shared of this.#replication.periods()) shared.clear(row);
+    this.#replication.letGo(row);
     super.letGo(row);
   }
 
@@ -260,62 +249,28 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
   }
 
   protected override storeLost(): void {
-    this.#isStoreLost = true;
+    this.#flushes.storeLost();
   }
 
   get #isSharing(): boolean {
     return this.#rounds.isHealthy && this.#closing === undefined;
   }
 
-  #holdShared(
-    shared: SharedPeriod,
-    name: string,
-    merged: MergedItem | undefined,
-    rows: readonly Tally[] | undefined,
-  ): void {
+  #holdRecalled(shared: SharedPeriod, name: string, { merged, rows }: Recalled): void {
+    const { cells } = shared;
     const stored = this.amountsOf(rows?.find(({ writer }) => writer === this.writer)?.usage);
     // Only where both answered, nobody can have a larger tally of ours.
     const isKnown = merged !== undefined && rows !== undefined;
     const mine = stored.map((amount, place) => Math.max(amount, merged?.own[place] ?? 0));
     const row = this.hold(name, isKnown ? { mine, stored } : undefined);
-    if (rows !== undefined) this.store.raiseBy(shared.cells, row, rows);
-    if (merged !== undefined) {
-      const own = isKnown ? merged.own : this.dimensions.map(() => 0);
-      this.#replication.learnRow(shared, row, { ...merged, own }, own);
-    }
+    if (rows !== undefined) this.store.raiseBy(cells, row, rows);
+    if (merged === undefined) return;
+    // What is there under the run's own name is this row's only where it counts on under that name.
+    const nothing = this.dimensions.map(() => 0);
+    const own = cells.generations.of(row) === 0 ? merged.own : nothing;
+    this.#replication.learnRow(shared, row, merged, own, nothing);
     // Whatever happened since it was asked for is found with the next push.
     shared.apply(row, { kind: "changed" });
-  }
-
-  /** What is shared of backends that are not held, merged with what is brought. */
-  async #look(
-    shared: SharedPeriod,
-    names: readonly string[],
-    bring: (name: string) => { readonly rows?: readonly Tally[]; readonly mark?: string } = () => ({}),
-  ): Promise<Map<string, MergedItem>> {
-    const found = new Map<string, MergedItem>();
-    if (names.length === 0) return found;
-    if (!this.#isSharing) throw new Error("Redis is away");
-    const byBucket = Map.groupBy(names, (name) => shared.buckets[bucketOf(name)] as BucketState);
-    if ([...byBucket.keys()].some(({ isAway }) => isAway)) throw new Error("a node of the cluster is away");
-    const own = this.dimensions.map(() => 0);
-    const items = new Map(
-      Array.from(byBucket, ([bucket, all]) => {
-        return [bucket, all.map((backend) => ({ backend, writer: this.writer, own, ...bring(backend) }))] as const;
-      }),
-    );
-    const failures = await this.#exchanges.each(
-      [...byBucket.keys()],
-      (bucket) => this.#counts.merge(bucket, this.writer, items.get(bucket) ?? []),
-      (bucket, reply) => {
-        this.#replication.take(shared, bucket, items.get(bucket) ?? [], reply);
-        reply.items.forEach((item, i) => {
-          if (!(item instanceof Error)) found.set(byBucket.get(bucket)?.[i] as string, item);
-        });
-      },
-    );
-    for (const [, error] of failures) throw error;
-    return found;
   }
 
   #noteLack(shared: SharedPeriod, backend: string): void {
@@ -331,96 +286,4 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     shared.apply(row, { kind: "lacking" });
     if (!shared.wantsRows(row)) shared.apply(row, { kind: "changed" });
   }
-
-  async #findOwed(): Promise<readonly Found[]> {
-    if (!this.#isSharing) return [];
-    const periods = this.#periodsToExamine();
-    try {
-      const found = await this.#owing.find(periods);
-      this.#hasLookedBack = true;
-      return found;
-    } catch {
-      // Without Redis, what is owed is found at a later flush.
-      return [];
-    }
-  }
-
-  /** The current one and the one before; at first, all that may still be shared. */
-  #periodsToExamine(): readonly Period[] {
-    const nowMs = this.clock.now();
-    const periods = [this.period()];
-    for (;;) {
-      const before = this.#periods.at((periods.at(-1) as Period).start - 1);
-      if (nowMs >= before.end + RETENTION_MS) return periods;
-      periods.push(before);
-      if (this.#hasLookedBack) return periods;
-    }
-  }
-
-  /** Tells Redis what is stored: everything of a bucket, or nothing of it. */
-  async #report({ own, found, seen }: Sent, stored: readonly Tally[]): Promise<void> {
-    const keyOf = ({ writer, period, backend }: Tally): string => JSON.stringify([writer, period, backend]);
-    const keys = new Set(stored.map(keyOf));
-    const refused = new Set(
-      own.filter((tally) => !keys.has(keyOf(tally))).map(({ period, backend }) => `${period} ${bucketOf(backend)}`),
-    );
-    const mine = seen
-      .filter(({ bucket }) => !refused.has(`${bucket.period.key} ${bucket.number}`))
-      .map(({ bucket, epoch, version }) => ({
-        bucket,
-        epoch,
-        run: this.writer,
-        version,
-        done: () => {
-          bucket.owes = bucket.seen > version;
-        },
-      }));
-    const others = found
-      .filter(({ tallies }) => tallies.every((tally) => keys.has(keyOf(tally))))
-      .map(({ bucket, epoch, owed }) => ({ bucket, epoch, run: owed.run, version: owed.last, done: () => {} }));
-    await this.#exchanges.each(
-      [...mine, ...others],
-      ({ bucket, epoch, run, version }) => this.#counts.report(bucket, epoch, [{ run, version }]),
-      ({ done }) => done(),
-    );
-  }
-
-  /** What is no count, and must not hold up counts. */
-  async #tend(): Promise<void> {
-    for (const [key, discarded] of this.#discarded) {
-      await this.#exchanges.run(
-        () => this.#counts.forget(discarded, discarded.backend),
-        () => {
-          const row = this.rows.find(discarded.backend);
-          if (row !== undefined) {
-            for (const shared of this.#replication.periods()) {
-              if (shared.cells.period.start !== discarded.period.start) continue;
-              this.#replication.hop.forget(shared.cells, row);
-              shared.apply(row, { kind: "renewed" });
-            }
-          }
-          if (this.#discarded.get(key) === discarded) this.#discarded.delete(key);
-        },
-      );
-    }
-    if (!this.#isStoreLost) return;
-    const periods = [this.period(), this.#periods.at(this.period().start - 1)];
-    const buckets = periods.flatMap((period) =>
-      Array.from({ length: BUCKETS }, (_, number): Bucket => ({ period, number })),
-    );
-    const failures = await this.#exchanges.each(
-      buckets,
-      (bucket) => this.#counts.oweAll(bucket),
-      () => {},
-    );
-    if (failures.size === 0) this.#isStoreLost = false;
-  }
-}
-
-/** What a flush has taken. */
-interface Sent {
-  readonly own: readonly Tally[];
-  readonly found: readonly Found[];
-  /** What of ours was pushed by then: the tallies that were taken are at least as large. */
-  readonly seen: readonly { readonly bucket: BucketState; readonly epoch: string; readonly version: number }[];
 }

@@ -6,6 +6,7 @@ import { LOCALHOST_CERT, LOCALHOST_KEY, type RedisServer, startRedisCluster } fr
 import { Cluster, type Redis } from "ioredis";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { client, counter, freshPrefix, patientClient } from "./support/counters.ts";
+import { eventsOf } from "./support/events.ts";
 import { redisServer } from "./support/servers.ts";
 import { SOON } from "./support/soon.ts";
 
@@ -72,16 +73,15 @@ describe("why Redis is away", () => {
     await server.command("ACL", "SETUSER", "counter", "on", ">secret", "+@all", "~*");
     const redis = await client(`redis://${user}127.0.0.1:${server.port}`);
     const one = await counter({ prefix: freshPrefix(), client: redis, probeIntervalMs: 50 });
-    const told: unknown[] = [];
-    one.events.on("unhealthy", (error) => told.push(error));
+    const told = eventsOf(one, "unhealthy");
     await breakIt({ server, redis });
-    await expect.poll(() => String(told.at(-1)), SOON).toMatch(cause);
-    const error = told.at(-1) as NotConnectedError;
+    await expect.poll(() => String(told.at(-1)?.error), SOON).toMatch(cause);
+    const error = told.at(-1)?.error as NotConnectedError;
     expect(error).toBeInstanceOf(NotConnectedError);
     expect(error.cause).toBeInstanceOf(Error);
     expect(String(one.lastError())).toMatch(cause);
     // And each reason once.
-    const reasons = told.map((each) => String(each instanceof NotConnectedError ? each.cause : each));
+    const reasons = told.map(({ error: each }) => String(each instanceof NotConnectedError ? each.cause : each));
     expect(new Set(reasons).size).toBe(reasons.length);
   });
 
@@ -100,11 +100,11 @@ describe("why Redis is away", () => {
     const server = await redisServer();
     const redis = await client(server.url);
     const one = await counter({ prefix: freshPrefix(), client: redis, probeIntervalMs: 50 });
-    const told: string[] = [];
-    one.events.on("unhealthy", (error) => told.push(String(error)));
+    const told = eventsOf(one, "unhealthy");
+    const refusals = (): number => told.filter(({ error }) => String(error).includes("ECONNREFUSED")).length;
     for (let i = 1; i <= 2; i++) {
       await server.kill();
-      await expect.poll(() => told.filter((text) => text.includes("ECONNREFUSED")).length, SOON).toBe(i);
+      await expect.poll(refusals, SOON).toBe(i);
       await server.start();
       await expect.poll(() => one.isHealthy(), SOON).toBe(true);
       expect(one.lastError()).toBe(undefined);
@@ -119,10 +119,11 @@ describe("why Redis is away", () => {
     redis.on("error", () => {});
     onTestFinished(() => redis.disconnect());
     const one: RedisCounterBackend = await counter({ prefix: freshPrefix(), client: redis, probeIntervalMs: 50 });
-    const told: string[] = [];
-    one.events.on("unhealthy", (error) => told.push(String(error)));
+    const told = eventsOf(one, "unhealthy");
     await cluster.stop();
-    await expect.poll(() => told.join("\n"), SOON).toMatch(/ECONNREFUSED|Connection is closed/);
+    await expect
+      .poll(() => told.map(({ error }) => String(error)).join("\n"), SOON)
+      .toMatch(/ECONNREFUSED|Connection is closed/);
     await expect.poll(() => String(one.lastError()), SOON).toMatch(/ECONNREFUSED|Connection is closed/);
   });
 

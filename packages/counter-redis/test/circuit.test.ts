@@ -69,6 +69,16 @@ describe("the circuit", () => {
     expect(hasty.isHealthy()).toBe(false);
   });
 
+  it("opens as well where nothing is counted, and most rounds have nothing to ask", async () => {
+    const other = new TappedClient(await patientClient());
+    const options = { prefix: freshPrefix(), backends: ["oci"], clock, pollIntervalMs: 2.5 * SYNC_MS };
+    const idle = await RedisCounterBackend.connect({ client: other, ...options });
+    onTestFinished(() => idle.close());
+    other.fault = "rejects";
+    for (let round = 0; round < 6; round++) await advance(clock, other, SYNC_MS);
+    expect(idle.isHealthy()).toBe(false);
+  });
+
   it("sends one command at each probe interval while it is open, and nothing between", async () => {
     await open();
     for (let i = 0; i < 5; i++) {

@@ -72,13 +72,13 @@ describe("closing a counter", () => {
     for (const requests of [1, 0]) {
       tapped.fault = "none";
       const one = await counter({ prefix: freshPrefix(), client: tapped, ...SELDOM });
-      one.events.on("failed", (failure) => failures.push(failure));
+      one.onEvent((event) => void (event.kind === "failed" && failures.push(event)));
       one.add("oci", "apiRequests", requests);
       tapped.fault = "rejects";
       await one.close();
     }
     await sleep(10);
-    expect(failures).toEqual([{ event: "failed", chore: "close", error: new Error("Connection is closed.") }]);
+    expect(failures).toEqual([{ kind: "failed", chore: "close", error: new Error("Connection is closed.") }]);
   });
 
   it("does not reject while Redis is away, and keeps what it could not share", async () => {

@@ -1,12 +1,13 @@
-import type { Tally } from "@usage/counter-core";
+import type { Tally, UsageStore } from "@usage/counter-core";
 import { ManualClock, memoryStore } from "@usage/counter-core/testing";
 import { RedisCounterBackend, type SharedCounts } from "@usage/counter-redis";
 import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { RedisSharedCounts } from "../src/server/redis-shared-counts.ts";
 import { freshPrefix, patientClient } from "./support/counters.ts";
+import { eventsOf } from "./support/events.ts";
 import { flush } from "./support/flush.ts";
-import { countsKey, sharedSum } from "./support/shared.ts";
+import { countsKey, over, sharedSum } from "./support/shared.ts";
 
 const NOW = "2026-01-15T12:00:00Z";
 
@@ -29,6 +30,10 @@ describe("what the store knows", () => {
     return one;
   }
 
+  const refresh = async (one: RedisCounterBackend, store: UsageStore): Promise<void> => {
+    const { usage } = await store.totals("2026-01", one.writer);
+    await one.absorb(await store.tallies("2026-01", one.learn("2026-01", usage)));
+  };
   const row = (writer: string, backend: string, apiRequests: number): Tally => ({
     writer,
     period: "2026-01",
@@ -54,6 +59,55 @@ describe("what the store knows", () => {
     expect(await shared("later")).toBe(7);
   });
 
+  it.each([
+    ["at once, where Redis says that it cannot be", "ReplyError: ERR too many results to unpack", 1],
+    ["once it goes on, where Redis is away for that only", "Error: Connection is closed.", 2],
+  ])("and cannot be shared is told %s", async (_, text, attempts) => {
+    const store = memoryStore();
+    await store.merge([row("dead", "oci", 5)]);
+    const [name = "", message = ""] = text.split(": ");
+    let fails = true;
+    const one = await counter(
+      over(counts, {
+        merge: async (bucket, run, items) => {
+          if (fails && items.some(({ mark }) => mark !== undefined)) throw Object.assign(new Error(message), { name });
+          return counts.merge(bucket, run, items);
+        },
+      }),
+    );
+    const failures = eventsOf(one, "failed");
+    const told: number[] = [];
+    for (let i = 0; i < attempts + 2; i++) {
+      await refresh(one, store);
+      told.push(failures.length);
+    }
+    expect(told).toEqual([...Array.from({ length: attempts - 1 }, () => 0), 1, 1, 1]);
+    expect(failures).toEqual([{ kind: "failed", chore: "hydrate", error: expect.any(Error) }]);
+    expect(String(one.lastError())).toBe(text);
+    fails = false;
+    await refresh(one, store);
+    expect(one.lastError()).toBe(undefined);
+    expect(await shared("oci")).toBe(5);
+  });
+
+  it("is shared once its key can be used, also where it could not be when the rows were read", async () => {
+    const store = memoryStore();
+    await store.merge([row("dead", "oci", 5)]);
+    const clock = new ManualClock(NOW);
+    const one = new RedisCounterBackend(counts, { backends: ["oci"], clock, probeIntervalMs: 100 });
+    await one.start();
+    onTestFinished(() => one.close());
+    await redis.set(countsKey(prefix, "2026-01", "oci"), "x");
+    await refresh(one, store);
+    expect(one.refused()).toEqual(["oci"]);
+    await redis.del(countsKey(prefix, "2026-01", "oci"));
+    clock.advance(100);
+    await one.sync();
+    // Another reader of the store would be told of nothing new.
+    await one.absorb(await store.tallies("2026-01", one.learn("2026-01", new Map(), [])));
+    expect(await shared("oci")).toBe(5);
+  });
+
   it("is shared again when the counts were lost between its parts, though nothing else shows it", async () => {
     const store = memoryStore();
     await store.merge(Array.from({ length: 1_100 }, (_, i) => row(`dead-${i}`, "oci", 1)));
@@ -61,26 +115,17 @@ describe("what the store knows", () => {
     other.add("oci", "apiRequests", 10);
     await other.sync();
     let parts = 0;
-    const losing: SharedCounts = Object.create(counts, {
-      batchSize: { value: counts.batchSize },
-      isDivided: { value: false },
-      merge: {
-        async value(...[bucket, run, items]: Parameters<SharedCounts["merge"]>) {
-          const reply = await counts.merge(bucket, run, items);
-          if (items.some(({ rows }) => rows !== undefined) && ++parts === 2) {
-            await redis.del(countsKey(prefix, "2026-01", "oci"));
-            // More than what was lost.
-            other.add("oci", "apiRequests", 10_000);
-            await other.sync();
-          }
-          return reply;
-        },
+    const losing = over(counts, {
+      async merge(bucket, run, items) {
+        const reply = await counts.merge(bucket, run, items);
+        if (items.some(({ rows }) => rows !== undefined) && ++parts === 2) {
+          await redis.del(countsKey(prefix, "2026-01", "oci"));
+          // More than what was lost.
+          other.add("oci", "apiRequests", 10_000);
+          await other.sync();
+        }
+        return reply;
       },
-      ...Object.fromEntries(
-        (
-          ["versions", "changed", "count", "owing", "changedSince", "tallies", "report", "oweAll", "forget"] as const
-        ).map((name) => [name, { value: (counts[name] as () => unknown).bind(counts) }]),
-      ),
     });
     const one = await counter(losing);
     for (let i = 0; i < 3; i++) {

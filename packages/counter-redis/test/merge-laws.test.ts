@@ -47,8 +47,10 @@ describe("merge.lua, whatever is sent how often and in which order", () => {
           // What is answered is what is there right after the call.
           expect(last.sums).toEqual(dimensions.map((name) => sumOf(expected(order.slice(0, i + 1)), name)));
         }
-        const found = await counts.tallies(bucket, ["oci"]);
-        expect(new Map(found.map((tally) => [tally.writer, tally.usage]))).toEqual(withoutZeros(expected(all)));
+        const [found] = await counts.tallies(bucket, ["oci"]);
+        expect(new Map(found?.tallies.map((tally) => [tally.writer, tally.usage]))).toEqual(
+          withoutZeros(expected(all)),
+        );
         expect(last?.sums).toEqual(dimensions.map((name) => sumOf(expected(all), name)));
         await client.del(countsKey(prefix, "2026-01", "oci"));
       }),

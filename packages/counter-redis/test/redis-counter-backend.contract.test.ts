@@ -14,7 +14,6 @@ counterBackendContract("RedisCounterBackend", {
     clients.set(counter, client);
     return counter;
   },
-  addBackends: (counter, names) => (counter as RedisCounterBackend).addBackends(names),
   async dispose(counter) {
     await (counter as RedisCounterBackend).close();
     clients.get(counter)?.disconnect();

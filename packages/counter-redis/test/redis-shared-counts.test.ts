@@ -48,7 +48,8 @@ describe("the shared counts in Redis", () => {
     for (const [i, name] of ODD_NAMES.entries()) {
       expect(await sharedSum(redis, countsKey(prefix, "2026-01", name), "requests")).toBe(i + 1);
       expect(await counts.changedSince(bucketWith(name), 0)).toContain(name);
-      expect(await counts.tallies(bucketWith(name), [name])).toMatchObject([{ writer: "w", backend: name }]);
+      const [read] = await counts.tallies(bucketWith(name), [name]);
+      expect(read).toEqual({ tallies: [expect.objectContaining({ writer: "w", backend: name })] });
     }
     const names = ["epoch", "changes", "v"];
     expect(new Set(names.map((name) => countsKey(prefix, "2026-01", name)))).toHaveProperty("size", 3);
@@ -115,17 +116,51 @@ describe("the shared counts in Redis", () => {
     expect((reply.items[0] as MergedItem).sums).toEqual([300, 24]);
     const again = await counts.merge(bucket, "w", [{ backend: "oci", writer: "w", own: [2, 20] }]);
     expect((again.items[0] as MergedItem).sums).toEqual([2, 24]);
-    const tallies = await counts.tallies(bucket, ["oci"]);
-    expect(tallies.find(({ writer }) => writer === "v")?.usage).toEqual({ tokens: 300, bytes: 4 });
+    const [read] = await counts.tallies(bucket, ["oci"]);
+    expect(read?.tallies.find(({ writer }) => writer === "v")?.usage).toEqual({ tokens: 300, bytes: 4 });
   });
 
-  it("read what are tallies, and nothing else that somebody put there", async () => {
-    const key = countsKey(prefix, "2026-01", "oci");
+  it("read what are tallies, and nothing else that somebody put there, but say so; one spoilt key hides no other", async () => {
+    // All in one bucket.
+    const [key, string] = ["oci", "leo"].map((name) => countsKey(prefix, "2026-01", name)) as [string, string];
     await redis.hset(key, { ":d": "requests", ":s": "3", ":": "m", note: "x", "/w": "3", "/v": "many", "/t": "-1" });
-    expect(await counts.tallies(bucketWith("oci"), ["oci", "leo"])).toEqual([
-      { writer: "w", period: "2026-01", backend: "oci", usage: { requests: 3 } },
-    ]);
+    await redis.set(string, "x");
+    await counts.merge(bucketWith("oci"), "w", [{ backend: "acme", writer: "w", own: [5, 0] }]);
+    const tally = { writer: "w", period: "2026-01" };
+    const [spoilt, wrong, whole, none] = await counts.tallies(bucketWith("oci"), ["oci", "leo", "acme", "backblaze"]);
+    expect(spoilt?.tallies).toEqual([{ ...tally, backend: "oci", usage: { requests: 3 } }]);
+    expect(spoilt?.error?.message).toMatch(`${key} cannot be used: it holds no counts in the field /`);
+    expect(wrong).toEqual({ tallies: [], error: expect.any(RefusedCountsError) });
+    expect(wrong?.error?.message).toContain(string);
+    expect(whole).toEqual({ tallies: [{ ...tally, backend: "acme", usage: { requests: 5 } }] });
+    expect(none).toEqual({ tallies: [] });
   });
+
+  it("say of more amounts than dimensions, and of amounts without any, that they are no counts", async () => {
+    const key = countsKey(prefix, "2026-01", "oci");
+    const read = async () => (await counts.tallies(bucketWith("oci"), ["oci"]))[0];
+    await redis.hset(key, { ":d": "requests", ":s": "3", "/w": "3 4" });
+    expect(await read()).toMatchObject({ tallies: [{ usage: { requests: 3 } }], error: { key } });
+    await redis.hdel(key, ":d");
+    expect(await read()).toMatchObject({ tallies: [], error: { key } });
+  });
+
+  it.each([["epoch"], ["changes"]] as const)(
+    "name the key of a bucket that holds something else (%s)",
+    async (which) => {
+      const bucket = bucketWith("oci");
+      const keys = keysOf(prefix, "2026-01", "oci");
+      await counts.merge(bucket, "w", [{ backend: "oci", writer: "w", own: [5, 0] }]);
+      await redis.set(keys[which], "x");
+      const calls = [
+        () => counts.merge(bucket, "w", [{ backend: "oci", writer: "w", own: [6, 0] }]),
+        () => counts.changed(bucket, "", 0),
+        () => counts.owing(bucket),
+      ];
+      for (const call of calls) await expect(call()).rejects.toMatchObject({ key: keys[which], isRight: false });
+      expect(await sharedSum(redis, keys.counts("oci"), "requests")).toBe(5);
+    },
+  );
 
   it("are asked for nothing while the client is not connected: commands would pile up in it", async () => {
     const ended = new Promise((resolve) => redis.once("end", resolve));

@@ -4,6 +4,7 @@ import type { RedisCounterBackend, RefusedCounts } from "@usage/counter-redis";
 import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { counter, freshPrefix, patientClient } from "./support/counters.ts";
+import { eventsOf } from "./support/events.ts";
 import { flush, storedRequests } from "./support/flush.ts";
 import { countsKey, keysOf, sharedSum } from "./support/shared.ts";
 import { SOON } from "./support/soon.ts";
@@ -49,8 +50,8 @@ describe("a key that cannot be used", () => {
       await spoil(redis, key);
       const stop = traffic(truth, [first, second], 2);
       await expect.poll(() => refusals.length, SOON).toBe(2);
-      for (const { backend, period, error } of refusals) {
-        expect([backend, period]).toEqual(["oci", first.period().key]);
+      for (const { backends, period, error } of refusals) {
+        expect([backends, period]).toEqual([["oci"], first.period().key]);
         expect(error.message).toContain(key);
         expect(error.message).toContain(named);
       }
@@ -98,11 +99,11 @@ describe("a key that cannot be used", () => {
       const victim = await counter({ prefix, backends: ["acme", "other"] });
       for (const backend of ["acme", "other"]) victim.add(backend, "apiRequests", 5);
       await victim.close();
-      const acme = key.replace("{oci}", "{acme}");
+      const acme = countsKey(prefix, first.period().key, "acme");
       await spoil(redis, acme);
       for (let i = 0; i < 3; i++) await flush(first, store);
       await expect.poll(() => refusals.length, SOON).toBe(1);
-      expect(refusals[0]).toMatchObject({ backend: "acme", period: first.period().key });
+      expect(refusals[0]).toMatchObject({ backends: ["acme"], period: first.period().key });
       expect(refusals[0]?.error.message).toContain(acme);
       expect(await storedRequests(first, store, "other")).toBe(5);
     },
@@ -113,10 +114,10 @@ describe("a key that cannot be used", () => {
     const victim = await counter({ prefix, backends: ["acme"] });
     victim.add("acme", "apiRequests", 5);
     await victim.close();
-    await redis.hset(key.replace("{oci}", "{acme}"), { "somebody/apiRequests": "many" });
-    await flush(first, store);
-    await expect.poll(() => refusals.map(({ backend }) => backend), SOON).toEqual(["acme"]);
-    expect(refusals[0]?.error.message).toContain("somebody/apiRequests");
+    await redis.hset(countsKey(prefix, first.period().key, "acme"), { "/somebody": "many" });
+    for (let i = 0; i < 2; i++) await flush(first, store);
+    expect(refusals).toMatchObject([{ backends: ["acme"] }]);
+    expect(refusals[0]?.error.message).toContain("/somebody");
     expect(await storedRequests(first, store, "acme")).toBe(5);
   });
 
@@ -149,19 +150,67 @@ describe("a key that cannot be used", () => {
     await expect.poll(() => second.totalAll("b2").apiRequests, SOON).toBe(3);
   });
 
-  it.each(["epoch", "changes", "version"] as const)(
-    "holds up the counts of its bucket when it is the bucket's own (%s), and all is whole again once it is deleted",
-    async (which) => {
+  it("is looked at again until it can be read, however often the rest was stored meanwhile", async () => {
+    const store = memoryStore();
+    const victim = await counter({ prefix, backends: ["acme"] });
+    victim.add("acme", "apiRequests", 5);
+    await victim.close();
+    const acme = countsKey(prefix, first.period().key, "acme");
+    await redis.rename(acme, `${acme}-aside`);
+    await redis.set(acme, "x");
+    for (let i = 0; i < 3; i++) await flush(first, store);
+    expect(await storedRequests(first, store, "acme")).toBe(0);
+    await redis.rename(`${acme}-aside`, acme);
+    await flush(first, store);
+    expect(await storedRequests(first, store, "acme")).toBe(5);
+  });
+
+  it("rejects whoever asks for its backend while the store cannot be read either, and only that one", async () => {
+    const away = () => Promise.reject(new Error("the database is away"));
+    const one = await counter({ prefix });
+    one.add("b2", "apiRequests", 3);
+    await expect.poll(() => one.unpushedAll("b2").apiRequests, SOON).toBe(0);
+    const newcomer = await counter({ prefix, backends: [] });
+    await redis.set(countsKey(prefix, one.period().key, "acme"), "x");
+    await expect(newcomer.ensure(["acme", "b2"], away)).rejects.toThrow(/"acme".*the database is away/);
+    await newcomer.ensure(["b2"], away);
+    expect(newcomer.totalAll("b2").apiRequests).toBe(3);
+    await newcomer.ensure(["acme"], async () => []);
+    newcomer.add("acme", "apiRequests", 1);
+    expect((await newcomer.tallies()).map(({ backend }) => backend)).toContain("acme");
+  });
+
+  it.each([
+    ["epoch", (key: string) => redis.set(key, "x")],
+    ["epoch", (key: string) => redis.hset(key, { id: "x", run: "y", version: "z" })],
+    ["changes", (key: string) => redis.set(key, "x")],
+    ["changes", (key: string) => redis.hset(key, { not: "a set" })],
+    ["version", (key: string) => redis.hset(key, { not: "a", text: "" })],
+  ] as const)(
+    "holds up the counts of its bucket only when it is the bucket's own (%s), which is told, and all is whole again once it is deleted",
+    async (which, spoilKey) => {
       const keys = keysOf(prefix, first.period().key, "oci");
       for (const one of [first, second]) one.add("oci", "apiRequests", 3);
       await expect.poll(() => [first, second].map((one) => one.totalAll("oci").apiRequests), SOON).toEqual([6, 6]);
+      const unhealthy = [first, second].map((one) => eventsOf(one, "unhealthy"));
       await redis.del(keys[which]);
-      await redis.hset(`${keys[which]}`, which === "epoch" ? { id: "x", run: "y", version: "z" } : { not: "a set" });
+      await spoilKey(keys[which]);
       for (const backend of ["oci", "b2"]) first.add(backend, "apiRequests", 1);
       await expect.poll(() => second.totalAll("b2").apiRequests, SOON).toBe(1);
+      // Longer than it takes to give up.
+      await sleep(500);
+      const isSpoilt = (await redis.type(keys[which])) !== { epoch: "hash", changes: "zset", version: "string" }[which];
+      if (isSpoilt) {
+        await expect.poll(() => refusals.length, SOON).toBe(2);
+        for (const { error } of refusals) expect(error.message).toContain(keys[which]);
+        expect(refusals.map(({ backends }) => backends)).toEqual([["oci"], ["oci"]]);
+        expect(first.refused()).toEqual(["oci"]);
+      }
       await redis.del(keys[which]);
       await expect.poll(() => [first, second].map((one) => one.totalAll("oci").apiRequests), SOON).toEqual([7, 7]);
+      await expect.poll(() => first.refused(), SOON).toEqual([]);
       expect([first.isHealthy(), second.isHealthy()]).toEqual([true, true]);
+      expect(unhealthy).toEqual([[], []]);
     },
   );
 });

@@ -1,32 +1,45 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { memoryStore } from "@usage/counter-core/testing";
-import { type FailedChore, RedisCounterBackend, type RefusedCounts } from "@usage/counter-redis";
+import { RedisCounterBackend } from "@usage/counter-redis";
 import type { RedisServer, RedisVersion } from "@usage/test-servers";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { trialOf } from "../src/rights.ts";
+import { trialOf } from "../src/server/rights.ts";
 import { client, counter, freshPrefix, patientClient } from "./support/counters.ts";
+import { eventsOf } from "./support/events.ts";
 import { flush, storedRequests } from "./support/flush.ts";
 import { redisServer } from "./support/servers.ts";
+import { keysOf } from "./support/shared.ts";
 import { SOON } from "./support/soon.ts";
 
-const NEEDED = ["del", "eval", "evalsha", "hgetall", "hmget", "hset", "pexpire", "sadd", "smembers"];
+const NEEDED = [
+  ...["del", "eval", "evalsha", "exists", "hdel", "hget", "hgetall", "hmget", "hset", "info", "mget", "pexpire", "set"],
+  ...["time", "zadd", "zcard", "zmscore", "zrange", "zrangebyscore", "zrem"],
+];
 
 describe("rights", () => {
   it("are tried for every command that the sources send", () => {
     const sent = new Set<string>();
-    for (const folder of ["../src/", "../lua/"]) {
+    for (const folder of ["../src/server/", "../lua/"]) {
       const url = new URL(folder, import.meta.url);
       for (const file of readdirSync(url)) {
         const text = readFileSync(new URL(file, url), "utf8");
-        const calls = /(?:client\.call\(|redis\.p?call\()(?<quote>['"])(?<name>\w+)\k<quote>/g;
+        const calls = /(?:client\.call|#call|redis\.p?call)\((?<quote>['"])(?<name>\w+)\k<quote>/g;
         for (const { groups } of text.matchAll(calls)) sent.add(String(groups?.name).toLowerCase());
       }
     }
-    // Sent before all others, to see whether there is a Redis and which; without a right for `info`, it is not looked at.
+    // Sent before all others, to see whether there is a Redis.
     sent.delete("ping");
-    sent.delete("info");
-    expect([...sent].sort()).toEqual(NEEDED);
-    expect([...new Set(trialOf("usage").map(([name]) => name))].sort()).toEqual(NEEDED);
+    const tried = (isCluster: boolean) => trialOf("usage", isCluster).map(([name]) => name);
+    expect([...new Set([...tried(false), ...tried(true)])].sort()).toEqual([...sent].sort());
+    // Of one command for many keys and one for each, a server needs this and a cluster that.
+    expect(tried(false).sort()).toEqual(NEEDED);
+    expect(tried(true).sort()).toEqual(NEEDED.map((name) => (name === "mget" ? "get" : name)).sort());
+  });
+
+  it("are in the README as they are tried", () => {
+    const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+    const [, rules = ""] = /ACL SETUSER usage on >password ~usage:\* resetchannels -@all (.*)/.exec(readme) ?? [];
+    expect(rules.split(" ").sort()).toEqual(["ping", ...NEEDED].map((name) => `+${name}`).sort());
   });
 });
 
@@ -56,16 +69,16 @@ describe.each<RedisVersion | undefined>([undefined, "Redis 8.0", "Valkey 8.1"])(
       );
       await expect(connecting).rejects.toMatchObject({ code: "USAGE_REDIS_CONNECT" });
     }
-    const several = connectWith(on, prefix, [...all(prefix), "-smembers", "-hset"]);
-    await expect(several).rejects.toThrow(/lacks: ACL SETUSER \w+ \+hset \+smembers$/);
+    const several = connectWith(on, prefix, [...all(prefix), "-zrangebyscore", "-hset"]);
+    await expect(several).rejects.toThrow(/lacks: ACL SETUSER \w+ \+hset \+zrangebyscore$/);
     const keys = connectWith(on, prefix, [...all("elsewhere")]);
     await expect(keys).rejects.toThrow(`~${prefix}:*`);
     expect(await on.command("KEYS", "*")).toEqual([]);
     const enough = await connectWith(on, prefix, all(prefix));
     await enough.close();
-    // The trial leaves nothing behind.
-    const period = enough.period().key;
-    expect(await on.command("KEYS", "*")).toEqual([`${prefix}:v1:${period}:backends`]);
+    // The trial leaves nothing behind: all that is there is the bucket of the one backend.
+    const { epoch, changes, version } = keysOf(prefix, enough.period().key, "oci");
+    expect([...((await on.command("KEYS", "*")) as string[])].sort()).toEqual([changes, epoch, version]);
   });
 
   it("that are withdrawn while a counter runs are told, and it goes on with what it may do", async () => {
@@ -74,23 +87,23 @@ describe.each<RedisVersion | undefined>([undefined, "Redis 8.0", "Valkey 8.1"])(
     const store = memoryStore();
     const one = await connectWith(on, prefix, all(prefix));
     onTestFinished(() => one.close());
-    const failed: FailedChore[] = [];
-    one.events.on("failed", (failure) => failed.push(failure));
+    const failed = eventsOf(one, "failed");
     const victimsClient = await client(on.url);
     const victim = await counter({ prefix, backends: ["acme"], client: victimsClient });
     victim.add("acme", "apiRequests", 5);
     await expect.poll(() => victim.unpushedAll("acme").apiRequests, SOON).toBe(0);
     victimsClient.disconnect();
     one.add("oci", "apiRequests", 3);
-    for (const command of ["smembers", "hgetall"]) {
+    for (const command of ["zrangebyscore", "hgetall"]) {
       failed.length = 0;
       await on.command("ACL", "SETUSER", "frugal", `-${command}`);
       for (let i = 0; i < 3; i++) await flush(one, store);
       expect(await storedRequests(one, store, "oci")).toBe(3);
       expect(await storedRequests(one, store, "acme")).toBe(0);
       await expect.poll(() => failed.map(({ chore }) => chore), SOON).toEqual(["reconcile"]);
-      expect(String(failed[0]?.error)).toMatch(new RegExp(`NOPERM.*${command}`));
-      expect(String(one.lastError())).toMatch(new RegExp(`NOPERM.*${command}`));
+      const said = new RegExp(`(NOPERM|ACL failure).*${command}|can't run this command`);
+      expect(String(failed[0]?.error)).toMatch(said);
+      expect(String(one.lastError())).toMatch(said);
       // Counts are still exchanged.
       expect(one.isHealthy()).toBe(true);
       await on.command("ACL", "SETUSER", "frugal", `+${command}`);
@@ -105,12 +118,11 @@ describe.each<RedisVersion | undefined>([undefined, "Redis 8.0", "Valkey 8.1"])(
     const prefix = freshPrefix();
     const one = await connectWith(on, prefix, all(prefix));
     onTestFinished(() => one.close());
-    const told: unknown[] = [];
-    one.events.on("unhealthy", (error) => told.push(error));
+    const told = eventsOf(one, "unhealthy");
     await on.command("ACL", "SETUSER", "frugal", "-hset");
     one.add("oci", "apiRequests", 1);
     await expect
-      .poll(() => told.map(String), SOON)
+      .poll(() => told.map(({ error }) => String(error)), SOON)
       .toEqual([expect.stringMatching(/permission|can't run this command/)]);
     expect(String(one.lastError())).toMatch(/permission|can't run this command/);
     await on.command("ACL", "SETUSER", "frugal", "+hset");
@@ -123,25 +135,21 @@ describe.each<RedisVersion | undefined>([undefined, "Redis 8.0", "Valkey 8.1"])(
     const on = await server();
     const prefix = freshPrefix();
     const rules = all(prefix).filter((rule) => !rule.startsWith("~"));
-    const one = await connectWith(on, prefix, [
-      ...rules,
-      `~${prefix}:v1:rights*`,
-      `~${prefix}:v1:*backends`,
-      `~${prefix}:*o*`,
-    ]);
+    // Both are in one bucket, and one call.
+    const keys = ["*rights*", "*/epoch", "*/changes", "*/v", "*oci"].map((pattern) => `~${prefix}:${pattern}`);
+    const one = await connectWith(on, prefix, [...rules, ...keys]);
     onTestFinished(() => one.close());
-    const refused: RefusedCounts[] = [];
-    const unhealthy: unknown[] = [];
-    one.events.on("refused", (refusal) => refused.push(refusal));
-    one.events.on("unhealthy", (error) => unhealthy.push(error));
-    one.addBackends(["acme"]);
-    for (const backend of ["oci", "acme"]) one.add(backend, "apiRequests", 1);
-    await expect.poll(() => refused.map(({ backend }) => backend), SOON).toEqual(["acme"]);
-    expect(refused[0]?.error.message).toMatch(new RegExp(`${prefix}:v1:.*:\\{acme\\} cannot be used: NOPERM`));
-    expect(one.refused()).toEqual(["acme"]);
+    const refused = eventsOf(one, "refused");
+    const unhealthy = eventsOf(one, "unhealthy");
+    await one.ensure(["leo"], async () => []);
+    for (const backend of ["oci", "leo"]) one.add(backend, "apiRequests", 1);
+    await expect.poll(() => refused.map(({ backends }) => backends), SOON).toEqual([["leo"]]);
+    expect(refused[0]?.error.message).toMatch(new RegExp(`${prefix}:v2:.*:leo cannot be used: NOPERM.*ACL SETUSER`));
+    expect(one.refused()).toEqual(["leo"]);
     await expect.poll(() => one.unpushedAll("oci").apiRequests, SOON).toBe(0);
     expect(unhealthy).toEqual([]);
     await on.command("ACL", "SETUSER", "frugal", `~${prefix}:*`);
-    await expect.poll(() => one.unpushedAll("acme").apiRequests, SOON).toBe(0);
+    await expect.poll(() => one.unpushedAll("leo").apiRequests, SOON).toBe(0);
+    expect(one.refused()).toEqual([]);
   });
 });

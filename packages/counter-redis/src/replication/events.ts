@@ -1,11 +1,20 @@
 /** What happens to shared counts, for those who watch over them. */
 export type RedisEvent =
-  /** The counter stopped trying: it goes on with its own counts and the last known ones of others. */
-  | { readonly kind: "unhealthy"; readonly error: unknown }
+  | Unhealthy
   /** Redis is back. */
   | { readonly kind: "healthy" }
   | LostCounts
-  | RefusedCounts;
+  | RefusedCounts
+  | FailedChore;
+
+/**
+ * The counter stopped trying: it goes on with its own counts and the last known ones of others. Again where another reason is
+ * known than the one that was told: why there is no connection, the client often tells a moment later.
+ */
+export interface Unhealthy {
+  readonly kind: "unhealthy";
+  readonly error: unknown;
+}
 
 /** Shared counts turned out to be lost: wiped, evicted, or restored from an older state. They are being made whole again. */
 export interface LostCounts {
@@ -16,12 +25,25 @@ export interface LostCounts {
   readonly backends: readonly string[];
 }
 
-/** One backend's shared counts cannot be used; all others go on, and nothing that is counted here is lost. */
+/** The shared counts of some backends cannot be used; all others go on, and nothing that is counted here is lost. */
 export interface RefusedCounts {
   readonly kind: "refused";
   /** The period's key. */
   readonly period: string;
-  readonly backend: string;
+  /** Several where it is a key that they share. */
+  readonly backends: readonly string[];
   /** Names the key, and what is wrong with it. */
   readonly error: Error;
+}
+
+/** Something that is done besides exchanging counts has failed. It is tried again, and told again where the reason changes. */
+export interface FailedChore {
+  readonly kind: "failed";
+  /**
+   * `reconcile`: what others shared and did not live to store was looked for, so that it is stored. `report`: Redis was to be
+   * told what is stored. `hydrate`: what the store knows was to be shared. `discard`: what was discarded was to be deleted.
+   * `close`: what was counted here was to be shared before the counter ends.
+   */
+  readonly chore: "reconcile" | "report" | "hydrate" | "discard" | "close";
+  readonly error: unknown;
 }

@@ -1,17 +1,19 @@
 import type { Clock } from "@usage/counter-core";
-import { SerialQueue, withinTime } from "@usage/counter-core/internal";
+import { assertDelay, SerialQueue, withinTime } from "@usage/counter-core/internal";
 import { PushTimeoutError } from "../server/errors.ts";
 
 /**
- * Exchanges with Redis, one after the other. An exchange is a call, or one for each of several buckets at once. A reply that
- * comes after its deadline is ignored: so the replies that are taken are in the order in which Redis made them.
+ * Exchanges with Redis, one after the other. An exchange is a call, or one for each of a list. A reply that comes after its
+ * deadline is ignored: so the replies that are taken are in the order in which Redis made them.
  */
 export class Exchanges {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #queue = new SerialQueue();
 
+  /** @throws RangeError for a time that is out of range. */
   constructor(clock: Clock, timeoutMs: number) {
+    assertDelay("pushTimeoutMs", timeoutMs);
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
   }
@@ -22,24 +24,30 @@ export class Exchanges {
   }
 
   /**
-   * A call for each of these, all at once; `then` takes each reply. What fails holds up no other.
-   *
-   * @returns what failed, by what it was for; in a cluster, some nodes may be away and others not.
+   * A call for each of these, `atOnce` of them at the same time, in their order; `then` takes each reply, `failed` each failure.
+   * What fails holds up no other.
    */
   each<B, T>(
     list: readonly B[],
     call: (one: B) => Promise<T>,
     then: (one: B, reply: T) => void,
-  ): Promise<Map<B, unknown>> {
+    failed: (one: B, error: unknown) => void,
+    atOnce: number,
+  ): Promise<void> {
     return this.#queue.run(async () => {
-      const failures = new Map<B, unknown>();
-      const replies = await Promise.allSettled(list.map((one) => this.inTime(() => call(one))));
-      replies.forEach((reply, i) => {
-        const one = list[i] as B;
-        if (reply.status === "fulfilled") then(one, reply.value);
-        else failures.set(one, reply.reason);
-      });
-      return failures;
+      const underWay: Promise<() => void>[] = [];
+      let sent = 0;
+      const send = (one: B): Promise<() => void> => {
+        return this.inTime(() => call(one)).then(
+          (reply) => () => then(one, reply),
+          (error: unknown) => () => failed(one, error),
+        );
+      };
+      while (underWay.length > 0 || sent < list.length) {
+        while (sent < list.length && underWay.length < atOnce) underWay.push(send(list[sent++] as B));
+        const take = await underWay.shift();
+        take?.();
+      }
     });
   }
 

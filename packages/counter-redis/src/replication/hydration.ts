@@ -1,6 +1,7 @@
 import type { Tally } from "@usage/counter-core";
 import type { Rows } from "@usage/counter-core/internal";
-import type { Brought, Replication } from "./replication.ts";
+import type { Brought, Pushes } from "./pushes.ts";
+import type { Replication } from "./replication.ts";
 import type { SharedPeriod } from "./shared-period.ts";
 
 /** Rows of the store in one request: a script can take some thousand values. */
@@ -13,12 +14,14 @@ const ROWS_PER_REQUEST = 500;
  */
 export class Hydration {
   readonly #replication: Replication;
+  readonly #pushes: Pushes;
   readonly #rows: Rows;
   /** The period whose rows were asked for, and of each backend the epoch that was known then. */
   #asked: { readonly shared: SharedPeriod; readonly epochs: ReadonlyMap<string, string> } | undefined;
 
-  constructor(replication: Replication, rows: Rows) {
+  constructor(replication: Replication, pushes: Pushes, rows: Rows) {
     this.#replication = replication;
+    this.#pushes = pushes;
     this.#rows = rows;
   }
 
@@ -31,7 +34,10 @@ export class Hydration {
     return wanting.map(([backend]) => backend);
   }
 
-  /** Merges the rows of the backends that were wanted: those of each in parts, one after the other. */
+  /**
+   * Merges the rows of the backends that were wanted: those of each in parts, one after the other. Rejects where that fails; they
+   * are wanted again then.
+   */
   async bring(tallies: readonly Tally[]): Promise<void> {
     if (this.#asked === undefined) return;
     const { shared, epochs } = this.#asked;
@@ -47,10 +53,12 @@ export class Hydration {
         // fault: a mark is set with the first part of the rows
         brought.set(backend, { rows, ...(isLast && { mark: epoch }) });
       }
-      await this.#replication.push(shared, [...brought.keys()], brought);
+      await this.#pushes.push(shared, brought);
       for (const [backend, { mark }] of brought) {
         const row = this.#rows.find(backend);
-        if (row !== undefined && mark !== undefined) shared.apply(row, { kind: "brought" });
+        if (row === undefined || mark === undefined) continue;
+        const isTaken = !shared.isRefused(row) && !this.#replication.bucketOf(shared, row).isAway;
+        if (isTaken) shared.apply(row, { kind: "brought" });
       }
       left = left
         .filter(({ tallies }) => tallies.length > ROWS_PER_REQUEST)

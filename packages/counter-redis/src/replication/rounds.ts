@@ -1,9 +1,12 @@
 import type { Clock } from "@usage/counter-core";
 import { assertDelay } from "@usage/counter-core/internal";
 import type { ReplicationOptions } from "../options.ts";
+import { NotConnectedError } from "../server/errors.ts";
 import { BUCKETS } from "../server/keys.ts";
 import { Circuit } from "./circuit.ts";
 import type { RedisEvent } from "./events.ts";
+import type { Polls } from "./polls.ts";
+import type { Pushes } from "./pushes.ts";
 import type { Replication } from "./replication.ts";
 import type { BucketState } from "./shared-period.ts";
 
@@ -11,6 +14,8 @@ const LOOK_INTERVAL_MS = 1_000;
 
 export interface RoundsParts {
   readonly replication: Replication;
+  readonly pushes: Pushes;
+  readonly polls: Polls;
   readonly clock: Clock;
   readonly emit: (event: RedisEvent) => void;
   /** Done in each round, after what is due was pushed. */
@@ -42,6 +47,8 @@ export class Rounds {
   readonly #swept: number;
   #nextSwept = 0;
   #sharedAtMs: number | undefined;
+  /** Why Redis is away, as far as told: each reason once. */
+  readonly #told = new Set<string>();
 
   /** @throws RangeError for a time or a number that is out of range. */
   constructor(parts: RoundsParts, options: ReplicationOptions) {
@@ -67,6 +74,11 @@ export class Rounds {
     return !this.#circuit.isOpen;
   }
 
+  /** Why it stopped trying. */
+  get lastError(): unknown {
+    return this.#circuit.error;
+  }
+
   /** When a round last went through, in milliseconds since the Unix epoch. */
   get sharedAtMs(): number | undefined {
     return this.#sharedAtMs;
@@ -78,44 +90,48 @@ export class Rounds {
     this.#wait();
   }
 
-  /** Ends after one more push, so that what can be shared is. Does not reject. */
+  /**
+   * Ends after one more push, so that what can be shared is. Does not reject: what cannot be shared is told, unless it is known
+   * already that Redis is away, and stays in the tallies.
+   */
   async stop(): Promise<void> {
     if (!this.#isRunning) return;
     this.#isRunning = false;
     this.#cancelTimer();
     await this.#round;
-    const { replication, tend } = this.#parts;
-    // Whether it failed matters to nobody any more: what is not pushed is still in the tallies.
-    await replication
-      .pushDue()
-      .then(tend)
-      .catch(() => {});
+    const { pushes, tend, emit } = this.#parts;
+    const isKnown = !this.isHealthy;
+    try {
+      // fault: closes without sharing what is left
+      await pushes.pushDue();
+      await tend();
+    } catch (error) {
+      if (pushes.isAnythingLeft() && !isKnown) emit({ kind: "failed", chore: "close", error });
+    }
   }
 
   /** Exchanges what is due now, whatever the mode. Rejects when that fails. */
   async round(): Promise<void> {
-    const { replication, clock, tend } = this.#parts;
-    if (!this.isHealthy) await replication.probe();
+    const { pushes, polls, clock, tend } = this.#parts;
+    if (!this.isHealthy) await polls.probe();
     if (this.#retries.isDue()) {
-      replication.retryRefused();
-      void replication.retryAway();
+      pushes.retryRefused();
+      void polls.retryAway();
     }
-    await replication.pushDue();
+    await pushes.pushDue();
     await this.#look();
     await tend();
     this.#sharedAtMs = clock.now();
   }
 
   async #look(): Promise<void> {
-    const { replication } = this.#parts;
-    const current = replication.current();
-    if (this.#polls.isDue()) await replication.poll(current);
+    const { replication, polls } = this.#parts;
+    if (this.#polls.isDue()) await polls.poll(replication.current());
     if (!this.#looks.isDue()) return;
-    // Also where nothing seems to have changed: a server may have been another one in between.
     for (const shared of replication.periods()) {
-      await replication.look(shared, replication.heldBuckets(shared));
+      await polls.lookAtAll(shared);
       for (let i = 0; i < this.#swept; i++) {
-        await replication.sweep(shared, shared.buckets[(this.#nextSwept + i) % BUCKETS] as BucketState);
+        await polls.sweep(shared, shared.buckets[(this.#nextSwept + i) % BUCKETS] as BucketState);
       }
     }
     this.#nextSwept = (this.#nextSwept + this.#swept) % BUCKETS;
@@ -131,12 +147,30 @@ export class Rounds {
   async #roundAsScheduled(): Promise<void> {
     try {
       await this.round();
+      this.#told.clear();
       if (this.#circuit.succeeded()) this.#parts.emit({ kind: "healthy" });
     } catch (error) {
-      if (this.#circuit.failed(error)) this.#parts.emit({ kind: "unhealthy", error });
+      this.#failed(error);
     }
     if (this.#isRunning) this.#wait();
   }
+
+  #failed(error: unknown): void {
+    // A round that has nothing to ask would pass for one that went through.
+    this.#polls.again();
+    const hasOpened = this.#circuit.failed(error);
+    if (this.isHealthy) return;
+    const reason = reasonOf(error);
+    const isNew = reason !== undefined && !this.#told.has(reason);
+    if (reason !== undefined) this.#told.add(reason);
+    if (hasOpened || isNew) this.#parts.emit({ kind: "unhealthy", error });
+  }
+}
+
+/** What an error says of the cause; nothing where a client has not told yet why it is not connected. */
+function reasonOf(error: unknown): string | undefined {
+  if (!(error instanceof NotConnectedError)) return String(error);
+  return error.cause === undefined ? undefined : String(error.cause);
 }
 
 /** Something that is done at most once in an interval. A clock that was set back holds nothing up. */
@@ -156,5 +190,10 @@ class Pace {
     if (Math.abs(nowMs - this.#lastMs) < this.#intervalMs) return false;
     this.#lastMs = nowMs;
     return true;
+  }
+
+  /** It is time, whenever the interval began. */
+  again(): void {
+    this.#lastMs = Number.NEGATIVE_INFINITY;
   }
 }

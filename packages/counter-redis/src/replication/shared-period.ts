@@ -71,6 +71,10 @@ export class SharedPeriod {
     return isRefused(this.#state(row));
   }
 
+  hasRefused(): boolean {
+    return this.#refused.size > 0 || this.buckets.some(({ isAway }) => isAway);
+  }
+
   exists(row: number): boolean {
     return exists(this.#state(row));
   }

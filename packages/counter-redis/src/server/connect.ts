@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "@usage/counter-core/internal";
-import { RedisConnectError } from "./errors.ts";
+import { ConnectionErrors } from "./connection-errors.ts";
+import { RedisConnectError, RefusedCountsError } from "./errors.ts";
 import type { RedisClient } from "./redis-client.ts";
+import { assertRights } from "./rights.ts";
 
 const DEADLINE_MS = 4_500;
 const RETRY_MS = 50;
@@ -15,33 +17,30 @@ const NODE_OF_CLUSTER = "this server is part of a cluster: pass a Cluster of ior
  *
  * @throws RedisConnectError
  */
-export async function begin(client: RedisClient, start: () => Promise<void>): Promise<void> {
+export async function begin(client: RedisClient, prefix: string, start: () => Promise<void>): Promise<void> {
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(), DEADLINE_MS);
   const late = new Promise<never>((_, reject) => {
-    deadline.signal.addEventListener("abort", () => reject(unreachable(client, connectionError, lastError)), {
+    deadline.signal.addEventListener("abort", () => reject(unreachable(client, connection.last, lastError)), {
       once: true,
     });
   });
   late.catch(() => {});
   let lastError: unknown;
-  let connectionError: unknown;
   const refused = Promise.withResolvers<never>();
   refused.promise.catch(() => {});
-  // Why there is no connection, only the client's events tell.
-  const onError = (event: unknown): void => {
-    const error = nodeErrorOf(event);
-    connectionError = error;
+  const connection = new ConnectionErrors(client, (error) => {
     const problem = permanentProblem(error);
     if (problem !== undefined) refused.reject(new RedisConnectError(problem, { cause: error }));
-  };
-  client.on?.("error", onError);
+  });
   const attempt = async (): Promise<void> => {
     while (!deadline.signal.aborted) {
       try {
         await client.call("ping", []);
         await assertServer(client);
-        // What was asked before nobody waited any more may be answered long after.
+        // fault: does not try what it will need of Redis
+        await assertRights(client, prefix);
+        // The answer may have come after the caller gave up.
         if (!deadline.signal.aborted) await start();
         return;
       } catch (error) {
@@ -55,7 +54,7 @@ export async function begin(client: RedisClient, start: () => Promise<void>): Pr
   try {
     await Promise.race([attempt(), late, refused.promise]);
   } finally {
-    client.off?.("error", onError);
+    connection.close();
     deadline.abort();
     clearTimeout(timer);
   }
@@ -82,6 +81,7 @@ async function assertServer(client: RedisClient): Promise<void> {
 function permanentProblem(error: unknown): string | undefined {
   const message = messageOf(error);
   if (error instanceof RedisConnectError) return error.message.replace(/^.*cannot start: /, "");
+  if (error instanceof RefusedCountsError) return error.message;
   const [code = ""] = message.split(" ", 1);
   switch (code) {
     case "NOAUTH":
@@ -107,9 +107,4 @@ function unreachable(client: RedisClient, connectionError: unknown, lastError: u
   const reason = cause === undefined ? "" : `; the last error was: ${messageOf(cause)}`;
   const problem = `no answer from Redis within ${DEADLINE_MS} ms (the client is ${client.status})${reason}`;
   return new RedisConnectError(problem, { cause });
-}
-
-/** A `Cluster` tells only inside its own error what its nodes said. */
-function nodeErrorOf(error: unknown): unknown {
-  return error instanceof Error && "lastNodeError" in error ? (error.lastNodeError ?? error) : error;
 }

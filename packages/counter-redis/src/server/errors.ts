@@ -1,3 +1,5 @@
+import { messageOf } from "@usage/counter-core/internal";
+
 /** Redis did not answer in time; what was sent may have arrived, which does no harm. */
 export class PushTimeoutError extends Error {
   readonly code = "USAGE_REDIS_TIMEOUT";
@@ -36,15 +38,21 @@ export class NotConnectedError extends Error {
   }
 }
 
-/** One backend's shared counts cannot be used. */
+/** A key of shared counts cannot be used: a backend's, or one of its bucket. */
 export class RefusedCountsError extends Error {
   readonly code = "USAGE_REDIS_REFUSED";
   readonly key: string;
+  /** Whether the client's user may not use it; otherwise it holds something else. */
+  readonly isRight: boolean;
 
-  constructor(key: string, reason: string) {
-    super(`the key ${key} cannot be used: ${reason}; delete it, and what is counted is pushed again`);
+  constructor(key: string, reason: string, isRight = false) {
+    const remedy = isRight
+      ? "let the user of the client use it (ACL SETUSER)"
+      : "delete it, and what is counted is pushed again";
+    super(`the key ${key} cannot be used: ${reason}; ${remedy}`);
     this.name = "RefusedCountsError";
     this.key = key;
+    this.isRight = isRight;
   }
 }
 
@@ -53,8 +61,4 @@ function textOf(cause: Error): string {
   const text = cause instanceof AggregateError ? cause.errors.map(messageOf).join(", ") : cause.message;
   const code = "code" in cause && typeof cause.code === "string" ? cause.code : "";
   return code === "" || text.includes(code) ? text : `${text} (${code})`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

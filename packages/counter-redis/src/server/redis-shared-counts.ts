@@ -1,8 +1,12 @@
 import { randomUUID } from "node:crypto";
-import type { Clock, Tally } from "@usage/counter-core";
-import { NotConnectedError, RefusedCountsError } from "./errors.ts";
+import type { Clock } from "@usage/counter-core";
+import { amountOf } from "@usage/counter-core/internal";
+import { ConnectionErrors } from "./connection-errors.ts";
+import { NotConnectedError, PushTimeoutError, RefusedCountsError } from "./errors.ts";
 import { assertPrefix, type Bucket, BucketKeys } from "./keys.ts";
 import type { RedisClient } from "./redis-client.ts";
+import { refusalOf } from "./refusal.ts";
+import { DIMENSION, mergeReplyOf, readReplyOf, textOf } from "./replies.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts.ts";
 import type {
@@ -12,6 +16,7 @@ import type {
   MergeReply,
   Owed,
   Owing,
+  ReadReply,
   SharedCounts,
   StoredUpTo,
 } from "./shared-counts.ts";
@@ -21,6 +26,11 @@ export interface RedisSharedCountsOptions {
   readonly prefix: string;
   readonly dimensions: readonly string[];
   readonly clock: Clock;
+  /**
+   * In a cluster, how long a node that hangs may hold up what others reply to the same call, in milliseconds: less than the
+   * caller waits. @default 800
+   */
+  readonly replyTimeoutMs?: number;
 }
 
 /** How long counts stay after their period: whoever was away for longer has stored them by itself. */
@@ -32,87 +42,79 @@ const owing = new Script(scripts.owing);
 const report = new Script(scripts.report);
 const oweAll = new Script(scripts.oweAll);
 const forget = new Script(scripts.forget);
-/** Whatever else a store may hold cannot be a count. */
-const DIMENSION = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
-const REFUSED = "USAGE_REFUSED ";
+/** How a script says that a key of the bucket itself holds something else. */
+const SPOILT = /^USAGE_SPOILT (epoch|changes) (.*)/;
+
+type Args = readonly (string | number)[];
 
 /** The shared counts on a Redis server or cluster. Each call is of one bucket, so of one slot. */
 export class RedisSharedCounts implements SharedCounts {
   readonly batchSize = 200;
   readonly isDivided: boolean;
   readonly #client: RedisClient;
+  readonly #connectionErrors: ConnectionErrors;
   readonly #prefix: string;
   readonly #dimensions: readonly string[];
   readonly #clock: Clock;
+  readonly #replyTimeoutMs: number;
+  readonly #keys = new WeakMap<Bucket, BucketKeys>();
   readonly #nonce = randomUUID();
   #calls = 0;
 
   /** @throws RangeError for a prefix that would not work. */
-  constructor({ client, prefix, dimensions, clock }: RedisSharedCountsOptions) {
+  constructor({ client, prefix, dimensions, clock, replyTimeoutMs = 800 }: RedisSharedCountsOptions) {
     assertPrefix(prefix);
     this.#client = client;
+    this.#connectionErrors = new ConnectionErrors(client);
     this.isDivided = client.isCluster;
     this.#prefix = prefix;
     this.#dimensions = dimensions;
     this.#clock = clock;
+    this.#replyTimeoutMs = replyTimeoutMs;
   }
 
   async merge(bucket: Bucket, run: string, items: readonly MergeItem[]): Promise<MergeReply> {
-    const keys = new BucketKeys(this.#prefix, bucket);
-    const dimensions = this.#dimensionsOf(items);
-    const args: (string | number)[] = [this.#ttlMs(bucket), this.#nextNonce(), run, dimensions.length, ...dimensions];
-    for (const { backend, writer, own, rows = [], mark = "" } of items) {
-      const others = rows.filter((row) => row.writer !== writer);
-      args.push(backend, writer, packed(dimensions.map((_, d) => own[d] ?? 0)), mark, others.length);
-      for (const row of others) args.push(row.writer, packed(dimensions.map((name) => amountOf(row.usage, name))));
-    }
-    const hashes = items.map(({ backend }) => keys.counts(backend));
-    const reply = await this.#run(merge, [keys.epoch, keys.changes, keys.version, ...hashes], args);
-    let at = 3;
-    const taken = hashes.map((key): MergedItem | Error => {
-      const first = reply[at++];
-      if (typeof first === "string" && first.startsWith(REFUSED)) {
-        return new RefusedCountsError(key, first.slice(REFUSED.length));
+    try {
+      return await this.#merge(bucket, run, items);
+    } catch (error) {
+      // A right that is missing for one key keeps a call from all others.
+      if (items.length > 1 && error instanceof RefusedCountsError && error.isRight) {
+        return this.#mergeEach(bucket, run, items);
       }
-      const isWhole = Number(reply[at++]) === 1;
-      const amounts = reply.slice(at, at + 2 * dimensions.length).map(Number);
-      at += 2 * dimensions.length;
-      const every = (offset: number): number[] => this.#dimensions.map((_, d) => amounts[2 * d + offset] as number);
-      return { exists: Number(first) === 1, isWhole, sums: every(0), own: every(1) };
-    });
-    return { epoch: String(reply[0]), before: Number(reply[1]), after: Number(reply[2]), items: taken };
+      throw error;
+    }
   }
 
   async versions(buckets: readonly Bucket[]): Promise<readonly (string | undefined)[]> {
-    const keys = buckets.map((bucket) => new BucketKeys(this.#prefix, bucket).version);
+    const keys = buckets.map((bucket) => this.#keysOf(bucket).version);
     if (!this.#client.isCluster) return ((await this.#call("mget", keys)) as readonly unknown[]).map(textOf);
     // In a cluster they are in as many slots.
-    const found = await Promise.allSettled(keys.map((key) => this.#call("get", [key])));
+    const late = Promise.withResolvers<never>();
+    const timeout = new PushTimeoutError(this.#replyTimeoutMs);
+    const cancel = this.#clock.after(this.#replyTimeoutMs, () => late.reject(timeout));
+    const found = await Promise.allSettled(keys.map((key) => Promise.race([this.#versionAt(key), late.promise])));
+    cancel();
     const [first] = found;
     if (first?.status === "rejected" && found.every(({ status }) => status === "rejected")) throw first.reason;
-    return found.map((one) => (one.status === "fulfilled" ? textOf(one.value) : undefined));
+    return found.map((one) => (one.status === "fulfilled" ? one.value : undefined));
   }
 
   async changed(bucket: Bucket, epoch: string, cursor: number): Promise<Changes> {
-    const keys = new BucketKeys(this.#prefix, bucket);
-    const [id, version, ...backends] = await this.#run(changed, [keys.epoch, keys.changes], [epoch, cursor]);
+    const keys = this.#keysOf(bucket);
+    const [id, version, ...backends] = await this.#run(changed, keys, [keys.epoch, keys.changes], [epoch, cursor]);
     return { epoch: String(id), version: Number(version), backends: names(backends) };
   }
 
   async count(bucket: Bucket, backends: readonly string[]): Promise<number> {
-    const keys = new BucketKeys(this.#prefix, bucket);
-    return Number(
-      await this.#call(
-        "exists",
-        backends.map((backend) => keys.counts(backend)),
-      ),
-    );
+    const keys = this.#keysOf(bucket);
+    const hashes = backends.map((backend) => keys.counts(backend));
+    return Number(await this.#refusable(keys.counts("*"), () => this.#call("exists", hashes)));
   }
 
   async owing(bucket: Bucket): Promise<Owing> {
-    const keys = new BucketKeys(this.#prefix, bucket);
+    const keys = this.#keysOf(bucket);
     const args = [this.#ttlMs(bucket), this.#nextNonce()];
-    const [epoch, ...fields] = await this.#run(owing, [keys.epoch, keys.changes, keys.version], args);
+    const [epoch, ...fields] = await this.#run(owing, keys, [keys.epoch, keys.changes, keys.version], args);
     const owed: Owed[] = [];
     for (let i = 0; i < fields.length; i += 3) {
       owed.push({ run: String(fields[i]), since: Number(fields[i + 1]), last: Number(fields[i + 2]) });
@@ -121,36 +123,89 @@ export class RedisSharedCounts implements SharedCounts {
   }
 
   async changedSince(bucket: Bucket, version: number): Promise<readonly string[]> {
-    const { changes } = new BucketKeys(this.#prefix, bucket);
-    return names((await this.#call("zrangebyscore", [changes, version, "+inf"])) as readonly unknown[]);
+    const { changes } = this.#keysOf(bucket);
+    const found = await this.#refusable(changes, () => this.#call("zrangebyscore", [changes, version, "+inf"]));
+    return names(found as readonly unknown[]);
   }
 
-  async tallies(bucket: Bucket, backends: readonly string[]): Promise<readonly Tally[]> {
-    const keys = new BucketKeys(this.#prefix, bucket);
-    const hashes = await Promise.all(backends.map((backend) => this.#hashOf(keys.counts(backend))));
-    return hashes.flatMap((hash, i) => talliesOf(hash, bucket.period.key, backends[i] as string));
+  tallies(bucket: Bucket, backends: readonly string[]): Promise<readonly ReadReply[]> {
+    const keys = this.#keysOf(bucket);
+    return Promise.all(
+      backends.map(async (backend) => {
+        const key = keys.counts(backend);
+        try {
+          return readReplyOf(await this.#call("hgetall", [key]), key, bucket.period.key, backend);
+        } catch (error) {
+          const refusal = refusalOf(key, error);
+          if (refusal === undefined) throw error;
+          return { tallies: [], error: refusal };
+        }
+      }),
+    );
   }
 
   async report(bucket: Bucket, epoch: string, stored: readonly StoredUpTo[]): Promise<void> {
+    const keys = this.#keysOf(bucket);
     const args = stored.flatMap(({ run, version }) => [run, version]);
-    await this.#run(report, [new BucketKeys(this.#prefix, bucket).epoch], [epoch, ...args]);
+    await this.#run(report, keys, [keys.epoch], [epoch, ...args]);
   }
 
   async oweAll(bucket: Bucket): Promise<void> {
-    await this.#run(oweAll, [new BucketKeys(this.#prefix, bucket).epoch], []);
+    const keys = this.#keysOf(bucket);
+    await this.#run(oweAll, keys, [keys.epoch], []);
   }
 
   async forget(bucket: Bucket, backend: string): Promise<void> {
-    const keys = new BucketKeys(this.#prefix, bucket);
-    await this.#run(forget, [keys.changes, keys.counts(backend)], [backend]);
+    const keys = this.#keysOf(bucket);
+    await this.#run(forget, keys, [keys.changes, keys.counts(backend)], [backend]);
   }
 
-  /** Whoever pushes to a key that holds something else says so; all others can be read. */
-  async #hashOf(key: string): Promise<ReadonlyMap<string, string>> {
+  close(): void {
+    this.#connectionErrors.close();
+  }
+
+  async #merge(bucket: Bucket, run: string, items: readonly MergeItem[]): Promise<MergeReply> {
+    const keys = this.#keysOf(bucket);
+    const dimensions = this.#dimensionsOf(items);
+    const args: (string | number)[] = [this.#ttlMs(bucket), this.#nextNonce(), run, dimensions.length, ...dimensions];
+    for (const { backend, writer, own, rows = [], mark = "" } of items) {
+      const others = rows.filter((row) => row.writer !== writer);
+      args.push(backend, writer, packed(dimensions.map((_, d) => own[d] ?? 0)), mark, others.length);
+      for (const row of others) args.push(row.writer, packed(dimensions.map((name) => amountOf(row.usage, name))));
+    }
+    const hashes = items.map(({ backend }) => keys.counts(backend));
+    const reply = await this.#run(merge, keys, [keys.epoch, keys.changes, keys.version, ...hashes], args);
+    return mergeReplyOf(reply, hashes, dimensions.length, this.#dimensions.length);
+  }
+
+  /** Each by itself, as one call: their replies are those of one bucket at one time only while its epoch stays the same. */
+  async #mergeEach(bucket: Bucket, run: string, items: readonly MergeItem[]): Promise<MergeReply> {
+    let all: MergeReply | undefined;
+    const taken: (MergedItem | Error)[] = [];
+    let isContiguous = true;
+    for (const item of items) {
+      try {
+        const one = await this.#merge(bucket, run, [item]);
+        if (all !== undefined && all.epoch !== one.epoch) throw new Error("the bucket began anew between two merges");
+        isContiguous &&= all === undefined || all.after === one.before;
+        all = { ...one, before: all?.before ?? one.before };
+        taken.push(...one.items);
+      } catch (error) {
+        if (!(error instanceof RefusedCountsError)) throw error;
+        taken.push(error);
+      }
+    }
+    if (all === undefined) throw taken[0];
+    // What others changed in between is not known from these replies: no cursor is there.
+    return { ...all, before: isContiguous ? all.before : -1, items: taken };
+  }
+
+  async #versionAt(key: string): Promise<string> {
     try {
-      return fieldsOf(await this.#call("hgetall", [key]));
+      return textOf(await this.#call("get", [key]));
     } catch (error) {
-      if (error instanceof Error && error.message.includes("WRONGTYPE")) return new Map();
+      // It is made anew with the next change.
+      if (refusalOf(key, error) !== undefined) return "";
       throw error;
     }
   }
@@ -164,6 +219,14 @@ export class RedisSharedCounts implements SharedCounts {
     return [...dimensions];
   }
 
+  #keysOf(bucket: Bucket): BucketKeys {
+    const known = this.#keys.get(bucket);
+    if (known !== undefined) return known;
+    const keys = new BucketKeys(this.#prefix, bucket);
+    this.#keys.set(bucket, keys);
+    return keys;
+  }
+
   /** By our clock, which is the one that says when the period ends. */
   #ttlMs({ period }: Bucket): number {
     return Math.max(1, Math.ceil(period.end + RETENTION_MS - this.#clock.now()));
@@ -174,10 +237,18 @@ export class RedisSharedCounts implements SharedCounts {
     return `${this.#nonce}-${this.#calls}`;
   }
 
-  async #run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<readonly unknown[]> {
-    this.#assertReady();
-    const reply = await script.run(this.#client, keys, args);
-    return Array.isArray(reply) ? reply : [reply];
+  async #run(script: Script, of: BucketKeys, keys: readonly string[], args: Args): Promise<readonly unknown[]> {
+    // Of several keys Redis does not say which one may not be used: the last is a backend's, where there is one.
+    return this.#refusable(keys.at(-1) as string, async () => {
+      this.#assertReady();
+      try {
+        const reply = await script.run(this.#client, keys, args);
+        return Array.isArray(reply) ? reply : [reply];
+      } catch (error) {
+        const [, which, reason = ""] = (error instanceof Error && SPOILT.exec(error.message)) || [];
+        throw which === undefined ? error : new RefusedCountsError(which === "epoch" ? of.epoch : of.changes, reason);
+      }
+    });
   }
 
   async #call(command: string, args: (string | number)[]): Promise<unknown> {
@@ -185,47 +256,27 @@ export class RedisSharedCounts implements SharedCounts {
     return this.#client.call(command, args);
   }
 
+  async #refusable<T>(key: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw error instanceof RefusedCountsError ? error : (refusalOf(key, error) ?? error);
+    }
+  }
+
   /** Otherwise commands would pile up in the client until it is connected again. */
   #assertReady(): void {
-    if (this.#client.status !== "ready") throw new NotConnectedError(this.#client.status);
+    const { status } = this.#client;
+    if (status !== "ready") throw new NotConnectedError(status, this.#connectionErrors.last);
+    this.#connectionErrors.forget();
   }
-}
-
-function textOf(reply: unknown): string {
-  return reply === null ? "" : String(reply);
 }
 
 function packed(amounts: readonly number[]): string {
   return amounts.join(" ");
 }
 
-function amountOf(usage: Readonly<Record<string, number>>, dimension: string): number {
-  return Object.hasOwn(usage, dimension) ? (usage[dimension] as number) : 0;
-}
-
 /** Without the one that keeps the set from being empty. */
 function names(reply: readonly unknown[]): readonly string[] {
   return reply.map(String).filter((name) => name !== "");
-}
-
-/** A client may return a hash as an object, as a map, or as a list. */
-function fieldsOf(hash: unknown): ReadonlyMap<string, string> {
-  if (hash instanceof Map) return new Map(Array.from(hash, ([field, value]) => [String(field), String(value)]));
-  if (!Array.isArray(hash))
-    return new Map(Object.entries(hash as object).map(([field, value]) => [field, String(value)]));
-  return new Map(Array.from({ length: hash.length / 2 }, (_, i) => [String(hash[2 * i]), String(hash[2 * i + 1])]));
-}
-
-function talliesOf(hash: ReadonlyMap<string, string>, period: string, backend: string): readonly Tally[] {
-  const dimensions = (hash.get(":d") ?? "").split(" ");
-  return Array.from(hash).flatMap(([field, value]) => {
-    if (!field.startsWith("/")) return [];
-    const amounts = value.split(" ");
-    // What is no count is reported where it is pushed to; here, all others are what is wanted.
-    const usage = dimensions.flatMap((name, d) => {
-      const amount = /^\d{1,16}$/.test(amounts[d] ?? "") ? Number(amounts[d]) : 0;
-      return DIMENSION.test(name) && amount > 0 && Number.isSafeInteger(amount) ? [[name, amount] as const] : [];
-    });
-    return usage.length === 0 ? [] : [{ writer: field.slice(1), period, backend, usage: Object.fromEntries(usage) }];
-  });
 }

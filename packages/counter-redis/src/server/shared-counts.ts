@@ -35,6 +35,13 @@ export interface MergeReply {
   readonly items: readonly (MergedItem | Error)[];
 }
 
+/** The tallies of one backend, as far as they can be read. */
+export interface ReadReply {
+  readonly tallies: readonly Tally[];
+  /** Why some or all of this backend's counts cannot be used; names the key. */
+  readonly error?: Error;
+}
+
 export interface Changes {
   /** Empty where something of the bucket is missing; the next merge mends that. */
   readonly epoch: string;
@@ -65,7 +72,7 @@ export interface StoredUpTo {
 
 /**
  * Counts that instances share, by bucket. Every method rejects when they cannot be reached, and may be called again: merging is
- * by maximum, and reports are.
+ * by maximum, and reports are. It rejects with a `RefusedCountsError` where only that bucket cannot be used.
  */
 export interface SharedCounts {
   /** Backends in one `merge`. */
@@ -86,11 +93,13 @@ export interface SharedCounts {
   owing(bucket: Bucket): Promise<Owing>;
   /** The backends whose last change has this version or a later one. */
   changedSince(bucket: Bucket, version: number): Promise<readonly string[]>;
-  /** All writers' tallies of some backends. */
-  tallies(bucket: Bucket, backends: readonly string[]): Promise<readonly Tally[]>;
+  /** All writers' tallies of some backends, in all dimensions, known here or not: for each backend a reply. */
+  tallies(bucket: Bucket, backends: readonly string[]): Promise<readonly ReadReply[]>;
   report(bucket: Bucket, epoch: string, stored: readonly StoredUpTo[]): Promise<void>;
   /** Everybody may owe everything: the store has lost something. */
   oweAll(bucket: Bucket): Promise<void>;
   /** Deletes the counts of a backend. */
   forget(bucket: Bucket, backend: string): Promise<void>;
+  /** Lets go of what it holds of others, such as listeners. The counts stay. */
+  close?(): void;
 }

@@ -1,4 +1,5 @@
 import type { Period } from "@usage/counter-core";
+import type { SharedCounts } from "@usage/counter-redis";
 import type { Cluster, Redis } from "ioredis";
 import { BucketKeys, bucketOf } from "../../src/server/keys.ts";
 
@@ -22,4 +23,24 @@ export async function sharedSum(redis: Redis | Cluster, key: string, dimension =
 /** A period that keys can be made of. */
 export function periodOf(key: string): Period {
   return { key, start: 0, end: Date.now() + 86_400_000 };
+}
+
+/** These shared counts, but for what is done in another way. */
+export function over(counts: SharedCounts, other: Partial<SharedCounts>): SharedCounts {
+  const { batchSize, isDivided } = counts;
+  return {
+    batchSize,
+    isDivided,
+    merge: (...args) => counts.merge(...args),
+    versions: (...args) => counts.versions(...args),
+    changed: (...args) => counts.changed(...args),
+    count: (...args) => counts.count(...args),
+    owing: (...args) => counts.owing(...args),
+    changedSince: (...args) => counts.changedSince(...args),
+    tallies: (...args) => counts.tallies(...args),
+    report: (...args) => counts.report(...args),
+    oweAll: (...args) => counts.oweAll(...args),
+    forget: (...args) => counts.forget(...args),
+    ...other,
+  };
 }

@@ -1,39 +1,49 @@
 import { RedisConnectError } from "./errors.ts";
-import { backendsKey, countsKey } from "./keys.ts";
+import { BucketKeys } from "./keys.ts";
 import type { RedisClient } from "./redis-client.ts";
 
 /** No period has this key. */
-const NO_PERIOD = "rights";
+const NO_PERIOD = { key: "rights", start: 0, end: 0 };
 const NO_SCRIPT = "0".repeat(40);
-const TTL_MS = 1_000;
 
 type Command = readonly [name: string, ...args: (string | number)[]];
 
 /**
  * Every command that is ever sent, by itself or by a script, so that a right that is missing is known at the start and not when
- * it is needed: many are needed only when something has failed. Redis checks rights before it looks at anything else, so most
- * of these change nothing; the name that `SADD` adds is deleted again.
+ * it is needed: many are needed only when something has failed. Redis checks rights before it looks at anything but the number
+ * of arguments. None of these writes anything: their keys do not exist, or they are refused for what they say.
  */
-export function trialOf(prefix: string): readonly Command[] {
-  const counts = countsKey(prefix, NO_PERIOD, NO_PERIOD);
-  const backends = backendsKey(prefix, NO_PERIOD);
+export function trialOf(prefix: string, isCluster: boolean): readonly Command[] {
+  const keys = new BucketKeys(prefix, { period: NO_PERIOD, number: 0 });
+  const { epoch, changes, version } = keys;
+  const hash = keys.counts(NO_PERIOD.key);
   return [
-    ["del", counts],
-    ["del", backends],
-    ["sadd", backends, NO_PERIOD],
-    ["pexpire", backends, TTL_MS],
-    ["smembers", backends],
-    ["del", backends],
-    ["hmget", counts, NO_PERIOD],
-    ["hgetall", counts],
-    ["hset", counts, NO_PERIOD, 0, "a field without a value"],
-    ["evalsha", NO_SCRIPT, 1, counts],
-    ["eval", "return 1", 1, counts],
+    ["info", "server"],
+    ["time"],
+    // On a cluster, each key is asked for by itself.
+    isCluster ? ["get", version] : ["mget", version],
+    ["set", version, "", "PX", 0],
+    ["exists", hash],
+    ["hget", epoch, "id"],
+    ["hmget", hash, ":"],
+    ["hgetall", hash],
+    ["hset", hash, ":", 0, "a field without a value"],
+    ["hdel", epoch, "id"],
+    ["pexpire", hash, 1],
+    ["del", hash],
+    ["zadd", changes, "no score", ""],
+    ["zcard", changes],
+    ["zmscore", changes, ""],
+    ["zrange", changes, 0, 0],
+    ["zrangebyscore", changes, 0, 0],
+    ["zrem", changes, ""],
+    ["evalsha", NO_SCRIPT, 1, epoch],
+    ["eval", "return 1", 1, epoch],
   ];
 }
 
 /** What the trial gets for an answer where the right is there. */
-const EXPECTED = /^NOSCRIPT|wrong number of arguments/;
+const EXPECTED = /^NOSCRIPT|wrong number of arguments|invalid expire time|not a valid float/;
 
 /**
  * Tries every command that is needed.
@@ -41,7 +51,7 @@ const EXPECTED = /^NOSCRIPT|wrong number of arguments/;
  * @throws RedisConnectError that names all rights that the client's user lacks, and the rules that give them.
  */
 export async function assertRights(client: RedisClient, prefix: string): Promise<void> {
-  const trial = trialOf(prefix);
+  const trial = trialOf(prefix, client.isCluster);
   const answers = await Promise.allSettled(trial.map(([name, ...args]) => client.call(name, args)));
   const rules = new Set<string>();
   let refusal: Error | undefined;

@@ -1,0 +1,134 @@
+import type { Rows, Tallies } from "@usage/counter-core/internal";
+import { BUCKETS } from "../server/keys.ts";
+import type { MergeItem, SharedCounts } from "../server/shared-counts.ts";
+import { type BucketCalls, MERGES_AT_ONCE } from "./bucket-calls.ts";
+import type { Replication } from "./replication.ts";
+import type { BucketState, SharedPeriod } from "./shared-period.ts";
+
+/** Merges in one exchange: others get their turn in between. */
+const IN_A_ROW = 16;
+
+/** What a merge of a row brings besides the own tally. */
+export type Brought = Pick<MergeItem, "rows" | "mark">;
+
+export interface PushesParts {
+  readonly run: string;
+  readonly rows: Rows;
+  readonly tallies: Tallies;
+  readonly counts: SharedCounts;
+  readonly calls: BucketCalls;
+  readonly replication: Replication;
+}
+
+/** Rows of one bucket. Until it is their turn, they may be other backends'. */
+interface Batch {
+  readonly bucket: BucketState;
+  readonly rows: readonly number[];
+}
+
+/** Merges own tallies into the shared counts; each reply shows what others have there. */
+export class Pushes {
+  readonly #parts: PushesParts;
+
+  constructor(parts: PushesParts) {
+    this.#parts = parts;
+  }
+
+  /** Pushes what is not known to be shared, and what others changed. Rejects where Redis is away. */
+  async pushDue(): Promise<void> {
+    for (const shared of this.#parts.replication.periods()) await this.#send(shared, this.#due(shared));
+  }
+
+  /**
+   * Pushes these backends, as far as they are held.
+   *
+   * @param brought What each of them brings besides.
+   */
+  async push(shared: SharedPeriod, brought: ReadonlyMap<string, Brought>): Promise<void> {
+    const rows = [...brought.keys()].flatMap((backend) => this.#parts.rows.find(backend) ?? []);
+    await this.#send(shared, rows, brought);
+  }
+
+  /** What was refused is tried again. */
+  retryRefused(): void {
+    for (const shared of this.#parts.replication.periods()) {
+      for (const row of shared.refused()) shared.apply(row, { kind: "retried" });
+    }
+  }
+
+  /** Whether something that was counted here is not known to be shared. */
+  isAnythingLeft(): boolean {
+    const { replication } = this.#parts;
+    return replication.periods().some(({ cells }) => replication.hop.due(cells).length > 0);
+  }
+
+  #due(shared: SharedPeriod): readonly number[] {
+    const { hop } = this.#parts.replication;
+    const behind = hop.due(shared.cells).filter((row) => shared.isDue(row) || !shared.isRefused(row));
+    const { due } = hop.of(shared.cells);
+    return [...behind, ...shared.due().filter((row) => !due.has(row))];
+  }
+
+  async #send(shared: SharedPeriod, rows: readonly number[], brought?: ReadonlyMap<string, Brought>): Promise<void> {
+    if (rows.length === 0) return;
+    const { counts, calls, replication, run } = this.#parts;
+    const batches = this.#batchesOf(shared, rows);
+    const sent = new Map<Batch, readonly MergeItem[]>();
+    for (let start = 0; start < batches.length; start += IN_A_ROW) {
+      await calls.each(
+        batches.slice(start, start + IN_A_ROW),
+        (batch) => {
+          // Made when it is sent: what was counted meanwhile is in it.
+          const items = this.#itemsOf(shared, batch, brought);
+          sent.set(batch, items);
+          return counts.merge(batch.bucket, run, items);
+        },
+        (batch, reply) => replication.take(shared, batch.bucket, sent.get(batch) ?? [], reply),
+        ({ bucket, rows }, error) => {
+          const refused = rows.filter((row) => this.#isOf(bucket, shared, row));
+          replication.refuse(shared, refused, error);
+        },
+        MERGES_AT_ONCE,
+      );
+      sent.clear();
+    }
+  }
+
+  /** By bucket: a call is about one. */
+  #batchesOf(shared: SharedPeriod, rows: readonly number[]): readonly Batch[] {
+    const { counts, replication } = this.#parts;
+    const byBucket = Array.from({ length: BUCKETS }, (): number[] => []);
+    for (const row of rows) byBucket[replication.bucketOf(shared, row).number]?.push(row);
+    return byBucket.flatMap((all, number) => {
+      const bucket = shared.buckets[number] as BucketState;
+      const batches: Batch[] = [];
+      for (let start = 0; start < all.length && !bucket.isAway; start += counts.batchSize) {
+        batches.push({ bucket, rows: all.slice(start, start + counts.batchSize) });
+      }
+      return batches;
+    });
+  }
+
+  #itemsOf(
+    shared: SharedPeriod,
+    { bucket, rows }: Batch,
+    brought: ReadonlyMap<string, Brought> | undefined,
+  ): readonly MergeItem[] {
+    const { tallies, rows: names } = this.#parts;
+    const { cells } = shared;
+    const size = tallies.dimensions.length;
+    return rows
+      .filter((row) => this.#isOf(bucket, shared, row))
+      .map((row) => {
+        const backend = names.nameOf(row);
+        const own = tallies.dimensions.map((_, place) => cells.mine(row * size + place));
+        return { backend, writer: tallies.writerOf(cells, row), own, ...brought?.get(backend) };
+      });
+  }
+
+  /** Whether a row is still one of this bucket: it may have been let go of meanwhile. */
+  #isOf(bucket: BucketState, shared: SharedPeriod, row: number): boolean {
+    const { rows, replication } = this.#parts;
+    return rows.isUsed(row) && replication.bucketOf(shared, row) === bucket;
+  }
+}

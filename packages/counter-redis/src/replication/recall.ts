@@ -1,0 +1,102 @@
+import { type ReadRows, type Tally, UnknownUsageError } from "@usage/counter-core";
+import { bucketOf } from "../server/keys.ts";
+import type { MergedItem, MergeItem, SharedCounts } from "../server/shared-counts.ts";
+import { type BucketCalls, MERGES_AT_ONCE } from "./bucket-calls.ts";
+import type { Replication } from "./replication.ts";
+import type { BucketState, SharedPeriod } from "./shared-period.ts";
+
+export interface RecallParts {
+  readonly run: string;
+  readonly dimensions: readonly string[];
+  readonly counts: SharedCounts;
+  readonly calls: BucketCalls;
+  readonly replication: Replication;
+  readonly isSharing: () => boolean;
+}
+
+/** What is known of a backend that is not held; undefined where Redis or the store could not be asked. */
+export interface Recalled {
+  readonly merged: MergedItem | undefined;
+  readonly rows: readonly Tally[] | undefined;
+}
+
+type Bring = (name: string) => Pick<MergeItem, "rows" | "mark">;
+
+/** Finds out what Redis and the store know of backends that are to be held. */
+export class Recall {
+  readonly #parts: RecallParts;
+
+  constructor(parts: RecallParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Asks Redis and the store at once. One of them is enough.
+   *
+   * @throws UnknownUsageError for those of which neither could tell, unless such backends are admitted.
+   */
+  async ask(
+    shared: SharedPeriod,
+    names: readonly string[],
+    read: ReadRows,
+    whenUnknown: "reject" | "admit",
+  ): Promise<(name: string) => Recalled> {
+    const epochs = shared.buckets.map(({ epoch }) => epoch);
+    const [looked, stored] = await Promise.allSettled([
+      this.#look(shared, names),
+      read(shared.cells.period.key, names),
+    ]);
+    const found = looked.status === "fulfilled" ? looked.value : new Map<string, MergedItem>();
+    if (stored.status === "rejected") {
+      const unknown = names.filter((name) => !found.has(name));
+      if (unknown.length > 0 && whenUnknown !== "admit") throw new UnknownUsageError(unknown, stored.reason);
+      return (name) => ({ merged: found.get(name), rows: undefined });
+    }
+    const byName = Map.groupBy(stored.value, ({ backend }) => backend);
+    // Where something was lost, only both together are all that is known; where all was, others shall have it at once.
+    const lacking = names.filter((name) => {
+      const item = found.get(name);
+      return item !== undefined && !item.isWhole && (item.exists || byName.has(name));
+    });
+    const bring: Bring = (name) => ({ rows: byName.get(name) ?? [], mark: epochs[bucketOf(name)] ?? "" });
+    const whole = await this.#look(shared, lacking, bring).catch(() => new Map<string, MergedItem>());
+    for (const [name, item] of whole) found.set(name, item);
+    return (name) => ({ merged: found.get(name), rows: byName.get(name) ?? [] });
+  }
+
+  /** What is shared of them, merged with what is brought; without those that cannot be used. Rejects where Redis is away. */
+  async #look(
+    shared: SharedPeriod,
+    names: readonly string[],
+    bring: Bring = () => ({}),
+  ): Promise<Map<string, MergedItem>> {
+    const { run, counts, calls, replication, dimensions, isSharing } = this.#parts;
+    const found = new Map<string, MergedItem>();
+    if (names.length === 0) return found;
+    if (!isSharing()) throw new Error("Redis is away");
+    const own = dimensions.map(() => 0);
+    const batches: { readonly bucket: BucketState; readonly items: readonly MergeItem[] }[] = [];
+    for (const [number, all] of Map.groupBy(names, bucketOf)) {
+      const bucket = shared.buckets[number] as BucketState;
+      for (let start = 0; start < all.length; start += counts.batchSize) {
+        const items = all
+          .slice(start, start + counts.batchSize)
+          .map((backend) => ({ backend, writer: run, own, ...bring(backend) }));
+        batches.push({ bucket, items });
+      }
+    }
+    await calls.each(
+      batches,
+      ({ bucket, items }) => counts.merge(bucket, run, items),
+      ({ bucket, items }, reply) => {
+        replication.take(shared, bucket, items, reply);
+        reply.items.forEach((item, i) => {
+          if (!(item instanceof Error)) found.set((items[i] as MergeItem).backend, item);
+        });
+      },
+      () => {},
+      MERGES_AT_ONCE,
+    );
+    return found;
+  }
+}
