@@ -5,6 +5,7 @@ import {
   type MergeItem,
   type MergeReply,
   type Owing,
+  type ReadReply,
   RedisCounterBackend,
   type SharedCounts,
   type StoredUpTo,
@@ -184,7 +185,7 @@ class RemoteCounts implements SharedCounts {
     return this.#call((redis) => redis.changedSince(bucket, version));
   }
 
-  tallies(bucket: Bucket, backends: readonly string[]): Promise<readonly Tally[]> {
+  tallies(bucket: Bucket, backends: readonly string[]): Promise<readonly ReadReply[]> {
     return this.#call((redis) => redis.tallies(bucket, backends));
   }
 

@@ -1,5 +1,14 @@
 import type { Tally } from "@usage/counter-core";
-import type { Bucket, Changes, MergedItem, MergeItem, MergeReply, Owing, StoredUpTo } from "@usage/counter-redis";
+import type {
+  Bucket,
+  Changes,
+  MergedItem,
+  MergeItem,
+  MergeReply,
+  Owing,
+  ReadReply,
+  StoredUpTo,
+} from "@usage/counter-redis";
 
 interface Epoch {
   readonly id: string;
@@ -115,13 +124,14 @@ export class ModelRedis {
     return this.#namesFrom(bucketKey(bucket), version);
   }
 
-  tallies(bucket: Bucket, backends: readonly string[]): readonly Tally[] {
-    return backends.flatMap((backend) => {
+  tallies(bucket: Bucket, backends: readonly string[]): readonly ReadReply[] {
+    return backends.map((backend) => {
       const { tallies } = this.#hashes.get(`${bucketKey(bucket)} ${backend}`) ?? NOBODY;
-      return Array.from(tallies, ([writer, amounts]) => {
+      const all = Array.from(tallies, ([writer, amounts]): Tally => {
         const usage = Object.fromEntries([...amounts].filter(([, amount]) => amount > 0));
         return { writer, period: bucket.period.key, backend, usage };
       });
+      return { tallies: all };
     });
   }
 

@@ -1,6 +1,7 @@
 import type { Tally } from "@usage/counter-core";
 import { amountOf } from "@usage/counter-core/internal";
-import { BUCKETS, bucketOf } from "@usage/counter-redis/internal";
+import { bucketOf } from "@usage/counter-redis";
+import { BUCKETS } from "@usage/counter-redis/internal";
 import { Book } from "./book.ts";
 import { DIMENSIONS, type Dimension, Instance, type Surroundings } from "./instance.ts";
 import { Machine } from "./machine.ts";
@@ -311,7 +312,7 @@ export class Scene {
 
   #sharedOf(period: string, backend: string): readonly Tally[] {
     const at = { period: { key: period, start: 0, end: 0 }, number: bucketOf(backend) };
-    return this.world.redis.tallies(at, [backend]);
+    return this.world.redis.tallies(at, [backend]).flatMap(({ tallies }) => tallies);
   }
 
   #storedOf(period: string, backend: string): readonly Tally[] {

@@ -1,7 +1,6 @@
 import { type Tally, utcMonths } from "@usage/counter-core";
 import { ManualClock } from "@usage/counter-core/testing";
-import { type Bucket, type MergedItem, RedisCounterBackend, type SharedCounts } from "@usage/counter-redis";
-import { bucketOf } from "@usage/counter-redis/internal";
+import { type Bucket, bucketOf, type MergedItem, RedisCounterBackend, type SharedCounts } from "@usage/counter-redis";
 import { ModelRedis, ModelStore } from "@usage/simulation";
 import { beforeEach, describe, expect, it } from "vitest";
 
@@ -44,8 +43,8 @@ describe("a schedule", () => {
     return store.totals(MONTH, "", DIMENSIONS, {}, 0).usage.get(backend)?.all.requests ?? 0;
   };
   const shared = (backend: string): number => {
-    const tallies = redis.tallies(BUCKET, [backend]);
-    return tallies.reduce((sum, { usage }) => sum + (usage.requests ?? 0), 0);
+    const [read] = redis.tallies(BUCKET, [backend]);
+    return (read?.tallies ?? []).reduce((sum, { usage }) => sum + (usage.requests ?? 0), 0);
   };
 
   it("in which a flush stores what is pushed while it is under way", async () => {

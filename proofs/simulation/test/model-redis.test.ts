@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { systemClock, type Tally } from "@usage/counter-core";
-import { type Bucket, recommendedClientOptions } from "@usage/counter-redis";
-import { BucketKeys, bucketOf, RedisSharedCounts } from "@usage/counter-redis/internal";
+import { type Bucket, bucketOf, RedisSharedCounts, recommendedClientOptions } from "@usage/counter-redis";
+import { BucketKeys } from "@usage/counter-redis/internal";
 import { ModelRedis } from "@usage/simulation";
 import type {} from "@usage/test-servers/redis-setup";
 import fc from "fast-check";
@@ -109,8 +109,8 @@ describe("the model of Redis", () => {
           expect(answered).toEqual(await run(modelOf(model), ofModel, one, faultsOf(model)));
         }
         const held = async (counts: Counts): Promise<unknown> => {
-          const tallies = await counts.tallies(bucket, BACKENDS);
-          return [...tallies].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+          const tallies = (await counts.tallies(bucket, BACKENDS)).flatMap((read) => read.tallies);
+          return tallies.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
         };
         expect(await held(real)).toEqual(await held(modelOf(model)));
         expect(await real.count(bucket, BACKENDS)).toBe(model.count(bucket, BACKENDS));
@@ -126,7 +126,7 @@ describe("the model of Redis", () => {
   });
 });
 
-type Counts = Omit<RedisSharedCounts, "batchSize" | "isDivided">;
+type Counts = Omit<RedisSharedCounts, "batchSize" | "isDivided" | "close">;
 
 /** The model with the real one's signatures. */
 function modelOf(model: ModelRedis): Counts {

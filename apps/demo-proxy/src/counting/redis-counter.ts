@@ -30,7 +30,7 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
     if (onRedis !== undefined) counter.onEvent(onRedis);
     const sharing: Sharing = {
       isHealthy: () => counter.isHealthy(),
-      lastError: () => events.lastError,
+      lastError: () => counter.lastError(),
       sharedAtMs: () => counter.sharedAtMs(),
       unpushedAll: (backend) => counter.unpushedAll(backend),
       events,

@@ -10,8 +10,6 @@ export class RedisTally {
   away = 0;
   /** How often something else that needs Redis failed: dead instances' counts could not be looked for, say. */
   failed = 0;
-  /** Why Redis was given up on; undefined while it is not. */
-  lastError: unknown;
   #isAway = false;
 
   add(event: RedisEvent): void {
@@ -26,11 +24,12 @@ export class RedisTally {
         // Told again when more is known of the reason.
         if (!this.#isAway) this.away += 1;
         this.#isAway = true;
-        this.lastError = event.error;
+        break;
+      case "failed":
+        this.failed += 1;
         break;
       case "healthy":
         this.#isAway = false;
-        this.lastError = undefined;
         break;
     }
   }

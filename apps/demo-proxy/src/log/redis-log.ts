@@ -1,4 +1,4 @@
-import type { RedisEvent } from "@usage/counter-redis";
+import type { FailedChore, RedisEvent } from "@usage/counter-redis";
 import type { Log } from "./logger.ts";
 import { messageOf } from "./message-of.ts";
 
@@ -39,13 +39,28 @@ function logEvent(log: Log, event: RedisEvent, isAway: boolean): void {
       break;
     }
     case "refused": {
-      const { period, backend, error } = event;
-      const line = `the shared counts of ${list([backend])} in ${period} cannot be used: ${error.message}`;
-      log.error({ event: "redis-refused", period, backend, error: error.message }, line);
+      const { period, backends, error } = event;
+      const line = `the shared counts of ${list(backends)} in ${period} cannot be used: ${error.message}`;
+      const names = backends.slice(0, NAMES_PER_EVENT);
+      log.error({ event: "redis-refused", period, backends: names, error: error.message }, line);
+      break;
+    }
+    case "failed": {
+      const { chore } = event;
+      const error = messageOf(event.error);
+      log.error({ event: "redis-failed", chore, error }, `${CHORES[chore]}: ${error}`);
       break;
     }
   }
 }
+
+const CHORES: Readonly<Record<FailedChore["chore"], string>> = {
+  reconcile: "Redis cannot be searched for what instances that died had shared, so it is not stored",
+  report: "Redis cannot be told what is stored, so others will store it once more",
+  hydrate: "what is stored cannot be shared through Redis",
+  discard: "what was discarded cannot be deleted from Redis",
+  close: "what was counted last could not be shared through Redis",
+};
 
 function list(names: readonly string[]): string {
   const shown = names.slice(0, NAMES_PER_LINE).map((name) => JSON.stringify(name));

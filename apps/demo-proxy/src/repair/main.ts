@@ -112,7 +112,7 @@ async function openShared(
 ): Promise<SharedPlace> {
   // Imported only where it is configured: nobody else needs the client.
   const [{ RedisSharedCounts, bucketOf }, { connectedRedis }] = await Promise.all([
-    import("@usage/counter-redis/internal"),
+    import("@usage/counter-redis"),
     import("./connected-redis.ts"),
   ]);
   const client = opened.adopt(await connectedRedis({ prefix, ...config }), (client) => client.disconnect());
@@ -120,12 +120,13 @@ async function openShared(
   return { bucket: { period, number: bucketOf(backend) }, counts };
 }
 
-function tableOf({ counts }: WriterCounts): string {
+function tableOf({ counts, problem }: WriterCounts): string {
   const shown = (amount: number | undefined): string => (amount === undefined ? "-" : String(amount));
   const head = ["writer", "dimension", "in Redis", "stored"];
   const rows = counts.map(({ writer, dimension, shared, stored }) => [writer, dimension, shown(shared), shown(stored)]);
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
   const lines = [head, ...rows].map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
   if (rows.length === 0) lines.push("nobody has anything");
+  if (problem !== undefined) lines.push(`not all of what is in Redis can be used: ${problem.message}`);
   return lines.map((line) => line.trimEnd()).join("\n");
 }

@@ -15,6 +15,8 @@ export interface WriterCounts {
   readonly counts: readonly WriterCount[];
   /** The tallies in Redis. */
   readonly shared: readonly Tally[];
+  /** Why some of what is in Redis cannot be used. */
+  readonly problem: Error | undefined;
 }
 
 export interface Places {
@@ -36,7 +38,8 @@ export async function readWriterCounts(
   backend: string,
 ): Promise<WriterCounts> {
   const stored = await store.tallies(period.key, [backend]);
-  const shared = (await place?.counts.tallies(place.bucket, [backend])) ?? [];
+  const [read] = (await place?.counts.tallies(place.bucket, [backend])) ?? [];
+  const shared = read?.tallies ?? [];
   const rows = new Map<string, WriterCount>();
   const note = (tallies: readonly Tally[], place: "shared" | "stored"): void => {
     for (const { writer, usage } of tallies) {
@@ -50,7 +53,7 @@ export async function readWriterCounts(
   note(stored, "stored");
   note(shared, "shared");
   const counts = [...rows.values()].sort((a, b) => amountOf(b) - amountOf(a));
-  return { counts, shared };
+  return { counts, shared, problem: read?.error };
 }
 
 function amountOf({ shared = 0, stored = 0 }: WriterCount): number {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { utcMonths } from "@usage/counter-core";
-import { BucketKeys, bucketOf } from "@usage/counter-redis/internal";
+import { bucketOf } from "@usage/counter-redis";
+import { BucketKeys } from "@usage/counter-redis/internal";
 import type { PostgresServer, RedisServer } from "@usage/test-servers";
 import { onTestFinished } from "vitest";
 import type { SampleUpstream } from "../../demo/sample-upstream.ts";
