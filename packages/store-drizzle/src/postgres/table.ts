@@ -49,11 +49,14 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
     },
 
     async position(key): Promise<Position> {
-      // In microseconds. The server's start: after a failover, what was known of the old one says nothing of the new one.
+      // In microseconds. By the clock where nothing changed for a while: the last change would be told again and again. The server's
+      // start: after a failover, what was known of the old one says nothing of the new one.
       const [row] = await run("reading the totals", (db) =>
         db
           .select({
-            at: sql`coalesce((extract(epoch from max(${updatedAt})) * 1000000)::bigint, 0)`.mapWith(Number),
+            at: sql`(extract(epoch from greatest(max(${updatedAt}), clock_timestamp())) * 1000000)::bigint`.mapWith(
+              Number,
+            ),
             database: sql<string>`extract(epoch from pg_postmaster_start_time())::text`,
           })
           .from(tallies)

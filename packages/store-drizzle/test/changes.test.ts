@@ -1,0 +1,149 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { UsageStore } from "@usage/counter-core";
+import { openPostgresStore } from "@usage/store-drizzle/postgres";
+import { openSqliteStore } from "@usage/store-drizzle/sqlite";
+import { sql } from "drizzle-orm";
+import postgres from "postgres";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { freshFolder } from "./support/folder.ts";
+import { freshSchema } from "./support/schema.ts";
+import { manyTallies, PERIOD, tally } from "./support/tallies.ts";
+
+async function sqliteStore() {
+  const folder = await freshFolder();
+  const store = await openSqliteStore(join(folder.path, "usage.db"));
+  onTestFinished(async () => {
+    await store.close();
+    await folder.dispose();
+  });
+  return store;
+}
+
+async function postgresStore() {
+  const schema = await freshSchema();
+  const store = await openPostgresStore(schema.url);
+  onTestFinished(async () => {
+    await store.close();
+    await schema.dispose();
+  });
+  return { store, schema };
+}
+
+async function changedSince(store: UsageStore, since: string | undefined): Promise<readonly string[]> {
+  const { usage } = await store.totals(PERIOD, "w", since === undefined ? {} : { since });
+  return [...usage.keys()].sort();
+}
+
+const TEN = manyTallies(10, "v", 5);
+const NAMES = TEN.map(({ backend }) => backend).sort();
+
+describe("what changed since a cursor on SQLite", () => {
+  it("is what changed, and nothing else but what changed in the same millisecond", async () => {
+    const store = await sqliteStore();
+    await store.merge(manyTallies(2_000));
+    await sleep(5);
+    await store.merge([tally("w", "last", { apiRequests: 1 })]);
+    const { cursor } = await store.totals(PERIOD, "w");
+    expect(await changedSince(store, cursor)).toEqual(["last"]);
+    await store.merge(TEN);
+    expect(await changedSince(store, cursor)).toEqual([...NAMES, "last"]);
+    await sleep(5);
+    await store.merge([...TEN, ...manyTallies(2_000)]);
+    expect(await changedSince(store, cursor)).toEqual([...NAMES, "last"]);
+  });
+
+  it("is told though the clock stepped back by an hour", async () => {
+    const store = await sqliteStore();
+    await store.merge(manyTallies(20));
+    store.db.run(sql`update usage_tallies set updated_at = updated_at + 3600000 where backend = 'backend-15'`);
+    const { cursor } = await store.totals(PERIOD, "w");
+    await store.merge(TEN);
+    expect(await changedSince(store, cursor)).toEqual(["backend-15", ...NAMES].sort());
+  });
+
+  it("is told of what was merged while the answer with the cursor was read", async () => {
+    const store = await sqliteStore();
+    await store.merge(manyTallies(3_000));
+    await sleep(5);
+    const reading = store.totals(PERIOD, "w");
+    for (let turns = 0; turns < 6; turns++) await new Promise(setImmediate);
+    await store.merge([tally("w", "backend-0", { apiRequests: 9 })]);
+    await sleep(2);
+    await store.merge([tally("w", "zzz", { apiRequests: 9 })]);
+    expect(await changedSince(store, (await reading).cursor)).toContain("backend-0");
+  });
+
+  it("is everything once the file was replaced", async () => {
+    const store = await sqliteStore();
+    await store.merge(manyTallies(20));
+    const { cursor } = await store.totals(PERIOD, "w");
+    await using other = await openSqliteStore(":memory:");
+    await other.merge(manyTallies(5));
+    expect(await changedSince(other, cursor)).toHaveLength(5);
+  });
+});
+
+describe("what changed since a cursor on Postgres", () => {
+  it("is what changed, and what had changed in the last minute", async () => {
+    const { store } = await postgresStore();
+    await store.merge(manyTallies(2_000));
+    await store.db.execute(sql`update usage_tallies set updated_at = updated_at - interval '2 minutes'`);
+    await store.merge([tally("w", "last", { apiRequests: 1 })]);
+    const { cursor } = await store.totals(PERIOD, "w");
+    await store.merge([...TEN, ...manyTallies(2_000)]);
+    expect(await changedSince(store, cursor)).toEqual([...NAMES, "last"]);
+  });
+
+  it("is told though the clock stepped back by an hour, or another primary's is behind", async () => {
+    const { store } = await postgresStore();
+    await store.merge(manyTallies(20));
+    await store.db.execute(
+      sql`update usage_tallies set updated_at = updated_at + interval '1 hour' where backend = 'backend-15'`,
+    );
+    const { cursor } = await store.totals(PERIOD, "w");
+    await store.merge(TEN);
+    expect(await changedSince(store, cursor)).toEqual(["backend-15", ...NAMES].sort());
+  });
+
+  it("is everything where the cursor is of a clock that was ahead, as before it stepped back", async () => {
+    const { store } = await postgresStore();
+    await store.merge(manyTallies(20));
+    await store.db.execute(sql`update usage_tallies set updated_at = updated_at - interval '2 hours'`);
+    const { cursor = "" } = await store.totals(PERIOD, "w");
+    expect(await changedSince(store, cursor)).toEqual([]);
+    const ahead = cursor.replace(/ (\d{16}) /, (_, at: string) => ` ${Number(at) + 3_600_000_000} `);
+    expect(ahead).not.toBe(cursor);
+    expect(await changedSince(store, ahead)).toHaveLength(20);
+  });
+
+  it("is told of a merge that was under way when the answer with the cursor was read", async () => {
+    const { store, schema } = await postgresStore();
+    const client = postgres(schema.url, { max: 1 });
+    onTestFinished(() => client.end());
+    const commit = Promise.withResolvers<void>();
+    const written = Promise.withResolvers<void>();
+    const merging = client.begin(async (statement) => {
+      await statement`insert into usage_tallies (period, backend, dimension, writer, amount, updated_at)
+        values (${PERIOD}, 'slow', 'apiRequests', 'v', 1, clock_timestamp())`;
+      written.resolve();
+      await commit.promise;
+    });
+    await written.promise;
+    await store.merge([tally("w", "fast", { apiRequests: 1 })]);
+    const { cursor } = await store.totals(PERIOD, "w");
+    commit.resolve();
+    await merging;
+    expect(await changedSince(store, cursor)).toContain("slow");
+  });
+
+  it("reads a few of many by an index", async () => {
+    const { store } = await postgresStore();
+    await store.merge(manyTallies(10_000));
+    await store.db.execute(sql`update usage_tallies set updated_at = updated_at - interval '1 hour'`);
+    await store.db.execute(sql`analyze usage_tallies`);
+    const plan = await store.db.execute(sql`explain select distinct backend from usage_tallies
+      where period = ${PERIOD} and updated_at >= now() - interval '1 minute'`);
+    expect(JSON.stringify([...plan])).toContain("usage_tallies_changed");
+  });
+});
