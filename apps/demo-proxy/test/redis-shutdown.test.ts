@@ -58,7 +58,8 @@ describe("a proxy that stops", () => {
     await servers.postgres.start();
     const later = await startApp(config);
     expect((await report(later.admin)).backend).toMatchObject({ usage, unstored: usage });
-    await later.app.flusher.flush();
+    // The first flush notes what is owed; what still is at the second would not come by itself.
+    for (let i = 0; i < 2; i++) await later.app.flusher.flush();
     expect(await later.app.store.history({ backend: name })).toMatchObject([
       { usage: { apiRequests: 3, egressBytes: 30 } },
     ]);

@@ -111,13 +111,23 @@ async function openShared(
   opened: AsyncDisposableStack,
 ): Promise<SharedPlace> {
   // Imported only where it is configured: nobody else needs the client.
-  const [{ RedisSharedCounts, bucketOf }, { connectedRedis }] = await Promise.all([
+  const [{ bucketOf, RedisSharedCounts }, { BucketKeys }, { connectedRedis }] = await Promise.all([
     import("@usage/counter-redis"),
+    import("@usage/counter-redis/internal"),
     import("./connected-redis.ts"),
   ]);
   const client = opened.adopt(await connectedRedis({ prefix, ...config }), (client) => client.disconnect());
   const counts = new RedisSharedCounts({ client, prefix, dimensions: STORAGE_DIMENSIONS, clock: systemClock });
-  return { bucket: { period, number: bucketOf(backend) }, counts };
+  const bucket = { period, number: bucketOf(backend) };
+  const { epoch, version } = new BucketKeys(prefix, bucket);
+  return {
+    read: async () => (await counts.tallies(bucket, [backend]))[0],
+    async forget() {
+      await counts.forget(bucket, backend);
+      // Without them the bucket begins anew, which every instance sees at its next poll.
+      await client.call("del", [epoch, version]);
+    },
+  };
 }
 
 function tableOf({ counts, problem }: WriterCounts): string {

@@ -51,7 +51,7 @@ export async function repair(options: RepairOptions): Promise<WriterCounts> {
   const refused = await store.merge(shared.map((tally) => corrected(tally, correction)));
   if (correction !== undefined) await correct({ ...correction, period: period.key, backend });
   // fault: repairs the store and not Redis
-  await place?.counts.forget(place.bucket, backend);
+  await place?.forget();
 
   await sleep(watchMs);
   const after = await readWriterCounts(options, period, backend);

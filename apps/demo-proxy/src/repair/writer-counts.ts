@@ -1,5 +1,5 @@
 import type { Period, Tally, UsageStore } from "@usage/counter-core";
-import type { Bucket, SharedCounts } from "@usage/counter-redis";
+import type { ReadReply } from "@usage/counter-redis";
 
 /** What one writer has of one dimension, in each of the two places; undefined where there is nothing. */
 export interface WriterCount {
@@ -27,8 +27,9 @@ export interface Places {
 
 /** What is shared of one backend in one period. */
 export interface SharedPlace {
-  readonly bucket: Bucket;
-  readonly counts: Pick<SharedCounts, "tallies" | "forget">;
+  read(): Promise<ReadReply | undefined>;
+  /** Deletes it. Instances that still run notice that, and share again what they counted. */
+  forget(): Promise<void>;
 }
 
 /** Reads what each writer has of a backend, in the store and in Redis. */
@@ -38,7 +39,7 @@ export async function readWriterCounts(
   backend: string,
 ): Promise<WriterCounts> {
   const stored = await store.tallies(period.key, [backend]);
-  const [read] = (await place?.counts.tallies(place.bucket, [backend])) ?? [];
+  const read = await place?.read();
   const shared = read?.tallies ?? [];
   const rows = new Map<string, WriterCount>();
   const note = (tallies: readonly Tally[], place: "shared" | "stored"): void => {
