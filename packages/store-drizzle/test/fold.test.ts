@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { UsageStore } from "@usage/counter-core";
 import { openPostgresStore, StoreError } from "@usage/store-drizzle/postgres";
 import { openSqliteStore } from "@usage/store-drizzle/sqlite";
+import postgres from "postgres";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { freshFolder } from "./support/folder.ts";
 import { type NodeRun, runNode } from "./support/run-node.ts";
@@ -107,6 +109,37 @@ describe.each([
 });
 
 describe("folding on Postgres", () => {
+  it("waits for a merge that is under way, and has not seen that the period is closed", async () => {
+    const schema = await freshSchema();
+    onTestFinished(() => schema.dispose());
+    await using store = await openPostgresStore(schema.url);
+    await using folding = await openPostgresStore(schema.url);
+    const early = { writer: "w", period: "2019", backend: "oci", usage: { apiRequests: 1 } };
+    await store.merge([early, { ...early, period: OLD, usage: { apiRequests: 5 } }]);
+    const client = postgres(schema.url, { max: 1 });
+    onTestFinished(() => client.end());
+    const commit = Promise.withResolvers<void>();
+    const locked = Promise.withResolvers<void>();
+    const holding = client.begin(async (statement) => {
+      await statement`select from usage_tallies where period = '2019' for update`;
+      locked.resolve();
+      await commit.promise;
+    });
+    await locked.promise;
+    // It waits for the row of 2019, in a period that has no date and is never folded, before it comes to the other one.
+    const merging = store.merge([
+      { ...early, usage: { apiRequests: 2 } },
+      { ...early, period: OLD, usage: { apiRequests: 10 } },
+    ]);
+    await sleep(200);
+    const folded = folding.fold("2020-02");
+    await sleep(300);
+    commit.resolve();
+    await holding;
+    expect([await merging, await folded]).toEqual([[], [OLD]]);
+    expect((await store.totals(OLD, "w")).usage.get("oci")?.all.apiRequests).toBe(10);
+  });
+
   it("does not run where merges would not see it: at another isolation than read committed", async () => {
     const schema = await freshSchema();
     onTestFinished(() => schema.dispose());

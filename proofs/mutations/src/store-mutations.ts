@@ -1,4 +1,4 @@
-import { always, before, change, drop } from "./edits.ts";
+import { always, before, change, drop, never, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 import { FLEET_FREEZE, SIMULATION } from "./named-tests.ts";
 
@@ -19,13 +19,18 @@ const failover = (title: string): NamedTest => ({
   file: "packages/store-drizzle/test/postgres-failover.test.ts",
   title,
 });
+const changes = (title: string): NamedTest => ({ file: "packages/store-drizzle/test/changes.test.ts", title });
+const fold = (title: string): NamedTest => ({ file: "packages/store-drizzle/test/fold.test.ts", title });
+const memory = (title: string): NamedTest => ({ file: "packages/counter-core/test/store-contract.test.ts", title });
+const LATE = "rejects all that comes late of a folded period, with a reason, and stores the others of that merge";
+const FOLDING = "has all that was taken in the sums, and refuses the rest";
 const ONCE = "counts a tally once, however often it is merged";
 const NOT_LOWERED = "is not lowered by a smaller, an empty or a zero tally";
 
 export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "SQLite adds instead of keeping the maximum",
-    edit: change(/= excluded\.amount/, "= usage_tallies.amount + excluded.amount"),
+    edit: change(/= excluded\.amount/, "= stored.amount + excluded.amount"),
     caughtBy: [
       sqliteContract("takes the larger amount of each dimension by itself"),
       { file: "apps/demo-proxy/test/schedules.test.ts", title: "keep them on a real SQLite file" },
@@ -33,7 +38,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "SQLite adds what it has already",
-    edit: change(/= excluded\.amount.*usage_tallies\.amount/s, "= usage_tallies.amount + excluded.amount"),
+    edit: change(/= excluded\.amount.*stored\.amount/s, "= stored.amount + excluded.amount"),
     caughtBy: [sqliteContract(ONCE)],
   },
   {
@@ -146,5 +151,99 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     name: "the model of a store adds instead of keeping the maximum",
     edit: change(/Math\.max\((\w+), (\w+\(.*?\))\)/, "$1 + $2"),
     caughtBy: [SIMULATION],
+  },
+  {
+    name: "SQLite touches what did not grow",
+    edit: change(/excluded\.amount > stored/, "excluded.amount >= stored"),
+    caughtBy: [changes("is what changed, and nothing else but what changed in the same millisecond")],
+  },
+  {
+    name: "Postgres touches what did not grow",
+    edit: change(/and sent\.amount > coalesce\(.*?, -1\)(.*)where excluded\.amount > stored\.amount/s, "$1"),
+    caughtBy: [changes("is what changed, and what had changed in the last minute")],
+  },
+  {
+    name: "SQLite's times follow a clock that steps back",
+    edit: change(/coalesce\(max\(.*?\), 0\)/, "0"),
+    caughtBy: [changes("is told though the clock stepped back by an hour")],
+  },
+  {
+    name: "Postgres's times follow a clock that steps back",
+    edit: change(/greatest\(clock_timestamp\(\), max\(times\.last\)\)/, "clock_timestamp()"),
+    caughtBy: [changes("is told though the clock stepped back by an hour, or another primary's is behind")],
+  },
+  {
+    name: "Postgres looks no further back than the last change it has seen",
+    edit: change(/ - overlapMs \* 1_000/, ""),
+    caughtBy: [changes("is told of a merge that was under way when the answer with the cursor was read")],
+  },
+  {
+    name: "gives a cursor of after the read",
+    edit: change(/period, at,/, "period, (await table.position(period)).at,"),
+    caughtBy: [changes("is told of what was merged while the answer with the cursor was read")],
+  },
+  {
+    name: "trusts a cursor from a clock that was ahead",
+    edit: yields("known"),
+    caughtBy: [changes("is everything where the cursor is of a clock that was ahead, as before it stepped back")],
+  },
+  {
+    name: "trusts a cursor of another period",
+    edit: yields("Number.isSafeInteger(position) ? position : undefined"),
+    caughtBy: [memory("leaves nothing out for a cursor of another period or of another store, or for what is none")],
+  },
+  {
+    name: "SQLite stores what is late of a folded period",
+    edit: yields("sql`true`"),
+    caughtBy: [sqliteContract(LATE)],
+  },
+  {
+    name: "Postgres stores what is late of a folded period",
+    edit: yields("sql`true`"),
+    caughtBy: [postgresContract(LATE)],
+  },
+  {
+    name: "says that it stored what is late of a folded period",
+    edit: yields("chunk.slice(0, 0)"),
+    caughtBy: [sqliteContract(LATE)],
+  },
+  {
+    name: "folds without closing the period",
+    edit: drop,
+    caughtBy: [sqliteContract(LATE), fold("goes on where it broke off, and merges meanwhile are refused")],
+  },
+  {
+    name: "Postgres closes a period while a merge is under way",
+    edit: change(/lock table .*? mode;/, ""),
+    caughtBy: [fold("waits for a merge that is under way, and has not seen that the period is closed")],
+  },
+  {
+    name: "folds where merges do not see it",
+    edit: never,
+    caughtBy: [fold("does not run where merges would not see it: at another isolation than read committed")],
+  },
+  {
+    name: "SQLite folds and keeps what it folded",
+    edit: drop,
+    caughtBy: [sqliteContract("folds thousands of backends and writers"), fold(FOLDING)],
+  },
+  {
+    name: "folds what may still be counted in",
+    edit: never,
+    caughtBy: [memory("refuses what may still be counted in, and what is no date")],
+  },
+  {
+    name: "folds periods that are not over for long",
+    edit: yields("true"),
+    caughtBy: [
+      memory(
+        "leaves periods open that are not over for 40 days, though they began before, and those that have no date",
+      ),
+    ],
+  },
+  {
+    name: "tables of all prefixes are the same",
+    edit: yields("text"),
+    caughtBy: [{ file: "packages/store-drizzle/test/prefix.test.ts", title: "know nothing of each other" }],
   },
 ];

@@ -25,8 +25,8 @@ export function foldableBefore(before: string, nowMs: number): (period: string) 
   }
   return (period) => {
     const begun = startOf(period);
-    // fault: folds periods that are not over for long
     if (begun === undefined || period >= before) return false;
+    // fault: folds periods that are not over for long
     return nowMs - endOf(period, begun) >= LATE_MS;
   };
 }

@@ -9,6 +9,7 @@ import type { PostgresTables } from "./schema.ts";
 export function closeStatement(tables: PostgresTables, periods: readonly string[]): SQL {
   const { tallies, folds } = names(tables);
   const values = periods.map((period) => `(${literal(period)})`).join(", ");
+  // fault: Postgres closes a period while a merge is under way
   return block(`
     lock table ${tallies} in share row exclusive mode;
     insert into ${folds} (period) values ${values} on conflict do nothing;`);

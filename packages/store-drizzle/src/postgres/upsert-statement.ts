@@ -25,7 +25,6 @@ export function upsertStatement(
   // fault: Postgres stores what is late of a folded period
   const isOpen = sql`not exists (select from ${folds} as folds where folds.period = sent.period)`;
   // fault: Postgres touches what did not grow
-  const grew = sql`excluded.amount > stored.amount`;
   // fault: Postgres adds up what one merge has twice
   // fault: Postgres adds instead of keeping the maximum
   // fault: Postgres writes rows in no order
@@ -43,5 +42,5 @@ export function upsertStatement(
     order by sent.period, sent.backend, sent.dimension, sent.writer
     on conflict (period, backend, dimension, writer) do update
     set amount = excluded.amount, updated_at = excluded.updated_at
-    where ${grew}`;
+    where excluded.amount > stored.amount`;
 }

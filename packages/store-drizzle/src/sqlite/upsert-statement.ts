@@ -21,6 +21,7 @@ export function upsertStatement(
   const time = sql`(select max(cast(unixepoch('subsec') * 1000 as integer), coalesce(max(${last}), 0)) from ${asked})`;
   // fault: SQLite stores what is late of a folded period
   const isOpen = sql`value ->> 0 not in (select period from ${folds})`;
+  // fault: SQLite touches what did not grow
   // fault: SQLite adds instead of keeping the maximum
   // fault: SQLite adds what it has already
   // fault: SQLite keeps what came last
