@@ -29,14 +29,15 @@ export class HotNames {
     return this.#shared.length > 0;
   }
 
-  /** One that is counted now. */
+  /** One that is counted now. The last one of its own is, so that it dies with something that is nobody else's. */
   pick(): string {
-    return randomOf([...this.#named, ...this.#hot]);
+    return randomOf([...this.#named, ...this.#hot, ...this.#own.slice(-1)]);
   }
 
   /** A name to bring in: one that nobody ever named, or one that was there before. */
   next(): string {
-    if (Math.random() >= NEW_RATIO) return randomOf([...this.#named, ...this.#shared, ...this.#own]);
+    if (this.#own.length > 0 && Math.random() >= NEW_RATIO)
+      return randomOf([...this.#named, ...this.#shared, ...this.#own]);
     const name = `${this.#prefix}${this.#count++}`;
     this.#own.push(name);
     if (this.#own.length > KEPT) this.#own.shift();
@@ -45,7 +46,7 @@ export class HotNames {
 
   /** It is counted from now on, in place of another one. */
   use(name: string): void {
-    if (this.#named.includes(name) || this.#hot.includes(name)) return;
+    if ([...this.#named, ...this.#hot].includes(name)) return;
     this.#hot.push(name);
     if (this.#hot.length > HOT) this.#hot.shift();
   }
