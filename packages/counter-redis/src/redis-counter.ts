@@ -39,7 +39,9 @@ const PUSH_TIMEOUT_MS = 1_000;
  * own counts and the last known ones of the others; its tallies reach the store all the same.
  *
  * @example
+ * ```ts
  * const counter = await RedisCounterBackend.connect({ client: new Redis(url, recommendedClientOptions) });
+ * ```
  */
 export class RedisCounterBackend<D extends string = StorageDimension> extends CounterBase<D> {
   readonly #counts: SharedCounts;

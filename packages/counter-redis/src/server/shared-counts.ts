@@ -79,7 +79,7 @@ export interface SharedCounts {
   readonly batchSize: number;
   /** Whether buckets are on several nodes, of which some may be away and others not. */
   readonly isDivided: boolean;
-  /** @param run Whose counts come first in each item: it owes them to the store until it reports. */
+  /** @param run - Whose counts come first in each item: it owes them to the store until it reports. */
   merge(bucket: Bucket, run: string, items: readonly MergeItem[]): Promise<MergeReply>;
   /**
    * For each bucket a text that is another one whenever anything of it has changed; empty where there is none, and undefined
