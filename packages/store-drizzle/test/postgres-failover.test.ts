@@ -201,6 +201,21 @@ describe("a store on several Postgres hosts", () => {
     await expect(none.merge([tally("t", "oci", { apiRequests: 1 })])).rejects.toThrow("25006");
   });
 
+  it("searches no further for one that can be written to once it is closed", async () => {
+    const names = await Promise.all([first, second].map((server) => startFaultProxy({ port: portOf(server) })));
+    onTestFinished(async () => void (await Promise.all(names.map((one) => one.close()))));
+    const made = () => names.reduce((sum, { connections }) => sum + connections, 0);
+    const hosts = names.map(({ port }) => `127.0.0.1:${port}`).join(",");
+    const store = await openPostgresStore(`postgres://postgres@${hosts}/postgres`, { timeoutMs: 1_000 });
+    for (const one of names) one.blackHole = true;
+    await expect(store.merge([TALLY])).rejects.toThrow(StoreTimeoutError);
+    await expect.poll(made, { interval: 5 }).toBeGreaterThan(1);
+    const before = made();
+    await store.close();
+    await sleep(500);
+    expect(made()).toBe(before);
+  });
+
   it("says of all of them that none can be connected to", async () => {
     const url = "postgres://postgres@127.0.0.1:1,127.0.0.1:2/postgres";
     await expect(openPostgresStore(url)).rejects.toThrow(/127\.0\.0\.1:1, 127\.0\.0\.1:2\).*ECONNREFUSED/);

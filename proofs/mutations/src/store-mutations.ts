@@ -138,6 +138,11 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     caughtBy: [failover("goes to the first that can be written to, and to the other when that changes")],
   },
   {
+    name: "Postgres's search for a server goes on once the store is closed",
+    edit: never,
+    caughtBy: [failover("searches no further for one that can be written to once it is closed")],
+  },
+  {
     name: "Postgres writes rows in no order",
     edit: change(/order by .*/, "order by random()"),
     caughtBy: [

@@ -126,6 +126,7 @@ export class Connections {
           if (this.#ended || anyServer || row?.transaction_read_only === "off") return;
           this.#move(undefined);
         } catch (error) {
+          // fault: Postgres's search for a server goes on once the store is closed
           if (this.#ended) return;
           this.#move(error);
         }
