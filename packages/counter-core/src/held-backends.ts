@@ -163,6 +163,7 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
       else cells.generations.renew(row, this.periods.newGeneration());
     }
     if (!goesOn) return row;
+    // fault: takes up at zero what it had counted
     known.mine.forEach((amount, place) => {
       if (amount === 0) return;
       const cell = this.cellOf(row, place);

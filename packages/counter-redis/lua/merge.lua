@@ -114,6 +114,7 @@ for i, item in ipairs(items) do
 end
 if at.is_lost or #gone > 0 then renew(at, epoch, changes, v, nonce, ttl) end
 -- Else each merge would find them lost again.
+-- fault: the name of what is gone stays
 if #gone > 0 then
   redis.call('ZREM', changes, unpack(gone))
   for _, item in ipairs(items) do if not item.exists then item.is_named = false end end
@@ -177,12 +178,14 @@ for _, item in ipairs(items) do
     end
     if own_grew then owe(run, at.version) end
     -- Nobody knew of it any more: whoever has counts in it may owe them.
+    -- fault: what nobody knew of any more is owed by nobody
     if item.exists and not item.is_named then owe('*', at.version) end
     reply[#reply + 1] = (item.exists or changed) and 1 or 0
     reply[#reply + 1] = item.known_mark == at.id and 1 or 0
     for d = 1, n do
       local place = item.places[d]
       reply[#reply + 1] = answer(item.sums[place])
+      -- fault: a reply tells the own part from before the merge
       reply[#reply + 1] = answer(item.tallies[1][place])
     end
   end

@@ -34,6 +34,7 @@ local function run_of_server()
   if type(server) ~= 'string' or type(replication) ~= 'string' then return '' end
   local id = string.match(server, 'run_id:(%w+)')
   local data = string.match(replication, 'master_replid:(%w+)')
+  -- fault: a run is the process alone, whatever data it has
   return id and data and id .. '/' .. data or ''
 end
 
@@ -53,6 +54,7 @@ local function epoch_of(epoch, changes)
     has_epoch = found[1] and true or false,
     has_changes = has_changes,
     -- fault: an epoch does not name the server's run
+    -- fault: a bucket that lost its names goes on in its epoch
     is_lost = not found[1] or not has_changes or found[2] ~= run,
   }
 end
@@ -66,6 +68,7 @@ local function renew(at, epoch, changes, v, nonce, ttl)
   at.id = nonce .. '-' .. time[1] .. '-' .. time[2]
   -- fault: where the epoch was lost, what is owed is taken for stored
   if not at.has_epoch and top[1] and top[1] ~= '' then redis.call('HSET', epoch, 'w:*', '0 ' .. digits(at.version)) end
+  -- fault: a new epoch forgets who owes what
   redis.call('HSET', epoch, 'id', at.id, 'run', at.run, 'version', digits(at.version))
   redis.call('ZADD', changes, 0, '')
   redis.call('PEXPIRE', epoch, ttl)

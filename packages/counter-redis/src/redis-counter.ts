@@ -262,6 +262,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     const { cells } = shared;
     const stored = this.amountsOf(rows?.find(({ writer }) => writer === this.writer)?.usage);
     // Only where both answered, nobody can have a larger tally of ours.
+    // fault: goes on under its name from what one replica alone knows
     const isKnown = merged !== undefined && rows !== undefined;
     const mine = stored.map((amount, place) => Math.max(amount, merged?.own[place] ?? 0));
     const row = this.hold(name, isKnown ? { mine, stored } : undefined);
@@ -272,6 +273,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     const own = cells.generations.of(row) === 0 ? merged.own : nothing;
     this.#replication.learnRow(shared, row, merged, own, nothing);
     // Whatever happened since it was asked for is found with the next push.
+    // fault: trusts what it was told before it held a backend
     shared.apply(row, { kind: "changed" });
   }
 
@@ -280,6 +282,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     if (row === undefined) return;
     const { cells } = shared;
     const [store, redis] = [this.store.of(cells), this.#replication.hop.of(cells)];
+    // fault: trusts that others brought what the store knows
     const isLacking = this.dimensions.some((_, place) => {
       const cell = this.cellOf(row, place);
       return (store.others[cell] as number) > (redis.others[cell] as number);

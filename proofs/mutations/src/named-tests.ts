@@ -5,6 +5,13 @@ export const SIMULATION: NamedTest = {
   file: "proofs/simulation/test/simulation.test.ts",
   title: "keep every promise in random runs",
 };
+/** Of what the scripts do. */
+export const MODEL: NamedTest = {
+  file: "proofs/simulation/test/model-redis.test.ts",
+  title: "answers and holds what the scripts on a real server do, after any commands",
+};
+/** A schedule that is written down. */
+export const schedule = (title: string): NamedTest => ({ file: "proofs/simulation/test/directed.test.ts", title });
 export const SCHEDULES: NamedTest = {
   file: "apps/demo-proxy/test/schedules.test.ts",
   title: "keep every promise in random schedules of records, faults, restarts, late messages and months",

@@ -1,6 +1,6 @@
-import { before, change, drop, yields } from "./edits.ts";
+import { before, change, drop, instead, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
-import { FLEET_KILL, OUTAGES, SIMULATION } from "./named-tests.ts";
+import { FLEET_KILL, MODEL, OUTAGES, SIMULATION, schedule } from "./named-tests.ts";
 
 const contract = (title: string): NamedTest => ({
   file: "packages/counter-redis/test/shared-counter.contract.test.ts",
@@ -13,10 +13,11 @@ const WITHDRAWN: NamedTest = {
 };
 const outages = (title: string): NamedTest => ({ file: OUTAGES.file, title });
 
-export const REDIS_MUTATIONS: readonly Mutation[] = [
+/** Of the scripts: what is in Redis, and what each reply says of it. */
+const SCRIPT_MUTATIONS: readonly Mutation[] = [
   {
     name: "the script adds instead of keeping the maximum",
-    edit: yields("digits(amount + (number(found[i]) or 0))"),
+    edit: yields("tally[place] + amount"),
     caughtBy: [
       {
         file: "packages/counter-redis/test/merge-laws.test.ts",
@@ -26,7 +27,7 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "the script keeps what came last",
-    edit: change(/ > /, " ~= "),
+    edit: change(/^if amount > /, "if amount ~= "),
     caughtBy: [
       {
         file: "packages/counter-redis/test/faults.test.ts",
@@ -34,68 +35,82 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  { name: "the script moves the sum by the whole amount", edit: change(/ - .*/, ""), caughtBy: [MODEL] },
   {
-    name: "the script moves the sum by the whole amount",
-    edit: change(/ - .*/, ""),
+    name: "a reply tells the own part from before the merge",
+    edit: change(/item\.tallies\[1\]\[place\]/, "own_grew and 0 or item.tallies[1][place]"),
+    caughtBy: [MODEL],
+  },
+  { name: "an epoch does not name the server's run", edit: change(/ or found\[2\] ~= run/, ""), caughtBy: [MODEL] },
+  {
+    name: "a run is the process alone, whatever data it has",
+    edit: instead("return id or ''"),
     caughtBy: [
       {
-        file: "proofs/simulation/test/model-redis.test.ts",
-        title: "answers and holds what the scripts on a real server do, after any commands",
+        file: "packages/counter-redis/test/failback.test.ts",
+        title: "all that was shared comes back, though nothing is counted any more",
       },
     ],
   },
   {
-    name: "takes what was acknowledged before for its own part, not what the reply says",
-    edit: yields("found.map((_, d) => before?.own[d] ?? 0)"),
+    name: "a bucket that lost its names goes on in its epoch",
+    edit: change(/not has_changes or /, ""),
+    caughtBy: [MODEL],
+  },
+  { name: "a hash that is missing does not begin the bucket anew", edit: drop, caughtBy: [MODEL] },
+  { name: "the name of what is gone stays", edit: drop, caughtBy: [MODEL] },
+  { name: "where the epoch was lost, what is owed is taken for stored", edit: drop, caughtBy: [MODEL] },
+  {
+    name: "a new epoch forgets who owes what",
+    edit: before("redis.call('DEL', epoch)"),
+    caughtBy: [MODEL],
+  },
+  { name: "a new epoch counts versions from zero", edit: yields("0"), caughtBy: [MODEL] },
+  {
+    name: "a mark is set whatever epoch the rows were read in",
+    edit: change(/ and item\.mark == at\.id/, ""),
+    caughtBy: [MODEL],
+  },
+  { name: "what nobody knew of any more is owed by nobody", edit: drop, caughtBy: [MODEL] },
+  { name: "a report of what is stored does not name its epoch", edit: drop, caughtBy: [MODEL] },
+  { name: "whoever asks who owes passes over a bucket that lost its epoch", edit: drop, caughtBy: [MODEL] },
+];
+
+/** Of what an instance takes from replies, and of what it sends. */
+const EXCHANGE_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "takes what it shared before for its own part, not what the reply says",
+    edit: change(/own\[place\] as number/, "this.hop.of(cells).confirmed[row * own.length + place] as number"),
     caughtBy: [SIMULATION],
   },
   {
     name: "lets a reply lower what is known of others",
-    edit: change(
-      /Math\.max\(.*?, (othersOf.*)\);/,
-      "$1; this.#counts.setOthers(this.#index, d, this.#shared[d] as number);",
-    ),
+    edit: instead("cells.setOthers(this.#index, cell, amount);"),
     caughtBy: [SIMULATION],
+  },
+  {
+    name: "passes over more of its own than it knows of",
+    edit: instead("return;"),
+    caughtBy: [schedule("in which both lose a backend that is taken up again, and late rows bring it back")],
   },
   {
     name: "looks at replies that it had given up on",
-    edit: yields("exchange().then(then)"),
-    caughtBy: [SIMULATION],
-  },
-  {
-    name: "a circuit that never closes",
-    edit: before("if (!wasOpen)"),
-    caughtBy: [SIMULATION],
-  },
-  {
-    name: "refuses to count while Redis is away",
-    edit: before('if (!this.isHealthy()) throw new Error("Redis is away");'),
+    edit: (statement) =>
+      `const late = call(one); void late.then((reply) => then(one, reply), () => {}); ${change(/call\(one\)/, "late")(statement)}`,
     caughtBy: [
-      {
-        file: "apps/demo-proxy/test/redis-outage.test.ts",
-        title: "serve every request and count each exactly once when it %s",
-      },
+      schedule("in which a reply comes that was given up on, right when it is known that something has changed"),
     ],
   },
   {
-    name: "sends to Redis in the request path",
-    edit: before("this.#counts.registered(this.period()).catch(() => {});"),
-    caughtBy: [outages("is away, no call of the request path sends a command, answers a promise or fails")],
+    name: "after a merge of one's own the cursor moves past what others changed",
+    edit: change(/ && reply\.before === bucket\.cursor/, ""),
+    caughtBy: [SIMULATION],
   },
   {
-    name: "stores nothing while Redis is away",
-    edit: change(/return .*;/, "return [];"),
-    caughtBy: [outages("is away, nothing is sent to it, and tallies are stored all the same")],
-  },
-  {
-    name: "fails to flush while Redis is away",
-    edit: before("throw error;"),
-    caughtBy: [contract("and stores what it counted itself while nothing passes")],
-  },
-  {
-    name: "does not look again at what did not change here",
-    edit: yields("false"),
+    name: "a new epoch does not make the rows of the bucket be pushed again",
+    edit: drop,
     caughtBy: [
+      SIMULATION,
       contract("and comes back whole when all that was shared is lost"),
       outages(
         "fails over to a replica that lacked the last writes, no count is lost or doubled, and all soon agree again",
@@ -103,12 +118,51 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "does not look at the mark of hydration",
-    edit: change(/\([^()]*\bmark !== [^()]*\)/, "false"),
+    name: "nobody looks whether single hashes are still there",
+    edit: change(/found !== expected/, "false"),
+    caughtBy: [schedule("in which the counts of one backend are evicted, and nobody counts in it any more")],
+  },
+  { name: "shares the current period only", edit: change(/\.all\(\)/, ".all().slice(-1)"), caughtBy: [SIMULATION] },
+];
+
+/** Of backends that come, go and come back. */
+const OPEN_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "lets go of what is not shared",
+    edit: yields("true"),
+    caughtBy: [schedule("in which the store loses what was let go of")],
+  },
+  {
+    name: "takes up at zero what it had counted",
+    edit: drop,
+    caughtBy: [
+      {
+        file: "packages/counter-core/test/open-schedules.test.ts",
+        title: "lose and double nothing in random schedules (discarded now and then: %s)",
+      },
+    ],
+  },
+  {
+    name: "goes on under its name from what one replica alone knows",
+    edit: change(/ && /, " || "),
+    caughtBy: [schedule("in which a backend is taken up again while Redis is away and the store lost a part of it")],
+  },
+  {
+    name: "asks Redis alone for what is to be held",
+    edit: change(/read\(shared\.cells\.period\.key, names\)/, "Promise.resolve([])"),
     caughtBy: [SIMULATION],
   },
   {
-    name: "marks as hydrated without what the store knows",
+    name: "trusts what it was told before it held a backend",
+    edit: drop,
+    caughtBy: [schedule("in which others count while the store tells what it has of a backend that is to be held")],
+  },
+];
+
+/** Of what the store has and Redis lacks. */
+const HYDRATION_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "a mark is set without the store's rows",
     edit: yields("[]"),
     caughtBy: [
       SIMULATION,
@@ -121,18 +175,27 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "does not keep shared what is of a period that is over and not stored yet",
-    edit: change(/ && .*\) return/, ") return"),
-    caughtBy: [SIMULATION],
+    name: "a mark is set with the first part of the rows",
+    edit: change(/isLast && \{ mark: epoch \}/, "{ mark: epoch }"),
+    caughtBy: [schedule("in which what the store has is brought in parts, and part %i gets lost")],
+  },
+  {
+    name: "goes on with the next part though the last one was not answered",
+    edit: change(/;$/, ".catch(() => {});"),
+    caughtBy: [schedule("in which what the store has is brought in parts, and part %i gets lost")],
   },
   {
     name: "trusts that others brought what the store knows",
-    edit: yields("false"),
+    edit: change(/ > \(redis/, " > Number.MAX_VALUE + (redis"),
     caughtBy: [SIMULATION],
   },
+];
+
+/** Of what Redis has and the store lacks. */
+const OWING_MUTATIONS: readonly Mutation[] = [
   {
-    name: "does not reconcile",
-    edit: yields("[]"),
+    name: "nobody looks at what dead runs owe",
+    edit: change(/^if \(.*\) (?=late)/, "if (false) "),
     caughtBy: [
       SIMULATION,
       FLEET_KILL,
@@ -140,12 +203,32 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
         file: "apps/demo-proxy/test/main-redis.test.ts",
         title: "has what it shared stored by another one, at its second flush",
       },
+      {
+        file: "packages/counter-redis/test/exchange.test.ts",
+        title: "store what an instance shared of backends that nobody else knows, when it did not live to do so",
+      },
     ],
   },
+  { name: "looks only at what is owed in the current period", edit: instead("return looked;"), caughtBy: [SIMULATION] },
   {
-    name: "does not reconcile the period before when it starts",
-    edit: yields("[]"),
+    name: "what a dead run owes is sought from its last push on",
+    edit: change(/owed\.since/, "owed.last"),
     caughtBy: [SIMULATION],
+  },
+  {
+    name: "a flush reports what was pushed while it was under way",
+    edit: change(/run, version, done \}/, "run, version: bucket.seen, done }"),
+    caughtBy: [schedule("in which a flush stores what is pushed while it is under way")],
+  },
+  {
+    name: "reports as stored what the store refused",
+    edit: yields("new Set<string>()"),
+    caughtBy: [schedule("in which the store refuses a part of what an instance owes, until it is dead")],
+  },
+  {
+    name: "reports as stored what was found and the store refused",
+    edit: change(/ && tallies\.every\(.*?\)\)\)/, ""),
+    caughtBy: [schedule("in which the store refuses a part of what was found of a dead instance")],
   },
   {
     name: "does not look again for what others had in a store that lost it",
@@ -156,15 +239,35 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
       ),
     ],
   },
+];
+
+/** Of a Redis that is away, or refuses. */
+const OUTAGE_MUTATIONS: readonly Mutation[] = [
+  { name: "a circuit that never closes", edit: before("if (!wasOpen)"), caughtBy: [SIMULATION] },
   {
-    name: "reconciles only backends that it counts itself",
-    edit: yields("[]"),
+    name: "refuses to count while Redis is away",
+    edit: before('if ((this as { isHealthy?(): boolean }).isHealthy?.() === false) throw new Error("Redis is away");'),
     caughtBy: [
       {
-        file: "packages/counter-redis/test/exchange.test.ts",
-        title: "store what an instance shared of backends that nobody else knows, when it did not live to do so",
+        file: "apps/demo-proxy/test/redis-outage.test.ts",
+        title: "serve every request and count each exactly once when it %s",
       },
     ],
+  },
+  {
+    name: "sends to Redis in the request path",
+    edit: before("void (this as { sync?(): Promise<void> }).sync?.().catch(() => {});"),
+    caughtBy: [outages("is away, no call of the request path sends a command, answers a promise or fails")],
+  },
+  {
+    name: "stores nothing while Redis is away",
+    edit: before("if (!this.#isSharing) return [];"),
+    caughtBy: [outages("is away, nothing is sent to it, and tallies are stored all the same")],
+  },
+  {
+    name: "fails to flush while Redis is away",
+    edit: change(/\.catch\(failed\)/, ""),
+    caughtBy: [contract("and stores what it counted itself while nothing passes")],
   },
   {
     name: "does not try what it will need of Redis",
@@ -216,9 +319,24 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+];
+
+/** Of the model of Redis: the simulation notices what it is there to notice. */
+const MODEL_MUTATIONS: readonly Mutation[] = [
   {
     name: "the model of Redis adds instead of keeping the maximum",
-    edit: change(/amount\)/, "before + amount)"),
+    edit: change(/amount\)/, "(known?.get(name) ?? 0) + amount)"),
     caughtBy: [SIMULATION],
   },
+  { name: "the model of Redis restarts under the same run", edit: drop, caughtBy: [SIMULATION] },
+];
+
+export const REDIS_MUTATIONS: readonly Mutation[] = [
+  ...SCRIPT_MUTATIONS,
+  ...EXCHANGE_MUTATIONS,
+  ...OPEN_MUTATIONS,
+  ...HYDRATION_MUTATIONS,
+  ...OWING_MUTATIONS,
+  ...OUTAGE_MUTATIONS,
+  ...MODEL_MUTATIONS,
 ];

@@ -43,8 +43,8 @@ describe("a schedule", () => {
     return store.totals(MONTH, "", DIMENSIONS, {}, 0).usage.get(backend)?.all.requests ?? 0;
   };
   const shared = (backend: string): number => {
-    const [read] = redis.tallies(BUCKET, [backend]);
-    return (read?.tallies ?? []).reduce((sum, { usage }) => sum + (usage.requests ?? 0), 0);
+    const tallies = redis.tallies(BUCKET, [backend]).flatMap((read) => read.tallies);
+    return tallies.reduce((sum, { usage }) => sum + (usage.requests ?? 0), 0);
   };
 
   it("in which a flush stores what is pushed while it is under way", async () => {
@@ -110,6 +110,71 @@ describe("a schedule", () => {
     expect(counter.totalAll(OCI)).toEqual({ requests: 8 });
   });
 
+  it("in which the store loses what was let go of", async () => {
+    let isAway = true;
+    const counter = new RedisCounterBackend(
+      countsOf(redis, () => {
+        if (isAway) throw new Error("Redis is away");
+      }),
+      { dimensions: DIMENSIONS, clock, writer: "one", backends: [OCI] },
+    );
+    counter.add(OCI, "requests", 5);
+    const taken = await counter.tallies();
+    store.merge(taken);
+    counter.confirm(taken);
+    // Only the store has it: it stays until Redis has it, too.
+    counter.release(OCI);
+    isAway = false;
+    for (let i = 0; i < 2; i++) {
+      await counter.sync();
+      clock.advance(1_000);
+    }
+    expect(counter.release(OCI)).toBe(true);
+    store.lose();
+    counter.unconfirm();
+    for (let i = 0; i < 2; i++) await flush(counter);
+    expect(stored(OCI)).toBe(5);
+  });
+
+  it("in which the counts of one backend are evicted, and nobody counts in it any more", async () => {
+    const options = { dimensions: DIMENSIONS, clock, writer: "one", backends: [OCI], sweepIntervalMs: 1_000 };
+    const counter = new RedisCounterBackend(
+      countsOf(redis, () => {}),
+      options,
+    );
+    counter.add(OCI, "requests", 5);
+    await counter.sync();
+    redis.evict(`hash ${MONTH} ${BUCKET.number} ${OCI}`);
+    expect(shared(OCI)).toBe(0);
+    for (let i = 0; i < 3; i++) {
+      clock.advance(1_000);
+      await counter.sync();
+    }
+    expect(shared(OCI)).toBe(5);
+  });
+
+  it("in which others count while the store tells what it has of a backend that is to be held", async () => {
+    const one = new RedisCounterBackend(
+      countsOf(redis, () => {}),
+      { dimensions: DIMENSIONS, clock, writer: "one" },
+    );
+    const other = await instance("other");
+    await hold(other, OCI);
+    other.add(OCI, "requests", 5);
+    await other.sync();
+    const read = Promise.withResolvers<readonly Tally[]>();
+    const held = one.ensure([OCI], () => read.promise);
+    await new Promise(setImmediate);
+    other.add(OCI, "requests", 2);
+    await other.sync();
+    // It hears that the backend has changed, which it does not hold yet.
+    await one.sync();
+    read.resolve([]);
+    await held;
+    await one.sync();
+    expect(one.totalAll(OCI)).toEqual({ requests: 7 });
+  });
+
   it("in which both lose a backend that is taken up again, and late rows bring it back", async () => {
     const counter = await instance("one");
     await hold(counter, OCI);
@@ -131,10 +196,48 @@ describe("a schedule", () => {
     expect([shared(OCI), stored(OCI)]).toEqual([8, 8]);
   });
 
-  it("in which what the store has is brought in parts, and the first gets lost", async () => {
+  it("in which a reply comes that was given up on, right when it is known that something has changed", async () => {
+    const other = await instance("other");
+    await hold(other, OCI);
+    let answer = (): void => {};
+    let isLate = true;
+    const counts: SharedCounts = {
+      ...countsOf(redis, () => {}),
+      merge(at, run, items) {
+        const reply = redis.merge(at, run, DIMENSIONS, items);
+        if (!isLate) return Promise.resolve(reply);
+        isLate = false;
+        return new Promise((resolve) => {
+          answer = () => resolve(reply);
+        });
+      },
+    };
+    const one = new RedisCounterBackend(counts, { dimensions: DIMENSIONS, clock, writer: "one", backends: [OCI] });
+    /** One exchange, and a look at what has changed. */
+    const sync = async (): Promise<void> => {
+      const done = one.sync();
+      await new Promise(setImmediate);
+      clock.advance(1_000);
+      await done;
+    };
+    await expect(sync()).rejects.toThrow("no answer from Redis");
+    other.add(OCI, "requests", 5);
+    await other.sync();
+    await sync();
+    expect(one.totalAll(OCI)).toEqual({ requests: 5 });
+    other.add(OCI, "requests", 2);
+    await other.sync();
+    await sync();
+    answer();
+    await new Promise(setImmediate);
+    await sync();
+    expect(one.totalAll(OCI)).toEqual({ requests: 7 });
+  });
+
+  it.each([1, 2])("in which what the store has is brought in parts, and part %i gets lost", async (part) => {
     let parts = 0;
     const counter = await instance("one", (call) => {
-      if (call === "rows" && ++parts === 1) throw new Error("no answer");
+      if (call === "rows" && ++parts === part) throw new Error("no answer");
     });
     redis.merge(BUCKET, "other", DIMENSIONS, [{ backend: OCI, writer: "other", own: [1] }]);
     await counter.ensure([OCI], () => Promise.reject(new Error("the database is away")));

@@ -100,6 +100,7 @@ export class Hop {
   /** Raises what the replica showed of others to a lower bound, as far as the total stays a safe integer. */
   raise(cells: PeriodCells, cell: number, bound: number): void {
     const amount = Math.min(bound, Number.MAX_SAFE_INTEGER - cells.mine(cell));
+    // fault: lets a reply lower what is known of others
     if (amount > (this.of(cells).others[cell] as number)) cells.setOthers(this.#index, cell, amount);
   }
 

@@ -38,6 +38,7 @@ export class Exchanges {
       const underWay: Promise<() => void>[] = [];
       let sent = 0;
       const send = (one: B): Promise<() => void> => {
+        // fault: looks at replies that it had given up on
         return this.inTime(() => call(one)).then(
           (reply) => () => then(one, reply),
           (error: unknown) => () => failed(one, error),

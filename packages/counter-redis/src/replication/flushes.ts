@@ -102,9 +102,11 @@ export class Flushes {
   ): Promise<void> {
     const { counts, exchanges, run } = this.#parts;
     const keys = new Set(stored.map(keyOf));
+    // fault: reports as stored what the store refused
     const refused = new Set(
       own.filter((tally) => !keys.has(keyOf(tally))).map(({ period, backend }) => `${period} ${bucketOf(backend)}`),
     );
+    // fault: a flush reports what was pushed while it was under way
     const mine = seen
       .filter(({ bucket }) => !refused.has(`${bucket.period.key} ${bucket.number}`))
       .map(({ bucket, epoch, version }) => {
@@ -113,6 +115,7 @@ export class Flushes {
         };
         return { bucket, epoch, run, version, done };
       });
+    // fault: reports as stored what was found and the store refused
     const others = found
       .filter(({ tallies, isWhole }) => isWhole && tallies.every((tally) => keys.has(keyOf(tally))))
       .map(({ bucket, epoch, owed }) => ({ bucket, epoch, run: owed.run, version: owed.last, done: () => {} }));
@@ -142,6 +145,7 @@ export class Flushes {
     const looked = [replication.current().cells.period];
     for (;;) {
       const before = periods.at((looked.at(-1) as Period).start - 1);
+      // fault: looks only at what is owed in the current period
       if (nowMs >= before.end + RETENTION_MS) return looked;
       looked.push(before);
       if (this.#hasLookedBack) return looked;

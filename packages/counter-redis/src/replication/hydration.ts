@@ -53,6 +53,7 @@ export class Hydration {
         // fault: a mark is set with the first part of the rows
         brought.set(backend, { rows, ...(isLast && { mark: epoch }) });
       }
+      // fault: goes on with the next part though the last one was not answered
       await this.#pushes.push(shared, brought);
       for (const [backend, { mark }] of brought) {
         const row = this.#rows.find(backend);

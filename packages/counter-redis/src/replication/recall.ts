@@ -42,6 +42,7 @@ export class Recall {
     whenUnknown: "reject" | "admit",
   ): Promise<(name: string) => Recalled> {
     const epochs = shared.buckets.map(({ epoch }) => epoch);
+    // fault: asks Redis alone for what is to be held
     const [looked, stored] = await Promise.allSettled([
       this.#look(shared, names),
       read(shared.cells.period.key, names),

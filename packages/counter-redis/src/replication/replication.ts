@@ -30,6 +30,7 @@ export class Replication {
   /** The periods that are held and still shared, the current one last. */
   periods(): readonly SharedPeriod[] {
     const nowMs = this.#parts.clock.now();
+    // fault: shares the current period only
     this.#shared = this.#parts.periods
       .all()
       .filter(({ period }) => nowMs < period.end + RETENTION_MS)
@@ -62,6 +63,7 @@ export class Replication {
 
   /** Whether all that a row has is shared, and nothing new of it is known to be there. */
   isInStep(row: number): boolean {
+    // fault: lets go of what is not shared
     return this.periods().every((shared) => !this.hop.isBehind(shared.cells, row) && !shared.isDue(row));
   }
 
@@ -108,6 +110,7 @@ export class Replication {
     sent: readonly number[],
   ): void {
     const { cells } = shared;
+    // fault: takes what it shared before for its own part, not what the reply says
     this.hop.learn(
       cells,
       row,
@@ -164,9 +167,9 @@ export class Replication {
     bucket.cursor = before === "" ? 0 : version;
     if (before === "") return;
     const lost: string[] = [];
+    // fault: a new epoch does not make the rows of the bucket be pushed again
     for (const row of this.rowsOf(bucket)) {
       if (shared.exists(row)) lost.push(this.#parts.rows.nameOf(row));
-      // fault: a new epoch does not make the rows of the bucket be pushed again
       shared.apply(row, { kind: "renewed" });
       this.hop.forget(shared.cells, row);
     }
