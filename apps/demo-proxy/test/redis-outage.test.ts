@@ -89,11 +89,16 @@ describe("the log of a proxy", () => {
     expect(messages().at(-1)).toBe("Redis is back, counts are shared again");
     lines.length = 0;
 
+    await vi.waitFor(async () => expect((await report(admin)).backend.unpushed).toEqual(NOTHING), SOON);
+    // A single key that is lost or spoilt shows with the next request of its backend.
     await servers.redis.command("DEL", countsKey(prefix, name));
+    await call(proxy, "/objects/1");
     const loss = `Redis lost shared counts of "${name}" in ${period}, they are being made whole again`;
     await vi.waitFor(() => expect(messages()).toEqual([loss]), SOON);
 
+    await vi.waitFor(async () => expect((await report(admin)).backend.unpushed).toEqual(NOTHING), SOON);
     await servers.redis.command("SET", countsKey(prefix, name), "mine");
+    await call(proxy, "/objects/1");
     const refusal = `the shared counts of "${name}" in ${period} cannot be used: the key ${countsKey(prefix, name)} cannot be used: `;
     await vi.waitFor(() => expect(messages().slice(1)).toEqual([expect.stringContaining(refusal)]), SOON);
     await sleep(1_500);

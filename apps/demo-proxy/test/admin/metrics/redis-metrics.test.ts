@@ -46,5 +46,6 @@ it("the health of Redis, what is not shared, and what was lost or refused are to
   expect((await counter()).lastError).toBeNull();
 
   await redis.command("SET", countsKey("usage", "oci"), "no hash");
+  await call(proxy, "/objects/10");
   await expect.poll(async () => (await told())[3], SOON).toBeGreaterThan(0);
 });
