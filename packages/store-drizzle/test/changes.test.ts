@@ -67,11 +67,18 @@ describe("what changed since a cursor on SQLite", () => {
     await store.merge(manyTallies(3_000));
     await sleep(5);
     const reading = store.totals(PERIOD, "w");
-    for (let turns = 0; turns < 6; turns++) await new Promise(setImmediate);
-    await store.merge([tally("w", "backend-0", { apiRequests: 9 })]);
-    await sleep(2);
-    await store.merge([tally("w", "zzz", { apiRequests: 9 })]);
-    expect(await changedSince(store, (await reading).cursor)).toContain("backend-0");
+    for (let turns = 0; turns < 3; turns++) await new Promise(setImmediate);
+    // As another process would: the first page is read, the last one is not.
+    store.db.run(
+      sql`update usage_tallies set amount = 9, updated_at = updated_at + 1000 where backend in ('backend-0', 'backend-999')`,
+    );
+    store.db.run(sql`update usage_tallies set updated_at = updated_at + 1000 where backend = 'backend-999'`);
+    const { usage, cursor } = await reading;
+    expect([usage.get("backend-0"), usage.get("backend-999")]).toMatchObject([
+      { all: { apiRequests: 1 } },
+      { all: { apiRequests: 9 } },
+    ]);
+    expect(await changedSince(store, cursor)).toContain("backend-0");
   });
 
   it("is everything once the file was replaced", async () => {

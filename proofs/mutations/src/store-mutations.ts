@@ -218,7 +218,7 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     caughtBy: [sqliteContract(LATE), fold("goes on where it broke off, and merges meanwhile are refused")],
   },
   {
-    name: "Postgres closes a period while a merge is under way",
+    name: "Postgres folds while a merge is under way",
     edit: change(/lock table .*? mode;/, ""),
     caughtBy: [fold("waits for a merge that is under way, and has not seen that the period is closed")],
   },

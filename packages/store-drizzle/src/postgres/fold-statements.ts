@@ -9,10 +9,7 @@ import type { PostgresTables } from "./schema.ts";
 export function closeStatement(tables: PostgresTables, periods: readonly string[]): SQL {
   const { tallies, folds } = names(tables);
   const values = periods.map((period) => `(${literal(period)})`).join(", ");
-  // fault: Postgres closes a period while a merge is under way
-  return block(`
-    lock table ${tallies} in share row exclusive mode;
-    insert into ${folds} (period) values ${values} on conflict do nothing;`);
+  return behindLock(tallies, `insert into ${folds} (period) values ${values} on conflict do nothing;`);
 }
 
 /**
@@ -21,9 +18,9 @@ export function closeStatement(tables: PostgresTables, periods: readonly string[
  */
 export function foldStatement(tables: PostgresTables, period: string, [first, last]: readonly [string, string]): SQL {
   const { tallies } = names(tables);
-  return block(`
-    lock table ${tallies} in share row exclusive mode;
-    with gone as (
+  return behindLock(
+    tallies,
+    `with gone as (
       delete from ${tallies}
       where period = ${literal(period)} and backend >= ${literal(first)} and backend <= ${literal(last)}
         and writer <> '${FOLDED_WRITER}'
@@ -33,7 +30,8 @@ export function foldStatement(tables: PostgresTables, period: string, [first, la
     select ${literal(period)}, backend, dimension, '${FOLDED_WRITER}', least(sum(amount), ${Number.MAX_SAFE_INTEGER}), max(updated_at)
     from gone group by backend, dimension
     on conflict (period, backend, dimension, writer) do update
-    set amount = least(stored.amount + excluded.amount, ${Number.MAX_SAFE_INTEGER});`);
+    set amount = least(stored.amount + excluded.amount, ${Number.MAX_SAFE_INTEGER});`,
+  );
 }
 
 function names({ tallies, folds }: PostgresTables): { readonly tallies: string; readonly folds: string } {
@@ -41,11 +39,14 @@ function names({ tallies, folds }: PostgresTables): { readonly tallies: string; 
 }
 
 /**
- * One statement of several steps: within a transaction that the driver makes of several statements, postgres.js may go on in
- * another connection, without the lock, after the first one died.
+ * Once no merge is under way, and before the next one begins. One statement of several steps: within a transaction that the driver
+ * makes of several statements, postgres.js may go on in another connection, without the lock, after the first one died.
  */
-function block(steps: string): SQL {
-  return sql.raw(`do $usage$ begin ${steps}
+function behindLock(tallies: string, step: string): SQL {
+  // fault: Postgres folds while a merge is under way
+  return sql.raw(`do $usage$ begin
+    lock table ${tallies} in share row exclusive mode;
+    ${step}
   end $usage$`);
 }
 
