@@ -46,6 +46,7 @@ const PUSH_TIMEOUT_MS = 1_000;
 export class RedisCounterBackend<D extends string = StorageDimension> extends CounterBase<D> {
   readonly #counts: SharedCounts;
   readonly #periods: PeriodScheme;
+  readonly #exchanges: Exchanges;
   readonly #replication: Replication;
   readonly #rounds: Rounds;
   readonly #hydration: Hydration;
@@ -74,6 +75,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     const polls = new Polls({ rows, counts, exchanges, calls, replication });
     this.#counts = counts;
     this.#periods = periods;
+    this.#exchanges = exchanges;
     this.#replication = replication;
     this.#chores = chores;
     this.#hydration = new Hydration(replication, pushes, rows);
@@ -98,7 +100,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     const pollIntervalMs = options.pollIntervalMs ?? (client.isCluster ? 100 : 50);
     const counter = new RedisCounterBackend<D>(counts, { ...options, pollIntervalMs });
     try {
-      await begin(client, prefix, () => counter.start());
+      await begin(client, prefix, { start: () => counter.start(), replies: () => counter.#exchanges.replies });
       return counter;
     } catch (error) {
       await counter.close();

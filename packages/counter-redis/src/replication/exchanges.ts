@@ -10,12 +10,18 @@ export class Exchanges {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #queue = new SerialQueue();
+  #replies = 0;
 
   /** @throws RangeError for a time that is out of range. */
   constructor(clock: Clock, timeoutMs: number) {
     assertDelay("pushTimeoutMs", timeoutMs);
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
+  }
+
+  /** How many came in time. */
+  get replies(): number {
+    return this.#replies;
   }
 
   /** @param then Takes the reply before the next exchange begins. */
@@ -53,7 +59,9 @@ export class Exchanges {
   }
 
   /** A call that is not in turn with others: what it returns must not depend on when. */
-  inTime<T>(call: () => Promise<T>): Promise<T> {
-    return withinTime(this.#clock, this.#timeoutMs, new PushTimeoutError(this.#timeoutMs), call);
+  async inTime<T>(call: () => Promise<T>): Promise<T> {
+    const reply = await withinTime(this.#clock, this.#timeoutMs, new PushTimeoutError(this.#timeoutMs), call);
+    this.#replies += 1;
+    return reply;
   }
 }

@@ -46,7 +46,7 @@ export class Pushes {
    */
   async push(shared: SharedPeriod, brought: ReadonlyMap<string, Brought>): Promise<void> {
     const rows = [...brought.keys()].flatMap((backend) => this.#parts.rows.find(backend) ?? []);
-    await this.#send(shared, rows, brought);
+    await this.#send(shared, this.#byBucket(shared, rows), brought);
   }
 
   /** What was refused is tried again. */
@@ -62,17 +62,35 @@ export class Pushes {
     return replication.periods().some(({ cells }) => replication.hop.due(cells).length > 0);
   }
 
-  #due(shared: SharedPeriod): readonly number[] {
+  /** By bucket; without a copy of them all, since there may be many. */
+  #due(shared: SharedPeriod): readonly (readonly number[])[] {
     const { hop } = this.#parts.replication;
-    const behind = hop.due(shared.cells).filter((row) => shared.isDue(row) || !shared.isRefused(row));
+    const behind = hop.due(shared.cells);
+    const changed = shared.due();
+    if (behind.length === 0 && changed.length === 0) return [];
     const { due } = hop.of(shared.cells);
-    return [...behind, ...shared.due().filter((row) => !due.has(row))];
+    const byBucket = this.#byBucket(shared, behind, (row) => shared.isDue(row) || !shared.isRefused(row));
+    return this.#byBucket(shared, changed, (row) => !due.has(row), byBucket);
   }
 
-  async #send(shared: SharedPeriod, rows: readonly number[], brought?: ReadonlyMap<string, Brought>): Promise<void> {
-    if (rows.length === 0) return;
+  #byBucket(
+    shared: SharedPeriod,
+    rows: readonly number[],
+    isMeant: (row: number) => boolean = () => true,
+    byBucket: number[][] = Array.from({ length: BUCKETS }, () => []),
+  ): number[][] {
+    const { replication } = this.#parts;
+    for (const row of rows) if (isMeant(row)) byBucket[replication.bucketOf(shared, row).number]?.push(row);
+    return byBucket;
+  }
+
+  async #send(
+    shared: SharedPeriod,
+    byBucket: readonly (readonly number[])[],
+    brought?: ReadonlyMap<string, Brought>,
+  ): Promise<void> {
     const { counts, calls, replication, run } = this.#parts;
-    const batches = this.#batchesOf(shared, rows);
+    const batches = this.#batchesOf(shared, byBucket);
     const sent = new Map<Batch, readonly MergeItem[]>();
     for (let start = 0; start < batches.length; start += IN_A_ROW) {
       await calls.each(
@@ -94,16 +112,14 @@ export class Pushes {
     }
   }
 
-  /** By bucket: a call is about one. */
-  #batchesOf(shared: SharedPeriod, rows: readonly number[]): readonly Batch[] {
-    const { counts, replication } = this.#parts;
-    const byBucket = Array.from({ length: BUCKETS }, (): number[] => []);
-    for (const row of rows) byBucket[replication.bucketOf(shared, row).number]?.push(row);
+  /** Parts of each bucket: a call is about one. */
+  #batchesOf(shared: SharedPeriod, byBucket: readonly (readonly number[])[]): readonly Batch[] {
+    const { batchSize } = this.#parts.counts;
     return byBucket.flatMap((all, number) => {
       const bucket = shared.buckets[number] as BucketState;
       const batches: Batch[] = [];
-      for (let start = 0; start < all.length && !bucket.isAway; start += counts.batchSize) {
-        batches.push({ bucket, rows: all.slice(start, start + counts.batchSize) });
+      for (let start = 0; start < all.length && !bucket.isAway; start += batchSize) {
+        batches.push({ bucket, rows: all.slice(start, start + batchSize) });
       }
       return batches;
     });

@@ -6,10 +6,19 @@ import type { RedisClient } from "./redis-client.ts";
 import { assertRights } from "./rights.ts";
 
 const DEADLINE_MS = 4_500;
+/** After that, how long it may go without a reply. */
+const STALLED_MS = 500;
 const RETRY_MS = 50;
 /** Scripts that replicate what they did, and `HSET` of many fields, were there before; older ones are not tested. */
 const OLDEST = [6, 2] as const;
 const NODE_OF_CLUSTER = "this server is part of a cluster: pass a Cluster of ioredis instead of a Redis";
+
+export interface Beginning {
+  /** Exchanges all counts once. */
+  readonly start: () => Promise<void>;
+  /** How many replies that brought so far: what goes on is given the time that it takes, however much there is. */
+  readonly replies: () => number;
+}
 
 /**
  * Begins to use Redis, or says within 5 seconds why it cannot be used: a dependency that was configured must be there at
@@ -17,31 +26,37 @@ const NODE_OF_CLUSTER = "this server is part of a cluster: pass a Cluster of ior
  *
  * @throws RedisConnectError
  */
-export async function begin(client: RedisClient, prefix: string, start: () => Promise<void>): Promise<void> {
-  const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(), DEADLINE_MS);
-  const late = new Promise<never>((_, reject) => {
-    deadline.signal.addEventListener("abort", () => reject(unreachable(client, connection.last, lastError)), {
-      once: true,
-    });
-  });
-  late.catch(() => {});
-  let lastError: unknown;
+export async function begin(client: RedisClient, prefix: string, { start, replies }: Beginning): Promise<void> {
+  const late = Promise.withResolvers<never>();
   const refused = Promise.withResolvers<never>();
-  refused.promise.catch(() => {});
+  for (const { promise } of [late, refused]) promise.catch(() => {});
+  let isOver = false;
+  let lastError: unknown;
   const connection = new ConnectionErrors(client, (error) => {
     const problem = permanentProblem(error);
     if (problem !== undefined) refused.reject(new RedisConnectError(problem, { cause: error }));
   });
+  let known = 0;
+  // No attempt begins after the deadline; one that is under way goes on as long as it gets replies.
+  const checkProgress = (): void => {
+    isOver = true;
+    const isStalled = replies() === known;
+    known = replies();
+    if (isStalled) late.reject(unreachable(client, connection.last, lastError));
+    else timer = setTimeout(checkProgress, STALLED_MS);
+  };
+  let timer = setTimeout(checkProgress, DEADLINE_MS);
   const attempt = async (): Promise<void> => {
-    while (!deadline.signal.aborted) {
+    while (!isOver) {
       try {
         await client.call("ping", []);
         await assertServer(client);
         // fault: does not try what it will need of Redis
         await assertRights(client, prefix);
         // The answer may have come after the caller gave up.
-        if (!deadline.signal.aborted) await start();
+        if (isOver) break;
+        known = replies();
+        await start();
         return;
       } catch (error) {
         const problem = permanentProblem(error);
@@ -50,12 +65,13 @@ export async function begin(client: RedisClient, prefix: string, start: () => Pr
         await sleep(RETRY_MS);
       }
     }
+    throw unreachable(client, connection.last, lastError);
   };
   try {
-    await Promise.race([attempt(), late, refused.promise]);
+    await Promise.race([attempt(), late.promise, refused.promise]);
   } finally {
+    isOver = true;
     connection.close();
-    deadline.abort();
     clearTimeout(timer);
   }
 }
