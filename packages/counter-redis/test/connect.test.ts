@@ -9,6 +9,7 @@ import {
 import { startRedisCluster, startReplica } from "@usage/test-servers";
 import { Cluster, Redis } from "ioredis";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
+import { begin } from "../src/server/connect.ts";
 import { trialOf } from "../src/server/rights.ts";
 import { freshPrefix } from "./support/counters.ts";
 import { faultProxy, redisServer } from "./support/servers.ts";
@@ -83,6 +84,23 @@ describe("connecting, with the recommended options and with ioredis's own,", () 
     await sleep(500);
     expect(await server.command("DBSIZE")).toBe(0);
   });
+
+  it("waits as long as the first exchange goes on, and half a second for the reply after that", async () => {
+    const [one] = clientsOf(inject("redisUrl")) as [Redis, ...Redis[]];
+    for (const lasting of [true, false]) {
+      let replies = 0;
+      const timer = setInterval(() => void replies++, 50);
+      onTestFinished(() => clearInterval(timer));
+      const start = async (): Promise<void> => {
+        await sleep(4_000);
+        if (!lasting) clearInterval(timer);
+        await sleep(2_000);
+      };
+      const begun = begin(one, freshPrefix(), { start, replies: () => replies });
+      if (lasting) await begun;
+      else await expect(begun).rejects.toThrow("no answer from Redis");
+    }
+  }, 20_000);
 
   it("fails when a password is needed, or another one", async () => {
     const server = await redisServer({ config: { requirepass: "secret" } });
