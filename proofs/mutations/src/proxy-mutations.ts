@@ -25,6 +25,7 @@ const REPAIR: NamedTest = {
 };
 const llm = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/llm-clients.test.ts", title });
 const slow = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/slow-bodies.test.ts", title });
+const live = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/process/live-config.test.ts", title });
 const health = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/proxy/health.test.ts", title });
 const secret = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/secrets.test.ts", title });
 const NEVER_SHOWN = secret("is in no line of the log and in no answer of the admin listener");
@@ -98,7 +99,9 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "listens without knowing what was used before",
-    edit: drop,
+    edit: instead(
+      "await counter.ensure(limits.keys(), async () => [], { limitsOf: (name) => limits.get(name) ?? {} });",
+    ),
     caughtBy: [
       CONTINUES,
       {
@@ -216,6 +219,35 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     name: "leaves a backend alone that failed once where there is no other",
     edit: drop,
     caughtBy: [health("gets every request, though it broke one")],
+  },
+  {
+    name: "takes Redis's word for what was used of a backend",
+    edit: drop,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/compose-redis.test.ts",
+        title: "takes over no backend whose usage only Redis could tell, while the database is away",
+      },
+    ],
+  },
+  {
+    name: "lets go of a backend whose requests still run",
+    edit: change(/inFlight === 0 && /, ""),
+    caughtBy: [
+      live(
+        "lets go of a backend that is removed, once its requests have ended wherever it was, and has all of it back",
+      ),
+    ],
+  },
+  {
+    name: "lets go of a backend that is just configured again",
+    edit: never,
+    caughtBy: [live("lets go of nothing that a configuration which is just being taken over has again")],
+  },
+  {
+    name: "takes the limits of a backend with it",
+    edit: change(/^const removed = .*/, "const removed: [] = [];"),
+    caughtBy: [live("says nothing of a limit that a backend is removed with")],
   },
   {
     name: "sends on what it has sent itself",

@@ -14,6 +14,7 @@ export async function ensureKnown(tracker: UsageTracker, names: readonly string[
   try {
     await tracker.ensure(names);
     // Where counts are shared, Redis alone is enough for `ensure`: it may have been wiped.
+    // fault: takes Redis's word for what was used of a backend
     await tracker.refresh();
   } catch (error) {
     for (const name of added) tracker.release(name);

@@ -96,6 +96,7 @@ export class LiveConfig {
     const before = this.#config;
     const upstreams = this.#upstreams(next);
     // What is removed keeps the limits that it had for as long as it is shown.
+    // fault: takes the limits of a backend with it
     const removed = upstreams.map(({ name }) => [name, tracker.counter.limitsOf(name)] as const);
     tracker.updateLimits(new Map([...removed, ...next.backends.map(({ name, limits }) => [name, limits] as const)]));
     router.update({ upstreams, policy: next.routing });
@@ -112,9 +113,11 @@ export class LiveConfig {
   /** Lets go of what was removed, once its requests have ended and its counts are stored. */
   #letGo(): void {
     // The next configuration may have it again.
+    // fault: lets go of a backend that is just configured again
     if (this.#isTaking) return;
     const { tracker, router } = this.#parts;
     const configured = new Set(this.#config.backends.map(({ name }) => name));
+    // fault: lets go of a backend whose requests still run
     const isGone = ({ name, inFlight }: Upstream): boolean =>
       !configured.has(name) && inFlight === 0 && tracker.release(name);
     const gone = new Set(router.upstreams.filter(isGone));
