@@ -30,7 +30,7 @@ export interface LiveReport extends UsageReport {
 }
 
 export interface LiveBackend extends BackendReport {
-  /** Whether the configuration in force has it; one that was removed drains, and is shown until the next start. */
+  /** Whether the configuration in force has it; one that was removed drains, and is shown until it is let go of. */
   readonly configured: boolean;
   readonly inFlight: number;
   /** Over the last seconds. */
