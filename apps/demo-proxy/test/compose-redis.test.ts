@@ -1,5 +1,5 @@
 import type { UsageStore } from "@usage/counter-core";
-import { memoryStore } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
 import { startPostgres, startRedis, startRedisCluster } from "@usage/test-servers";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { compose } from "../src/compose.ts";

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import { openSqliteStore } from "@usage/store-drizzle/sqlite";
 import fc from "fast-check";
 import { describe, it } from "vitest";

@@ -3,12 +3,13 @@ import {
   type Limits,
   LocalCounterBackend,
   type LocalCounterOptions,
+  memoryStore,
   type StorageDimension,
   type Tally,
   ThreadedCounterBackend,
   TooManyBackendsError,
 } from "@usage/counter-core";
-import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { ManualClock } from "@usage/counter-core/testing";
 import { describe, expect, it } from "vitest";
 
 /** A counter without names and a store, with what lies between them. */

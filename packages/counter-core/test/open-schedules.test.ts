@@ -1,5 +1,5 @@
-import { LocalCounterBackend, type StorageDimension } from "@usage/counter-core";
-import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { LocalCounterBackend, memoryStore, type StorageDimension } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import { describe, expect, it } from "vitest";
 
 const BACKENDS = ["acme", "umbrella", "initech"] as const;

@@ -1,4 +1,5 @@
-import { memoryStore, usageStoreContract } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
+import { usageStoreContract } from "@usage/counter-core/testing";
 
 usageStoreContract("a store in memory", {
   create: async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { memoryStore } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
 import { type RedisConnectOptions, type RedisCounterBackend, recommendedClusterOptions } from "@usage/counter-redis";
 import { type RedisCluster, startRedisCluster } from "@usage/test-servers";
 import { Cluster } from "ioredis";

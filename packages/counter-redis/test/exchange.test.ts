@@ -1,5 +1,5 @@
-import { systemClock } from "@usage/counter-core";
-import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { memoryStore, systemClock } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import { bucketOf, RedisCounterBackend, RedisSharedCounts } from "@usage/counter-redis";
 import { describe, expect, it } from "vitest";
 import { ODD_NAMES } from "../../counter-core/src/testing/odd-names.ts";

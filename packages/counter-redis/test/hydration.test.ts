@@ -1,5 +1,6 @@
 import type { Tally, UsageStore } from "@usage/counter-core";
-import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import { RedisCounterBackend, type SharedCounts } from "@usage/counter-redis";
 import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";

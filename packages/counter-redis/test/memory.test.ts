@@ -1,6 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { ManualClock, memoryStore } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
 import { RedisCounterBackend } from "@usage/counter-redis";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { advance } from "./support/advance.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { memoryStore } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
 import type { RedisCounterBackend } from "@usage/counter-redis";
 import { type RedisServer, startReplica } from "@usage/test-servers";
 import { describe, expect, it, onTestFinished } from "vitest";

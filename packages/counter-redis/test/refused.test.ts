@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { memoryStore } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
 import type { RedisCounterBackend, RefusedCounts } from "@usage/counter-redis";
 import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";

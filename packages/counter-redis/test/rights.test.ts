@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { memoryStore } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
 import { RedisCounterBackend } from "@usage/counter-redis";
 import type { RedisServer, RedisVersion } from "@usage/test-servers";
 import { describe, expect, it, onTestFinished } from "vitest";

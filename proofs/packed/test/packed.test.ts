@@ -99,7 +99,8 @@ console.log(toHeaders(usage.check("acme", { apiRequests: 1 })));
 
 const CONTRACTS = `
 import { LocalCounterBackend } from "@usage/counter-core";
-import { counterBackendContract, memoryStore, usageStoreContract } from "@usage/counter-core/testing";
+import { memoryStore } from "@usage/counter-core";
+import { counterBackendContract, usageStoreContract } from "@usage/counter-core/testing";
 counterBackendContract("a counter", { create: (backends, clock) => new LocalCounterBackend(backends, { clock }) });
 usageStoreContract("a store", { create: async () => ({ store: memoryStore(), dispose: async () => {} }) });
 `;

@@ -1,5 +1,4 @@
-import { LocalCounterBackend } from "@usage/counter-core";
-import { memoryStore } from "@usage/counter-core/testing";
+import { LocalCounterBackend, memoryStore } from "@usage/counter-core";
 import { UsageTracker } from "@usage/tracker";
 import { errors } from "undici";
 import { expect, it, onTestFinished } from "vitest";

@@ -1,7 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock, type UsageStore } from "@usage/counter-core";
-import { memoryStore } from "@usage/counter-core/testing";
+import { memoryStore, systemClock, type UsageStore } from "@usage/counter-core";
 import { describe, expect, it } from "vitest";
 import type { BackendConfig } from "../../src/config/proxy-config.ts";
 import { BackendWatch } from "../../src/log/backend-watch.ts";

@@ -1,5 +1,4 @@
-import { type Clock, LocalCounterBackend, systemClock, type Usage } from "@usage/counter-core";
-import { memoryStore } from "@usage/counter-core/testing";
+import { type Clock, LocalCounterBackend, memoryStore, systemClock, type Usage } from "@usage/counter-core";
 import { type LimitsByBackend, UsageTracker } from "@usage/tracker";
 import { expect, onTestFinished } from "vitest";
 import type { CorsOptions } from "../../src/proxy/cors.ts";

@@ -1,4 +1,3 @@
-export { memoryStore } from "../stores/memory-store.ts";
 export { type CounterContractOptions, counterBackendContract } from "./counter-contract.ts";
 export { ManualClock } from "./manual-clock.ts";
 export { ODD_NAMES } from "./odd-names.ts";

@@ -1,5 +1,4 @@
-import { LocalCounterBackend, type StoredUsage } from "@usage/counter-core";
-import { memoryStore } from "@usage/counter-core/testing";
+import { LocalCounterBackend, memoryStore, type StoredUsage } from "@usage/counter-core";
 import { UsageTracker } from "@usage/tracker";
 import Database from "better-sqlite3";
 import { describe, expect, it } from "vitest";
