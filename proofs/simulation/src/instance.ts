@@ -1,4 +1,4 @@
-import type { RejectedTally, Tally, UsageStore } from "@usage/counter-core";
+import { PeriodFoldedError, type RejectedTally, type Tally, type UsageStore } from "@usage/counter-core";
 import {
   type Bucket,
   type Changes,
@@ -230,8 +230,9 @@ function remoteStore(
           store.merge(tallies.slice(0, random.below(tallies.length + 1)));
           throw new Error("the database failed half-way");
         }
-        const reason = new Error("the period is folded");
-        return store.merge(tallies).map((tally): RejectedTally => ({ tally, reason }));
+        return store
+          .merge(tallies)
+          .map((tally): RejectedTally => ({ tally, reason: new PeriodFoldedError(tally.period) }));
       }),
     totals: (period, writer, query = {}) =>
       call(() => store.totals(period, writer, DIMENSIONS, query, random.below(4))),
