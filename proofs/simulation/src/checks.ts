@@ -77,6 +77,7 @@ export class Checks {
       if (!isReady) continue;
       const { key } = counter.period();
       for (const backend of counter.backends()) {
+        if (this.#scene.discarded.has(backend)) continue;
         const totals = counter.totalAll(backend);
         for (const dimension of DIMENSIONS) {
           const all = this.#scene.hasStoreLost
