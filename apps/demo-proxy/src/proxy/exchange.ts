@@ -87,7 +87,7 @@ export class Exchange implements AttemptObserver, Addressee {
     } else {
       this.#outgoing = outgoing;
       this.#candidates = new Candidates(this.#context.router, outgoing.demand);
-      this.#tryNext(outgoing, this.#candidates);
+      this.#tryNext();
     }
   }
 
@@ -160,10 +160,8 @@ export class Exchange implements AttemptObserver, Addressee {
 
   passedOver(upstream: Upstream, error: Error): void {
     this.#failure = error;
-    const [outgoing, candidates] = [this.#outgoing, this.#candidates];
-    if (outgoing === undefined || candidates === undefined) return;
-    candidates.passOver(upstream);
-    this.#tryNext(outgoing, candidates);
+    this.#candidates?.passOver(upstream);
+    this.#tryNext();
   }
 
   unsendable(): void {
@@ -205,8 +203,10 @@ export class Exchange implements AttemptObserver, Addressee {
     else this.#answer(brokenBy(error));
   }
 
-  #tryNext(outgoing: Outgoing, candidates: Candidates): void {
-    const routed = candidates.next();
+  #tryNext(): void {
+    const outgoing = this.#outgoing;
+    const routed = this.#candidates?.next();
+    if (outgoing === undefined || routed === undefined) return;
     if (routed.upstream === undefined) this.#answer(refusalOf(routed, this.#failure, this.#context.clock));
     else this.#send(outgoing, routed);
   }

@@ -1,7 +1,8 @@
-import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { ConfigError } from "../../src/config/config-error.ts";
 import { parseConfig } from "../../src/config/read-config.ts";
 import { describeStore } from "../../src/counting/open-store.ts";
@@ -65,14 +66,16 @@ describe("the path of the SQLite file", () => {
     expect(sqlite(file, env)).toBe(`proxy.yaml:2:30 store.file: ${message}`);
   });
 
-  it("may be that of a file, or of nothing yet, and of nothing else", () => {
+  it("may be that of a file, or of nothing yet, and of nothing else", async () => {
     const folder = tempFolder();
     const at = (name: string) => join(folder, name);
     writeFileSync(at("usage.db"), "");
     mkdirSync(at("data"));
     symlinkSync(at("data"), at("link"));
-    execFileSync("mkfifo", [at("pipe")]);
-    const complaints = ["usage.db", "new.db", "usage.db/usage.db", "data", "link", "pipe"].map((name) => {
+    const server = createServer().listen(at("socket"));
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const complaints = ["usage.db", "new.db", "usage.db/usage.db", "data", "link", "socket"].map((name) => {
       const store = sqlite(at(name));
       return typeof store === "string" ? store.replace(/^.*store\.file: /, "") : "";
     });
