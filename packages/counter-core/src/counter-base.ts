@@ -57,6 +57,15 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     return Object.fromEntries(limited) as Limits<D>;
   }
 
+  readLimits(backend: string, out: Float64Array): void {
+    const size = this.dimensions.length;
+    const start = this.#recorder.rowOf(backend) * size;
+    for (let place = 0; place < size; place++) {
+      const cap = this.periods.cap(start + place);
+      out[place] = cap === UNLIMITED ? Number.POSITIVE_INFINITY : cap;
+    }
+  }
+
   setLimits(backend: string, limits: Limits<D>): void {
     const row = this.#recorder.rowOf(backend);
     this.setCaps(row, capsOf(this.dimensions, backend, limits));

@@ -35,6 +35,8 @@ export interface UsageCounter<D extends string = StorageDimension> extends Usage
   fits(backend: string, usage: Partial<Usage<D>>): boolean;
   /** The limits that a backend has; the limited dimensions only. */
   limitsOf(backend: string): Limits<D>;
+  /** The limits in the order of `dimensions` into `out[0..dimensions.length)`, Infinity where there is none, without allocating. */
+  readLimits(backend: string, out: Float64Array): void;
   /** Replaces the limits of a backend. None at first. */
   setLimits(backend: string, limits: Limits<D>): void;
   /** Whether any backend has used this part (0.8, say) of a limit that is not 0. */

@@ -48,6 +48,9 @@ export class Router {
   // Filled in anew for every candidate: a check reads it and keeps nothing.
   readonly #proposal: Reserved = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
   readonly #alone: Reserved = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+  readonly #totals = new Float64Array(STORAGE_DIMENSIONS.length);
+  readonly #limits = new Float64Array(STORAGE_DIMENSIONS.length);
+  readonly #rejection = { onlyReserved: false, isClosed: false };
 
   /** @throws UnknownBackendError for an upstream that the tracker's counter does not have. */
   constructor(options: RouterOptions) {
@@ -69,7 +72,7 @@ export class Router {
     if (policy !== "pack" && policy !== "spread") {
       throw new RangeError(`policy must be "pack" or "spread", got ${String(policy)}`);
     }
-    for (const { name } of upstreams) this.#tracker.counter.limitsOf(name);
+    for (const { name } of upstreams) this.#tracker.counter.readLimits(name, this.#limits);
     this.#upstreams = upstreams;
     this.#policy = policy;
   }
@@ -90,7 +93,7 @@ export class Router {
   routeToWell(demand: Demand, failed: ReadonlySet<Upstream> | undefined): Admitted | Refused {
     let best: Upstream | undefined;
     let bestPart = Number.POSITIVE_INFINITY;
-    let refusing: Decision<StorageDimension> | undefined;
+    let refusing: Upstream | undefined;
     let waiting: Upstream | undefined;
     let unreachable = false;
     for (const upstream of this.#upstreams) {
@@ -98,10 +101,10 @@ export class Router {
       if (failed?.has(upstream) || !upstream.health.usable) {
         unreachable = true;
       } else if (!this.#admits(upstream, demand)) {
-        const decision = this.#tracker.check(upstream.name, this.#propose(upstream, demand));
+        const { onlyReserved, isClosed } = this.#reject(upstream, demand);
         // Where nothing may be used there is never room; another one tells when there is some again.
-        if (refusing === undefined || !isClosed(decision)) refusing = decision;
-        if (this.#rejects(upstream, demand, decision)) waiting = upstream;
+        if (refusing === undefined || !isClosed) refusing = upstream;
+        if (onlyReserved) waiting = upstream;
       } else if (this.#policy === "pack") {
         return this.#admit(upstream, demand);
       } else {
@@ -117,27 +120,41 @@ export class Router {
       const decision = this.#tracker.check(waiting.name, {});
       return { upstream: undefined, decision, onlyReserved: true, unreachable };
     }
-    return { upstream: undefined, decision: refusing, onlyReserved: false, unreachable };
+    const decision = refusing && this.#tracker.check(refusing.name, this.#propose(refusing, demand));
+    return { upstream: undefined, decision, onlyReserved: false, unreachable };
   }
 
   #admits(upstream: Upstream, demand: Demand): boolean {
     return this.#tracker.withinLimits(upstream.name, this.#propose(upstream, demand));
   }
 
-  /** Counts that a limit was in the way of a request; returns whether only what is reserved was. */
-  #rejects({ name, traffic }: Upstream, demand: Demand, { exceeded }: Decision<StorageDimension>): boolean {
-    const { rejections, reservationRejections } = traffic;
-    const { exceeded: exceededAlone } = this.#tracker.check(name, propose(this.#alone, NOTHING, demand));
-    let onlyReserved = true;
-    for (const dimension of exceeded) {
-      const d = STORAGE_DIMENSIONS.indexOf(dimension);
-      (rejections[d] as number) += 1;
+  /**
+   * Counts that a limit was in the way of a request. Whether only what is reserved was, and whether a limit of 0 was.
+   * Valid until the next call.
+   */
+  #reject(
+    { name, reserved, traffic }: Upstream,
+    demand: Demand,
+  ): { readonly onlyReserved: boolean; readonly isClosed: boolean } {
+    const rejection = this.#rejection;
+    const [proposal, alone] = [propose(this.#proposal, reserved, demand), propose(this.#alone, NOTHING, demand)];
+    const { counter } = this.#tracker;
+    counter.readTotal(name, this.#totals);
+    counter.readLimits(name, this.#limits);
+    rejection.onlyReserved = true;
+    rejection.isClosed = false;
+    for (let d = 0; d < STORAGE_DIMENSIONS.length; d++) {
+      const dimension = STORAGE_DIMENSIONS[d] as StorageDimension;
+      const [used, limit] = [this.#totals[d] as number, this.#limits[d] as number];
+      if (used + proposal[dimension] <= limit) continue;
+      (traffic.rejections[d] as number) += 1;
+      if (limit === 0) rejection.isClosed = true;
       // fault: takes what is only reserved for used up
-      const usedUp = exceededAlone.includes(dimension);
-      if (usedUp) onlyReserved = false;
-      else (reservationRejections[d] as number) += 1;
+      const usedUp = used + alone[dimension] > limit;
+      if (usedUp) rejection.onlyReserved = false;
+      else (traffic.reservationRejections[d] as number) += 1;
     }
-    return onlyReserved;
+    return rejection;
   }
 
   #admit(upstream: Upstream, demand: Demand): Admitted {
@@ -163,11 +180,6 @@ export class Router {
     }
     return part;
   }
-}
-
-/** Whether a limit of 0 refuses. */
-function isClosed({ exceeded, limits }: Decision<StorageDimension>): boolean {
-  return exceeded.some((dimension) => limits[dimension] === 0);
 }
 
 const NOTHING: Readonly<Reserved> = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };

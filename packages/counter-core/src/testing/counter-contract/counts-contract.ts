@@ -82,6 +82,7 @@ export function countsContract(name: string, withCounter: WithCounter): void {
           () => counter.tryAddAll("gone", { apiRequests: 1 }),
           () => counter.fits("gone", { apiRequests: 1 }),
           () => counter.limitsOf("gone"),
+          () => counter.readLimits("gone", new Float64Array(3)),
           () => counter.setLimits("gone", {}),
           () => counter.add("__proto__", "apiRequests", 1),
         ];
@@ -142,6 +143,9 @@ export function countsContract(name: string, withCounter: WithCounter): void {
         expect(counter.limitsOf("oci")).toEqual({});
         counter.setLimits("oci", { apiRequests: 2, egressBytes: 0 });
         expect(counter.limitsOf("oci")).toEqual({ apiRequests: 2, egressBytes: 0 });
+        const limits = new Float64Array(3);
+        counter.readLimits("oci", limits);
+        expect([...limits]).toEqual([2, 0, Number.POSITIVE_INFINITY]);
         for (const wrong of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, "5", null]) {
           expect(() => counter.setLimits("oci", { ingressBytes: 1, apiRequests: wrong as number })).toThrow(
             /apiRequests of backend "oci".*cannot be a limit/,
