@@ -1,4 +1,6 @@
-import type { Trouble } from "./trouble.ts";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Trouble, troubleOf } from "./trouble.ts";
+import type { Upstream } from "./upstream.ts";
 
 /** Takes what there is to say of a request once it is over. */
 export type AccessLog = (entry: AccessEntry) => void;
@@ -18,4 +20,31 @@ export interface AccessEntry {
   readonly complete: boolean;
   /** Why that backend could not be connected to, or broke off. */
   readonly trouble?: Trouble;
+}
+
+/** What only the exchange knows of a request that is over. */
+interface Course {
+  /** The last one that was asked. */
+  readonly upstream: Upstream | undefined;
+  readonly egressBytes: number;
+  readonly durationMs: number;
+  /** Why the last attempt could not connect, or broke. */
+  readonly failure: Error | undefined;
+}
+
+export function accessEntry(
+  { method = "", url = "" }: IncomingMessage,
+  response: ServerResponse,
+  { upstream, egressBytes, durationMs, failure }: Course,
+): AccessEntry {
+  return {
+    method,
+    path: url.replace(/[?#].*$/s, ""),
+    status: response.headersSent ? response.statusCode : 0,
+    ...(upstream !== undefined && { backend: upstream.name }),
+    egressBytes,
+    durationMs,
+    complete: response.writableFinished,
+    ...(failure !== undefined && { trouble: troubleOf(failure) }),
+  };
 }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "@usage/counter-core";
-import type { AccessEntry, AccessLog } from "./access-entry.ts";
+import { type AccessEntry, type AccessLog, accessEntry } from "./access-entry.ts";
 import { Attempt, type AttemptObserver, isBusy } from "./attempt.ts";
 import { Candidates } from "./candidates.ts";
 import { ClientResponse, flushHead } from "./client-response.ts";
@@ -15,7 +15,6 @@ import { brokenBy, refusalOf } from "./refusal.ts";
 import { mayBeRepeated } from "./repeatable.ts";
 import type { RequestBody } from "./request-body.ts";
 import type { Admitted, Router } from "./route.ts";
-import { troubleOf } from "./trouble.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
 import { offersUpgrade } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
@@ -264,18 +263,12 @@ export class Exchange implements AttemptObserver, Addressee {
   }
 
   #entry(): AccessEntry {
-    const { method = "", url = "" } = this.#request;
-    const response = this.#response;
-    return {
-      method,
-      path: url.replace(/[?#].*$/s, ""),
-      status: response.headersSent ? response.statusCode : 0,
-      ...(this.#upstream !== undefined && { backend: this.#upstream.name }),
+    return accessEntry(this.#request, this.#response, {
+      upstream: this.#upstream,
       egressBytes: this.#attempt?.egressBytes ?? 0,
       durationMs: performance.now() - this.#begun,
-      complete: response.writableFinished,
-      ...(this.#failure !== undefined && { trouble: troubleOf(this.#failure) }),
-    };
+      failure: this.#failure,
+    });
   }
 
   get #trusted(): boolean {
