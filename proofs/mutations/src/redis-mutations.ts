@@ -109,13 +109,7 @@ const EXCHANGE_MUTATIONS: readonly Mutation[] = [
   {
     name: "a new epoch does not make the rows of the bucket be pushed again",
     edit: drop,
-    caughtBy: [
-      SIMULATION,
-      contract("and comes back whole when all that was shared is lost"),
-      outages(
-        "fails over to a replica that lacked the last writes, no count is lost or doubled, and all soon agree again",
-      ),
-    ],
+    caughtBy: [SIMULATION],
   },
   {
     name: "nobody looks whether single hashes are still there",
