@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -148,7 +148,10 @@ describe("a proxy that cannot start", () => {
     const missing = new Child("src/main.ts", ["--config", "nope.yaml"], folder);
     expect([await missing.exit(), missing.errors]).toEqual([1, "nope.yaml: cannot be read (ENOENT); check the path\n"]);
 
-    mkdirSync(join(folder, "usage.db"));
+    writeFileSync(
+      join(folder, "usage.db"),
+      "this is no database, but a text that is long enough to be taken for one".repeat(20),
+    );
     const blocked = new Child("src/main.ts", ["--config", "proxy.yaml"], folder);
     expect(await blocked.exit()).toBe(1);
     expect(blocked.errors).toContain(`the store (SQLite ${join(folder, "usage.db")}) cannot be used: `);
