@@ -27,7 +27,6 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
 
   addAll(backend: string, usage: Partial<Usage<D>>): void {
     // fault: refuses to count while Redis is away
-    // fault: sends to Redis in the request path
     this.#recorder.addAll(backend, usage);
   }
 

@@ -245,6 +245,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
   }
 
   protected override unstored(row: number, place: number): number {
+    // fault: sends to Redis in the request path
     const cells = this.periods.current();
     const cell = this.cellOf(row, place);
     const [store, redis] = [this.store.of(cells), this.#replication.hop.of(cells)];

@@ -227,11 +227,7 @@ const OWING_MUTATIONS: readonly Mutation[] = [
   {
     name: "does not look again for what others had in a store that lost it",
     edit: drop,
-    caughtBy: [
-      contract(
-        "and stores all that was shared anew in a store that has lost what it had, also what a killed instance counted",
-      ),
-    ],
+    caughtBy: [schedule("in which the store loses what a dead instance had stored")],
   },
 ];
 
@@ -250,7 +246,7 @@ const OUTAGE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "sends to Redis in the request path",
-    edit: before("void (this as { sync?(): Promise<void> }).sync?.().catch(() => {});"),
+    edit: before("this.#counts.versions([{ period: this.period(), number: 0 }]).catch(() => {});"),
     caughtBy: [outages("is away, no call of the request path sends a command, answers a promise or fails")],
   },
   {
@@ -260,7 +256,7 @@ const OUTAGE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "fails to flush while Redis is away",
-    edit: change(/\.catch\(failed\)/, ""),
+    edit: (statement) => `${statement} if (failure !== undefined) throw (failure as { error: unknown }).error;`,
     caughtBy: [contract("and stores what it counted itself while nothing passes")],
   },
   {

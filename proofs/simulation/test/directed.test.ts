@@ -110,6 +110,19 @@ describe("a schedule", () => {
     expect(counter.totalAll(OCI)).toEqual({ requests: 8 });
   });
 
+  it("in which the store loses what a dead instance had stored", async () => {
+    const [dying, other] = [await instance("dying"), await instance("other")];
+    await hold(dying, OCI);
+    dying.add(OCI, "requests", 3);
+    await dying.sync();
+    for (let i = 0; i < 2; i++) await flush(dying);
+    for (let i = 0; i < 2; i++) await flush(other);
+    store.lose();
+    other.unconfirm();
+    for (let i = 0; i < 2; i++) await flush(other);
+    expect(stored(OCI)).toBe(3);
+  });
+
   it("in which the store loses what was let go of", async () => {
     let isAway = true;
     const counter = new RedisCounterBackend(
