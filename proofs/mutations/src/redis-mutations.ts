@@ -162,10 +162,6 @@ const HYDRATION_MUTATIONS: readonly Mutation[] = [
       SIMULATION,
       OUTAGES,
       contract("and has what a killed instance had stored before all that was shared was lost"),
-      {
-        file: "apps/demo-proxy/test/compose-redis.test.ts",
-        title: "brings what the database holds to a Redis that knows nothing of it",
-      },
     ],
   },
   {
