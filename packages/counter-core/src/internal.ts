@@ -20,7 +20,7 @@ export type { Rows } from "./request/rows.ts";
 export { isDictionary } from "./request/usage-reader.ts";
 export { Cursors } from "./stores/cursors.ts";
 export { assertDelay } from "./util/assert-delay.ts";
-export { untilAborted, withinTime } from "./util/deadline.ts";
+export { inTime, untilAborted, withinTime } from "./util/deadline.ts";
 export { Emitter } from "./util/emitter.ts";
 export { messageOf } from "./util/message-of.ts";
 export { SerialQueue } from "./util/serial-queue.ts";

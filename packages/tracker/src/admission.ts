@@ -7,7 +7,7 @@ import {
   UnknownUsageError,
   type UsageStore,
 } from "@usage/counter-core";
-import { withinTime } from "@usage/counter-core/internal";
+import { inTime } from "@usage/counter-core/internal";
 import { FlushTimeoutError } from "./errors.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
 
@@ -132,8 +132,8 @@ export class Admission<D extends string> {
 
   #read(period: string, backends: readonly string[]): Promise<readonly Tally[]> {
     const { store, clock, readTimeoutMs } = this.#parts;
-    const late = new FlushTimeoutError(readTimeoutMs, "reading what was used");
-    return withinTime(clock, readTimeoutMs, late, () => store.tallies(period, backends));
+    const late = (): Error => new FlushTimeoutError(readTimeoutMs, "reading what was used");
+    return inTime(clock, readTimeoutMs, late, () => store.tallies(period, backends));
   }
 
   /** Once for all who wait for it. */

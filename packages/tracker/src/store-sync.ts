@@ -72,7 +72,7 @@ export class StoreSync<D extends string> {
   /** Learns from the store. Rejects after so many milliseconds, or when `outer` aborts. */
   refresh(timeoutMs: number, outer: AbortSignal | undefined): Promise<void> {
     const { clock, onLearned } = this.#parts;
-    const late = new FlushTimeoutError(timeoutMs, "reading the totals");
+    const late = (): Error => new FlushTimeoutError(timeoutMs, "reading the totals");
     return withinTime(clock, timeoutMs, late, async (signal) => {
       await this.#reader.read(outer === undefined ? signal : AbortSignal.any([outer, signal]));
       onLearned();
@@ -89,11 +89,16 @@ export class StoreSync<D extends string> {
     assertDelay("timeoutMs", timeoutMs);
     // The caller may change its set while the flush waits.
     const skipped = new Set(skip);
-    return withinTime(this.#parts.clock, timeoutMs, new FlushTimeoutError(timeoutMs), (deadline) => {
-      const either = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
-      const flushed = this.#flushes.run(() => this.#flush(skipped, learn ? timeoutMs / 2 : undefined, either));
-      return untilAborted(flushed, either);
-    });
+    return withinTime(
+      this.#parts.clock,
+      timeoutMs,
+      () => new FlushTimeoutError(timeoutMs),
+      (deadline) => {
+        const either = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+        const flushed = this.#flushes.run(() => this.#flush(skipped, learn ? timeoutMs / 2 : undefined, either));
+        return untilAborted(flushed, either);
+      },
+    );
   }
 
   async #flush(

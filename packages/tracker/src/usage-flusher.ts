@@ -1,5 +1,5 @@
 import { type Clock, isWrittenBy, type Period, type StorageDimension, systemClock } from "@usage/counter-core";
-import { assertDelay, withinTime } from "@usage/counter-core/internal";
+import { assertDelay, inTime } from "@usage/counter-core/internal";
 import { FlushError, FlushTimeoutError } from "./errors.ts";
 import type { FlushOptions, FlushResult } from "./store-sync.ts";
 import type { UsageTracker } from "./usage-tracker.ts";
@@ -125,8 +125,8 @@ export class UsageFlusher<D extends string = StorageDimension> {
     );
     const { counter } = this.#tracker;
     const { timeoutMs } = this.#times;
-    const late = new FlushTimeoutError(timeoutMs);
-    const tallies = await withinTime(this.#clock, timeoutMs, late, () => counter.tallies());
+    const late = (): Error => new FlushTimeoutError(timeoutMs);
+    const tallies = await inTime(this.#clock, timeoutMs, late, () => counter.tallies());
     const unstored = tallies.filter((tally) => isWrittenBy(tally, counter.writer));
     // fault: does not say what remains
     if (unstored.length > 0) throw new FlushError(unstored, outcome);

@@ -12,15 +12,23 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefine
   });
 }
 
-/** Runs `work` with a signal that aborts with `error` after so many milliseconds, and with the outer signal's reason before. */
+/** Settles like `work`, or rejects with what `late` makes after so many milliseconds: `work` itself may never settle. */
+export function inTime<T>(clock: Clock, timeoutMs: number, late: () => Error, work: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(timeoutMs, () => reject(late()));
+    work().then(resolve, reject).finally(cancel);
+  });
+}
+
+/** `inTime` for what listens to a signal, which aborts with what `late` makes. */
 export async function withinTime<T>(
   clock: Clock,
   timeoutMs: number,
-  error: Error,
+  late: () => Error,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
-  const cancel = clock.after(timeoutMs, () => controller.abort(error));
+  const cancel = clock.after(timeoutMs, () => controller.abort(late()));
   try {
     return await untilAborted(work(controller.signal), controller.signal);
   } finally {

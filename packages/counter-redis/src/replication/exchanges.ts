@@ -1,5 +1,5 @@
 import type { Clock } from "@usage/counter-core";
-import { assertDelay, SerialQueue, withinTime } from "@usage/counter-core/internal";
+import { assertDelay, inTime, SerialQueue } from "@usage/counter-core/internal";
 import { PushTimeoutError } from "../server/errors.ts";
 
 /**
@@ -9,6 +9,7 @@ import { PushTimeoutError } from "../server/errors.ts";
 export class Exchanges {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  readonly #late = (): Error => new PushTimeoutError(this.#timeoutMs);
   readonly #queue = new SerialQueue();
   #replies = 0;
 
@@ -60,7 +61,7 @@ export class Exchanges {
 
   /** A call that is not in turn with others: what it returns must not depend on when. */
   async inTime<T>(call: () => Promise<T>): Promise<T> {
-    const reply = await withinTime(this.#clock, this.#timeoutMs, new PushTimeoutError(this.#timeoutMs), call);
+    const reply = await inTime(this.#clock, this.#timeoutMs, this.#late, call);
     this.#replies += 1;
     return reply;
   }
