@@ -6,7 +6,7 @@ import { ratios } from "./rounds.ts";
 const METHOD = [
   `10,000 backends, three dimensions each: 30,000 rows. *First* stores them in an empty table, *second* again after all have
 grown. The flush is \`tracker.flushUsage\`, all of it: the tallies are taken, checked, sorted, merged by maximum in chunks, and
-settled. *Bare* gets its rows ready made and sends them at once: with postgres.js one \`insert ... select unnest(...) on
+confirmed. *Bare* gets its rows ready made and sends them at once: with postgres.js one \`insert ... select unnest(...) on
 conflict do update\` of all 30,000, with better-sqlite3 a prepared upsert per row in one transaction; it checks nothing.
 *One by one* is one statement (SQLite: one transaction of three prepared upserts) per backend, each
 awaited; it stores 1,000 backends only, and its time is multiplied by ten.`,
@@ -17,9 +17,9 @@ who commit often: one by one.`,
 resolution, larger of first and second. It contains what other processes take from this one.`,
 ];
 
-const sqlite = await runChild<FlushTimes>("flush/time-flushes.ts", { args: ["sqlite", "11"], node: ["--expose-gc"] });
+const sqlite = await runChild<FlushTimes>("flush/time-flushes.ts", { args: ["sqlite"], node: ["--expose-gc"] });
 const postgres = await runChild<FlushTimes>("flush/time-flushes.ts", {
-  args: ["postgres", "11"],
+  args: ["postgres"],
   node: ["--expose-gc"],
 });
 answer({

@@ -4,10 +4,10 @@ import type { RedisGrowth } from "./growth/grow-redis.ts";
 import type { GrownStore } from "./growth/grow-store.ts";
 import { RUNS_A_DAY } from "./growth/year.ts";
 import type { Row, Section, Table } from "./report.ts";
-import { ratios } from "./rounds.ts";
+import { IS_SHORT, ratios } from "./rounds.ts";
 
-const DAYS = [1, 31, 365];
-const WRITERS = [1, RUNS_A_DAY, 31 * RUNS_A_DAY];
+const DAYS = IS_SHORT ? [1, 3] : [1, 31, 365];
+const WRITERS = IS_SHORT ? [1, RUNS_A_DAY] : [1, RUNS_A_DAY, 31 * RUNS_A_DAY];
 
 const METHOD = [
   `Each run of a process is a writer of its own, whose rows and fields stay: what do restarts and deployments leave behind? Three

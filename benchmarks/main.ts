@@ -1,18 +1,19 @@
 import { readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { loadavg } from "node:os";
+import { parseArgs } from "node:util";
 import { machineText } from "@usage/test-servers";
 import { runChild } from "./child.ts";
-import { missedTargets, type Section, sectionText } from "./report.ts";
+import { type Section, sectionText } from "./report.ts";
 
-const BENCHMARKS = ["counters", "many-backends", "flush", "growth", "redis", "proxy", "observed"];
-
+const BENCHMARKS = ["counters", "many-backends", "open", "flush", "growth", "redis", "proxy", "observed"];
+const REPORT = new URL("../docs/benchmarks.md", import.meta.url);
 const PEERS = ["rate-limiter-flexible", "@fastify/http-proxy", "undici", "ioredis", "better-sqlite3", "postgres"];
 
 const REPORT_INTRO = `# Benchmarks
 
-Written by \`npx -y pnpm@12 bench\`, all of it; \`npx -y pnpm@12 bench ${BENCHMARKS[0]}\` runs one of them and leaves this file alone
-(there are ${BENCHMARKS.join(", ")}). Run it on a quiet machine.
+Written by \`npx -y pnpm@12 bench --write\`; with names behind it, it runs those and writes their sections only (there are
+${BENCHMARKS.join(", ")}). Each section has its command. Run it on a quiet machine.
 
 Each section says how it measures, what that leaves out, and beside which peers: the libraries that one would otherwise take, and
 *bare* code that does the same work and promises nothing.
@@ -21,32 +22,68 @@ Every number is the median of interleaved rounds: in each round every subject ru
 beginning with another one. \`p10 .. p90\` is the spread of the rounds. A ratio is formed within each round, and its median
 taken then. A target is met by the median.`;
 
-const named = process.argv.slice(2);
+const { values: options, positionals: named } = parseArgs({
+  allowPositionals: true,
+  options: {
+    /** Writes what was measured to docs/benchmarks.md. */
+    write: { type: "boolean", default: false },
+    /** Everything runs, in a few minutes; the figures mean little. */
+    short: { type: "boolean", default: false },
+    /** Another checkout, installed, with which `counters` compares. */
+    against: { type: "string" },
+  },
+});
 const unknown = named.filter((name) => !BENCHMARKS.includes(name));
 if (unknown.length > 0) {
   console.error(`no benchmark ${unknown.join(", ")}: there are ${BENCHMARKS.join(", ")}`);
   process.exit(2);
 }
+if (options.short) process.env.USAGE_BENCH_SHORT = "1";
 
-const began = new Date();
-const loadBefore = loadavg()[0] ?? 0;
-const sections: Section[] = [];
+const measured = new Map<string, string>();
 for (const name of named.length > 0 ? named : BENCHMARKS) {
-  const section = await runChild<Section>(`${name}.bench.ts`);
-  console.log(`\n${sectionText(section)}\n`);
-  sections.push(section);
+  const load = loadavg()[0] ?? 0;
+  const args = options.against === undefined ? [] : [options.against];
+  const section = await runChild<Section>(`${name}.bench.ts`, { args });
+  const text = sectionText({ ...section, method: [commandText(name, load), ...section.method] });
+  console.log(`\n${text}\n`);
+  measured.set(name, text);
 }
-const missed = sections.flatMap(missedTargets);
-const summary =
-  missed.length === 0 ? "All targets are met." : `Not met:\n\n${missed.map((line) => `- ${line}`).join("\n")}`;
-console.log(summary);
-if (named.length === 0) await writeFile(new URL("../docs/benchmarks.md", import.meta.url), report());
+if (options.write) await writeFile(REPORT, reportText(await readFile(REPORT, "utf8")));
 
-function report(): string {
-  const load = `- Load before the run: ${loadBefore.toFixed(2)} processes (one-minute average), ${began.toISOString().slice(0, 10)}`;
-  const contents = sections.map(({ title }) => `- [${title}](#${anchorOf(title)})`).join("\n");
-  const machine = `Measured on:\n\n${machineText()}\n- Libraries: ${PEERS.map(versionText).join(", ")}\n${load}`;
-  return `${[REPORT_INTRO, contents, machine, summary, ...sections.map(sectionText)].join("\n\n")}\n`;
+/** How a section is known again, and what the machine had to do besides. */
+function commandText(name: string, load: number): string {
+  const against = options.against === undefined ? "" : " --against ANOTHER_CHECKOUT";
+  return `    npx -y pnpm@12 bench ${name} --write${against}\n\nLoad before: ${load.toFixed(2)} processes (one-minute average).`;
+}
+
+/** The report with what was measured now in place of what was there before. */
+function reportText(before: string): string {
+  const old = before.split(/^(?=## )/m).slice(1);
+  const sections = BENCHMARKS.flatMap((name) => {
+    const text = measured.get(name) ?? old.find((section) => section.includes(`bench ${name} --write`));
+    return text === undefined ? [] : [text.trim()];
+  });
+  const contents = sections.map((section) => {
+    const title = section.slice(3, section.indexOf("\n"));
+    return `- [${title}](#${anchorOf(title)})`;
+  });
+  const machine = `Measured on:\n\n${machineText()}\n- Libraries: ${PEERS.map(versionText).join(", ")}`;
+  const missed = sections.flatMap(missedTargets);
+  const summary = missed.length === 0 ? "All targets are met." : `Not met:\n\n${missed.join("\n")}`;
+  return `${[REPORT_INTRO, contents.join("\n"), machine, summary, ...sections].join("\n\n")}\n`;
+}
+
+/** The rows that miss their target, in words. */
+function missedTargets(section: string): string[] {
+  return section.split(/^### /m).flatMap((table) => {
+    const title = table.slice(0, table.indexOf("\n"));
+    const rows = table.split("\n").filter((line) => line.includes("| **no**"));
+    return rows.map((row) => {
+      const [, subject = "", , , , , target = ""] = row.split("|").map((cell) => cell.trim());
+      return `- ${title}: ${subject}, ${target}`;
+    });
+  });
 }
 
 function anchorOf(title: string): string {

@@ -7,7 +7,7 @@ import type { ComposedServing } from "./proxy/composed-proxy.ts";
 import type { Load, LoadResult } from "./proxy/load.ts";
 import type { CpuUsed } from "./proxy/serve.ts";
 import type { Section } from "./report.ts";
-import { interleave, ratios } from "./rounds.ts";
+import { interleave, ratios, roundsOf } from "./rounds.ts";
 
 const METHOD = [
   `One proxy, composed as its users start it (ten backends, local counter, SQLite, flushes every second, admin listener, no
@@ -15,7 +15,7 @@ access log), under the load of the section above. *Watched* is the same process 
 the audit every five, the history) and \`/metrics\` is scraped each second, from a process that shares the cores. Rounds of five
 seconds with and without take turns.`,
 ];
-const ROUNDS = { rounds: 11, warmups: 2 };
+const ROUNDS = roundsOf({ rounds: 11, warmups: 2 });
 const LOAD_MS = 5_000;
 const BODY_BYTES = 2 ** 10;
 

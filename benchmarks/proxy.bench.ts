@@ -5,7 +5,7 @@ import { answer, Child } from "./child.ts";
 import type { Load, LoadResult } from "./proxy/load.ts";
 import type { CpuUsed, Serving } from "./proxy/serve.ts";
 import type { Row, Section, Table, Target } from "./report.ts";
-import { interleave, ratios } from "./rounds.ts";
+import { interleave, ratios, roundsOf } from "./rounds.ts";
 
 const METHOD = [
   `GETs of one file through each proxy from one nginx, one process each: nginx, the three proxies, the load. *Bare* is
@@ -39,7 +39,7 @@ const SIZES: readonly Size[] = [
 ];
 const PROXIES = ["usage", "bare", "fastify"] as const;
 const SCRIPTS = { usage: "proxy/usage-proxy.ts", bare: "proxy/bare-pipe.ts", fastify: "proxy/fastify-proxy.ts" };
-const ROUNDS = { rounds: 9, warmups: 2 };
+const ROUNDS = roundsOf({ rounds: 9, warmups: 2 });
 const LOAD_MS = 1_200;
 
 type ProxyName = (typeof PROXIES)[number];

@@ -35,13 +35,6 @@ export function sectionText({ title, method, tables }: Section): string {
   return [`## ${title}`, ...method, ...parts].join("\n\n");
 }
 
-/** The rows that miss their target, in words. */
-export function missedTargets({ tables }: Section): string[] {
-  return tables.flatMap(({ title, rows }) =>
-    rows.filter((row) => isMet(row) === false).map((row) => `${title}: ${row.subject}, ${targetText(row)}`),
-  );
-}
-
 const HEAD = ["", "median", "p10 .. p90", "ratio, median", "p10 .. p90", "target", "met"];
 
 function tableText({ rows }: Table): string {

@@ -7,6 +7,19 @@ export interface RoundOptions {
   readonly warmups: number;
 }
 
+/** Set by `--short`: whether everything still runs, in a few minutes; the figures mean little then. */
+export const IS_SHORT: boolean = process.env.USAGE_BENCH_SHORT === "1";
+
+/** So many rounds, or very few in a short run. */
+export function roundsOf(options: RoundOptions): RoundOptions {
+  return IS_SHORT ? { rounds: 2, warmups: 1 } : options;
+}
+
+/** So many processes, or one in a short run. */
+export function processesOf(count: number): number {
+  return IS_SHORT ? 1 : count;
+}
+
 /**
  * Samples every subject once a round, each round beginning with another one, so that whatever slows the machine for a
  * while slows them all. Answers each subject's samples in the order of the rounds.

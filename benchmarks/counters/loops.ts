@@ -2,12 +2,12 @@ import type { Usage } from "@usage/counter-core";
 import type { UsageTracker } from "@usage/tracker";
 import type { RateLimiterMemory } from "rate-limiter-flexible";
 import type { BareCounter, ThreeAmounts } from "./bare-counter.ts";
+import type { MakeUsage } from "./usage-shapes.ts";
 
 // Each loop is written out: V8 specializes a function by all that went through it, so that a shared loop would measure
 // the mixture. Names and rings have 16 elements.
 const MASK = 15;
 
-type MakeUsage = (i: number) => Usage<string>;
 type MakeThree = (i: number) => ThreeAmounts;
 
 /** Keeps each object for a while: one that never leaves the loop is not made at all, V8 keeps its fields in registers. */
@@ -37,6 +37,43 @@ export function checkKept(
     const usage = make(i);
     ring[i & MASK] = usage;
     if (tracker.withinLimits(names[i & MASK] as string, usage)) allowed++;
+  }
+  return allowed;
+}
+
+/** Check, then count: in two calls. */
+export function checkAndRecordKept(
+  tracker: UsageTracker<string>,
+  names: readonly string[],
+  make: MakeUsage,
+  ring: object[],
+  calls: number,
+): number {
+  let allowed = 0;
+  for (let i = 0; i < calls; i++) {
+    const usage = make(i);
+    ring[i & MASK] = usage;
+    const name = names[i & MASK] as string;
+    if (!tracker.withinLimits(name, usage)) continue;
+    tracker.record(name, usage);
+    allowed++;
+  }
+  return allowed;
+}
+
+/** The same in one call. */
+export function tryRecordKept(
+  tracker: UsageTracker<string>,
+  names: readonly string[],
+  make: MakeUsage,
+  ring: object[],
+  calls: number,
+): number {
+  let allowed = 0;
+  for (let i = 0; i < calls; i++) {
+    const usage = make(i);
+    ring[i & MASK] = usage;
+    if (tracker.tryRecord(names[i & MASK] as string, usage)) allowed++;
   }
   return allowed;
 }
@@ -111,5 +148,16 @@ export function checkReused(
 ): number {
   let allowed = 0;
   for (let i = 0; i < calls; i++) if (tracker.withinLimits(names[i & MASK] as string, usage)) allowed++;
+  return allowed;
+}
+
+export function tryRecordReused(
+  tracker: UsageTracker<string>,
+  names: readonly string[],
+  usage: Usage<string>,
+  calls: number,
+): number {
+  let allowed = 0;
+  for (let i = 0; i < calls; i++) if (tracker.tryRecord(names[i & MASK] as string, usage)) allowed++;
   return allowed;
 }

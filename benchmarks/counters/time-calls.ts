@@ -1,50 +1,74 @@
 import { RateLimiterMemory } from "rate-limiter-flexible";
 import { answer } from "../child.ts";
-import { interleave } from "../rounds.ts";
+import { interleave, roundsOf, type Sample } from "../rounds.ts";
 import { BareCounter } from "./bare-counter.ts";
+import { packagesOf } from "./checkout.ts";
 import {
   bareDropped,
   bareKept,
+  checkAndRecordKept,
   checkDropped,
   checkKept,
   consume,
   consumeThree,
   recordDropped,
   recordKept,
+  tryRecordKept,
 } from "./loops.ts";
+import { useOtherLists } from "./other-lists.ts";
 import { BACKENDS, limitedTracker } from "./subjects.ts";
-import { type DimensionCount, USAGE_OF } from "./usage-shapes.ts";
+import { type DimensionCount, dimensionsOf, makerOf, type Shape } from "./usage-shapes.ts";
 
-/** Samples in nanoseconds per call, by subject; those in the second line for three dimensions on the heap only. */
+/** What one process measures. */
+export interface CallsOptions {
+  readonly dimensions: DimensionCount;
+  /** @default "literal" */
+  readonly shape?: Shape;
+  /** Whether counters of other dimension lists were used before. @default false */
+  readonly mixed?: boolean;
+  /** The checkout whose packages are measured. @default this one */
+  readonly checkout?: string;
+  /** Whether the other limiter is measured, too. @default false */
+  readonly peers?: boolean;
+}
+
+/** Samples in nanoseconds per call, by subject. `tryRecord` is empty in a checkout that has none. */
 export interface CallTimes {
-  readonly kept: Record<"record" | "check" | "bare", number[]>;
+  readonly kept: Record<"record" | "check" | "checkAndRecord" | "tryRecord" | "bare", number[]>;
   readonly peers?: Record<"record" | "check" | "bare" | "consume" | "consumeThree", number[]>;
 }
 
 const CALLS = 200_000;
 const SLOW_CALLS = 10_000;
-const ROUNDS = { rounds: 21, warmups: 8 };
+const ROUNDS = roundsOf({ rounds: 21, warmups: 8 });
 
-// Arguments: the number of dimensions, and `heap` or `shared`.
-const dimensions = Number(process.argv[2]) as DimensionCount;
-const shared = process.argv[3] === "shared";
-const tracker = limitedTracker({ dimensions, shared });
+// Argument: the options, as JSON.
+const options = JSON.parse(process.argv[2] ?? "") as CallsOptions;
+const { dimensions, shape = "literal", mixed = false, checkout, peers = false } = options;
+const packages = await packagesOf(checkout);
+if (mixed) useOtherLists(packages);
+const tracker = limitedTracker(dimensionsOf(dimensions), packages);
 const bare = new BareCounter(BACKENDS);
 const ring: object[] = Array.from({ length: 16 }, () => ({}));
-const make = USAGE_OF[dimensions];
+const make = makerOf(dimensions, shape);
 // A function of its own, so that what V8 learns about the one that the tracker gets does not reach the bare loop.
 const makeThree = (i: number) => ({ apiRequests: 1, egressBytes: i & 0xfffff, ingressBytes: 700 });
 
-const kept = await interleave(
-  {
-    record: () => nsPerCall(CALLS, () => recordKept(tracker, BACKENDS, make, ring, CALLS)),
-    check: () => nsPerCall(CALLS, () => expectAll(checkKept(tracker, BACKENDS, make, ring, CALLS))),
-    bare: () => nsPerCall(CALLS, () => bareKept(bare, BACKENDS, makeThree, ring, CALLS)),
-  },
+const subjects: Partial<Record<keyof CallTimes["kept"], Sample>> = {
+  record: () => nsPerCall(CALLS, () => recordKept(tracker, BACKENDS, make, ring, CALLS)),
+  check: () => nsPerCall(CALLS, () => expectAll(checkKept(tracker, BACKENDS, make, ring, CALLS))),
+  checkAndRecord: () => nsPerCall(CALLS, () => expectAll(checkAndRecordKept(tracker, BACKENDS, make, ring, CALLS))),
+  bare: () => nsPerCall(CALLS, () => bareKept(bare, BACKENDS, makeThree, ring, CALLS)),
+};
+if ("tryRecord" in tracker) {
+  subjects.tryRecord = () => nsPerCall(CALLS, () => expectAll(tryRecordKept(tracker, BACKENDS, make, ring, CALLS)));
+}
+const sampled: Partial<CallTimes["kept"]> = await interleave(
+  subjects as Record<keyof CallTimes["kept"], Sample>,
   ROUNDS,
 );
-const times: CallTimes = dimensions === 3 && !shared ? { kept, peers: await peerTimes() } : { kept };
-answer(times);
+const kept = { tryRecord: [], ...sampled } as CallTimes["kept"];
+answer({ kept, ...(peers && { peers: await peerTimes() }) } satisfies CallTimes);
 
 function peerTimes(): Promise<NonNullable<CallTimes["peers"]>> {
   const limiter = new RateLimiterMemory({ points: Number.MAX_SAFE_INTEGER, duration: 86_400 });

@@ -16,6 +16,8 @@ export interface FlushTarget {
   upsertAll(rows: readonly UsageRow[]): Promise<void>;
   /** The rows of one backend, as one statement that is a transaction of its own. */
   upsertBackend(rows: readonly UsageRow[]): Promise<void>;
+  /** All that is stored was stored an hour ago: what was stored just now may be read once more, since it may have been committed late. */
+  age(): Promise<void>;
   /** Empties the table. */
   clear(): Promise<void>;
   close(): Promise<void>;

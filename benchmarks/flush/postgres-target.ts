@@ -22,6 +22,10 @@ export async function openPostgresTarget(): Promise<FlushTarget> {
     store,
     upsertAll,
     upsertBackend: upsertAll,
+    async age() {
+      await sql`update usage_tallies set updated_at = updated_at - interval '1 hour'`;
+      await sql`vacuum analyze usage_tallies`;
+    },
     async clear() {
       await sql`truncate usage_tallies`;
     },

@@ -32,6 +32,10 @@ export async function openSqliteTarget(): Promise<FlushTarget> {
     async upsertBackend(rows) {
       upsertRows.immediate(rows);
     },
+    async age() {
+      db.exec("update usage_tallies set updated_at = updated_at - 3600000");
+      db.pragma("wal_checkpoint(truncate)");
+    },
     async clear() {
       db.exec("delete from usage_tallies");
       db.pragma("wal_checkpoint(truncate)");

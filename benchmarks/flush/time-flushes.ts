@@ -1,9 +1,8 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
-import { setTimeout as sleep } from "node:timers/promises";
 import { LocalCounterBackend } from "@usage/counter-core";
 import { UsageTracker } from "@usage/tracker";
 import { answer } from "../child.ts";
-import { interleave } from "../rounds.ts";
+import { watchLoop } from "../loop.ts";
+import { interleave, roundsOf } from "../rounds.ts";
 import type { FlushTarget, UsageRow } from "./flush-target.ts";
 import { openPostgresTarget } from "./postgres-target.ts";
 import { openSqliteTarget } from "./sqlite-target.ts";
@@ -23,16 +22,14 @@ export type FlushTimes = Record<"flush" | "bare" | "perBackend", WayTimes>;
 /** Grows every count by `amount` and answers what stores them all. Only the latter is timed. */
 type Way = (amount: number) => () => Promise<void>;
 
-const WARMUPS = 2;
-const MONITOR_RESOLUTION_MS = 1;
 /** One by one is so slow that only one backend of so many is stored, and its time multiplied. */
 const PER_BACKEND_PART = 10;
 const DIMENSIONS = ["apiRequests", "egressBytes", "ingressBytes"];
 const names = Array.from({ length: 10_000 }, (_, i) => `tenant-${String(i).padStart(5, "0")}`);
 
-// Arguments: the database, and the number of rounds.
+// Argument: the database.
 const target = process.argv[2] === "postgres" ? await openPostgresTarget() : await openSqliteTarget();
-const rounds = Number(process.argv[3]);
+const ROUNDS = roundsOf({ rounds: 11, warmups: 2 });
 const times: FlushTimes = { flush: noTimes(), bare: noTimes(), perBackend: noTimes() };
 await interleave(
   {
@@ -40,11 +37,11 @@ await interleave(
     bare: () => sample(times.bare, atOnce(target)),
     perBackend: () => sample(times.perBackend, backendByBackend(target)),
   },
-  { rounds, warmups: WARMUPS },
+  ROUNDS,
 );
 await target.close();
 for (const { insert, update, hold } of Object.values(times)) {
-  for (const values of [insert, update, hold]) values.splice(0, WARMUPS);
+  for (const values of [insert, update, hold]) values.splice(0, ROUNDS.warmups);
 }
 for (const values of [times.perBackend.insert, times.perBackend.update]) {
   values.splice(0, values.length, ...values.map((ms) => ms * PER_BACKEND_PART));
@@ -52,13 +49,13 @@ for (const values of [times.perBackend.insert, times.perBackend.update]) {
 answer(times);
 
 function flushing({ store }: FlushTarget): Way {
-  const tracker = new UsageTracker(new LocalCounterBackend(names));
+  const tracker = new UsageTracker(new LocalCounterBackend(names), { store });
   return (amount) => {
     for (const name of names) {
       tracker.record(name, { apiRequests: amount, egressBytes: amount, ingressBytes: amount });
     }
     return async () => {
-      const { stored } = await tracker.flushUsage(store);
+      const { stored } = await tracker.flush();
       if (stored !== names.length) throw new Error(`${stored} of ${names.length} tallies were stored`);
     };
   };
@@ -96,17 +93,11 @@ async function sample({ insert, update, hold }: WayTimes, way: Way): Promise<num
 
 async function timed(store: () => Promise<void>): Promise<{ readonly tookMs: number; readonly heldMs: number }> {
   globalThis.gc?.();
-  const delay = monitorEventLoopDelay({ resolution: MONITOR_RESOLUTION_MS });
-  delay.enable();
-  // It measures from one of its ticks to the next: the first has to be over.
-  await sleep(20);
+  const loop = await watchLoop();
   const start = performance.now();
   await store();
   const tookMs = performance.now() - start;
-  // The monitor's timer has to fire once more to see the last hold.
-  await sleep(5);
-  delay.disable();
-  return { tookMs, heldMs: delay.max / 1e6 - MONITOR_RESOLUTION_MS };
+  return { tookMs, heldMs: await loop.heldMs() };
 }
 
 function noTimes(): WayTimes {

@@ -1,3 +1,4 @@
+import type { UsageStore } from "@usage/counter-core";
 import { RedisCounterBackend } from "@usage/counter-redis";
 import { openPostgresStore } from "@usage/store-drizzle/postgres";
 import { UsageTracker } from "@usage/tracker";
@@ -5,7 +6,7 @@ import { Redis } from "ioredis";
 import { answer } from "../child.ts";
 import { openClient } from "../redis/clients.ts";
 import { serverUse } from "../redis/server-use.ts";
-import { interleave } from "../rounds.ts";
+import { interleave, roundsOf } from "../rounds.ts";
 import { BACKENDS, clockAt, DAY_MS, RUN_USAGE, RUNS_A_DAY, YEAR_START } from "./year.ts";
 
 /** A period's shared counts after so many writers, by round where it is timed. */
@@ -28,7 +29,7 @@ export interface RedisGrowth {
   readonly aliveBytes: number;
 }
 
-const ROUNDS = { rounds: 5, warmups: 1 };
+const ROUNDS = roundsOf({ rounds: 5, warmups: 1 });
 const NEVER_MS = 2 ** 31 - 1;
 const JANUARY = YEAR_START + 30 * DAY_MS;
 const FEBRUARY = YEAR_START + 32 * DAY_MS;
@@ -57,7 +58,7 @@ async function growHashes(writers: number): Promise<GrownHashes> {
   for (let run = 1; run < writers; run++) await live(prefix, JANUARY, store);
   const last = await connect(prefix, JANUARY);
   await count(last, store);
-  const key = `${prefix}:v1:2026-01:{${BACKENDS[0]}}`;
+  const [key = ""] = await admin.keys(`${prefix}:v2:*:${BACKENDS[0]}`);
   const hashes: GrownHashes = {
     writers,
     fields: await admin.hlen(key),
@@ -74,14 +75,14 @@ async function growHashes(writers: number): Promise<GrownHashes> {
   // A clock that is always the same instant's: each start is a writer more, which counts nothing, and leaves no field.
   samples[`start ${writers}`] = async () => {
     const counter = await connect(prefix, JANUARY);
-    const tookMs = await timed(() => new UsageTracker(counter).refreshBaselines(store));
+    const tookMs = await timed(() => new UsageTracker(counter, { store }).refresh());
     await counter.close();
     hashes.startMs.push(tookMs);
     return tookMs;
   };
   samples[`first flush ${writers}`] = async () => {
     const counter = await connect(prefix, FEBRUARY);
-    const tookMs = await timed(() => new UsageTracker(counter).flushUsage(store));
+    const tookMs = await timed(() => new UsageTracker(counter, { store }).flush());
     await counter.close();
     hashes.firstFlushMs.push(tookMs);
     return tookMs;
@@ -104,7 +105,7 @@ async function aliveBytes(writersAMonth: number): Promise<number> {
 }
 
 /** One run of an instance. That it ends is all that tells it from one that goes on. */
-async function live(prefix: string, atMs: number, store?: Parameters<UsageTracker["flushUsage"]>[0]): Promise<void> {
+async function live(prefix: string, atMs: number, store?: UsageStore): Promise<void> {
   const counter = await connect(prefix, atMs);
   await count(counter, store);
   await counter.close();
@@ -120,7 +121,7 @@ function connect(prefix: string, atMs: number): Promise<RedisCounterBackend> {
   });
 }
 
-async function count(counter: RedisCounterBackend, store?: Parameters<UsageTracker["flushUsage"]>[0]): Promise<void> {
+async function count(counter: RedisCounterBackend, store?: UsageStore): Promise<void> {
   for (const name of BACKENDS) counter.addAll(name, RUN_USAGE);
   await counter.sync();
   if (store !== undefined) await store.merge(await counter.tallies());

@@ -1,6 +1,6 @@
 import type { UsageStore } from "@usage/counter-core";
 import { answer } from "../child.ts";
-import { interleave } from "../rounds.ts";
+import { interleave, roundsOf } from "../rounds.ts";
 import { openPostgresFarm, openSqliteFarm } from "./store-farm.ts";
 import { BACKENDS, localRun, monthOf, RUN_USAGE, RUNS_A_DAY } from "./year.ts";
 
@@ -20,7 +20,7 @@ export interface GrownStore {
   readonly flushMs: number[];
 }
 
-const ROUNDS = { rounds: 7, warmups: 1 };
+const ROUNDS = roundsOf({ rounds: 7, warmups: 1 });
 /** A run flushes far more often than it begins: rows do not grow by that, but in Postgres it leaves dead ones behind. */
 const FLUSHES_A_RUN = 2;
 
@@ -44,10 +44,10 @@ for (const days of args.map(Number)) {
   };
   grown.push(found);
   const today = days - 1;
-  const run = localRun(today);
-  const { writer } = run.backend;
+  const run = localRun(today, store);
+  const { writer } = run.counter;
   countAll(run);
-  await run.flushUsage(store);
+  await run.flush();
   const timed = (name: string, into: number[], work: () => Promise<unknown>): void => {
     samples[`${name} ${days}`] = async () => {
       const start = performance.now();
@@ -62,7 +62,7 @@ for (const days of args.map(Number)) {
   timed("tallies", found.talliesMs, () => store.tallies(monthOf(today), BACKENDS));
   timed("flush", found.flushMs, () => {
     countAll(run);
-    return run.flushUsage(store);
+    return run.flush();
   });
 }
 await interleave(samples, ROUNDS);
@@ -75,10 +75,10 @@ answer(grown);
 async function live(store: UsageStore, days: number): Promise<void> {
   for (let day = 0; day < days; day++) {
     for (let run = 0; run < RUNS_A_DAY; run++) {
-      const tracker = localRun(day);
+      const tracker = localRun(day, store);
       for (let flush = 0; flush < FLUSHES_A_RUN; flush++) {
         countAll(tracker);
-        await tracker.flushUsage(store);
+        await tracker.flush();
       }
     }
   }

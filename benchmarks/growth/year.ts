@@ -1,4 +1,4 @@
-import { type Clock, LocalCounterBackend, systemClock, utcMonths } from "@usage/counter-core";
+import { type Clock, LocalCounterBackend, systemClock, type UsageStore, utcMonths } from "@usage/counter-core";
 import { UsageTracker } from "@usage/tracker";
 
 /** Three instances, each of which begins twice a day: one restart, one deployment. */
@@ -19,9 +19,9 @@ export function clockAt(ms: number): Clock {
 }
 
 /** What an instance that does not share its counts has counted in one run. */
-export function localRun(day: number): UsageTracker {
+export function localRun(day: number, store: UsageStore): UsageTracker {
   const counter = new LocalCounterBackend(BACKENDS, { clock: clockAt(YEAR_START + day * DAY_MS) });
-  return new UsageTracker(counter);
+  return new UsageTracker(counter, { store });
 }
 
 export function monthOf(day: number): string {

@@ -1,9 +1,11 @@
 import type { Usage } from "@usage/counter-core";
 
-export function backendNames(): readonly string[] {
-  return Array.from({ length: 100_000 }, (_, i) => `tenant-${String(i).padStart(6, "0")}`);
+export function backendNames(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, i) => `tenant-${String(i).padStart(6, "0")}`);
 }
 
-export function limitsOf(names: readonly string[]): ReadonlyMap<string, Usage> {
-  return new Map(names.map((name) => [name, { apiRequests: 1e6, egressBytes: 1e12, ingressBytes: 1e12 }]));
-}
+/** What may be used by those who have one of these plans, in all three dimensions. */
+export const PLANS: readonly Usage[] = [
+  { apiRequests: 1e6, egressBytes: 1e12, ingressBytes: 1e12 },
+  { apiRequests: 1e7, egressBytes: 1e13, ingressBytes: 1e13 },
+];

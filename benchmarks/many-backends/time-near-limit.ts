@@ -1,14 +1,15 @@
 import { LocalCounterBackend } from "@usage/counter-core";
 import { UsageTracker } from "@usage/tracker";
 import { answer } from "../child.ts";
-import { interleave } from "../rounds.ts";
-import { backendNames, limitsOf } from "./subjects.ts";
+import { unasked } from "../counters/subjects.ts";
+import { interleave, roundsOf } from "../rounds.ts";
+import { backendNames, PLANS } from "./subjects.ts";
 
 export type NearLimitTimes = Record<"nearLimit" | "bare", number[]>;
 
-const names = backendNames();
+const names = backendNames(100_000);
 const counter = new LocalCounterBackend(names);
-const tracker = new UsageTracker(counter, { limits: limitsOf(names) });
+const tracker = new UsageTracker(counter, { store: unasked(counter.dimensions), limits: () => PLANS[0] });
 for (const name of names) tracker.record(name, { apiRequests: 1, egressBytes: 5_000_000, ingressBytes: 700 });
 
 // What a program without names would do: one pass over two arrays.
@@ -20,7 +21,7 @@ const times: NearLimitTimes = await interleave(
     nearLimit: () => milliseconds(() => tracker.nearLimit(0.8)),
     bare: () => milliseconds(() => anyNear(0.8)),
   },
-  { rounds: 41, warmups: 10 },
+  roundsOf({ rounds: 41, warmups: 10 }),
 );
 answer(times);
 

@@ -46,17 +46,14 @@ export class WatchedClient implements RedisClient {
   }
 }
 
-/** Makes a counter send each backend in a call of its own, as it must in a cluster. */
-export class OneKeyClient implements RedisClient {
-  readonly isCluster = true;
+/** Lets a call wait for the reply to the one before it. */
+export class SerialClient implements RedisClient {
+  readonly isCluster = false;
   readonly #client: RedisClient;
-  readonly #isSerial: boolean;
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param isSerial Whether a call waits for the reply to the one before it. */
-  constructor(client: RedisClient, isSerial: boolean) {
+  constructor(client: RedisClient) {
     this.#client = client;
-    this.#isSerial = isSerial;
   }
 
   get status(): string {
@@ -64,7 +61,6 @@ export class OneKeyClient implements RedisClient {
   }
 
   call(command: string, args: (string | number)[]): Promise<unknown> {
-    if (!this.#isSerial) return this.#client.call(command, args);
     const reply = this.#last.then(() => this.#client.call(command, args));
     this.#last = reply.catch(() => {});
     return reply;

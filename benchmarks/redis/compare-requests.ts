@@ -1,12 +1,12 @@
 import { Child } from "../child.ts";
-import { interleave, type Sample } from "../rounds.ts";
+import { interleave, roundsOf, type Sample } from "../rounds.ts";
 import type { CallTime, RequestSample, RequestSubject } from "./time-requests.ts";
 
 /** In nanoseconds per call or request. */
 export type RequestTimes = Record<keyof ReturnType<typeof samplesOf>, number[]>;
 
 const SUBJECTS: readonly RequestSubject[] = ["local", "redis", "limiter", "pipelines"];
-const ROUNDS = { rounds: 7, warmups: 2 };
+const ROUNDS = roundsOf({ rounds: 7, warmups: 2 });
 
 /** What a request costs each subject: in a process of its own, in turn with the others. */
 export async function compareRequests(url: string): Promise<RequestTimes> {

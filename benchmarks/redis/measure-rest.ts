@@ -2,11 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { RedisCounterBackend } from "@usage/counter-redis";
 import { Redis } from "ioredis";
 import { answer } from "../child.ts";
+import { IS_SHORT } from "../rounds.ts";
 import { openClient, WatchedClient } from "./clients.ts";
 import { serverUse } from "./server-use.ts";
 import { tenantNames, USAGE } from "./tenants.ts";
+import { untilPushed } from "./until-pushed.ts";
 
-/** What a second of doing nothing takes, by interval. */
+/** What a second of doing nothing takes, by interval, for each of two instances. */
 export interface RestUse {
   /** Commands that this process sends. */
   readonly commands: number[];
@@ -15,7 +17,7 @@ export interface RestUse {
   readonly serverCpuMs: number[];
 }
 
-const INTERVALS = 7;
+const INTERVALS = IS_SHORT ? 1 : 7;
 const INTERVAL_MS = 2_000;
 /** A counter's default. */
 const SYNC_INTERVAL_MS = 25;
@@ -25,33 +27,41 @@ const [, , url = "", size = ""] = process.argv;
 const names = tenantNames(Number(size));
 const admin = new Redis(url);
 await admin.flushall();
-const connection = await openClient(url);
-const client = new WatchedClient(connection);
+const connections = [await openClient(url), await openClient(url)];
+const clients = connections.map((connection) => new WatchedClient(connection));
 const end = names.length > 0 ? await count() : wake();
 // What is pushed, and compiled, at the beginning is over by then.
 await sleep(INTERVAL_MS);
 const use: RestUse = { commands: [], cpuMs: [], serverCpuMs: [] };
 for (let interval = 0; interval < INTERVALS; interval++) {
-  const before = { commands: client.commands, cpu: process.cpuUsage(), server: await serverUse(admin) };
+  const before = { commands: sent(), cpu: process.cpuUsage(), server: await serverUse(admin) };
   const start = performance.now();
   await sleep(INTERVAL_MS);
   const seconds = (performance.now() - start) / 1e3;
   const { user, system } = process.cpuUsage(before.cpu);
-  use.commands.push((client.commands - before.commands) / seconds);
-  use.cpuMs.push((user + system) / 1e3 / seconds);
-  use.serverCpuMs.push(((await serverUse(admin)).cpuUs - before.server.cpuUs) / 1e3 / seconds);
+  use.commands.push((sent() - before.commands) / seconds / clients.length);
+  use.cpuMs.push((user + system) / 1e3 / seconds / clients.length);
+  use.serverCpuMs.push(((await serverUse(admin)).cpuUs - before.server.cpuUs) / 1e3 / seconds / clients.length);
 }
 await end();
-for (const redis of [connection, admin]) redis.disconnect();
+for (const redis of [...connections, admin]) redis.disconnect();
 answer(use);
 
 async function count(): Promise<() => Promise<void>> {
-  const counter = await RedisCounterBackend.connect({ client, backends: names });
-  for (const name of names) counter.addAll(name, USAGE);
-  return () => counter.close();
+  const counters: RedisCounterBackend[] = [];
+  for (const client of clients) counters.push(await RedisCounterBackend.connect({ client, backends: names }));
+  for (const counter of counters) for (const name of names) counter.addAll(name, USAGE);
+  for (const counter of counters) await untilPushed(counter, names);
+  return async () => {
+    for (const counter of counters) await counter.close();
+  };
 }
 
 function wake(): () => void {
   const timer = setInterval(() => {}, SYNC_INTERVAL_MS);
   return () => clearInterval(timer);
+}
+
+function sent(): number {
+  return clients.reduce((sum, { commands }) => sum + commands, 0);
 }

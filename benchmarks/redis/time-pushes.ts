@@ -1,20 +1,19 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
-import { setTimeout as sleep } from "node:timers/promises";
 import { RedisCounterBackend } from "@usage/counter-redis";
 import { Redis } from "ioredis";
 import { answer } from "../child.ts";
-import { interleave } from "../rounds.ts";
-import { OneKeyClient, openClient, WatchedClient } from "./clients.ts";
+import { watchLoop } from "../loop.ts";
+import { interleave, roundsOf } from "../rounds.ts";
+import { openClient, SerialClient, WatchedClient } from "./clients.ts";
 import { addAll } from "./peers.ts";
 import { serverUse } from "./server-use.ts";
 import { tenantNames, USAGE } from "./tenants.ts";
 import { isPushed, untilPushed } from "./until-pushed.ts";
 
 /**
- * How all backends are sent: by a counter that refreshes nothing meanwhile, or everything all the time, or that sends each
- * backend in a call of its own, many of them in flight or one. Between the turns of `quiet` a peer has its own.
+ * How all backends are sent: beside a peer, which has its turns between; or in calls one after the other, where many are in
+ * flight otherwise.
  */
-export type PushWay = "quiet" | "refreshing" | "oneKey" | "serial";
+export type PushWay = "beside" | "serial";
 
 /** Samples by round. */
 export interface PushTimes {
@@ -41,10 +40,8 @@ export interface PushAndPeerTimes {
 /** Sends everything; answers how long that took, and how long of it commands were under way, in milliseconds. */
 type Send = () => Promise<{ readonly tookMs: number; readonly busyMs: number }>;
 
-const ROUNDS = { rounds: 15, warmups: 3 };
+const ROUNDS = roundsOf({ rounds: 15, warmups: 3 });
 const PEER_BATCH = 100;
-const MONITOR_RESOLUTION_MS = 1;
-const NEVER_MS = 2 ** 31 - 1;
 
 // Arguments: the server, the way, and the number of backends.
 const [, , url = "", way = "", size = ""] = process.argv;
@@ -54,16 +51,14 @@ await admin.flushall();
 const connection = await openClient(url);
 const client = new WatchedClient(connection);
 const counter = await RedisCounterBackend.connect({
-  client: way === "oneKey" || way === "serial" ? new OneKeyClient(client, way === "serial") : client,
+  client: way === "serial" ? new SerialClient(client) : client,
   backends: names,
-  ...(way !== "refreshing" && { refreshIntervalMs: NEVER_MS }),
 });
 const peer = new Redis(url, { keyPrefix: "peer:" });
 const times: PushAndPeerTimes = { push: noTimes(), peer: noTimes() };
-let sampled = 0;
 const samplePush = (): Promise<number> => sample(times.push, pushAll);
 const samplePeer = (): Promise<number> => sample(times.peer, addInBatches);
-await interleave<string>(way === "quiet" ? { samplePush, samplePeer } : { samplePush }, ROUNDS);
+await interleave<string>(way === "beside" ? { samplePush, samplePeer } : { samplePush }, ROUNDS);
 await counter.close();
 for (const redis of [connection, peer, admin]) redis.disconnect();
 for (const values of [...Object.values(times.push), ...Object.values(times.peer)]) values.splice(0, ROUNDS.warmups);
@@ -88,24 +83,17 @@ async function addInBatches(): ReturnType<Send> {
 
 async function sample(into: PushTimes, send: Send): Promise<number> {
   globalThis.gc?.();
-  // Refreshes are somewhere else each time.
-  if (way === "refreshing") await sleep((37 * sampled++) % 250);
-  const delay = monitorEventLoopDelay({ resolution: MONITOR_RESOLUTION_MS });
   const before = await serverUse(admin);
-  delay.enable();
-  // It measures from one of its ticks to the next: the first has to be over.
-  await sleep(20);
+  const loop = await watchLoop();
   const cpu = process.cpuUsage();
   const { tookMs, busyMs } = await send();
   const { user, system } = process.cpuUsage(cpu);
-  // The monitor's timer has to fire once more to see the last hold.
-  await sleep(5);
-  delay.disable();
+  const heldMs = await loop.heldMs();
   const after = await serverUse(admin);
   if (send === pushAll && !names.every((name) => isPushed(counter, name))) throw new Error("not all was pushed");
   const perBackend = (amount: number): number => amount / names.length;
   into.tookMs.push(tookMs);
-  into.heldMs.push(delay.max / 1e6 - MONITOR_RESOLUTION_MS);
+  into.heldMs.push(heldMs);
   into.exchangeUs.push(perBackend(busyMs * 1e3));
   into.cpuUs.push(perBackend(user + system));
   into.serverCpuUs.push(perBackend(after.cpuUs - before.cpuUs));

@@ -1,13 +1,14 @@
 import { setImmediate } from "node:timers/promises";
-import { LocalCounterBackend, STORAGE_DIMENSIONS } from "@usage/counter-core";
+import { LocalCounterBackend, STORAGE_DIMENSIONS, type Usage } from "@usage/counter-core";
 import { RedisCounterBackend } from "@usage/counter-redis";
-import { UsageTracker } from "@usage/tracker";
+import type { TrackedCounter } from "@usage/tracker";
 import { Redis } from "ioredis";
 import { RateLimiterRedis } from "rate-limiter-flexible";
 import { answer } from "../child.ts";
 import { checkKept, recordKept } from "../counters/loops.ts";
-import { BACKENDS } from "../counters/subjects.ts";
-import { USAGE_OF } from "../counters/usage-shapes.ts";
+import { BACKENDS, limited } from "../counters/subjects.ts";
+import { makerOf } from "../counters/usage-shapes.ts";
+import { IS_SHORT } from "../rounds.ts";
 import { openClient, WatchedClient } from "./clients.ts";
 import { checkAndAdd, consumeThree, EXPIRY_SECONDS } from "./peers.ts";
 
@@ -23,7 +24,7 @@ export interface CallTime {
 
 type Samples = Partial<Readonly<Record<RequestSample, () => Promise<CallTime>>>>;
 
-const CALLS = 4_000_000;
+const CALLS = IS_SHORT ? 2_000_000 : 4_000_000;
 /** Between two turns of the event loop: about a millisecond's worth. */
 const SLICE = 20_000;
 const SERIAL_REQUESTS = 500;
@@ -32,7 +33,7 @@ const IN_FLIGHT = 100;
 
 // Arguments: the server, and the subject. One in a process: a program has one kind of counter, and V8 specializes for it.
 const [, , url = "", subject = ""] = process.argv;
-const makeUsage = USAGE_OF[3];
+const makeUsage = makerOf(3, "literal");
 const samples = await open(subject as RequestSubject);
 process.on("message", async ({ sample }: { readonly sample: RequestSample }) => {
   const run = samples[sample];
@@ -54,19 +55,18 @@ async function open(subject: RequestSubject): Promise<Samples> {
     case "limiter": {
       const options = { points: Number.MAX_SAFE_INTEGER, duration: EXPIRY_SECONDS, keyPrefix: "limiter" };
       const limiter = new RateLimiterRedis({ storeClient: new Redis(url), ...options });
-      return requestsOf((i) => consumeThree(limiter, BACKENDS[i & 15] as string, makeUsage(i)));
+      return requestsOf((i) => consumeThree(limiter, BACKENDS[i & 15] as string, makeUsage(i) as Usage));
     }
     case "pipelines": {
       const redis = new Redis(url, { keyPrefix: "pipelines:" });
-      return requestsOf((i) => checkAndAdd(redis, BACKENDS[i & 15] as string, makeUsage(i)));
+      return requestsOf((i) => checkAndAdd(redis, BACKENDS[i & 15] as string, makeUsage(i) as Usage));
     }
   }
 }
 
 /** Calls in slices, with a turn of the event loop after each: what a counter does meanwhile is in the time. */
-function callsOf(counter: UsageTracker<string>["backend"], client?: WatchedClient): Samples {
-  const limits = Object.fromEntries(STORAGE_DIMENSIONS.map((dimension) => [dimension, Number.MAX_SAFE_INTEGER]));
-  const tracker = new UsageTracker(counter, { limits: new Map(BACKENDS.map((name) => [name, limits])) });
+function callsOf(counter: TrackedCounter<string>, client?: WatchedClient): Samples {
+  const tracker = limited(counter);
   const ring: object[] = Array.from({ length: BACKENDS.length }, () => ({}));
   const sliced = async (run: () => void): Promise<CallTime> => {
     const sent = client?.commands;
