@@ -6,6 +6,8 @@ import { ACTIVE_MS, MONTH_END, Scene } from "./scene.ts";
 const LONGEST_PAUSE_MS = 35_000;
 /** Longer than a reply may take, an exchange, a probe and two flushes. */
 const HEALING_MS = 10_000;
+/** Longer than a request and its reply may take. */
+const REPLY_MS = 4_000;
 /** Longer than a reply may take, a start, and three attempts to flush. */
 const SHARING_MS = 8_000;
 /** Longer than a start, and than two flushes. */
@@ -88,6 +90,9 @@ class Simulation {
       scene.say("the database can be read, and not written to");
       scene.isStoreReadOnly = true;
       await this.#runFor(SHARING_MS);
+      // Whoever still pauses after failures from before learns now what it would learn then.
+      for (const { flusher, machine } of instances) if (!machine.isDead) flusher.flush().catch(() => {});
+      await this.#runFor(REPLY_MS);
       this.#checks.shared();
       scene.isStoreReadOnly = false;
     }
