@@ -79,6 +79,17 @@ describe("a tracker learns", () => {
     expect(total("oci")).toBe(9);
   });
 
+  it("what was stored of a backend before it was discarded, though nothing has changed since", async () => {
+    const { tracker, counter, total } = setUp();
+    tracker.record("oci", { apiRequests: 3 });
+    await tracker.flush();
+    await tracker.refresh();
+    counter.discard("oci");
+    expect(total("oci")).toBe(0);
+    await tracker.refresh();
+    expect(total("oci")).toBe(3);
+  });
+
   it("what it missed where a read failed", async () => {
     const { tracker, state, others, total } = setUp();
     await tracker.refresh();

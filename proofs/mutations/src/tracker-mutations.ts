@@ -28,6 +28,11 @@ export const TRACKER_MUTATIONS: readonly Mutation[] = [
     caughtBy: [reader("nothing of what did not change: it is not taken for lost")],
   },
   {
+    name: "knows after a discard no more of what is stored than before it",
+    edit: drop,
+    caughtBy: [reader("what was stored of a backend before it was discarded, though nothing has changed since")],
+  },
+  {
     name: "does not look whether the store still has what it took last",
     edit: instead("return false;"),
     caughtBy: [

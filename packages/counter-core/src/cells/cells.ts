@@ -82,6 +82,8 @@ export class Generations {
   readonly #initial: number;
   readonly #renewed = new Map<number, number>();
   readonly #barred = new Set<string>();
+  /** The rows that began again, and of which was not read since what is stored under their former names. */
+  readonly unread: Set<number> = new Set();
 
   constructor(initial: number) {
     this.#initial = initial;
@@ -104,10 +106,12 @@ export class Generations {
 
   renew(row: number, generation: number): void {
     this.#renewed.set(row, generation);
+    this.unread.add(row);
   }
 
   /** For a row that another backend takes over in a period of which it has counted nothing yet. */
   reset(row: number): void {
     this.#renewed.delete(row);
+    this.unread.delete(row);
   }
 }

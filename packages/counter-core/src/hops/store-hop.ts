@@ -12,6 +12,10 @@ export class StoreHop extends Hop {
   readonly #periods: Periods;
   readonly #tallies: Tallies;
   readonly #dimensions: readonly string[];
+  /** The rows that began again, and whose backends' rows were asked for. */
+  #asked:
+    | { readonly cells: PeriodCells; readonly rows: readonly (readonly [row: number, generation: number])[] }
+    | undefined;
 
   constructor(rows: Rows, periods: Periods, tallies: Tallies) {
     super(0, tallies.dimensions.length);
@@ -46,11 +50,14 @@ export class StoreHop extends Hop {
     asked: readonly string[],
     isTaken: boolean,
   ): { readonly wanted: readonly string[]; readonly isLost: boolean } {
-    const wanted: string[] = [];
+    const wanted = new Set<string>();
     let isLost = false;
     const cells = this.#periods.current();
     // fault: takes what was stored in the month before for this month's
-    if (period !== cells.period.key) return { wanted, isLost };
+    if (period !== cells.period.key) return { wanted: [], isLost };
+    // Whoever began again does not know what it counted before, and nothing need have changed of that.
+    // fault: knows after a discard no more of what is stored than before it
+    for (const row of cells.generations.unread) wanted.add(this.#rows.nameOf(row));
     for (const backend of asked) {
       const row = this.#rows.find(backend);
       if (row === undefined) continue;
@@ -58,7 +65,7 @@ export class StoreHop extends Hop {
       const { all, own } = known ?? NOTHING;
       // `own` is of the first generation, this row is of another: only the rows tell what of `all` is counted here.
       if (cells.generations.of(row) !== 0) {
-        if (known !== undefined) wanted.push(backend);
+        if (known !== undefined) wanted.add(backend);
       } else {
         const allAt = (place: number): number => this.#amountAt(all, place);
         const takenAt = (place: number): number =>
@@ -67,12 +74,15 @@ export class StoreHop extends Hop {
         isLost = this.learn(cells, row, allAt, ownAt) || isLost;
       }
     }
-    return { wanted, isLost };
+    const { generations } = cells;
+    this.#asked = { cells, rows: Array.from(generations.unread, (row) => [row, generations.of(row)]) };
+    return { wanted: [...wanted], isLost };
   }
 
   /** See `TallySource.absorb`. */
   absorb(rows: readonly Tally[]): void {
     const cells = this.#periods.current();
+    this.#noteRead(cells);
     for (const [backend, tallies] of Map.groupBy(rows, (tally) => tally.backend)) {
       const row = this.#rows.find(backend);
       const ofPeriod = tallies.filter(({ period }) => period === cells.period.key);
@@ -88,6 +98,16 @@ export class StoreHop extends Hop {
       const sum = others.reduce((amount, { usage }) => amount + amountOf(usage, dimension), 0);
       this.raise(cells, row * this.#dimensions.length + place, sum);
     });
+  }
+
+  /** What was asked for has come; but not what was counted under a name that has ended since. */
+  #noteRead({ generations }: PeriodCells): void {
+    const asked = this.#asked;
+    this.#asked = undefined;
+    if (asked?.cells.generations !== generations) return;
+    for (const [row, generation] of asked.rows) {
+      if (generations.of(row) === generation) generations.unread.delete(row);
+    }
   }
 
   #amountAt(usage: Readonly<Record<string, number>>, place: number): number {

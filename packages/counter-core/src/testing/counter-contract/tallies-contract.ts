@@ -118,6 +118,23 @@ export function talliesContract(name: string, withCounter: WithCounter): void {
         expect(tally?.writer.startsWith(`${counter.writer}.`)).toBe(true);
       }));
 
+    it("asks for what is stored of a discarded backend, though nothing of it has changed, until it has got it", () =>
+      withCounter(async (counter) => {
+        const stored = { writer: counter.writer, period: "2026-01", backend: "oci", usage: { apiRequests: 10 } };
+        counter.add("oci", "apiRequests", 10);
+        counter.confirm(await counter.tallies());
+        counter.discard("oci");
+        expect(counter.learn("2026-01", new Map(), [])).toEqual(["oci"]);
+        expect(counter.learn("2026-01", new Map(), [])).toEqual(["oci"]);
+        counter.discard("oci"); // what is read by then is not all
+        await counter.absorb([stored]);
+        expect(counter.totalAll("oci").apiRequests).toBe(10);
+        expect(counter.learn("2026-01", new Map(), [])).toEqual(["oci"]);
+        await counter.absorb([stored]);
+        expect(counter.learn("2026-01", new Map(), [])).toEqual([]);
+        expect(counter.totalAll("oci").apiRequests).toBe(10);
+      }));
+
     it("counts neither part twice when a discarded backend was stored before and after", () =>
       withCounter(async (counter) => {
         counter.add("oci", "apiRequests", 10);
