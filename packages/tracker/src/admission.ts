@@ -29,8 +29,10 @@ export interface AdmissionParts<D extends string> {
   readonly limitsOf: (backend: string) => Limits<D>;
   /** Reads what was used of the backends that the counter had from the start. */
   readonly load: () => Promise<void>;
-  /** Hears that backends are held of which the store was not read. */
-  readonly onUnread: () => void;
+  /** How often the tracker's reads of the store have moved on; each may have passed over what is not held yet. */
+  readonly cursors: () => number;
+  /** Hears that backends are held of which the store was not read, or may have changed since. */
+  readonly onUnread: (backends: readonly string[]) => void;
 }
 
 /**
@@ -99,8 +101,10 @@ export class Admission<D extends string> {
     const { counter, whenUnknown } = this.#parts;
     const limitsOf = (backend: string): Limits<D> => this.#asked.get(backend)?.limits ?? {};
     let isUnread = false;
+    let cursors = this.#parts.cursors();
     const read = async (period: string, names: readonly string[]): Promise<readonly Tally[]> => {
       isUnread = true;
+      cursors = this.#parts.cursors();
       const rows = await this.#read(period, names);
       isUnread = false;
       return rows;
@@ -108,7 +112,7 @@ export class Admission<D extends string> {
     try {
       await counter.ensure(backends, read, { whenUnknown, limitsOf });
       // fault: takes what could not be read of a backend for unchanged
-      if (isUnread) this.#parts.onUnread();
+      if (isUnread || cursors !== this.#parts.cursors()) this.#parts.onUnread(backends);
       this.#end(backends, ({ resolve }) => resolve());
     } catch (error) {
       if (error instanceof TooManyBackendsError && backends.length > 1) {

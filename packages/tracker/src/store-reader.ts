@@ -1,5 +1,5 @@
 import type { Clock, StoredTotals, Tally, TotalsQuery, UsageStore } from "@usage/counter-core";
-import { untilAborted } from "@usage/counter-core/internal";
+import { SerialQueue, untilAborted } from "@usage/counter-core/internal";
 import type { TrackedCounter } from "./tracked-counter.ts";
 
 /** All that is held is read so often, in milliseconds: what changed shows no loss of what did not. */
@@ -19,7 +19,11 @@ export class StoreReader<D extends string> {
   readonly #counter: TrackedCounter<D>;
   readonly #store: UsageStore<D>;
   readonly #clock: Clock;
+  /** One at a time: what is learnt and what is read of it for that belong together. */
+  readonly #reads = new SerialQueue();
   #last: LastRead = nothingRead();
+  #cursors = 0;
+  readonly #unread = new Set<string>();
   /** Of the current period and of this run's own name, whose amounts the store tells apart. */
   #watched: readonly Tally[] = [];
 
@@ -29,11 +33,16 @@ export class StoreReader<D extends string> {
     this.#clock = clock;
   }
 
-  /** Everything is read the next time: the store may not have any more what it had, or was not read of a backend. */
+  /** Everything is read the next time: the store may not have any more what it had. */
   restart(): void {
     // fault: goes on from its cursor in a store that lost what it had
     this.#last = nothingRead();
     this.#watched = [];
+  }
+
+  /** These were held without what the store had of them, or may have changed before they were held: they are read the next time. */
+  readNext(backends: readonly string[]): void {
+    for (const backend of backends) this.#unread.add(backend);
   }
 
   /** The store has taken them. */
@@ -44,7 +53,17 @@ export class StoreReader<D extends string> {
     if (own.length > 0) this.#watched = own;
   }
 
-  async read(signal: AbortSignal): Promise<void> {
+  /** Grows with each read, before it is learnt: what was not held by then, and has changed, is not told again. */
+  get cursors(): number {
+    return this.#cursors;
+  }
+
+  read(signal: AbortSignal): Promise<void> {
+    return this.#reads.run(() => this.#read(signal));
+  }
+
+  async #read(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const counter = this.#counter;
     for (;;) {
       const { key } = counter.period();
@@ -59,20 +78,37 @@ export class StoreReader<D extends string> {
     const begun = this.#clock.now();
     const last = this.#last;
     if (last.cursor === undefined || last.period !== period || Math.abs(begun - last.wholeMs) >= WHOLE_READ_MS) {
-      // What comes to be held meanwhile is read by whoever brings it in, and later than this.
       const backends = this.#counter.backends();
+      const unread = [...this.#unread];
+      this.#cursors += 1;
       const { usage, cursor } = await untilAborted(this.#totals(period, { backends }), signal);
+      this.#cursors += 1;
       await this.#learn(period, usage, backends, signal);
+      this.#forgetUnread(unread);
       this.#readTo(last, { period, cursor, wholeMs: begun });
       return true;
     }
     const { usage, cursor } = await untilAborted(this.#totals(period, { since: last.cursor }), signal);
+    this.#cursors += 1;
     // fault: takes what has not changed for lost
     await this.#learn(period, usage, [...usage.keys()], signal);
+    await this.#readUnread(period, signal);
     this.#readTo(last, { ...last, cursor });
     if (!(await this.#hasLost(period, signal))) return true;
     this.restart();
     return false;
+  }
+
+  async #readUnread(period: string, signal: AbortSignal): Promise<void> {
+    const backends = [...this.#unread];
+    if (backends.length === 0) return;
+    const { usage } = await untilAborted(this.#totals(period, { backends }), signal);
+    await this.#learn(period, usage, backends, signal);
+    this.#forgetUnread(backends);
+  }
+
+  #forgetUnread(backends: readonly string[]): void {
+    for (const backend of backends) this.#unread.delete(backend);
   }
 
   /** Whether the store lacks something of what it took last. */
@@ -104,7 +140,7 @@ export class StoreReader<D extends string> {
     return this.#store.totals(period, this.#counter.writer, query);
   }
 
-  /** Unless another read was faster, or everything is to be read again. */
+  /** Unless everything is to be read again. */
   #readTo(from: LastRead, to: LastRead): void {
     if (this.#last === from) this.#last = to;
   }

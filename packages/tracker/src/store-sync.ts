@@ -79,9 +79,14 @@ export class StoreSync<D extends string> {
     });
   }
 
-  /** What is held has to be read whole, whatever has changed of it. */
-  readAllNext(): void {
-    this.#reader.restart();
+  /** See `StoreReader.cursors`. */
+  get cursors(): number {
+    return this.#reader.cursors;
+  }
+
+  /** See `StoreReader.readNext`. */
+  readNext(backends: readonly string[]): void {
+    this.#reader.readNext(backends);
   }
 
   /** See `UsageTracker.flush`. */

@@ -179,9 +179,9 @@ export class UsageFlusher<D extends string = StorageDimension> {
 
   /** One flush; the status tells how it went. */
   async #flush(options: FlushOptions): Promise<FlushResult> {
-    const skip = this.#skip?.();
     const { timeoutMs } = this.#times;
     try {
+      const skip = this.#skip?.();
       const result = await this.#tracker.flush({ ...options, timeoutMs, ...(skip !== undefined && { skip }) });
       this.#status = { failures: 0, lastFlushMs: this.#clock.now() };
       return result;

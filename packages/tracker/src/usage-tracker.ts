@@ -78,7 +78,8 @@ export class UsageTracker<D extends string = StorageDimension> {
       readTimeoutMs,
       limitsOf: (backend) => this.#limits.of(backend),
       load: () => this.refresh(),
-      onUnread: () => this.#sync.readAllNext(),
+      cursors: () => this.#sync.cursors,
+      onUnread: (backends) => this.#sync.readNext(backends),
     });
     this.#applyLimits();
   }

@@ -22,6 +22,7 @@ const WRONG: readonly (readonly [string, unknown, new (...args: never[]) => Erro
   ["a list", [5], TypeError],
   ["a Map within the object", new Map([["apiRequests", 5]]), TypeError],
   ["nothing", null, TypeError],
+  ["a promise of them", Promise.resolve({ apiRequests: 5 }), TypeError],
   ["of an unknown dimension", { tokens: 1 }, UnknownDimensionError],
 ];
 

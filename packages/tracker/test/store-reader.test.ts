@@ -79,6 +79,26 @@ describe("a tracker learns", () => {
     expect(total("oci")).toBe(9);
   });
 
+  it("what others stored while a backend was being brought in, though a read has passed over it meanwhile", async () => {
+    const { tracker, store, others, total } = setUp();
+    await tracker.refresh();
+    const gate = Promise.withResolvers<void>();
+    const { tallies } = store;
+    store.tallies = async (...asked) => {
+      const rows = await tallies(...asked);
+      await gate.promise;
+      return rows;
+    };
+    const ensured = tracker.ensure("acme");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await others("acme", 100);
+    await tracker.refresh();
+    gate.resolve();
+    await ensured;
+    await tracker.refresh();
+    expect(total("acme")).toBe(100);
+  });
+
   it("what was stored of a backend before it was discarded, though nothing has changed since", async () => {
     const { tracker, counter, total } = setUp();
     tracker.record("oci", { apiRequests: 3 });

@@ -1,4 +1,4 @@
-import { always, before, change, drop, instead, never } from "./edits.ts";
+import { always, before, change, drop, instead } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 import { SIMULATION } from "./named-tests.ts";
 
@@ -86,10 +86,7 @@ export const TRACKER_MUTATIONS: readonly Mutation[] = [
     name: "takes what could not be read of a backend for unchanged",
     edit: drop,
     caughtBy: [
-      {
-        file: "packages/tracker/test/ensure-failures.test.ts",
-        title: "learns the rest with the next refresh, whose cursor is later than that, where another one %s",
-      },
+      reader("what others stored while a backend was being brought in, though a read has passed over it meanwhile"),
     ],
   },
   {
@@ -116,7 +113,7 @@ export const TRACKER_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "does not say what remains",
-    edit: never,
+    edit: drop,
     caughtBy: [
       flusher("says what remains when the last flush fails, and can be stopped again"),
       {

@@ -14,7 +14,8 @@ export const UNLIMITED: number = Number.MAX_SAFE_INTEGER;
  * @throws TypeError for limits that are not an object.
  */
 export function capsOf<D extends string>(dimensions: readonly D[], backend: string, limits: Limits<D>): Float64Array {
-  if (!isDictionary(limits)) {
+  // A promise has no keys, and would open every limit.
+  if (!isDictionary(limits) || ("then" in limits && typeof limits.then === "function")) {
     throw new TypeError(`limits of backend ${JSON.stringify(backend)} must be an object with a limit per dimension`);
   }
   return Float64Array.from(valuesOf(dimensions, backend, limits), (limit, place) => {
