@@ -1,11 +1,17 @@
 import type { PeriodCells } from "./cells/cells.ts";
 import { keepTime } from "./cells/keep-time.ts";
-import type { CounterBackend, Limits } from "./counter.ts";
+import type { CounterBackend, HoldOptions, Limits } from "./counter.ts";
 import { type CounterParts, HeldBackends } from "./held-backends.ts";
+import type { Hold } from "./holds/hold.ts";
+import { Holds } from "./holds/holds.ts";
 import { AmountError, DrainConflictError } from "./model/errors.ts";
 import type { PeriodUsage, StoredUsage, Tally, Usage } from "./model/usage.ts";
 import { capsOf, UNLIMITED } from "./request/caps.ts";
 import { Recorder } from "./request/recorder.ts";
+import { assertDelay } from "./util/assert-delay.ts";
+import type { Event } from "./util/emitter.ts";
+
+const DEFAULT_TTL_MS = 600_000;
 
 /**
  * A counter in the memory of this process, whatever its cells are made of and with whomever it shares: what is asked by name on
@@ -13,12 +19,15 @@ import { Recorder } from "./request/recorder.ts";
  */
 export abstract class CounterBase<D extends string> extends HeldBackends<D> implements CounterBackend<D> {
   readonly #recorder: Recorder<D>;
+  readonly #holds: Holds<D>;
   #drainedBy: "swap" | "tallies" | undefined;
 
   constructor(parts: CounterParts<D>) {
     super(parts);
     this.#recorder = new Recorder(this.dimensions, this.rows, this.periods);
-    keepTime(this.clock, this);
+    const { dimensions, periods, clock } = this;
+    this.#holds = new Holds({ dimensions, periods, clock, recorder: this.#recorder });
+    keepTime(clock, this);
   }
 
   add(backend: string, dimension: D, amount: number): void {
@@ -47,10 +56,41 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     return this.periods.fits(row, recorder.read(backend, usage));
   }
 
+  hold(backend: string, usage: Partial<Usage<D>>, { ttlMs = DEFAULT_TTL_MS }: HoldOptions = {}): Hold<D> | undefined {
+    assertDelay("ttlMs", ttlMs);
+    const recorder = this.#recorder;
+    const row = recorder.rowOf(backend);
+    const hold = this.#holds.open(backend, row, recorder.read(backend, usage), ttlMs);
+    if (hold === undefined) this.#refused(backend, row);
+    return hold;
+  }
+
+  heldAll(backend: string): Usage<D> {
+    const row = this.#recorder.rowOf(backend);
+    const cells = this.periods.current();
+    return this.usage((place) => cells.held(this.cellOf(row, place)));
+  }
+
+  excessAll(backend: string): Usage<D> {
+    const row = this.#recorder.rowOf(backend);
+    const cells = this.periods.current();
+    return this.usage((place) => cells.excess(this.cellOf(row, place)));
+  }
+
+  /** Each hold that expires. */
+  get onHoldExpired(): Event<Hold<D>> {
+    return this.#holds.onExpired;
+  }
+
+  /** Each backend of which something is free again. */
+  get onFreed(): Event<string> {
+    return this.#holds.onFreed;
+  }
+
   limitsOf(backend: string): Limits<D> {
     const start = this.#recorder.rowOf(backend) * this.dimensions.length;
     const limited = this.dimensions.flatMap((dimension, place) => {
-      const cap = this.periods.cap(start + place);
+      const cap = this.periods.limit(start + place);
       return cap === UNLIMITED ? [] : [[dimension, cap] as const];
     });
     return Object.fromEntries(limited) as Limits<D>;

@@ -1,10 +1,17 @@
+import type { Hold } from "./holds/hold.ts";
 import type { Period } from "./model/period.ts";
 import type { StorageDimension, StoredUsage, Tally, Usage } from "./model/usage.ts";
+import type { Event } from "./util/emitter.ts";
 
 export type Awaitable<T> = T | Promise<T>;
 
 /** The most that a backend may use in a period, by dimension: 0 means nothing may be used, absent is unlimited. */
 export type Limits<D extends string = StorageDimension> = Partial<Usage<D>>;
+
+export interface HoldOptions {
+  /** After how long it expires where nobody ends it, in milliseconds; it may take up to two seconds longer. @default 600_000 */
+  readonly ttlMs?: number;
+}
 
 /**
  * What a thread needs to record usage: synchronous, without I/O, safe to call for every request.
@@ -33,6 +40,21 @@ export interface UsageCounter<D extends string = StorageDimension> extends Usage
   tryAddAll(backend: string, usage: Partial<Usage<D>>): boolean;
   /** Whether `tryAddAll` would add. */
   fits(backend: string, usage: Partial<Usage<D>>): boolean;
+  /**
+   * Keeps usage free for work whose cost is known only afterwards, where no total passes its limit with it; otherwise returns
+   * undefined. What is held is in every later decision, and not in the totals.
+   *
+   * @throws RangeError for a `ttlMs` that is not from 1 to 2^31-1.
+   */
+  hold(backend: string, usage: Partial<Usage<D>>, options?: HoldOptions): Hold<D> | undefined;
+  /** What open holds keep free of a backend in the current period. */
+  heldAll(backend: string): Usage<D>;
+  /** What was counted of it in the current period beyond what was held for it, here. Its limit may be passed by as much. */
+  excessAll(backend: string): Usage<D>;
+  /** Each hold that expires: nobody has ended it in time, and what it kept is free. */
+  readonly onHoldExpired: Event<Hold<D>>;
+  /** Each backend of which something is free again. */
+  readonly onFreed: Event<string>;
   /** The limits that a backend has; the limited dimensions only. */
   limitsOf(backend: string): Limits<D>;
   /** The limits in the order of `dimensions` into `out[0..dimensions.length)`, Infinity where there is none, without allocating. */

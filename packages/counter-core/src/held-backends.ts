@@ -140,7 +140,7 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
         if (this.rows.find(name) !== undefined) continue;
         const ofBackend = byName.get(name) ?? [];
         const mine = this.amountsOf(ofBackend.find(({ writer }) => writer === this.writer)?.usage);
-        const row = this.hold(name, rows && { mine, stored: mine });
+        const row = this.admit(name, rows && { mine, stored: mine });
         // fault: holds a backend without what others had stored of it
         this.store.raiseBy(this.periods.current(), row, ofBackend);
       }
@@ -151,7 +151,7 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
    * Holds a backend. What this run counted of it in the current period before it let go of it goes on, where that is known;
    * otherwise it counts under a new generation of its name, so that nothing hides behind what it counted before.
    */
-  protected hold(name: string, known: KnownUsage | undefined): number {
+  protected admit(name: string, known: KnownUsage | undefined): number {
     this.periods.reserve(this.rows.size + 1);
     const row = this.rows.add(name);
     this.periods.use(row);
@@ -185,7 +185,7 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
   /** Whether nothing would be lost with a row. */
   protected canLetGo(row: number): boolean {
     // fault: lets go of what is not stored
-    return this.periods.all().every((cells) => !this.store.isBehind(cells, row));
+    return this.periods.all().every((cells) => !this.store.isBehind(cells, row) && !this.#isAnyHeld(cells, row));
   }
 
   protected letGo(row: number): void {
@@ -196,7 +196,7 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
         const cell = this.cellOf(row, place);
         this.clear(cells, cell);
         cells.hops.forEach((_, hop) => void cells.setOthers(hop, cell, 0));
-        this.periods.setCap(cell, UNLIMITED);
+        this.periods.setLimit(cell, UNLIMITED);
       }
     }
     this.rows.delete(this.rows.nameOf(row));
@@ -219,7 +219,11 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
   }
 
   protected setCaps(row: number, caps: Float64Array): void {
-    caps.forEach((cap, place) => void this.periods.setCap(this.cellOf(row, place), cap));
+    caps.forEach((cap, place) => void this.periods.setLimit(this.cellOf(row, place), cap));
+  }
+
+  #isAnyHeld(cells: PeriodCells, row: number): boolean {
+    return cells.openHolds > 0 && this.dimensions.some((_, place) => cells.held(this.cellOf(row, place)) !== 0);
   }
 
   /** Whether as many more may be held. */

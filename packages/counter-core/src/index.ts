@@ -2,6 +2,7 @@ export type {
   Awaitable,
   CounterBackend,
   EnsureOptions,
+  HoldOptions,
   Limits,
   OpenCounter,
   ReadRows,
@@ -9,6 +10,7 @@ export type {
   UsageCounter,
   UsageRecorder,
 } from "./counter.ts";
+export type { Hold } from "./holds/hold.ts";
 export type {
   HistoryQuery,
   MergeOptions,

@@ -34,6 +34,12 @@ export interface PeriodCells {
   others(cell: number): number;
   /** What one replica showed of it. The total follows. */
   setOthers(hop: number, cell: number, amount: number): void;
+  /** What open holds keep free of a cell. */
+  held(cell: number): number;
+  /** How many holds are open: until there are none, the period is kept. */
+  openHolds: number;
+  /** What was counted in a cell beyond what was held for it, so that it may have passed its limit. */
+  excess(cell: number): number;
   /** What a cell began with that was taken up again: counted before its backend was let go of. */
   readonly takenUp: Map<number, number>;
 }
@@ -54,9 +60,17 @@ export interface Periods extends RecordingCells {
   tryAddAll(row: number, amounts: Float64Array): boolean;
   /** Whether `tryAddAll` would add. */
   fits(row: number, amounts: Float64Array): boolean;
-  /** The most that the total of a cell may become; 2^53-1 where it is not limited. */
-  cap(cell: number): number;
-  setCap(cell: number, cap: number): void;
+  /** The most that the total of a cell may become, of any period; 2^53-1 where it is not limited. */
+  limit(cell: number): number;
+  setLimit(cell: number, limit: number): void;
+  /** `fits` in the cells of any period. */
+  fitsIn(cells: PeriodCells, row: number, amounts: Float64Array): boolean;
+  /** Adds to a cell of any period, also one that was let go of; whoever adds has minded the largest number. */
+  addIn(period: Period, row: number, place: number, amount: number): void;
+  /** Keeps more of a cell free for open holds, or less where it is below zero. */
+  keepFree(cells: PeriodCells, row: number, place: number, change: number): void;
+  /** Notes that as much was counted beyond what was held for it. */
+  noteExcess(cells: PeriodCells, row: number, place: number, excess: number): void;
   /** Whether any total has reached this part of its cap, where that leaves anything to use. */
   isAnyAt(ratio: number): boolean;
   /** Notes that a row is in use. */

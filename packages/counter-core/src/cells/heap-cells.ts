@@ -13,6 +13,10 @@ export class HeapCells implements PeriodCells {
    * cells are behind the last row's, for `addAll`.
    */
   totals: Float64Array;
+  openHolds = 0;
+  /** Made with the first hold: a million backends without holds pay nothing for them. */
+  #held: Float64Array | undefined;
+  #excess: Float64Array | undefined;
 
   constructor(period: Period, generations: Generations, { rows, size, hops }: CellsShape) {
     this.period = period;
@@ -24,6 +28,33 @@ export class HeapCells implements PeriodCells {
   grow(rows: number, size: number): void {
     this.totals = grown(this.totals, rows * size + AT_ONCE);
     for (const hop of this.hops) hop.grow(rows, size);
+    this.#held &&= grown(this.#held, rows * size);
+    this.#excess &&= grown(this.#excess, rows * size);
+  }
+
+  held(cell: number): number {
+    return this.#held?.[cell] ?? 0;
+  }
+
+  hold(cell: number, change: number): void {
+    this.#held ??= new Float64Array(this.totals.length);
+    this.#held[cell] = (this.#held[cell] as number) + change;
+  }
+
+  /** The cells of which something is held. */
+  heldCells(): readonly number[] {
+    const cells: number[] = [];
+    if (this.openHolds > 0) this.#held?.forEach((amount, cell) => void (amount !== 0 && cells.push(cell)));
+    return cells;
+  }
+
+  excess(cell: number): number {
+    return this.#excess?.[cell] ?? 0;
+  }
+
+  exceed(cell: number, amount: number): void {
+    this.#excess ??= new Float64Array(this.totals.length);
+    this.#excess[cell] = (this.#excess[cell] as number) + amount;
   }
 
   mine(cell: number): number {

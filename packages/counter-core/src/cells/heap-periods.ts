@@ -24,7 +24,7 @@ export class HeapPeriods implements Periods {
   #current: HeapCells;
   /** Those of the current period: one look less in every call. */
   #totals: Float64Array;
-  /** The most that the total of a cell may become. */
+  /** The most that the total of a cell may become now: its limit, less what open holds keep free. */
   #caps: Float64Array;
 
   constructor(periods: PeriodScheme, nowMs: number, { rows, size, hops }: CellsShape) {
@@ -112,16 +112,35 @@ export class HeapPeriods implements Periods {
     for (let i = 0; i < size; i++) out[i] = totals[start + i] as number;
   }
 
-  /** The most that the total of a cell may become; 2^53-1 where it is not limited. */
-  cap(cell: number): number {
-    return this.#caps[cell] as number;
+  limit(cell: number): number {
+    return (this.#caps[cell] as number) + this.#current.held(cell);
   }
 
-  setCap(cell: number, cap: number): void {
-    this.#caps[cell] = cap;
+  setLimit(cell: number, limit: number): void {
+    this.#caps[cell] = limit - this.#current.held(cell);
   }
 
-  /** Whether any total has reached this part of its cap, where that leaves anything to use. */
+  fitsIn(cells: HeapCells, row: number, amounts: Float64Array): boolean {
+    for (let i = 0; i < this.#size; i++) {
+      const cell = row * this.#size + i;
+      const amount = amounts[i] as number;
+      if ((cells.totals[cell] as number) + cells.held(cell) + amount > this.limit(cell)) return false;
+    }
+    return true;
+  }
+
+  keepFree(cells: HeapCells, row: number, place: number, change: number): void {
+    const cell = row * this.#size + place;
+    cells.hold(cell, change);
+    // fault: what is held in one month is not free in another
+    if (cells === this.#current) this.#caps[cell] = (this.#caps[cell] as number) - change;
+  }
+
+  noteExcess(cells: HeapCells, row: number, place: number, excess: number): void {
+    cells.exceed(row * this.#size + place, excess);
+  }
+
+  /** Whether any total has reached this part of its limit, less what is held, where that leaves anything to use. */
   isAnyAt(ratio: number): boolean {
     const totals = this.#totals;
     const caps = this.#caps;
@@ -146,12 +165,14 @@ export class HeapPeriods implements Periods {
     const { start, end } = this.#current.period;
     if (nowMs < start || nowMs >= end) {
       this.#noteTouched();
+      this.#mind(1);
       // fault: lets the cells of a closed period go at once
       this.#closed.add(this.#current);
       this.#current = this.#open(nowMs);
       this.#totals = this.#current.totals;
+      this.#mind(-1);
     }
-    this.#closed.dropStored(nowMs, (cells) => this.#store.due(cells).length === 0);
+    this.#closed.dropStored(nowMs, (cells) => cells.openHolds === 0 && this.#store.due(cells).length === 0);
     return this.#current.period.end - nowMs;
   }
 
@@ -183,7 +204,6 @@ export class HeapPeriods implements Periods {
     this.#rows = rows;
   }
 
-  /** Adds to a cell of any period, also one that was let go of; whoever adds has minded the largest number. */
   addIn(period: Period, row: number, place: number, amount: number): void {
     const cells = this.#cellsOf(period);
     const cell = row * this.#size + place;
@@ -194,6 +214,13 @@ export class HeapPeriods implements Periods {
 
   newGeneration(): number {
     return this.#closed.newGeneration();
+  }
+
+  /** What the current period holds is taken off the caps, or given back to them. */
+  #mind(sign: 1 | -1): void {
+    for (const cell of this.#current.heldCells()) {
+      this.#caps[cell] = (this.#caps[cell] as number) + sign * this.#current.held(cell);
+    }
   }
 
   #cellsOf(period: Period): HeapCells {

@@ -1,5 +1,6 @@
 import type { Period, PeriodScheme } from "../model/period.ts";
 import type { PeriodCells, Periods } from "./cells.ts";
+import type { HeapCells } from "./heap-cells.ts";
 import type { HeapPeriods } from "./heap-periods.ts";
 import { type Lanes, markOf, SLOT } from "./lanes.ts";
 
@@ -55,12 +56,31 @@ export class ThreadedPeriods implements Periods {
     this.#heap.readTotal(row, out);
   }
 
-  cap(cell: number): number {
-    return this.#heap.cap(cell);
+  limit(cell: number): number {
+    return this.#heap.limit(cell);
   }
 
-  setCap(cell: number, cap: number): void {
-    this.#heap.setCap(cell, cap);
+  setLimit(cell: number, limit: number): void {
+    this.#heap.setLimit(cell, limit);
+  }
+
+  fitsIn(cells: HeapCells, row: number, amounts: Float64Array): boolean {
+    this.look(row);
+    return this.#heap.fitsIn(cells, row, amounts);
+  }
+
+  addIn(period: Period, row: number, place: number, amount: number): void {
+    this.look(row);
+    this.#heap.addIn(period, row, place, amount);
+    this.publish();
+  }
+
+  keepFree(cells: HeapCells, row: number, place: number, change: number): void {
+    this.#heap.keepFree(cells, row, place, change);
+  }
+
+  noteExcess(cells: HeapCells, row: number, place: number, excess: number): void {
+    this.#heap.noteExcess(cells, row, place, excess);
   }
 
   isAnyAt(ratio: number): boolean {

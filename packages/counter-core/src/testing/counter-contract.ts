@@ -1,5 +1,6 @@
 import type { CounterBackend } from "../counter.ts";
 import { countsContract } from "./counter-contract/counts-contract.ts";
+import { holdsContract } from "./counter-contract/holds-contract.ts";
 import { openContract } from "./counter-contract/open-contract.ts";
 import { periodsContract } from "./counter-contract/periods-contract.ts";
 import type { WithCounter } from "./counter-contract/subject.ts";
@@ -35,6 +36,7 @@ export function counterBackendContract(name: string, options: CounterContractOpt
   };
 
   countsContract(name, withCounter);
+  holdsContract(name, withCounter);
   talliesContract(name, withCounter);
   if (isOpen) openContract(name, withCounter);
   periodsContract(name, withCounter);

@@ -1,0 +1,45 @@
+import type { Period } from "../model/period.ts";
+import type { StorageDimension, Usage } from "../model/usage.ts";
+
+/**
+ * Usage that is kept free for work that is going on. It ends once, by `settle` or `void`; ending it again changes nothing. Disposing
+ * of it is `void`. One that nobody ends expires, and what it kept is free again.
+ *
+ * @example
+ * ```ts
+ * using hold = counter.hold("acme", { inputTokens: 800, outputTokens: 2_000 });
+ * if (hold === undefined) return refuse();
+ * const answer = await ask();
+ * hold.settle({ inputTokens: 812, outputTokens: answer.tokens });
+ * ```
+ */
+export interface Hold<D extends string = StorageDimension> extends Disposable {
+  readonly backend: string;
+  /** All that it counts is counted here, whenever it ends. */
+  readonly period: Period;
+  /** What it keeps free; zero once it has ended. */
+  readonly usage: Usage<D>;
+  readonly state: "open" | "settled" | "voided" | "expired";
+  /**
+   * Keeps more free, all of it or, returning false, nothing. False for one that has ended.
+   *
+   * @throws UnknownDimensionError, AmountError.
+   */
+  extend(more: Partial<Usage<D>>): boolean;
+  /**
+   * Counts a part of what the work used, and keeps as much less free: for work whose cost comes bit by bit. What is counted beyond
+   * what it keeps passes the limit by as much.
+   *
+   * @throws UnknownDimensionError, AmountError.
+   */
+  count(part: Partial<Usage<D>>): void;
+  /**
+   * Ends it, and counts what the work used; absent: what it keeps free. More than that passes the limit by as much, and so does
+   * whatever is settled after it expired: work that was done is always counted.
+   *
+   * @throws UnknownDimensionError, AmountError; the hold is as it was then.
+   */
+  settle(actual?: Partial<Usage<D>>): void;
+  /** Ends it, and counts nothing. */
+  void(): void;
+}

@@ -1,0 +1,167 @@
+import type { Periods } from "../cells/cells.ts";
+import type { Clock } from "../model/clock.ts";
+import { AmountError } from "../model/errors.ts";
+import type { Usage } from "../model/usage.ts";
+import type { Recorder } from "../request/recorder.ts";
+import { Emitter, type Event } from "../util/emitter.ts";
+import type { Hold } from "./hold.ts";
+import { LinkedList } from "./linked-list.ts";
+import { OpenHold } from "./open-hold.ts";
+
+/** How exactly holds expire, in milliseconds: never early, and at most so much late. */
+const TICK_MS = 1_000;
+
+export interface HoldsParts<D extends string> {
+  readonly dimensions: readonly D[];
+  readonly periods: Periods;
+  readonly recorder: Recorder<D>;
+  readonly clock: Clock;
+}
+
+/** The holds of a counter that are open: what they keep free, what becomes of it, and when they expire. */
+export class Holds<D extends string> {
+  readonly #parts: HoldsParts<D>;
+  readonly #expired = new Emitter<Hold<D>>();
+  readonly #freed = new Emitter<string>();
+  readonly #open = new LinkedList<OpenHold<D>>();
+  /** Ticks of a timer that runs while any hold is open: a hold costs no look at the clock. */
+  #ticks = 0;
+  #isTicking = false;
+
+  constructor(parts: HoldsParts<D>) {
+    this.#parts = parts;
+  }
+
+  /** Each hold that expires. */
+  get onExpired(): Event<Hold<D>> {
+    return this.#expired.event;
+  }
+
+  /** Each backend of which something is free again. */
+  get onFreed(): Event<string> {
+    return this.#freed.event;
+  }
+
+  /** Keeps amounts free that were just read, where they fit. */
+  open(backend: string, row: number, amounts: Float64Array, ttlMs: number): Hold<D> | undefined {
+    const { periods, dimensions } = this.#parts;
+    if (!periods.fits(row, amounts)) return undefined;
+    const cells = periods.current();
+    const ends = this.#ticks + 1 + Math.ceil(ttlMs / TICK_MS);
+    const hold = new OpenHold(this, backend, row, cells, this.#copied(amounts), ends);
+    this.#open.add(hold);
+    cells.openHolds += 1;
+    for (let place = 0; place < dimensions.length; place++) {
+      const amount = amounts[place] as number;
+      if (amount > 0) periods.keepFree(cells, row, place, amount);
+    }
+    periods.use(row);
+    if (!this.#isTicking) this.#tick();
+    return hold;
+  }
+
+  /** What a hold keeps free, as a usage object. */
+  usageOf(amounts: readonly number[]): Usage<D> {
+    const { dimensions } = this.#parts;
+    return Object.fromEntries(dimensions.map((dimension, place) => [dimension, amounts[place] as number])) as Usage<D>;
+  }
+
+  extend(hold: OpenHold<D>, more: Partial<Usage<D>>): boolean {
+    const amounts = this.#parts.recorder.read(hold.backend, more);
+    if (hold.state !== "open" || !this.#parts.periods.fitsIn(hold.cells, hold.row, amounts)) return false;
+    this.#keep(hold, (place) => amounts[place] as number);
+    return true;
+  }
+
+  count(hold: OpenHold<D>, part: Partial<Usage<D>>): void {
+    const amounts = this.#parts.recorder.read(hold.backend, part);
+    this.#assertCountable(hold, amounts);
+    this.#add(hold, amounts);
+    this.#keep(hold, (place) => -Math.min(amounts[place] as number, hold.amounts[place] as number));
+  }
+
+  settle(hold: OpenHold<D>, actual: Partial<Usage<D>> | undefined): void {
+    // fault: counts what is settled a second time
+    if (hasEnded(hold)) return;
+    const { recorder } = this.#parts;
+    const amounts = actual === undefined ? Float64Array.from(hold.amounts) : recorder.read(hold.backend, actual);
+    this.#assertCountable(hold, amounts);
+    this.#add(hold, amounts);
+    this.end(hold, "settled");
+  }
+
+  /** Gives back what a hold keeps free. */
+  end(hold: OpenHold<D>, state: "settled" | "voided" | "expired"): void {
+    if (hasEnded(hold)) return;
+    if (hold.state === "open") {
+      this.#open.delete(hold);
+      hold.cells.openHolds -= 1;
+      this.#keep(hold, (place) => -(hold.amounts[place] as number));
+      if (this.#freed.hasListeners) this.#freed.emit(hold.backend);
+    }
+    hold.state = state;
+  }
+
+  #add(hold: OpenHold<D>, amounts: Float64Array): void {
+    const { periods, dimensions } = this.#parts;
+    for (let place = 0; place < dimensions.length; place++) {
+      const amount = amounts[place] as number;
+      if (amount === 0) continue;
+      // fault: counts what a hold used in the month in which it ends
+      periods.addIn(hold.cells.period, hold.row, place, amount);
+      const excess = amount - (hold.amounts[place] as number);
+      if (excess > 0) periods.noteExcess(hold.cells, hold.row, place, excess);
+    }
+  }
+
+  #keep(hold: OpenHold<D>, changeAt: (place: number) => number): void {
+    const { periods, dimensions } = this.#parts;
+    for (let place = 0; place < dimensions.length; place++) {
+      const change = changeAt(place);
+      if (change === 0) continue;
+      hold.amounts[place] = (hold.amounts[place] as number) + change;
+      periods.keepFree(hold.cells, hold.row, place, change);
+    }
+  }
+
+  #assertCountable({ cells, row, backend }: OpenHold<D>, amounts: Float64Array): void {
+    const { dimensions } = this.#parts;
+    for (const [place, dimension] of dimensions.entries()) {
+      const cell = row * dimensions.length + place;
+      const amount = amounts[place] as number;
+      if (cells.mine(cell) + cells.others(cell) + amount > Number.MAX_SAFE_INTEGER) {
+        throw new AmountError(backend, dimension, amount, "would take the total past 2^53-1");
+      }
+    }
+  }
+
+  /** In a list of its own: a typed array costs more to make than the rest of a hold. */
+  #copied(amounts: Float64Array): number[] {
+    const copy: number[] = [];
+    for (let place = 0; place < this.#parts.dimensions.length; place++) copy.push(amounts[place] as number);
+    return copy;
+  }
+
+  #tick(): void {
+    this.#isTicking = true;
+    this.#parts.clock.after(TICK_MS, () => {
+      this.#ticks += 1;
+      this.#expire();
+      if (this.#open.isEmpty) this.#isTicking = false;
+      else this.#tick();
+    });
+  }
+
+  #expire(): void {
+    for (const hold of this.#open.list()) {
+      if (hold.ends > this.#ticks) continue;
+      this.end(hold, "expired");
+      this.#expired.emit(hold);
+    }
+  }
+}
+
+/** One that expired can still be settled: work that was done is counted. */
+function hasEnded({ state }: { readonly state: Hold["state"] }): boolean {
+  return state === "settled" || state === "voided";
+}

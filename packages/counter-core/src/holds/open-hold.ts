@@ -1,0 +1,58 @@
+import type { PeriodCells } from "../cells/cells.ts";
+import type { Period } from "../model/period.ts";
+import type { Usage } from "../model/usage.ts";
+import type { Hold } from "./hold.ts";
+import type { Holds } from "./holds.ts";
+import type { Linked } from "./linked-list.ts";
+
+/** A hold as its counter keeps it. */
+export class OpenHold<D extends string> implements Hold<D>, Linked<OpenHold<D>> {
+  next: OpenHold<D> | undefined = undefined;
+  previous: OpenHold<D> | undefined = undefined;
+  state: Hold["state"] = "open";
+  readonly backend: string;
+  readonly row: number;
+  readonly cells: PeriodCells;
+  /** What it keeps free, in dimension order. */
+  readonly amounts: number[];
+  /** The tick at which it expires. */
+  readonly ends: number;
+  readonly #holds: Holds<D>;
+
+  constructor(holds: Holds<D>, backend: string, row: number, cells: PeriodCells, amounts: number[], ends: number) {
+    this.#holds = holds;
+    this.backend = backend;
+    this.row = row;
+    this.cells = cells;
+    this.amounts = amounts;
+    this.ends = ends;
+  }
+
+  get period(): Period {
+    return this.cells.period;
+  }
+
+  get usage(): Usage<D> {
+    return this.#holds.usageOf(this.amounts);
+  }
+
+  extend(more: Partial<Usage<D>>): boolean {
+    return this.#holds.extend(this, more);
+  }
+
+  count(part: Partial<Usage<D>>): void {
+    this.#holds.count(this, part);
+  }
+
+  settle(actual?: Partial<Usage<D>>): void {
+    this.#holds.settle(this, actual);
+  }
+
+  void(): void {
+    this.#holds.end(this, "voided");
+  }
+
+  [Symbol.dispose](): void {
+    this.void();
+  }
+}
