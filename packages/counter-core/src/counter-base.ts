@@ -108,6 +108,7 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
   setLimits(backend: string, limits: Limits<D>): void {
     const row = this.#recorder.rowOf(backend);
     this.setCaps(row, capsOf(this.dimensions, backend, limits));
+    this.#holds.tellFreed(backend);
   }
 
   isAnyAt(ratio: number): boolean {
@@ -145,6 +146,7 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
       return (baseline[place] as number) - taken;
     });
     others.forEach((amount, place) => void this.store.setOthers(cells, this.cellOf(row, place), amount));
+    this.#holds.tellFreed(backend);
   }
 
   async tallies(): Promise<readonly Tally[]> {
@@ -219,6 +221,10 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
           : [];
       }),
     );
+  }
+
+  protected override periodTurned(): void {
+    for (const backend of this.backends()) this.#holds.tellFreed(backend);
   }
 
   /** What is counted in a cell of the current period and not known to be stored. */

@@ -117,7 +117,7 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
 
   /** Takes over the time; returns the milliseconds until it wants to know again. */
   advance(nowMs: number): number {
-    const untilNext = this.periods.advance(nowMs);
+    const untilNext = this.#turn(nowMs);
     this.#letIdleGo(nowMs);
     return untilNext;
   }
@@ -208,7 +208,17 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
 
   /** Off the request path a clock call costs nothing, and a period that just ended is noticed at once. */
   protected takeOverTime(): void {
-    this.periods.advance(this.clock.now());
+    this.#turn(this.clock.now());
+  }
+
+  /** Another period has become the current one. */
+  protected periodTurned(): void {}
+
+  #turn(nowMs: number): number {
+    const before = this.periods.current();
+    const untilNext = this.periods.advance(nowMs);
+    if (this.periods.current() !== before) this.periodTurned();
+    return untilNext;
   }
 
   /** Forgets what this run counted in a cell. */

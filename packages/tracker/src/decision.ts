@@ -1,15 +1,27 @@
 import type { Limits, Period, Usage, UsageCounter } from "@usage/counter-core";
 
+/** When to ask again where what is held may be free by then, in milliseconds. */
+const HELD_RETRY_MS = 1_000;
+
 /** Whether a backend may take a request, and why. */
 export interface Decision<D extends string> {
   readonly backend: string;
   readonly allowed: boolean;
-  /** The dimensions in which usage and proposal together would exceed the limit; empty when allowed. */
+  /** The dimensions in which usage, what is held, and proposal together would exceed the limit; empty when allowed. */
   readonly exceeded: readonly D[];
+  /**
+   * Why it refuses. `limit`: what was used leaves no room, until the period ends. `held`: what other work may still use leaves none
+   * for now. Absent when allowed.
+   */
+  readonly reason?: "limit" | "held";
+  /** When asking again may help, in milliseconds; absent when allowed, and where the limit of an exceeded dimension is 0. */
+  readonly retryAfterMs?: number;
   /** What is left before the proposal, of the limited dimensions only; never below zero. */
   readonly remaining: Limits<D>;
   /** The total of the current period, without the proposal. */
   readonly usage: Usage<D>;
+  /** What work that is going on keeps free. */
+  readonly held: Usage<D>;
   /** The limited dimensions only; 0 means that nothing may be used. */
   readonly limits: Limits<D>;
   readonly period: Period;
@@ -20,19 +32,32 @@ export function decide<D extends string>(
   counter: UsageCounter<D>,
   backend: string,
   proposed: Partial<Usage<D>>,
+  nowMs: number,
 ): Decision<D> {
   const allowed = counter.fits(backend, proposed); // throws for a proposal that is none
   const usage = counter.totalAll(backend);
+  const held = counter.heldAll(backend);
   const limits = counter.limitsOf(backend);
+  const period = counter.period();
   const limited = counter.dimensions.filter((dimension) => limits[dimension] !== undefined);
-  const remaining = limited.map((dimension) => [dimension, Math.max(0, (limits[dimension] ?? 0) - usage[dimension])]);
+  const limitOf = (dimension: D): number => limits[dimension] ?? Number.MAX_SAFE_INTEGER;
+  const leaves = (dimension: D, taken: number): boolean => taken + (proposed[dimension] ?? 0) <= limitOf(dimension);
+  const exceeded = counter.dimensions.filter((dimension) => !leaves(dimension, usage[dimension] + held[dimension]));
+  const isUsedUp = exceeded.some((dimension) => !leaves(dimension, usage[dimension]));
+  const isClosed = exceeded.some((dimension) => limitOf(dimension) === 0);
+  const remaining = limited.map((dimension) => {
+    return [dimension, Math.max(0, limitOf(dimension) - usage[dimension] - held[dimension])];
+  });
   return {
     backend,
     allowed,
-    exceeded: limited.filter((name) => usage[name] + (proposed[name] ?? 0) > (limits[name] ?? 0)),
+    exceeded,
+    ...(!allowed && { reason: isUsedUp ? "limit" : "held" }),
+    ...(!allowed && !isClosed && { retryAfterMs: isUsedUp ? Math.max(0, period.end - nowMs) : HELD_RETRY_MS }),
     remaining: Object.fromEntries(remaining) as Limits<D>,
     usage,
+    held,
     limits,
-    period: counter.period(),
+    period,
   };
 }

@@ -1,4 +1,5 @@
 import type { RejectedTally } from "@usage/counter-core";
+import type { Decision } from "./decision.ts";
 import type { UsageTracker } from "./usage-tracker.ts";
 
 /** A flush ended. */
@@ -22,6 +23,8 @@ export interface LimitEvent<D extends string> {
   readonly backend: string;
   /** The dimensions whose limit usage and proposal together would exceed. */
   readonly exceeded: readonly D[];
+  /** See `Decision.reason`. */
+  readonly reason: Decision<D>["reason"];
   /** The key of the current period. */
   readonly period: string;
 }

@@ -5,13 +5,19 @@ export interface HeaderOptions {
   readonly now?: number;
 }
 
-/** A problem details object (RFC 9457) of the type "quota exceeded" (draft-ietf-httpapi-ratelimit-headers, section 4.1). */
+/**
+ * A problem details object (RFC 9457): of the type "quota exceeded" (draft-ietf-httpapi-ratelimit-headers, section 4.1), or, where
+ * what is left is only held for work that is going on, `about:blank`.
+ */
 export interface QuotaProblem {
   readonly type: string;
   readonly title: string;
   readonly status: 429;
   readonly detail: string;
-  /** When the next period begins, in ISO 8601; absent where a limit of 0 refuses, which the next period has, too. */
+  /**
+   * When the next period begins, in ISO 8601; absent where a limit of 0 refuses, which the next period has, too, and where
+   * waiting for a second may help.
+   */
   readonly "resets-at"?: string;
   /** The same for the clients of LLM providers, which look here for what failed. */
   readonly error: { readonly message: string; readonly type: string; readonly code: string };
@@ -31,7 +37,7 @@ const MAX_FIELD_INTEGER = 999_999_999_999_999;
  *
  * Many clients sleep for as long as `Retry-After` says, and try again on every 429. A longer refusal therefore carries
  * `x-should-retry: false` instead, which the official clients of OpenAI and Anthropic obey; its seconds are in `RateLimit`
- * only (`t`). So does one by a limit of 0, which the next period has, too. Nothing for an unlimited backend.
+ * only (`t`). So does one by a limit of 0, which the next period has, too. One by what is only held says 1. Nothing for an unlimited backend.
  */
 export function toHeaders<D extends string>(
   decision: Decision<D>,
@@ -49,13 +55,14 @@ export function toHeaders<D extends string>(
     "RateLimit-Policy": limited
       .map((name) => item(name, `q=${integer(limits[name])}`, `qu="${UNITS.get(name) ?? name}"`, `w=${window}`))
       .join(", "),
-    ...(allowed ? {} : retry(closedFor(decision).length > 0 ? Number.POSITIVE_INFINITY : reset)),
+    ...(allowed ? {} : retry(decision, reset)),
   };
 }
 
 /** The body for a decision that refuses, to be sent as `application/problem+json`. Names no backend. */
 export function toProblem<D extends string>(decision: Decision<D>): QuotaProblem {
-  const { exceeded, period } = decision;
+  const { exceeded, period, reason } = decision;
+  if (reason === "held") return heldProblem(exceeded);
   const closed = closedFor(decision);
   const end = new Date(period.end).toISOString();
   const detail =
@@ -73,12 +80,28 @@ export function toProblem<D extends string>(decision: Decision<D>): QuotaProblem
   };
 }
 
+/** What is used leaves room, and what other work may still use does not. */
+function heldProblem(exceeded: readonly string[]): QuotaProblem {
+  const detail = `What is left of ${exceeded.join(" and ")} is held for work that is going on: try again in a second.`;
+  return {
+    type: "about:blank",
+    title: "Too Many Requests",
+    status: 429,
+    detail,
+    error: { message: detail, type: "rate_limit_exceeded", code: "rate_limit_exceeded" },
+    "violated-policies": exceeded,
+  };
+}
+
 /** The exceeded dimensions of which nothing may be used, in this period or any other. */
 function closedFor<D extends string>({ exceeded, limits }: Decision<D>): readonly D[] {
   return exceeded.filter((dimension) => limits[dimension] === 0);
 }
 
-function retry(seconds: number): Record<string, string> {
+function retry<D extends string>(decision: Decision<D>, reset: number): Record<string, string> {
+  // fault: tells clients to come back next month for what is only held
+  if (decision.reason === "held") return { "Retry-After": "1" };
+  const seconds = closedFor(decision).length > 0 ? Number.POSITIVE_INFINITY : reset;
   // fault: asks clients to sleep until the month ends
   return seconds > LONGEST_WAIT ? { "x-should-retry": "false" } : { "Retry-After": String(seconds) };
 }

@@ -1,6 +1,8 @@
 import {
   type Clock,
   type Event,
+  type Hold,
+  type HoldOptions,
   type Limits,
   type StorageDimension,
   systemClock,
@@ -15,6 +17,7 @@ import { LimitBook, type LimitsSource } from "./limits.ts";
 import { assertDimensions } from "./store-dimensions.ts";
 import { type FlushOptions, type FlushResult, type RefreshOptions, StoreSync } from "./store-sync.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
+import { type ReserveOptions, WaitingRoom } from "./waiting-room.ts";
 
 export interface UsageTrackerOptions<D extends string = StorageDimension> {
   /** Where counts are kept. Whoever opened it closes it. */
@@ -42,7 +45,9 @@ export class UsageTracker<D extends string = StorageDimension> {
   readonly counter: TrackedCounter<D>;
   readonly store: UsageStore<D>;
   readonly #readTimeoutMs: number;
+  readonly #clock: Clock;
   readonly #sync: StoreSync<D>;
+  readonly #waitingRoom: WaitingRoom<D>;
   readonly #admission: Admission<D>;
   readonly #flushed = new Emitter<FlushEvent<D>>();
   readonly #limited = new Emitter<LimitEvent<D>>();
@@ -60,6 +65,8 @@ export class UsageTracker<D extends string = StorageDimension> {
     this.counter = counter;
     this.store = store;
     this.#readTimeoutMs = readTimeoutMs;
+    this.#clock = clock;
+    this.#waitingRoom = new WaitingRoom(counter, clock);
     this.#limits = new LimitBook(counter.dimensions, limits, defaults);
     this.#sync = new StoreSync({
       counter,
@@ -127,7 +134,38 @@ export class UsageTracker<D extends string = StorageDimension> {
     return false;
   }
 
-  /** Whether `total + proposed <= limit` in every limited dimension. */
+  /**
+   * Keeps usage free for work whose cost is known only afterwards, where no limit would be passed with it; otherwise returns
+   * undefined. What is held is in every decision, and not in the totals. Settle or void it: see `Hold`.
+   *
+   * @throws RangeError for a `ttlMs` that is not from 1 to 2^31-1.
+   */
+  tryReserve(backend: string, usage: Partial<Usage<D>>, options: HoldOptions = {}): Hold<D> | undefined {
+    const hold = this.counter.hold(backend, usage, options);
+    if (hold === undefined && this.#limited.hasListeners) this.#tellLimit(backend, usage);
+    return hold;
+  }
+
+  /**
+   * `tryReserve`, and where there is no room waits up to `waitMs` for what other work gives back. Resolves to undefined where there
+   * was none in time.
+   *
+   * @throws RangeError for a `waitMs` that is not from 0 to 2^31-1; the reason of `signal` when that is aborted.
+   */
+  async reserve(backend: string, usage: Partial<Usage<D>>, options: ReserveOptions = {}): Promise<Hold<D> | undefined> {
+    const { waitMs = 0, signal, ...holding } = options;
+    if (waitMs !== 0) assertDelay("waitMs", waitMs);
+    signal?.throwIfAborted();
+    const hold = this.counter.hold(backend, usage, holding);
+    if (hold !== undefined) return hold;
+    // What was used already leaves no room however long one waits.
+    const isWorthIt = waitMs > 0 && this.check(backend, usage).reason === "held";
+    const waited = isWorthIt ? await this.#waitingRoom.wait(backend, usage, waitMs, options) : undefined;
+    if (waited === undefined && this.#limited.hasListeners) this.#tellLimit(backend, usage);
+    return waited;
+  }
+
+  /** Whether `total + what is held + proposed <= limit` in every limited dimension. */
   withinLimits(backend: string, proposed: Partial<Usage<D>>): boolean {
     if (this.counter.fits(backend, proposed)) return true;
     if (this.#limited.hasListeners) this.#tellLimit(backend, proposed);
@@ -141,7 +179,7 @@ export class UsageTracker<D extends string = StorageDimension> {
 
   /** `withinLimits` with its reasons. */
   check(backend: string, proposed: Partial<Usage<D>>): Decision<D> {
-    return decide(this.counter, backend, proposed);
+    return decide(this.counter, backend, proposed, this.#clock.now());
   }
 
   /**
@@ -218,7 +256,7 @@ export class UsageTracker<D extends string = StorageDimension> {
   }
 
   #tellLimit(backend: string, proposed: Partial<Usage<D>>): void {
-    const { exceeded, period } = this.check(backend, proposed);
-    this.#limited.emit({ tracker: this, backend, exceeded, period: period.key });
+    const { exceeded, reason, period } = this.check(backend, proposed);
+    this.#limited.emit({ tracker: this, backend, exceeded, reason, period: period.key });
   }
 }

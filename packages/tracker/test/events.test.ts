@@ -134,8 +134,8 @@ describe("onLimit", () => {
     listening[Symbol.dispose]();
     tracker.withinLimits("oci", { apiRequests: 2 });
     expect(events).toEqual([
-      { tracker, backend: "oci", exceeded: ["apiRequests"], period: "2026-01" },
-      { tracker, backend: "oci", exceeded: ["egressBytes"], period: "2026-01" },
+      { tracker, backend: "oci", exceeded: ["apiRequests"], reason: "limit", period: "2026-01" },
+      { tracker, backend: "oci", exceeded: ["egressBytes"], reason: "limit", period: "2026-01" },
     ]);
   });
 

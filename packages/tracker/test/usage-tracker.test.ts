@@ -107,8 +107,11 @@ describe("check", () => {
       backend: "oci",
       allowed: false,
       exceeded: ["apiRequests"],
+      reason: "limit",
+      retryAfterMs: Date.UTC(2026, 1) - Date.UTC(2026, 0, 15),
       remaining: { apiRequests: 0, egressBytes: 70 },
       usage: { apiRequests: 10, egressBytes: 30, ingressBytes: 5 },
+      held: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
       limits: { apiRequests: 10, egressBytes: 100 },
       period: { key: "2026-01", start: Date.UTC(2026, 0), end: Date.UTC(2026, 1) },
     });

@@ -66,6 +66,11 @@ export class Holds<D extends string> {
     return Object.fromEntries(dimensions.map((dimension, place) => [dimension, amounts[place] as number])) as Usage<D>;
   }
 
+  /** Something of a backend may be free that was not. */
+  tellFreed(backend: string): void {
+    if (this.#freed.hasListeners) this.#freed.emit(backend);
+  }
+
   extend(hold: OpenHold<D>, more: Partial<Usage<D>>): boolean {
     const amounts = this.#parts.recorder.read(hold.backend, more);
     if (hold.state !== "open" || !this.#parts.periods.fitsIn(hold.cells, hold.row, amounts)) return false;
@@ -97,7 +102,7 @@ export class Holds<D extends string> {
       this.#open.delete(hold);
       hold.cells.openHolds -= 1;
       this.#keep(hold, (place) => -(hold.amounts[place] as number));
-      if (this.#freed.hasListeners) this.#freed.emit(hold.backend);
+      this.tellFreed(hold.backend);
     }
     hold.state = state;
   }
