@@ -229,8 +229,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     };
   }
 
-  protected override hold(name: string, known: KnownUsage | undefined): number {
-    const row = super.hold(name, known);
+  protected override admit(name: string, known: KnownUsage | undefined): number {
+    const row = super.admit(name, known);
     this.#replication.hold(row);
     return row;
   }
@@ -268,7 +268,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     // fault: goes on under its name from what one replica alone knows
     const isKnown = merged !== undefined && rows !== undefined;
     const mine = stored.map((amount, place) => Math.max(amount, merged?.own[place] ?? 0));
-    const row = this.hold(name, isKnown ? { mine, stored } : undefined);
+    const row = this.admit(name, isKnown ? { mine, stored } : undefined);
     if (rows !== undefined) this.store.raiseBy(cells, row, rows);
     if (merged === undefined) return;
     // What is there under the run's own name is this row's only where it counts on under that name.
