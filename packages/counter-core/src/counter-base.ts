@@ -26,7 +26,13 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     super(parts);
     this.#recorder = new Recorder(this.dimensions, this.rows, this.periods);
     const { dimensions, periods, clock } = this;
-    this.#holds = new Holds({ dimensions, periods, clock, recorder: this.#recorder });
+    this.#holds = new Holds({
+      dimensions,
+      periods,
+      clock,
+      recorder: this.#recorder,
+      noRoom: (row, amounts) => this.noRoom(row, amounts),
+    });
     keepTime(clock, this);
   }
 
@@ -47,28 +53,35 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     const recorder = this.#recorder;
     const row = recorder.rowOf(backend);
     const amounts = recorder.read(backend, usage);
-    return this.periods.tryAddAll(row, amounts) || this.#refused(backend, row);
+    return this.periods.tryAddAll(row, amounts) || this.#refused(backend, row, amounts);
   }
 
   fits(backend: string, usage: Partial<Usage<D>>): boolean {
     const recorder = this.#recorder;
     const row = recorder.rowOf(backend);
-    return this.periods.fits(row, recorder.read(backend, usage));
+    const amounts = recorder.read(backend, usage);
+    if (this.periods.fits(row, amounts)) return true;
+    this.noRoom(row, amounts);
+    return false;
   }
 
   hold(backend: string, usage: Partial<Usage<D>>, { ttlMs = DEFAULT_TTL_MS }: HoldOptions = {}): Hold<D> | undefined {
     assertDelay("ttlMs", ttlMs);
     const recorder = this.#recorder;
     const row = recorder.rowOf(backend);
-    const hold = this.#holds.open(backend, row, recorder.read(backend, usage), ttlMs);
-    if (hold === undefined) this.#refused(backend, row);
+    const amounts = recorder.read(backend, usage);
+    const hold = this.#holds.open(backend, row, amounts, ttlMs);
+    if (hold === undefined) this.#refused(backend, row, amounts);
     return hold;
   }
 
   heldAll(backend: string): Usage<D> {
     const row = this.#recorder.rowOf(backend);
     const cells = this.periods.current();
-    return this.usage((place) => cells.held(this.cellOf(row, place)));
+    return this.usage((place) => {
+      const cell = this.cellOf(row, place);
+      return cells.held(cell) + cells.heldElsewhere(cell);
+    });
   }
 
   excessAll(backend: string): Usage<D> {
@@ -227,6 +240,14 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     for (const backend of this.backends()) this.#holds.tellFreed(backend);
   }
 
+  /** There was no room for so much in the current period. On the request path; the amounts are the caller's again afterwards. */
+  protected noRoom(_row: number, _amounts: Float64Array): void {}
+
+  /** Something of a backend may be free that was not. */
+  protected freed(row: number): void {
+    this.#holds.tellFreed(this.rows.nameOf(row));
+  }
+
   /** What is counted in a cell of the current period and not known to be stored. */
   protected unstored(row: number, place: number): number {
     const cells = this.periods.current();
@@ -256,8 +277,9 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
   }
 
   /** Where nothing is limited, only the largest number can have been in the way: that is an error, no refusal. */
-  #refused(backend: string, row: number): false {
+  #refused(backend: string, row: number, amounts: Float64Array): false {
     this.#recorder.refuseOverflow(backend, row);
+    this.noRoom(row, amounts);
     return false;
   }
 }

@@ -47,7 +47,7 @@ export interface UsageCounter<D extends string = StorageDimension> extends Usage
    * @throws RangeError for a `ttlMs` that is not from 1 to 2^31-1.
    */
   hold(backend: string, usage: Partial<Usage<D>>, options?: HoldOptions): Hold<D> | undefined;
-  /** What open holds keep free of a backend in the current period. */
+  /** What open holds keep free of a backend in the current period: those of all, as far as they are known. */
   heldAll(backend: string): Usage<D>;
   /** What was counted of it in the current period beyond what was held for it, here. Its limit may be passed by as much. */
   excessAll(backend: string): Usage<D>;

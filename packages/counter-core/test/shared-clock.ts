@@ -5,6 +5,7 @@ export function sharedClock(time: SharedArrayBuffer): Clock {
   const cell = new BigInt64Array(time);
   return {
     now: () => Number(Atomics.load(cell, 0)),
+    elapsed: systemClock.elapsed,
     after: (delayMs, callback) => systemClock.after(Math.min(delayMs, 1), callback),
   };
 }

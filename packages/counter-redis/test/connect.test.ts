@@ -203,6 +203,10 @@ class CountingClock implements Clock {
     return systemClock.now();
   }
 
+  elapsed(): number {
+    return systemClock.elapsed();
+  }
+
   after(delayMs: number, callback: () => void): () => void {
     this.pending++;
     let isSet = true;

@@ -10,6 +10,7 @@ export class Machine {
   constructor(timeline: Timeline, skewMs: number) {
     this.clock = {
       now: () => timeline.nowMs + skewMs,
+      elapsed: () => timeline.nowMs,
       after: (delayMs, callback) => timeline.after(delayMs, () => this.run(callback)),
     };
   }

@@ -81,7 +81,7 @@ describe("the files of the dashboard", () => {
 describe("an event", () => {
   it("names the counter and the store without their passwords", async () => {
     const { app, config } = await start();
-    const clock = { now: () => 0, after: () => () => {} };
+    const clock = { now: () => 0, elapsed: () => 0, after: () => () => {} };
     const rates = new UsageRates({ counter: app.tracker.counter, clock });
     const pieces = livePieces({
       config: {

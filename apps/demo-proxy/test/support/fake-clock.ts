@@ -13,6 +13,10 @@ export class FakeClock implements Clock {
     return this.#nowMs;
   }
 
+  elapsed(): number {
+    return this.#nowMs;
+  }
+
   after(delayMs: number, callback: () => void): () => void {
     const timer = Symbol("timer");
     this.#due.set(timer, { atMs: this.#nowMs + delayMs, callback });

@@ -36,6 +36,10 @@ export interface PeriodCells {
   setOthers(hop: number, cell: number, amount: number): void;
   /** What open holds keep free of a cell. */
   held(cell: number): number;
+  /** What other processes keep free of a cell, as far as it is known. */
+  heldElsewhere(cell: number): number;
+  /** The rows of which what is held has changed. Whoever shares holds takes them out of it. */
+  readonly heldRows: RowSet;
   /** How many holds are open: until there are none, the period is kept. */
   openHolds: number;
   /** What was counted in a cell beyond what was held for it, so that it may have passed its limit. */

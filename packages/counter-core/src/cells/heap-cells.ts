@@ -14,13 +14,27 @@ export class HeapCells implements PeriodCells {
    */
   totals: Float64Array;
   openHolds = 0;
+  readonly heldRows: RowSet;
   /** Made with the first hold: a million backends without holds pay nothing for them. */
   #held: Float64Array | undefined;
   #excess: Float64Array | undefined;
+  #heldElsewhere: Float64Array | undefined;
+  /** In exact mode: the most of each cell that this process may count and hold. */
+  #ceilings: Float64Array | undefined;
+  readonly #othersChanged: ((cells: HeapCells, cell: number) => void) | undefined;
 
-  constructor(period: Period, generations: Generations, { rows, size, hops }: CellsShape) {
+  /** @param othersChanged - Is told of each cell of which others turn out to have another amount. */
+  constructor(
+    period: Period,
+    generations: Generations,
+    { rows, size, hops, isExact }: CellsShape,
+    othersChanged?: (cells: HeapCells, cell: number) => void,
+  ) {
     this.period = period;
     this.generations = generations;
+    this.#othersChanged = othersChanged;
+    this.heldRows = new RowSet(rows);
+    if (isExact) this.#ceilings = new Float64Array(rows * size);
     this.totals = new Float64Array(rows * size + AT_ONCE);
     this.hops = Array.from({ length: hops }, () => new HeapHop(rows, size));
   }
@@ -28,8 +42,11 @@ export class HeapCells implements PeriodCells {
   grow(rows: number, size: number): void {
     this.totals = grown(this.totals, rows * size + AT_ONCE);
     for (const hop of this.hops) hop.grow(rows, size);
+    this.heldRows.grow(rows);
     this.#held &&= grown(this.#held, rows * size);
     this.#excess &&= grown(this.#excess, rows * size);
+    this.#heldElsewhere &&= grown(this.#heldElsewhere, rows * size);
+    this.#ceilings &&= grown(this.#ceilings, rows * size);
   }
 
   held(cell: number): number {
@@ -41,11 +58,23 @@ export class HeapCells implements PeriodCells {
     this.#held[cell] = (this.#held[cell] as number) + change;
   }
 
-  /** The cells of which something is held. */
-  heldCells(): readonly number[] {
-    const cells: number[] = [];
-    if (this.openHolds > 0) this.#held?.forEach((amount, cell) => void (amount !== 0 && cells.push(cell)));
-    return cells;
+  heldElsewhere(cell: number): number {
+    return this.#heldElsewhere?.[cell] ?? 0;
+  }
+
+  setHeldElsewhere(cell: number, amount: number): void {
+    this.#heldElsewhere ??= new Float64Array(this.totals.length);
+    this.#heldElsewhere[cell] = amount;
+  }
+
+  /** Infinity where only the limit is minded. */
+  ceiling(cell: number): number {
+    return this.#ceilings?.[cell] ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Only in exact mode. */
+  setCeiling(cell: number, ceiling: number): void {
+    if (this.#ceilings !== undefined) this.#ceilings[cell] = ceiling;
   }
 
   excess(cell: number): number {
@@ -77,6 +106,7 @@ export class HeapCells implements PeriodCells {
     const { others } = this.hops[hop] as HeapHop;
     others[cell] = amount;
     this.setMine(cell, mine);
+    this.#othersChanged?.(this, cell);
   }
 }
 
@@ -85,6 +115,8 @@ export interface CellsShape {
   /** Cells of a row: the number of dimensions. */
   readonly size: number;
   readonly hops: number;
+  /** Whether each limited cell takes no more than its ceiling, which is 0 at first. */
+  readonly isExact?: boolean;
 }
 
 export class HeapHop implements HopCells {

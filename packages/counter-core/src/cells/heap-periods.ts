@@ -24,10 +24,16 @@ export class HeapPeriods implements Periods {
   #current: HeapCells;
   /** Those of the current period: one look less in every call. */
   #totals: Float64Array;
-  /** The most that the total of a cell may become now: its limit, less what open holds keep free. */
+  /**
+   * The most that the total of a cell may become now: its limit, less what holds keep free. In exact mode what others have and the
+   * own ceiling, less what own holds keep free: one comparison admits in both.
+   */
   #caps: Float64Array;
+  /** Made where caps do not tell the limits: in exact mode, and once others hold anything. */
+  #limits: Float64Array | undefined;
+  readonly #isExact: boolean;
 
-  constructor(periods: PeriodScheme, nowMs: number, { rows, size, hops }: CellsShape) {
+  constructor(periods: PeriodScheme, nowMs: number, { rows, size, hops, isExact = false }: CellsShape) {
     this.#periods = periods;
     this.#closed = new ClosedPeriods(periods);
     this.#size = size;
@@ -38,6 +44,8 @@ export class HeapPeriods implements Periods {
     this.#usedAt = new Uint32Array(rows);
     this.#nowMs = nowMs;
     this.#caps = new Float64Array(rows * size + AT_ONCE).fill(MAX);
+    this.#isExact = isExact;
+    if (isExact) this.#limits = Float64Array.from(this.#caps);
     this.#current = this.#open(nowMs);
     this.#totals = this.#current.totals;
   }
@@ -70,7 +78,6 @@ export class HeapPeriods implements Periods {
     return true;
   }
 
-  /** `addAll` where no total passes its cap; otherwise returns false and changes nothing. */
   tryAddAll(row: number, amounts: Float64Array): boolean {
     const totals = this.#totals;
     const caps = this.#caps;
@@ -93,7 +100,6 @@ export class HeapPeriods implements Periods {
     return true;
   }
 
-  /** Whether `tryAddAll` would add. */
   fits(row: number, amounts: Float64Array): boolean {
     const totals = this.#totals;
     const caps = this.#caps;
@@ -113,27 +119,44 @@ export class HeapPeriods implements Periods {
   }
 
   limit(cell: number): number {
-    return (this.#caps[cell] as number) + this.#current.held(cell);
+    return this.#limits?.[cell] ?? (this.#caps[cell] as number) + this.#current.held(cell);
   }
 
   setLimit(cell: number, limit: number): void {
-    this.#caps[cell] = limit - this.#current.held(cell);
+    if (this.#limits !== undefined) this.#limits[cell] = limit;
+    this.#caps[cell] = this.#capOf(this.#current, cell, limit);
+  }
+
+  /** The most of a cell that this process may count and hold, in exact mode. */
+  setCeiling(cells: PeriodCells, cell: number, ceiling: number): void {
+    (cells as HeapCells).setCeiling(cell, ceiling);
+    this.#recap(cells as HeapCells, cell);
+  }
+
+  /** What other processes keep free of a cell. */
+  setHeldElsewhere(cells: PeriodCells, cell: number, amount: number): void {
+    if (amount === cells.heldElsewhere(cell)) return;
+    this.#limits ??= this.#caps.map((_, at) => this.limit(at));
+    (cells as HeapCells).setHeldElsewhere(cell, amount);
+    this.#recap(cells as HeapCells, cell);
   }
 
   fitsIn(cells: HeapCells, row: number, amounts: Float64Array): boolean {
     for (let i = 0; i < this.#size; i++) {
       const cell = row * this.#size + i;
       const amount = amounts[i] as number;
-      if ((cells.totals[cell] as number) + cells.held(cell) + amount > this.limit(cell)) return false;
+      if ((cells.totals[cell] as number) + amount > this.#capOf(cells, cell, this.limit(cell))) return false;
     }
     return true;
   }
 
   keepFree(cells: HeapCells, row: number, place: number, change: number): void {
     const cell = row * this.#size + place;
+    const limit = this.limit(cell);
+    cells.heldRows.add(row);
     cells.hold(cell, change);
     // fault: what is held in one month is not free in another
-    if (cells === this.#current) this.#caps[cell] = (this.#caps[cell] as number) - change;
+    if (cells === this.#current) this.#caps[cell] = this.#capOf(cells, cell, limit);
   }
 
   noteExcess(cells: HeapCells, row: number, place: number, excess: number): void {
@@ -143,10 +166,13 @@ export class HeapPeriods implements Periods {
   /** Whether any total has reached this part of its limit, less what is held, where that leaves anything to use. */
   isAnyAt(ratio: number): boolean {
     const totals = this.#totals;
-    const caps = this.#caps;
+    const cells = this.#current;
+    const caps = this.#limits ?? this.#caps;
     for (let cell = 0; cell < caps.length; cell++) {
-      const cap = caps[cell] as number;
-      if (cap !== MAX && cap > 0 && (totals[cell] as number) >= ratio * cap) return true;
+      let cap = caps[cell] as number;
+      if (cap === MAX) continue;
+      if (caps !== this.#caps) cap -= cells.held(cell) + cells.heldElsewhere(cell);
+      if (cap > 0 && (totals[cell] as number) >= ratio * cap) return true;
     }
     return false;
   }
@@ -165,12 +191,16 @@ export class HeapPeriods implements Periods {
     const { start, end } = this.#current.period;
     if (nowMs < start || nowMs >= end) {
       this.#noteTouched();
-      this.#mind(1);
+      const before = this.#current;
       // fault: lets the cells of a closed period go at once
-      this.#closed.add(this.#current);
-      this.#current = this.#open(nowMs);
-      this.#totals = this.#current.totals;
-      this.#mind(-1);
+      this.#closed.add(before);
+      const next = this.#open(nowMs);
+      // What either of them holds, or may use, is in the caps.
+      const areCapsOther = this.#limits !== undefined || before.openHolds + next.openHolds > 0;
+      const limits = areCapsOther ? this.#caps.map((_, cell) => this.limit(cell)) : undefined;
+      this.#current = next;
+      this.#totals = next.totals;
+      limits?.forEach((limit, cell) => void this.setLimit(cell, limit));
     }
     this.#closed.dropStored(nowMs, (cells) => cells.openHolds === 0 && this.#store.due(cells).length === 0);
     return this.#current.period.end - nowMs;
@@ -195,6 +225,10 @@ export class HeapPeriods implements Periods {
     this.#touched.grow(rows);
     this.#usedAt = usedAt;
     this.#caps = caps;
+    if (this.#limits !== undefined) {
+      const known = this.#limits;
+      this.#limits = grown(known, caps.length).fill(MAX, known.length);
+    }
     try {
       for (const cells of [...this.#closed.cells, this.#current]) cells.grow(rows, this.#size);
     } finally {
@@ -216,11 +250,16 @@ export class HeapPeriods implements Periods {
     return this.#closed.newGeneration();
   }
 
-  /** What the current period holds is taken off the caps, or given back to them. */
-  #mind(sign: 1 | -1): void {
-    for (const cell of this.#current.heldCells()) {
-      this.#caps[cell] = (this.#caps[cell] as number) + sign * this.#current.held(cell);
-    }
+  /** @param limit - The most that the total may become, where that does not follow from the cap. */
+  #capOf(cells: HeapCells, cell: number, limit: number): number {
+    const free = limit - cells.held(cell) - cells.heldElsewhere(cell);
+    // What is not limited needs nobody's leave.
+    if (!this.#isExact || limit === MAX) return free;
+    return Math.min(limit - cells.held(cell), cells.others(cell) + cells.ceiling(cell) - cells.held(cell));
+  }
+
+  #recap(cells: HeapCells, cell: number): void {
+    if (cells === this.#current) this.#caps[cell] = this.#capOf(cells, cell, this.limit(cell));
   }
 
   #cellsOf(period: Period): HeapCells {
@@ -248,8 +287,10 @@ export class HeapPeriods implements Periods {
   }
 
   #cellsFor(period: Period): HeapCells {
-    const shape = { rows: this.#rows, size: this.#size, hops: this.#hops };
-    return new HeapCells(period, this.#closed.generationsOf(period), shape);
+    const shape = { rows: this.#rows, size: this.#size, hops: this.#hops, isExact: this.#isExact };
+    const generations = this.#closed.generationsOf(period);
+    if (!this.#isExact) return new HeapCells(period, generations, shape);
+    return new HeapCells(period, generations, shape, (cells, cell) => this.#recap(cells, cell));
   }
 }
 

@@ -16,6 +16,8 @@ export interface HoldsParts<D extends string> {
   readonly periods: Periods;
   readonly recorder: Recorder<D>;
   readonly clock: Clock;
+  /** There was no room for so much more in the current period. */
+  readonly noRoom: (row: number, amounts: Float64Array) => void;
 }
 
 /** The holds of a counter that are open: what they keep free, what becomes of it, and when they expire. */
@@ -73,7 +75,12 @@ export class Holds<D extends string> {
 
   extend(hold: OpenHold<D>, more: Partial<Usage<D>>): boolean {
     const amounts = this.#parts.recorder.read(hold.backend, more);
-    if (hold.state !== "open" || !this.#parts.periods.fitsIn(hold.cells, hold.row, amounts)) return false;
+    const { periods, noRoom } = this.#parts;
+    if (hold.state !== "open") return false;
+    if (!periods.fitsIn(hold.cells, hold.row, amounts)) {
+      if (hold.cells === periods.current()) noRoom(hold.row, amounts);
+      return false;
+    }
     this.#keep(hold, (place) => amounts[place] as number);
     return true;
   }

@@ -2,6 +2,8 @@
 export interface Clock {
   /** Milliseconds since the Unix epoch. May step, also backwards. */
   now(): number;
+  /** Milliseconds since some instant, which only grow as time passes: for how long something took. Never steps. */
+  elapsed(): number;
   /**
    * Calls `callback` once, `delayMs` milliseconds (at most 2^31-1) from now, without keeping the process alive.
    * Returns a function that cancels the call.
@@ -12,6 +14,7 @@ export interface Clock {
 /** The machine's clock and Node's timers, unref'd. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   after(delayMs, callback) {
     const timer = setTimeout(callback, delayMs);
     timer.unref();

@@ -20,6 +20,10 @@ export class ManualClock implements Clock {
     return this.#nowMs;
   }
 
+  elapsed(): number {
+    return this.#elapsedMs;
+  }
+
   after(delayMs: number, callback: () => void): () => void {
     const timer: Timer = { dueMs: this.#elapsedMs + Math.max(delayMs, 0), callback };
     this.#timers.add(timer);

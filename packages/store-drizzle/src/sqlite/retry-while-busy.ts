@@ -1,4 +1,4 @@
-import type { Clock } from "@usage/counter-core";
+import { type Clock, systemClock } from "@usage/counter-core";
 import { driverError, StoreBusyError, StoreError } from "../errors.ts";
 
 /** Between two attempts, so that two processes that wait for the same lock do not stay in step. */
@@ -51,7 +51,7 @@ export function retryWhileBusy(options: BusyOptions): Attempt {
 
 /** A promise that waits for an unref'd timer would let the process end under a merge. */
 const waitingClock: Clock = {
-  now: Date.now,
+  ...systemClock,
   after(delayMs, callback) {
     const timer = setTimeout(callback, delayMs);
     return () => clearTimeout(timer);
