@@ -9,11 +9,16 @@
 --   nonce    what no other call has
 --   run      whose tallies come first: it owes them to the store
 --   name     as `changes` has it
---   amounts  n of them, from 0 to 2^53-1, in decimal digits, with a space between
+--   amounts  n of them, from 0 to 2^53-1, in decimal digits, with a space between. The writer's own may have more behind them: for
+--            each dimension what was granted to it and what it returned (2 n); and behind these for each what it asks for (3 n):
+--            the limit, what shall be granted to it altogether, and how much of that it needs now; 0 of it for nothing
 --   mark     the epoch in which the rows were read that are the last of what the store has; empty where they are not
 -- Returns   id, version before, version after; then for each backend either a text that begins with USAGE_REFUSED, which says
 --           why its hash cannot be used and that nothing of it was changed; or whether there is a hash, whether it bears the epoch,
---           and for each dimension the sum over all writers and the part of the writer who came first; large ones as text
+--           and for each dimension the sum over all writers and the part of the writer who came first; large ones as text.
+--           Whether there is a hash: 0 or 1; 2 or, where the bucket's epoch is ripe, 3 where anybody ever held anything there,
+--           and then for each dimension also what all hold, what was granted to the writer, what it returned, and how often
+--           somebody got less than it needed
 -- Errors    USAGE_ARGUMENT, USAGE_SPOILT; nothing is written then
 
 local epoch, changes, v = KEYS[1], KEYS[2], KEYS[3]
@@ -21,14 +26,14 @@ local ttl, nonce, run, n = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 if (number(ttl) or 0) < 1 or not n or n < 1 then return redis.error_reply('USAGE_ARGUMENT ttl or n') end
 local dimensions = table.concat(ARGV, ' ', 5, 4 + n)
 
-local function parse(text, size)
+local function parse(text, size, most)
   local list = {}
   for part in string.gmatch(text or '', '%S+') do
     local amount = number(part)
     if not amount then return nil end
     list[#list + 1] = amount
   end
-  if #list > size then return nil end
+  if #list > (most or size) then return nil end
   for i = #list + 1, size do list[i] = 0 end
   return list
 end
@@ -62,12 +67,58 @@ local function places_in(stored)
   return places, names
 end
 
+-- What a writer may still use without asking.
+local function slack(pair, tally, d) return math.max(0, pair[2 * d - 1] - pair[2 * d] - tally[d]) end
+
+-- What each writer of an item was granted and returned.
+local function read_slices(item, held, size)
+  local fields = { ':n' }
+  for i, one in ipairs(item.writers) do fields[1 + i] = '!' .. one end
+  local found = redis.call('HMGET', item.key, unpack(fields))
+  item.held, item.hungry, item.pairs = parse(held, size), parse(found[1], size), {}
+  if not item.held or not item.hungry then item.refused = 'no amounts in the field :h or :n' end
+  for i, one in ipairs(item.writers) do
+    item.pairs[i] = parse(found[1 + i], 2 * size)
+    if not item.pairs[i] then item.refused = 'no amounts in the field !' .. one end
+  end
+end
+
+-- Raises what was granted to a writer, and what it returned; returns whether anything changed. What is held follows.
+local function raise(item, i, place, granted, returned)
+  local pair, tally = item.pairs[i], item.tallies[i]
+  if granted <= pair[2 * place - 1] and returned <= pair[2 * place] then return false end
+  local before = slack(pair, tally, place)
+  pair[2 * place - 1] = math.max(pair[2 * place - 1], granted)
+  pair[2 * place] = math.max(pair[2 * place], returned)
+  item.held[place] = item.held[place] + slack(pair, tally, place) - before
+  return true
+end
+
+-- What is asked for, as far as there is room. Little of it at a time, so that the last of it goes round.
+local function grant(item, at, d)
+  local place, ask = item.places[d], 3 * n + 3 * (d - 1)
+  local limit, target, need = item.sent[1][ask + 1], item.sent[1][ask + 2], item.sent[1][ask + 3]
+  local granted = item.pairs[1][2 * place - 1]
+  if target <= granted then return false end
+  if not at.is_ripe or item.known_mark ~= at.id then return false end
+  local room = limit - item.sums[place] - item.held[place]
+  local got = math.max(0, math.min(target - granted, room, math.max(need, math.floor(room / 16))))
+  local changed = got > 0 and raise(item, 1, place, granted + got, 0)
+  if got < need and limit > item.sums[place] then
+    item.hungry[place] = item.hungry[place] + 1
+    changed = true
+  end
+  return changed
+end
+
 -- What is sent for each backend, and what is there.
 local items, names, arg = {}, {}, 4 + n
 for k = 4, #KEYS do
   local name, writer, amounts, mark, m = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4], tonumber(ARGV[arg + 5])
-  local item = { key = KEYS[k], name = name, mark = mark, writers = { writer }, sent = { parse(amounts, n) } }
-  if not item.sent[1] or not m then return redis.error_reply('USAGE_ARGUMENT amounts of ' .. tostring(name)) end
+  local item = { key = KEYS[k], name = name, mark = mark, writers = { writer }, sent = { parse(amounts, n, 6 * n) } }
+  local given = item.sent[1] and #item.sent[1]
+  if not m or (given ~= n and given ~= 3 * n and given ~= 6 * n) then return redis.error_reply('USAGE_ARGUMENT amounts of ' .. tostring(name)) end
+  item.has_pair, item.asks = given > n, given > 3 * n
   arg = arg + 5
   for _ = 1, m do
     item.writers[#item.writers + 1] = ARGV[arg + 1]
@@ -75,8 +126,8 @@ for k = 4, #KEYS do
     if #item.sent < #item.writers then return redis.error_reply('USAGE_ARGUMENT row of ' .. name) end
     arg = arg + 2
   end
-  local fields = { ':', ':d', ':s' }
-  for i, one in ipairs(item.writers) do fields[3 + i] = '/' .. one end
+  local fields = { ':', ':d', ':s', ':h' }
+  for i, one in ipairs(item.writers) do fields[4 + i] = '/' .. one end
   local found = redis.pcall('HMGET', item.key, unpack(fields))
   if found.err then
     if not string.find(found.err, 'WRONGTYPE', 1, true) then return found end
@@ -90,7 +141,7 @@ for k = 4, #KEYS do
     item.sums = parse(found[3], size)
     item.tallies = {}
     for i = 1, #item.writers do
-      local tally = parse(found[3 + i], size)
+      local tally = parse(found[4 + i], size)
       item.tallies[i] = tally
       if not tally then item.refused = 'no amounts in the field /' .. item.writers[i] break end
       for d = 1, size do
@@ -98,6 +149,8 @@ for k = 4, #KEYS do
       end
     end
     if not item.sums then item.refused = 'no amounts in the field :s' end
+    item.has_slices = found[4] and true or item.has_pair
+    if item.has_slices and not item.refused then read_slices(item, found[4], size) end
   end
   items[#items + 1] = item
   names[#names + 1] = name
@@ -138,6 +191,10 @@ for _, item in ipairs(items) do
         if amount > tally[place] then
           -- fault: the script moves the sum by the whole amount
           item.sums[place] = item.sums[place] + amount - tally[place]
+          if item.has_slices then
+            local before = slack(item.pairs[i], tally, place)
+            item.held[place] = item.held[place] - before + math.max(0, before - amount + tally[place])
+          end
           -- fault: the script adds instead of keeping the maximum
           tally[place] = amount
           grew = true
@@ -158,6 +215,23 @@ for _, item in ipairs(items) do
       writes[#writes + 1] = at.id
       changed = true
     end
+    local own_slices = false
+    if item.has_pair then
+      for d = 1, n do
+        local granted, returned = item.sent[1][n + 2 * d - 1], item.sent[1][n + 2 * d]
+        own_slices = raise(item, 1, item.places[d], granted, returned) or own_slices
+      end
+      for d = 1, item.asks and n or 0 do own_slices = grant(item, at, d) or own_slices end
+      for _, place in ipairs(item.places) do
+        if item.sums[place] + item.held[place] > MAX then item.refused = 'a sum that would pass 2^53-1' end
+      end
+    end
+    if own_slices then
+      writes[#writes + 1] = '!' .. item.writers[1]
+      writes[#writes + 1] = pack(item.pairs[1])
+    end
+    -- Who asks wants to find a hash that the store's rows can be brought to.
+    changed = changed or own_slices or (item.asks and not item.exists)
   end
   if item.refused then
     reply[#reply + 1] = 'USAGE_REFUSED ' .. item.refused
@@ -165,6 +239,12 @@ for _, item in ipairs(items) do
     if changed then
       writes[#writes + 1] = ':s'
       writes[#writes + 1] = pack(item.sums)
+      if item.has_slices then
+        writes[#writes + 1] = ':h'
+        writes[#writes + 1] = pack(item.held)
+        writes[#writes + 1] = ':n'
+        writes[#writes + 1] = pack(item.hungry)
+      end
       if item.grew then
         writes[#writes + 1] = ':d'
         writes[#writes + 1] = table.concat(item.dims, ' ')
@@ -180,13 +260,20 @@ for _, item in ipairs(items) do
     -- Nobody knew of it any more: whoever has counts in it may owe them.
     -- fault: what nobody knew of any more is owed by nobody
     if item.exists and not item.is_named then owe('*', at.version) end
-    reply[#reply + 1] = (item.exists or changed) and 1 or 0
+    local is_there = item.exists or changed
+    reply[#reply + 1] = not is_there and 0 or not item.has_slices and 1 or at.is_ripe and 3 or 2
     reply[#reply + 1] = item.known_mark == at.id and 1 or 0
     for d = 1, n do
       local place = item.places[d]
       reply[#reply + 1] = answer(item.sums[place])
       -- fault: a reply tells the own part from before the merge
       reply[#reply + 1] = answer(item.tallies[1][place])
+      if is_there and item.has_slices then
+        reply[#reply + 1] = answer(item.held[place])
+        reply[#reply + 1] = answer(item.pairs[1][2 * place - 1])
+        reply[#reply + 1] = answer(item.pairs[1][2 * place])
+        reply[#reply + 1] = answer(item.hungry[place])
+      end
     end
   end
 end

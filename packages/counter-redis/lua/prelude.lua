@@ -1,9 +1,12 @@
 -- Begins every script of a bucket. A bucket is a 64th of the backends of a period, and all its keys are in one slot:
---   epoch    hash: id, run and version of the bucket's epoch, and w:<run> = "<since> <last>", what a run owes the store
+--   epoch    hash: id, run and version of the bucket's epoch; ripe, the id once nobody can have a slice that is not known here;
+--            and w:<run> = "<since> <last>", what a run owes the store
 --   changes  sorted set: each backend that has counts, by the version of its last change; "" by 0, so that it is never empty
 --   v        string: "<id> <version>", for polls
 --   a hash for each backend: ":" the mark, ":d" the dimensions, ":s" the sums over all writers, "/<writer>" a tally; sums and
---   tallies have an amount for each of the dimensions, in their order
+--   tallies have an amount for each of the dimensions, in their order. Where anybody ever held anything: "!<writer>" for each
+--   dimension what was granted to it and what it returned, ":h" the sums over all writers of what they may still use
+--   without asking, max(0, granted - returned - tally), and ":n" how often somebody got less than it needed
 -- Errors begin with a code: USAGE_ARGUMENT, what was sent cannot be right; USAGE_SPOILT and epoch or changes, that key of the
 -- bucket holds something else.
 
@@ -41,7 +44,7 @@ end
 -- The epoch as it is found: is_lost where something of the bucket is missing, or of another run; spoilt, an error to return,
 -- where one of its keys cannot be used.
 local function epoch_of(epoch, changes)
-  local found = redis.pcall('HMGET', epoch, 'id', 'run', 'version')
+  local found = redis.pcall('HMGET', epoch, 'id', 'run', 'version', 'ripe')
   if found.err then return { spoilt = redis.error_reply('USAGE_SPOILT epoch ' .. found.err) } end
   local names = redis.pcall('ZCARD', changes)
   if type(names) == 'table' then return { spoilt = redis.error_reply('USAGE_SPOILT changes ' .. names.err) } end
@@ -51,6 +54,7 @@ local function epoch_of(epoch, changes)
     id = found[1] or '',
     version = number(found[3]) or 0,
     run = run,
+    is_ripe = found[1] and found[4] == found[1] or false,
     has_epoch = found[1] and true or false,
     has_changes = has_changes,
     -- fault: an epoch does not name the server's run
@@ -65,6 +69,7 @@ local function renew(at, epoch, changes, v, nonce, ttl)
   local time = redis.call('TIME')
   -- fault: a new epoch counts versions from zero
   at.version = math.max(at.version, number(top[2]) or 0)
+  at.is_ripe = false
   at.id = nonce .. '-' .. time[1] .. '-' .. time[2]
   -- fault: where the epoch was lost, what is owed is taken for stored
   if not at.has_epoch and top[1] and top[1] ~= '' then redis.call('HSET', epoch, 'w:*', '0 ' .. digits(at.version)) end

@@ -6,12 +6,15 @@ export { type Bucket, bucketOf } from "./server/keys.ts";
 export { type RedisClient, recommendedClientOptions, recommendedClusterOptions } from "./server/redis-client.ts";
 export { RedisSharedCounts, type RedisSharedCountsOptions } from "./server/redis-shared-counts.ts";
 export type {
+  Ask,
   Changes,
   MergedItem,
+  MergedSlices,
   MergeItem,
   MergeReply,
   Owed,
   Owing,
+  Pair,
   ReadReply,
   SharedCounts,
   StoredUpTo,

@@ -193,6 +193,10 @@ class RemoteCounts implements SharedCounts {
     return this.#call((redis) => redis.report(bucket, epoch, stored));
   }
 
+  ripen(bucket: Bucket, epoch: string): Promise<void> {
+    return this.#call((redis) => redis.ripen(bucket, epoch));
+  }
+
   oweAll(bucket: Bucket): Promise<void> {
     return this.#call((redis) => redis.oweAll(bucket));
   }

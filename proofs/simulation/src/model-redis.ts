@@ -1,11 +1,13 @@
 import type { Tally } from "@usage/counter-core";
 import type {
+  Ask,
   Bucket,
   Changes,
   MergedItem,
   MergeItem,
   MergeReply,
   Owing,
+  Pair,
   ReadReply,
   StoredUpTo,
 } from "@usage/counter-redis";
@@ -14,6 +16,8 @@ interface Epoch {
   readonly id: string;
   readonly run: string;
   readonly version: number;
+  /** The id once slices are granted. */
+  readonly ripe: string;
   readonly owed: ReadonlyMap<string, { readonly since: number; readonly last: number }>;
 }
 
@@ -21,7 +25,18 @@ interface Hash {
   readonly mark: string;
   /** By writer, then by dimension. */
   readonly tallies: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  /** Where anybody ever held anything. */
+  readonly slices?: Slices;
 }
+
+interface Slices {
+  /** By writer, then by dimension. */
+  readonly pairs: ReadonlyMap<string, ReadonlyMap<string, Pair>>;
+  /** By dimension. */
+  readonly hungry: ReadonlyMap<string, number>;
+}
+
+const NO_PAIR: Pair = { granted: 0, returned: 0 };
 
 /** Everything at one instant, by key. */
 export interface RedisSnapshot {
@@ -55,11 +70,13 @@ export class ModelRedis {
     if (this.#isLost(of) || gone.length > 0) this.#renew(of);
     const changes = new Map(this.#changes.get(of));
     for (const name of gone) changes.delete(name);
-    let { id, version, owed } = this.#epochs.get(of) as Epoch;
+    const epoch = this.#epochs.get(of) as Epoch;
+    const { id, owed, ripe } = epoch;
+    let { version } = epoch;
     const before = version;
     const owing = new Map(owed);
     const owe = (who: string): void => void owing.set(who, { since: owing.get(who)?.since ?? version, last: version });
-    const merged = items.map(({ backend, writer, own, rows = [], mark = "" }): MergedItem => {
+    const merged = items.map(({ backend, writer, own, pairs, asks, rows = [], mark = "" }): MergedItem => {
       const key = `${of} ${backend}`;
       const known = this.#hashes.get(key);
       const tallies = new Map(known?.tallies);
@@ -74,7 +91,19 @@ export class ModelRedis {
       const isMarked = mark !== "" && mark === id && known?.mark !== id;
       changed ||= isMarked;
       const bears = isMarked ? id : (known?.mark ?? "");
-      if (changed) this.#hashes.set(key, { mark: bears, tallies });
+      const slices = known?.slices ?? (pairs && { pairs: new Map(), hungry: new Map() });
+      const book = slices && new SliceBook(tallies, slices);
+      if (book !== undefined && pairs !== undefined) {
+        dimensions.forEach((name, d) => {
+          changed = book.raise(writer, name, pairs[d] ?? NO_PAIR) || changed;
+        });
+        const grants = ripe === id && bears === id;
+        asks?.forEach((ask, d) => {
+          if (ask !== undefined && grants) changed = book.grant(writer, dimensions[d] as string, ask) || changed;
+        });
+        changed ||= asks !== undefined && known === undefined;
+      }
+      if (changed) this.#hashes.set(key, { mark: bears, tallies, ...(book && { slices: book.slices }) });
       const isUnknown = known !== undefined && !changes.has(backend);
       if (changed || isUnknown) {
         version += 1;
@@ -83,12 +112,14 @@ export class ModelRedis {
       if (ownGrew) owe(run);
       if (isUnknown) owe("*");
       const mine = tallies.get(writer);
-      return {
+      const counts = {
         exists: known !== undefined || changed,
         isWhole: bears === id,
         sums: dimensions.map((name) => sumOf(tallies, name)),
         own: dimensions.map((name) => mine?.get(name) ?? 0),
       };
+      if (book === undefined || !counts.exists) return counts;
+      return { ...counts, slices: { isRipe: ripe === id, ...book.of(writer, dimensions) } };
     });
     this.#epochs.set(of, { ...(this.#epochs.get(of) as Epoch), version, owed: owing });
     this.#changes.set(of, changes);
@@ -155,6 +186,11 @@ export class ModelRedis {
     if (known === undefined) return;
     const owed = new Map(known.owed).set("*", { since: 0, last: known.version });
     this.#epochs.set(bucketKey(bucket), { ...known, owed });
+  }
+
+  ripen(bucket: Bucket, epoch: string): void {
+    const known = this.#epochs.get(bucketKey(bucket));
+    if (known?.id === epoch) this.#epochs.set(bucketKey(bucket), { ...known, ripe: epoch });
   }
 
   forget(bucket: Bucket, backend: string): void {
@@ -248,7 +284,7 @@ export class ModelRedis {
     if (known === undefined && changes.size > 0) owed.set("*", { since: 0, last: version });
     this.#ids += 1;
     const id = `e${this.#ids}`;
-    this.#epochs.set(of, { id, run: String(this.#run), version, owed });
+    this.#epochs.set(of, { id, run: String(this.#run), version, ripe: known?.ripe ?? "", owed });
     this.#changes.set(of, changes);
     this.#versions.set(of, `${id} ${version}`);
   }
@@ -258,6 +294,64 @@ export class ModelRedis {
       .filter(([, at]) => at >= version)
       .sort(([, a], [, b]) => a - b)
       .map(([name]) => name);
+  }
+}
+
+/** The slices of one backend, as a script changes them. */
+class SliceBook {
+  readonly #tallies: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  readonly #pairs: Map<string, ReadonlyMap<string, Pair>>;
+  readonly #hungry: Map<string, number>;
+
+  constructor(tallies: ReadonlyMap<string, ReadonlyMap<string, number>>, { pairs, hungry }: Slices) {
+    this.#tallies = tallies;
+    this.#pairs = new Map(pairs);
+    this.#hungry = new Map(hungry);
+  }
+
+  get slices(): Slices {
+    return { pairs: this.#pairs, hungry: this.#hungry };
+  }
+
+  raise(writer: string, name: string, { granted, returned }: Pair): boolean {
+    const known = this.#pair(writer, name);
+    if (granted <= known.granted && returned <= known.returned) return false;
+    const raised = { granted: Math.max(granted, known.granted), returned: Math.max(returned, known.returned) };
+    this.#pairs.set(writer, new Map(this.#pairs.get(writer)).set(name, raised));
+    return true;
+  }
+
+  grant(writer: string, name: string, { limit, target, need }: Ask): boolean {
+    const { granted } = this.#pair(writer, name);
+    if (target <= granted) return false;
+    const used = sumOf(this.#tallies, name);
+    const room = limit - used - this.#held(name);
+    const got = Math.max(0, Math.min(target - granted, room, Math.max(need, Math.floor(room / 16))));
+    if (got > 0) this.raise(writer, name, { granted: granted + got, returned: 0 });
+    const isHungry = got < need && limit > used;
+    if (isHungry) this.#hungry.set(name, (this.#hungry.get(name) ?? 0) + 1);
+    return got > 0 || isHungry;
+  }
+
+  of(writer: string, dimensions: readonly string[]): { held: number[]; pairs: Pair[]; hungry: number[] } {
+    return {
+      held: dimensions.map((name) => this.#held(name)),
+      pairs: dimensions.map((name) => this.#pair(writer, name)),
+      hungry: dimensions.map((name) => this.#hungry.get(name) ?? 0),
+    };
+  }
+
+  #pair(writer: string, name: string): Pair {
+    return this.#pairs.get(writer)?.get(name) ?? NO_PAIR;
+  }
+
+  #held(name: string): number {
+    let held = 0;
+    for (const [writer, pairs] of this.#pairs) {
+      const { granted, returned } = pairs.get(name) ?? NO_PAIR;
+      held += Math.max(0, granted - returned - (this.#tallies.get(writer)?.get(name) ?? 0));
+    }
+    return held;
   }
 }
 

@@ -301,6 +301,7 @@ function countsOf(redis: ModelRedis, before: (call: string) => void): SharedCoun
     changedSince: (at, version) => call("changedSince", () => redis.changedSince(at, version)),
     tallies: (at, names) => call("tallies", () => redis.tallies(at, names)),
     report: (at, epoch, upTo) => call("report", () => redis.report(at, epoch, upTo)),
+    ripen: (at, id) => call("ripen", () => redis.ripen(at, id)),
     oweAll: (at) => call("oweAll", () => redis.oweAll(at)),
     forget: (at, name) => call("forget", () => redis.forget(at, name)),
   };

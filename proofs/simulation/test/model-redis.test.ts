@@ -14,6 +14,9 @@ const WRITERS = ["w", "w.1", "v/x"];
 const BACKENDS = ["oci", "leo"];
 const amount = fc.oneof(fc.nat(50), fc.constantFrom(0, 2 ** 31, 2 ** 49));
 const amounts = fc.tuple(amount, amount);
+const pair = fc.record({ granted: amount, returned: amount });
+/** Some of nothing that is limited. */
+const ask = fc.option(fc.record({ limit: amount, target: amount, need: fc.nat(20) }), { nil: undefined });
 const backend = fc.constantFrom(...BACKENDS);
 /** An epoch by its place among those that were seen; 0 for none. */
 const epoch = fc.nat(4);
@@ -35,6 +38,7 @@ const command = fc.oneof(
             fc.dictionary(fc.constantFrom(...DIMENSIONS, "other"), amount),
           ),
           mark: epoch,
+          slices: fc.option(fc.record({ pairs: fc.tuple(pair, pair), asks: fc.option(fc.tuple(ask, ask)) })),
         }),
         { selector: (item) => item.backend, minLength: 1 },
       ),
@@ -48,6 +52,7 @@ const command = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant("report" as const), epoch, run: fc.constantFrom("w", "v", "*"), version }),
   },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("ripen" as const), epoch }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("oweAll" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("forget" as const), backend }) },
   {
@@ -147,6 +152,7 @@ function modelOf(model: ModelRedis): Counts {
     changedSince: async (at, since) => model.changedSince(at, since),
     tallies: async (at, names) => model.tallies(at, names),
     report: async (at, id, stored) => model.report(at, id, stored),
+    ripen: async (at, id) => model.ripen(at, id),
     oweAll: async (at) => model.oweAll(at),
     forget: async (at, name) => model.forget(at, name),
   };
@@ -173,8 +179,10 @@ function faultsOf(model: ModelRedis): Faults {
 async function run(counts: Counts, epochs: Epochs, one: Command, { evict, restart }: Faults): Promise<unknown> {
   switch (one.kind) {
     case "merge": {
-      const items = one.items.map(({ rows, mark, ...item }) => ({
+      const items = one.items.map(({ rows, mark, slices, ...item }) => ({
         ...item,
+        ...(slices && { pairs: slices.pairs }),
+        ...(slices?.asks && { asks: slices.asks }),
         rows: Object.entries(rows).map(
           ([writer, usage]): Tally => ({ writer, period: bucket.period.key, backend: item.backend, usage }),
         ),
@@ -198,6 +206,8 @@ async function run(counts: Counts, epochs: Epochs, one: Command, { evict, restar
     }
     case "report":
       return counts.report(bucket, epochs.at(one.epoch), [{ run: one.run, version: one.version }]);
+    case "ripen":
+      return counts.ripen(bucket, epochs.at(one.epoch));
     case "oweAll":
       return counts.oweAll(bucket);
     case "forget":

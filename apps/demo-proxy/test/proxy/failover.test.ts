@@ -17,6 +17,7 @@ describe("an upstream that cannot be reached", () => {
     const timers: (() => void)[] = [];
     const clock = {
       now: Date.now,
+      elapsed: Date.now,
       after: (_delayMs: number, callback: () => void) => {
         timers.push(callback);
         return () => {};

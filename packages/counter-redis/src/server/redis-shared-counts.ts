@@ -40,6 +40,7 @@ const merge = new Script(scripts.merge);
 const changed = new Script(scripts.changed);
 const owing = new Script(scripts.owing);
 const report = new Script(scripts.report);
+const ripen = new Script(scripts.ripen);
 const oweAll = new Script(scripts.oweAll);
 const forget = new Script(scripts.forget);
 /** How a script says that a key of the bucket itself holds something else. */
@@ -155,6 +156,11 @@ export class RedisSharedCounts implements SharedCounts {
     await this.#run(oweAll, keys, [keys.epoch], []);
   }
 
+  async ripen(bucket: Bucket, epoch: string): Promise<void> {
+    const keys = this.#keysOf(bucket);
+    await this.#run(ripen, keys, [keys.epoch], [epoch]);
+  }
+
   async forget(bucket: Bucket, backend: string): Promise<void> {
     const keys = this.#keysOf(bucket);
     await this.#run(forget, keys, [keys.changes, keys.counts(backend)], [backend]);
@@ -168,9 +174,10 @@ export class RedisSharedCounts implements SharedCounts {
     const keys = this.#keysOf(bucket);
     const dimensions = this.#dimensionsOf(items);
     const args: (string | number)[] = [this.#ttlMs(bucket), this.#nextNonce(), run, dimensions.length, ...dimensions];
-    for (const { backend, writer, own, rows = [], mark = "" } of items) {
+    for (const item of items) {
+      const { backend, writer, rows = [], mark = "" } = item;
       const others = rows.filter((row) => row.writer !== writer);
-      args.push(backend, writer, packed(dimensions.map((_, d) => own[d] ?? 0)), mark, others.length);
+      args.push(backend, writer, packed(amountsOf(item, dimensions.length)), mark, others.length);
       for (const row of others) args.push(row.writer, packed(dimensions.map((name) => amountOf(row.usage, name))));
     }
     const hashes = items.map(({ backend }) => keys.counts(backend));
@@ -270,6 +277,16 @@ export class RedisSharedCounts implements SharedCounts {
     if (status !== "ready") throw new NotConnectedError(status, this.#connectionErrors.last);
     this.#connectionErrors.forget();
   }
+}
+
+/** Nothing more than the counts where nobody ever held anything. */
+function amountsOf({ own, pairs, asks }: MergeItem, size: number): readonly number[] {
+  const amounts = Array.from({ length: size }, (_, d) => own[d] ?? 0);
+  if (pairs === undefined) return amounts;
+  for (let d = 0; d < size; d++) amounts.push(pairs[d]?.granted ?? 0, pairs[d]?.returned ?? 0);
+  if (asks === undefined) return amounts;
+  for (let d = 0; d < size; d++) amounts.push(asks[d]?.limit ?? 0, asks[d]?.target ?? 0, asks[d]?.need ?? 0);
+  return amounts;
 }
 
 function packed(amounts: readonly number[]): string {

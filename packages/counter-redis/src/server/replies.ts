@@ -1,11 +1,14 @@
 import type { Tally } from "@usage/counter-core";
 import { RefusedCountsError } from "./errors.ts";
-import type { MergedItem, MergeReply, ReadReply } from "./shared-counts.ts";
+import type { MergedItem, MergeReply, Pair, ReadReply } from "./shared-counts.ts";
 
 /** Whatever else a store or a hash may hold cannot be the name of a count. */
 export const DIMENSION: RegExp = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
 const AMOUNT = /^\d{1,16}$/;
 const REFUSED = "USAGE_REFUSED ";
+/** What `merge` says of a hash where anybody ever held anything. */
+const HAS_SLICES = 2;
+const IS_RIPE = 3;
 
 /** What the script `merge` returns, of the first `wanted` of the dimensions that were sent. */
 export function mergeReplyOf(
@@ -20,14 +23,24 @@ export function mergeReplyOf(
     if (typeof first === "string" && first.startsWith(REFUSED)) {
       return new RefusedCountsError(key, first.slice(REFUSED.length));
     }
+    const kind = Number(first);
     const isWhole = Number(reply[at++]) === 1;
-    const [sums, own]: [number[], number[]] = [[], []];
-    for (let d = 0; d < wanted; d++) {
-      sums.push(Number(reply[at + 2 * d]));
-      own.push(Number(reply[at + 2 * d + 1]));
-    }
-    at += 2 * sent;
-    return { exists: Number(first) === 1, isWhole, sums, own };
+    const width = kind >= HAS_SLICES ? 6 : 2;
+    const list = <T>(of: (start: number) => T): T[] => Array.from({ length: wanted }, (_, d) => of(at + width * d));
+    const counts = {
+      exists: kind > 0,
+      isWhole,
+      sums: list((start) => Number(reply[start])),
+      own: list((start) => Number(reply[start + 1])),
+    };
+    const slices = kind >= HAS_SLICES && {
+      isRipe: kind === IS_RIPE,
+      held: list((start) => Number(reply[start + 2])),
+      pairs: list((start): Pair => ({ granted: Number(reply[start + 3]), returned: Number(reply[start + 4]) })),
+      hungry: list((start) => Number(reply[start + 5])),
+    };
+    at += width * sent;
+    return slices ? { ...counts, slices } : counts;
   });
   return { epoch: String(reply[0]), before: Number(reply[1]), after: Number(reply[2]), items };
 }

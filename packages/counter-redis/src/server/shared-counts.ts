@@ -1,12 +1,32 @@
 import type { Tally } from "@usage/counter-core";
 import type { Bucket } from "./keys.ts";
 
+/** What a writer was ever granted of one dimension, and what it ever returned. Both only grow. */
+export interface Pair {
+  readonly granted: number;
+  readonly returned: number;
+}
+
+/** What a writer asks for in one dimension. */
+export interface Ask {
+  /** The most that all together may use and hold. */
+  readonly limit: number;
+  /** What shall be granted to the writer altogether. */
+  readonly target: number;
+  /** What of it is needed now; the rest is given as far as there is plenty. */
+  readonly need: number;
+}
+
 /** What is merged into the shared counts of one backend. */
 export interface MergeItem {
   readonly backend: string;
   readonly writer: string;
   /** What the writer counted so far, in the order of dimensions. */
   readonly own: readonly number[];
+  /** What the writer may use and hold, in the order of dimensions. Absent where it holds nothing, and never did. */
+  readonly pairs?: readonly Pair[];
+  /** What it asks for, in the order of dimensions, undefined where that is nothing. Not without pairs. */
+  readonly asks?: readonly (Ask | undefined)[];
   /** Some of the store's rows of the backend. */
   readonly rows?: readonly Tally[];
   /** The epoch that was known before the rows were read, with the last of them: from then on the hash has all that the store had. */
@@ -23,6 +43,20 @@ export interface MergedItem {
   readonly sums: readonly number[];
   /** The asking writer's. */
   readonly own: readonly number[];
+  /** Absent where nobody ever held anything. */
+  readonly slices?: MergedSlices;
+}
+
+/** What may be used of one backend without asking, amounts in the order of dimensions. */
+export interface MergedSlices {
+  /** Whether whoever has a slice is known there: slices are granted. */
+  readonly isRipe: boolean;
+  /** What all may still use without asking. */
+  readonly held: readonly number[];
+  /** The asking writer's. */
+  readonly pairs: readonly Pair[];
+  /** How often somebody got less than it needed. */
+  readonly hungry: readonly number[];
 }
 
 export interface MergeReply {
@@ -98,6 +132,8 @@ export interface SharedCounts {
   report(bucket: Bucket, epoch: string, stored: readonly StoredUpTo[]): Promise<void>;
   /** Everybody may owe everything: the store has lost something. */
   oweAll(bucket: Bucket): Promise<void>;
+  /** From now on slices of this epoch of the bucket are granted: nobody can have one that is not known there. */
+  ripen(bucket: Bucket, epoch: string): Promise<void>;
   /** Deletes the counts of a backend. */
   forget(bucket: Bucket, backend: string): Promise<void>;
   /** Lets go of what it holds of others, such as listeners. The counts stay. */

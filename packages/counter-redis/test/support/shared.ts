@@ -40,6 +40,7 @@ export function over(counts: SharedCounts, other: Partial<SharedCounts>): Shared
     tallies: (...args) => counts.tallies(...args),
     report: (...args) => counts.report(...args),
     oweAll: (...args) => counts.oweAll(...args),
+    ripen: (...args) => counts.ripen(...args),
     forget: (...args) => counts.forget(...args),
     ...other,
   };
