@@ -1,6 +1,6 @@
 import type { PeriodCells } from "./cells/cells.ts";
 import { keepTime } from "./cells/keep-time.ts";
-import type { CounterBackend, HoldOptions, Limits } from "./counter.ts";
+import type { CounterBackend, HoldOptions, Limits, Standing } from "./counter.ts";
 import { type CounterParts, HeldBackends } from "./held-backends.ts";
 import type { Hold } from "./holds/hold.ts";
 import { Holds } from "./holds/holds.ts";
@@ -98,6 +98,12 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
   /** Each backend of which something is free again. */
   get onFreed(): Event<string> {
     return this.#holds.onFreed;
+  }
+
+  /** Nobody else uses what is counted here. */
+  standing(backend: string): Standing {
+    this.#recorder.rowOf(backend);
+    return { mode: "exact" };
   }
 
   limitsOf(backend: string): Limits<D> {

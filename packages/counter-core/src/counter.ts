@@ -8,6 +8,17 @@ export type Awaitable<T> = T | Promise<T>;
 /** The most that a backend may use in a period, by dimension: 0 means nothing may be used, absent is unlimited. */
 export type Limits<D extends string = StorageDimension> = Partial<Usage<D>>;
 
+/** What a refusal or an admission is worth. */
+export interface Standing {
+  /** `exact`: what is admitted passes no limit. `approximate`: it may, by what others use meanwhile. */
+  readonly mode: "exact" | "approximate";
+  /**
+   * Why nothing can be admitted that others would have to be asked for: `unready`, what they have is not known yet; `offline`, they
+   * cannot be asked. Absent: they can.
+   */
+  readonly problem?: "unready" | "offline";
+}
+
 export interface HoldOptions {
   /** After how long it expires where nobody ends it, in milliseconds; it may take up to two seconds longer. @default 600_000 */
   readonly ttlMs?: number;
@@ -55,6 +66,8 @@ export interface UsageCounter<D extends string = StorageDimension> extends Usage
   readonly onHoldExpired: Event<Hold<D>>;
   /** Each backend of which something is free again. */
   readonly onFreed: Event<string>;
+  /** What decisions about a backend are worth now. */
+  standing(backend: string): Standing;
   /** The limits that a backend has; the limited dimensions only. */
   limitsOf(backend: string): Limits<D>;
   /** The limits in the order of `dimensions` into `out[0..dimensions.length)`, Infinity where there is none, without allocating. */

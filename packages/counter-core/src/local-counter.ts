@@ -48,11 +48,13 @@ export class LocalCounterBackend<D extends string = StorageDimension> extends Co
  * What a counter on this thread's memory is made of.
  *
  * @param hops - One for each replica, the store's included.
+ * @param isExact - Whether a limited cell takes no more than its ceiling, which others set.
  */
 export function heapParts<D extends string>(
   names: Iterable<string>,
   options: LocalCounterOptions<D>,
   hops: number,
+  isExact = false,
 ): CounterParts<D> & { readonly periods: HeapPeriods } {
   const { periods = utcMonths, clock = systemClock, maxBackends = 1_000_000, idleMs = 900_000 } = options;
   const given = checkedNames(names);
@@ -68,7 +70,7 @@ export function heapParts<D extends string>(
     dimensions,
     clock,
     rows,
-    periods: new HeapPeriods(periods, clock.now(), { rows: given.length, size: dimensions.length, hops }),
+    periods: new HeapPeriods(periods, clock.now(), { rows: given.length, size: dimensions.length, hops, isExact }),
     maxBackends,
     idleMs,
   };

@@ -230,8 +230,7 @@ for _, item in ipairs(items) do
       writes[#writes + 1] = '!' .. item.writers[1]
       writes[#writes + 1] = pack(item.pairs[1])
     end
-    -- Who asks wants to find a hash that the store's rows can be brought to.
-    changed = changed or own_slices or (item.asks and not item.exists)
+    changed = changed or own_slices
   end
   if item.refused then
     reply[#reply + 1] = 'USAGE_REFUSED ' .. item.refused

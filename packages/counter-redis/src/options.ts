@@ -1,4 +1,5 @@
 import type { LocalCounterOptions, StorageDimension } from "@usage/counter-core";
+import type { ClaimOpened } from "./replication/ripening.ts";
 import type { RedisClient } from "./server/redis-client.ts";
 
 /** How often counts are exchanged, and when that is given up. */
@@ -17,10 +18,24 @@ export interface ReplicationOptions {
   readonly probeIntervalMs?: number;
 }
 
+/** What limits mean where several instances share them. */
+export interface EnforcementOptions {
+  /**
+   * `exact`: no limit is passed, whatever fails; what may be used is asked for before. `approximate`: a limit may be passed by what
+   * instances use before they have heard of each other. The same on every instance. @default "approximate"
+   */
+  readonly enforcement?: "exact" | "approximate";
+  /** How long an instance that is cut off from Redis goes on with what it may use, in milliseconds. @default 10_000 */
+  readonly leaseMs?: number;
+  /** Notes in the store which buckets were opened; without it, the first use of each takes 1.05 leases. */
+  readonly claim?: ClaimOpened;
+}
+
 /** The same dimensions and periods on every instance. */
 export interface RedisCounterOptions<D extends string = StorageDimension>
   extends LocalCounterOptions<D>,
-    ReplicationOptions {
+    ReplicationOptions,
+    EnforcementOptions {
   /** Backends that are there from the start; others are held by `ensure`. @default none */
   readonly backends?: Iterable<string>;
 }

@@ -1,9 +1,11 @@
 import {
   type EnsureOptions,
   type Event,
+  type Limits,
   type PeriodScheme,
   type ReadRows,
   STORAGE_DIMENSIONS,
+  type Standing,
   type StorageDimension,
   type StoredUsage,
   systemClock,
@@ -11,7 +13,7 @@ import {
   type Usage,
   utcMonths,
 } from "@usage/counter-core";
-import { CounterBase, Emitter, heapParts, type KnownUsage } from "@usage/counter-core/internal";
+import { CounterBase, Emitter, heapParts, type KnownUsage, UNLIMITED } from "@usage/counter-core/internal";
 import type { RedisConnectOptions, RedisCounterOptions } from "./options.ts";
 import { BucketCalls } from "./replication/bucket-calls.ts";
 import { Chores } from "./replication/chores.ts";
@@ -24,6 +26,7 @@ import { Polls } from "./replication/polls.ts";
 import { Pushes } from "./replication/pushes.ts";
 import { Recall, type Recalled } from "./replication/recall.ts";
 import { Replication } from "./replication/replication.ts";
+import { Ripening } from "./replication/ripening.ts";
 import { Rounds } from "./replication/rounds.ts";
 import type { SharedPeriod } from "./replication/shared-period.ts";
 import { begin } from "./server/connect.ts";
@@ -31,6 +34,7 @@ import { RedisSharedCounts } from "./server/redis-shared-counts.ts";
 import type { SharedCounts } from "./server/shared-counts.ts";
 
 const PUSH_TIMEOUT_MS = 1_000;
+const LEASE_MS = 10_000;
 
 /**
  * A local counter with a second hop: to Redis, through which instances share what they count.
@@ -55,6 +59,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
   readonly #discards: Discards;
   readonly #chores: Chores;
   readonly #events = new Emitter<RedisEvent>();
+  readonly #isExact: boolean;
   #closing: Promise<void> | undefined;
 
   /**
@@ -64,15 +69,37 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
    */
   constructor(counts: SharedCounts, options: RedisCounterOptions<D> = {}) {
     const { backends = [], periods = utcMonths, pushTimeoutMs = PUSH_TIMEOUT_MS } = options;
-    super(heapParts(backends, options, 2));
+    const { enforcement = "approximate", leaseMs = LEASE_MS, claim } = options;
+    if (!["exact", "approximate"].includes(enforcement)) {
+      throw new RangeError(`enforcement must be "exact" or "approximate", got ${JSON.stringify(enforcement)}`);
+    }
+    const isExact = enforcement === "exact";
+    const parts = heapParts(backends, options, 2, isExact);
+    super(parts);
+    // What somebody takes out of it is in no sum, and no limit could hold.
+    if (isExact) this.drainBy("tallies");
     const { clock, rows, dimensions, writer: run, tallyRows: tallies } = this;
     const emit = (event: RedisEvent): void => this.#events.emit(event);
     const exchanges = new Exchanges(clock, pushTimeoutMs);
     const calls = new BucketCalls(counts, exchanges);
-    const replication = new Replication({ rows, periods: this.periods, tallies, clock, emit });
+    const replication = new Replication({
+      rows,
+      periods: this.periods,
+      tallies,
+      clock,
+      emit,
+      slices: {
+        periods: parts.periods,
+        isExact,
+        leaseMs,
+        syncIntervalMs: options.syncIntervalMs ?? 25,
+        freed: (row) => this.freed(row),
+        hasten: () => this.#rounds.hasten(),
+      },
+    });
     const chores = new Chores(emit);
-    const pushes = new Pushes({ run, rows, tallies, counts, calls, replication });
-    const polls = new Polls({ rows, counts, exchanges, calls, replication });
+    const pushes = new Pushes({ run, rows, tallies, clock, counts, calls, replication });
+    const polls = new Polls({ rows, clock, counts, exchanges, calls, replication });
     this.#counts = counts;
     this.#periods = periods;
     this.#exchanges = exchanges;
@@ -80,10 +107,16 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     this.#chores = chores;
     this.#hydration = new Hydration(replication, pushes, rows);
     this.#flushes = new Flushes({ run, rows, periods, clock, counts, exchanges, replication, chores, emit });
-    this.#recall = new Recall({ run, dimensions, counts, calls, replication, isSharing: () => this.#isSharing });
+    const isSharing = (): boolean => this.#isSharing;
+    this.#recall = new Recall({ run, dimensions, counts, calls, replication, clock, isSharing, isExact });
     this.#discards = new Discards(counts, exchanges, replication);
     const tend = (): Promise<void> => chores.run("discard", (failed) => this.#discards.work(failed));
-    this.#rounds = new Rounds({ replication, pushes, polls, clock, emit, tend }, options);
+    const ripening = new Ripening({ counts, calls, replication, clock, leaseMs, claim });
+    const ripen = async (): Promise<void> => {
+      if (isExact) await ripening.work(replication.current());
+    };
+    this.#rounds = new Rounds({ replication, pushes, polls, clock, emit, ripen, tend }, options);
+    this.#isExact = isExact;
   }
 
   /**
@@ -100,7 +133,11 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     const pollIntervalMs = options.pollIntervalMs ?? (client.isCluster ? 100 : 50);
     const counter = new RedisCounterBackend<D>(counts, { ...options, pollIntervalMs });
     try {
-      await begin(client, prefix, { start: () => counter.start(), replies: () => counter.#exchanges.replies });
+      await begin(client, prefix, {
+        start: () => counter.start(),
+        replies: () => counter.#exchanges.replies,
+        isExact: options.enforcement === "exact",
+      });
       return counter;
     } catch (error) {
       await counter.close();
@@ -199,15 +236,36 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     if (this.#isSharing) await this.#chores.run("hydrate", () => this.#hydration.bring(rows));
   }
 
+  override setLimits(backend: string, limits: Limits<D>): void {
+    const before = this.limitsOf(backend);
+    super.setLimits(backend, limits);
+    const now = this.limitsOf(backend);
+    const isLower = this.dimensions.some((dimension) => {
+      return (now[dimension] ?? UNLIMITED) < (before[dimension] ?? UNLIMITED);
+    });
+    this.#replication.slices.limited(this.#replication.current(), this.rowOf(backend), isLower);
+  }
+
+  override standing(backend: string): Standing {
+    const row = this.rowOf(backend);
+    if (!this.#isExact) return { mode: "approximate" };
+    if (!this.#isSharing) return { mode: "exact", problem: "offline" };
+    const problem = this.#replication.slices.problemOf(this.#replication.current(), row);
+    return problem === undefined ? { mode: "exact" } : { mode: "exact", problem };
+  }
+
   /** Also deletes what all instances shared of the backend: discard it on all of them. */
   override discard(backend: string): void {
     super.discard(backend);
+    const row = this.rowOf(backend);
+    for (const shared of this.#replication.periods()) this.#replication.slices.clear(shared, row);
     const { start } = this.period();
     this.#discards.add(backend, [this.#periods.at(start - 1), ...this.periods.all().map(({ period }) => period)]);
   }
 
   /** Shares what is left, as far as Redis can be reached, and ends. Counting goes on; the client stays open. */
   close(): Promise<void> {
+    this.#replication.slices.close();
     this.#closing ??= this.#rounds.stop().finally(() => this.#counts.close?.());
     return this.#closing;
   }
@@ -244,6 +302,10 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     super.letGo(row);
   }
 
+  protected override noRoom(row: number, amounts: Float64Array): void {
+    this.#replication.slices.noRoom(row, amounts);
+  }
+
   protected override unstored(row: number, place: number): number {
     // fault: sends to Redis in the request path
     const cells = this.periods.current();
@@ -275,6 +337,11 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     const nothing = this.dimensions.map(() => 0);
     const own = cells.generations.of(row) === 0 ? merged.own : nothing;
     this.#replication.learnRow(shared, row, merged, own, nothing);
+    const none = nothing.map(() => ({ granted: 0, returned: 0 }));
+    const isOwn = cells.generations.of(row) === 0;
+    const slices = merged.slices && { ...merged.slices, pairs: isOwn ? merged.slices.pairs : none };
+    const item = { backend: name, writer: this.writer, own };
+    this.#replication.slices.takeUp(shared, row, item, { ...merged, own, ...(slices && { slices }) });
     // Whatever happened since it was asked for is found with the next push.
     // fault: trusts what it was told before it held a backend
     shared.apply(row, { kind: "changed" });

@@ -11,7 +11,7 @@ function after(...events: readonly RowEvent[]): string {
     isDue(state) && "due",
     exists(state) && "exists",
     isRefused(state) && "refused",
-    wantsRows(state) && "wants rows",
+    wantsRows(state, false) && "wants rows",
   ];
   return words.filter((word) => word !== false).join(", ") || "at rest";
 }

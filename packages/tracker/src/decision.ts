@@ -11,9 +11,9 @@ export interface Decision<D extends string> {
   readonly exceeded: readonly D[];
   /**
    * Why it refuses. `limit`: what was used leaves no room, until the period ends. `held`: what other work may still use leaves none
-   * for now. Absent when allowed.
+   * for now. `unready`, `offline`: in exact mode, others cannot be asked for it yet, or now. Absent when allowed.
    */
-  readonly reason?: "limit" | "held";
+  readonly reason?: "limit" | "held" | "unready" | "offline";
   /** When asking again may help, in milliseconds; absent when allowed, and where the limit of an exceeded dimension is 0. */
   readonly retryAfterMs?: number;
   /** What is left before the proposal, of the limited dimensions only; never below zero. */
@@ -52,7 +52,7 @@ export function decide<D extends string>(
     backend,
     allowed,
     exceeded,
-    ...(!allowed && { reason: isUsedUp ? "limit" : "held" }),
+    ...(!allowed && { reason: isUsedUp ? "limit" : (counter.standing(backend).problem ?? "held") }),
     ...(!allowed && !isClosed && { retryAfterMs: isUsedUp ? Math.max(0, period.end - nowMs) : HELD_RETRY_MS }),
     remaining: Object.fromEntries(remaining) as Limits<D>,
     usage,

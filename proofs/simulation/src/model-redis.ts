@@ -101,7 +101,6 @@ export class ModelRedis {
         asks?.forEach((ask, d) => {
           if (ask !== undefined && grants) changed = book.grant(writer, dimensions[d] as string, ask) || changed;
         });
-        changed ||= asks !== undefined && known === undefined;
       }
       if (changed) this.#hashes.set(key, { mark: bears, tallies, ...(book && { slices: book.slices }) });
       const isUnknown = known !== undefined && !changes.has(backend);

@@ -1,3 +1,4 @@
+import type { Clock } from "@usage/counter-core";
 import type { Rows } from "@usage/counter-core/internal";
 import type { SharedCounts } from "../server/shared-counts.ts";
 import type { BucketCalls } from "./bucket-calls.ts";
@@ -10,6 +11,7 @@ const SWEPT_AT_ONCE = 500;
 
 export interface PollsParts {
   readonly rows: Rows;
+  readonly clock: Clock;
   readonly counts: SharedCounts;
   readonly exchanges: Exchanges;
   readonly calls: BucketCalls;
@@ -27,14 +29,20 @@ export class Polls {
 
   /** Looks for buckets that others changed, by one short text for each; then at what. */
   async poll(shared: SharedPeriod): Promise<void> {
-    const { counts, exchanges } = this.#parts;
+    const { counts, exchanges, clock, replication } = this.#parts;
     const buckets = shared.buckets.filter(({ isAway }) => !isAway);
     if (buckets.length === 0) throw new Error("no node of the cluster answers");
+    let sentAtMs = 0;
     const differing = await exchanges.run(
-      () => counts.versions(buckets),
+      () => {
+        sentAtMs = clock.elapsed();
+        return counts.versions(buckets);
+      },
       (versions) => {
         buckets.forEach((bucket, i) => {
           bucket.isAway = versions[i] === undefined;
+          const isSame = bucket.epoch !== "" && versions[i] === bucket.version;
+          if (isSame) replication.slices.served(shared, bucket, sentAtMs);
         });
         return buckets.filter((bucket, i) => !bucket.isAway && versions[i] !== bucket.version);
       },
@@ -44,15 +52,18 @@ export class Polls {
 
   /** Asks what changed in these buckets; it also shows whether they are still of the same run of the server. */
   async look(shared: SharedPeriod, buckets: readonly BucketState[]): Promise<void> {
-    const { counts, calls, replication } = this.#parts;
-    const asked = new Map<BucketState, string>();
+    const { counts, calls, replication, clock } = this.#parts;
+    const asked = new Map<BucketState, { readonly epoch: string; readonly atMs: number }>();
     await calls.each(
       buckets.map((bucket) => ({ bucket })),
       ({ bucket }) => {
-        asked.set(bucket, bucket.epoch);
+        asked.set(bucket, { epoch: bucket.epoch, atMs: clock.elapsed() });
         return counts.changed(bucket, bucket.epoch, bucket.cursor);
       },
-      ({ bucket }, changes) => replication.takeChanges(shared, bucket, asked.get(bucket) ?? "", changes),
+      ({ bucket }, changes) => {
+        const { epoch, atMs } = asked.get(bucket) as { readonly epoch: string; readonly atMs: number };
+        replication.takeChanges(shared, bucket, epoch, changes, atMs);
+      },
       ({ bucket }, error) => replication.refuse(shared, replication.rowsOf(bucket), error),
     );
   }

@@ -1,3 +1,4 @@
+import type { Clock } from "@usage/counter-core";
 import type { Rows, Tallies } from "@usage/counter-core/internal";
 import { BUCKETS } from "../server/keys.ts";
 import type { MergeItem, SharedCounts } from "../server/shared-counts.ts";
@@ -15,6 +16,7 @@ export interface PushesParts {
   readonly run: string;
   readonly rows: Rows;
   readonly tallies: Tallies;
+  readonly clock: Clock;
   readonly counts: SharedCounts;
   readonly calls: BucketCalls;
   readonly replication: Replication;
@@ -36,7 +38,11 @@ export class Pushes {
 
   /** Pushes what is not known to be shared, and what others changed. Rejects where Redis is away. */
   async pushDue(): Promise<void> {
-    for (const shared of this.#parts.replication.periods()) await this.#send(shared, this.#due(shared));
+    const { replication } = this.#parts;
+    for (const shared of replication.periods()) {
+      replication.slices.look(shared);
+      await this.#send(shared, this.#due(shared));
+    }
   }
 
   /**
@@ -89,19 +95,22 @@ export class Pushes {
     byBucket: readonly (readonly number[])[],
     brought?: ReadonlyMap<string, Brought>,
   ): Promise<void> {
-    const { counts, calls, replication, run } = this.#parts;
+    const { counts, calls, replication, run, clock } = this.#parts;
     const batches = this.#batchesOf(shared, byBucket);
-    const sent = new Map<Batch, readonly MergeItem[]>();
+    const sent = new Map<Batch, { readonly items: readonly MergeItem[]; readonly atMs: number }>();
     for (let start = 0; start < batches.length; start += IN_A_ROW) {
       await calls.each(
         batches.slice(start, start + IN_A_ROW),
         (batch) => {
           // Made when it is sent: what was counted meanwhile is in it.
           const items = this.#itemsOf(shared, batch, brought);
-          sent.set(batch, items);
+          sent.set(batch, { items, atMs: clock.elapsed() });
           return counts.merge(batch.bucket, run, items);
         },
-        (batch, reply) => replication.take(shared, batch.bucket, sent.get(batch) ?? [], reply),
+        (batch, reply) => {
+          const { items, atMs } = sent.get(batch) as { readonly items: readonly MergeItem[]; readonly atMs: number };
+          replication.take(shared, batch.bucket, items, reply, atMs);
+        },
         ({ bucket, rows }, error) => {
           const refused = rows.filter((row) => this.#isOf(bucket, shared, row));
           replication.refuse(shared, refused, error);
@@ -130,7 +139,7 @@ export class Pushes {
     { bucket, rows }: Batch,
     brought: ReadonlyMap<string, Brought> | undefined,
   ): readonly MergeItem[] {
-    const { tallies, rows: names } = this.#parts;
+    const { tallies, rows: names, replication } = this.#parts;
     const { cells } = shared;
     const size = tallies.dimensions.length;
     return rows
@@ -138,7 +147,8 @@ export class Pushes {
       .map((row) => {
         const backend = names.nameOf(row);
         const own = tallies.dimensions.map((_, place) => cells.mine(row * size + place));
-        return { backend, writer: tallies.writerOf(cells, row), own, ...brought?.get(backend) };
+        const saying = replication.slices.sayingOf(shared, row);
+        return { backend, writer: tallies.writerOf(cells, row), own, ...saying, ...brought?.get(backend) };
       });
   }
 

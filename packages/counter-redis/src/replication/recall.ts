@@ -1,4 +1,4 @@
-import { type ReadRows, type Tally, UnknownUsageError } from "@usage/counter-core";
+import { type Clock, type ReadRows, type Tally, UnknownUsageError } from "@usage/counter-core";
 import { bucketOf } from "../server/keys.ts";
 import type { MergedItem, MergeItem, SharedCounts } from "../server/shared-counts.ts";
 import { type BucketCalls, MERGES_AT_ONCE } from "./bucket-calls.ts";
@@ -12,6 +12,9 @@ export interface RecallParts {
   readonly calls: BucketCalls;
   readonly replication: Replication;
   readonly isSharing: () => boolean;
+  readonly clock: Clock;
+  /** Whether what is held must be whole at once: before that, no slice of it is granted. */
+  readonly isExact: boolean;
 }
 
 /** What is known of a backend that is not held; undefined where Redis or the store could not be asked. */
@@ -41,7 +44,9 @@ export class Recall {
     read: ReadRows,
     whenUnknown: "reject" | "admit",
   ): Promise<(name: string) => Recalled> {
-    const epochs = shared.buckets.map(({ epoch }) => epoch);
+    const { isExact } = this.#parts;
+    const epochsNow = (): string[] => shared.buckets.map(({ epoch }) => epoch);
+    let epochs = epochsNow();
     // fault: asks Redis alone for what is to be held
     const [looked, stored] = await Promise.allSettled([
       this.#look(shared, names),
@@ -53,11 +58,21 @@ export class Recall {
       if (unknown.length > 0 && whenUnknown !== "admit") throw new UnknownUsageError(unknown, stored.reason);
       return (name) => ({ merged: found.get(name), rows: undefined });
     }
-    const byName = Map.groupBy(stored.value, ({ backend }) => backend);
+    let rows = stored.value;
+    const isOther = (name: string): boolean => {
+      return found.has(name) && epochs[bucketOf(name)] !== shared.buckets[bucketOf(name)]?.epoch;
+    };
+    if (isExact && names.some(isOther)) {
+      // What was read before an epoch was known may lack what was stored before it began.
+      const seen = epochsNow();
+      const again = await read(shared.cells.period.key, names).catch(() => undefined);
+      if (again !== undefined) [epochs, rows] = [seen, again];
+    }
+    const byName = Map.groupBy(rows, ({ backend }) => backend);
     // Where something was lost, only both together are all that is known; where all was, others shall have it at once.
     const lacking = names.filter((name) => {
       const item = found.get(name);
-      return item !== undefined && !item.isWhole && (item.exists || byName.has(name));
+      return item !== undefined && !item.isWhole && (isExact || item.exists || byName.has(name));
     });
     const bring: Bring = (name) => ({ rows: byName.get(name) ?? [], mark: epochs[bucketOf(name)] ?? "" });
     const whole = await this.#look(shared, lacking, bring).catch(() => new Map<string, MergedItem>());
@@ -71,26 +86,29 @@ export class Recall {
     names: readonly string[],
     bring: Bring = () => ({}),
   ): Promise<Map<string, MergedItem>> {
-    const { run, counts, calls, replication, dimensions, isSharing } = this.#parts;
+    const { run, counts, calls, replication, dimensions, isSharing, clock } = this.#parts;
     const found = new Map<string, MergedItem>();
     if (names.length === 0) return found;
     if (!isSharing()) throw new Error("Redis is away");
     const own = dimensions.map(() => 0);
-    const batches: { readonly bucket: BucketState; readonly items: readonly MergeItem[] }[] = [];
+    const batches: { readonly bucket: BucketState; readonly items: readonly MergeItem[]; sentAtMs: number }[] = [];
     for (const [number, all] of Map.groupBy(names, bucketOf)) {
       const bucket = shared.buckets[number] as BucketState;
       for (let start = 0; start < all.length; start += counts.batchSize) {
         const items = all
           .slice(start, start + counts.batchSize)
           .map((backend) => ({ backend, writer: run, own, ...bring(backend) }));
-        batches.push({ bucket, items });
+        batches.push({ bucket, items, sentAtMs: 0 });
       }
     }
     await calls.each(
       batches,
-      ({ bucket, items }) => counts.merge(bucket, run, items),
-      ({ bucket, items }, reply) => {
-        replication.take(shared, bucket, items, reply);
+      (batch) => {
+        batch.sentAtMs = clock.elapsed();
+        return counts.merge(batch.bucket, run, batch.items);
+      },
+      ({ bucket, items, sentAtMs }, reply) => {
+        replication.take(shared, bucket, items, reply, sentAtMs);
         reply.items.forEach((item, i) => {
           if (!(item instanceof Error)) found.set((items[i] as MergeItem).backend, item);
         });

@@ -5,6 +5,8 @@ import type { Changes, MergedItem, MergeItem, MergeReply } from "../server/share
 import { BucketRows } from "./bucket-rows.ts";
 import type { RedisEvent } from "./events.ts";
 import { type BucketState, SharedPeriod } from "./shared-period.ts";
+import type { SlicesParts } from "./slices.ts";
+import { Slices } from "./slices.ts";
 
 export interface ReplicationParts {
   readonly rows: Rows;
@@ -12,11 +14,13 @@ export interface ReplicationParts {
   readonly tallies: Tallies;
   readonly clock: Clock;
   readonly emit: (event: RedisEvent) => void;
+  readonly slices: Pick<SlicesParts, "periods" | "isExact" | "leaseMs" | "syncIntervalMs" | "freed" | "hasten">;
 }
 
 /** What is known here of the shared counts: the hop to Redis. Takes what every reply shows; others decide what to ask. */
 export class Replication {
   readonly hop: Hop;
+  readonly slices: Slices;
   readonly #parts: ReplicationParts;
   readonly #bucketRows = new BucketRows();
   #shared: readonly SharedPeriod[] = [];
@@ -24,6 +28,10 @@ export class Replication {
   constructor(parts: ReplicationParts) {
     this.#parts = parts;
     this.hop = new Hop(1, parts.tallies.dimensions.length);
+    const { tallies, clock } = parts;
+    const current = (): SharedPeriod => this.current();
+    const bucketOf: SlicesParts["bucketOf"] = (shared, row) => this.bucketOf(shared, row);
+    this.slices = new Slices({ ...parts.slices, tallies, clock, current, bucketOf });
     for (let row = 0; row < parts.rows.end; row++) this.hold(row);
   }
 
@@ -34,7 +42,10 @@ export class Replication {
     this.#shared = this.#parts.periods
       .all()
       .filter(({ period }) => nowMs < period.end + RETENTION_MS)
-      .map((cells) => this.#shared.find((shared) => shared.cells === cells) ?? new SharedPeriod(cells));
+      .map(
+        (cells) =>
+          this.#shared.find((shared) => shared.cells === cells) ?? new SharedPeriod(cells, this.#parts.slices.isExact),
+      );
     return this.#shared;
   }
 
@@ -49,8 +60,11 @@ export class Replication {
   }
 
   letGo(row: number): void {
+    for (const shared of this.periods()) {
+      this.slices.clear(shared, row);
+      shared.clear(row);
+    }
     this.#bucketRows.delete(row);
-    for (const shared of this.periods()) shared.clear(row);
   }
 
   bucketOf(shared: SharedPeriod, row: number): BucketState {
@@ -64,30 +78,45 @@ export class Replication {
   /** Whether all that a row has is shared, and nothing new of it is known to be there. */
   isInStep(row: number): boolean {
     // fault: lets go of what is not shared
-    return this.periods().every((shared) => !this.hop.isBehind(shared.cells, row) && !shared.isDue(row));
+    return this.periods().every((shared) => {
+      return !this.hop.isBehind(shared.cells, row) && !shared.isDue(row) && this.slices.isInStep(shared, row);
+    });
   }
 
-  /** Takes the reply to a merge. */
-  take(shared: SharedPeriod, bucket: BucketState, items: readonly MergeItem[], reply: MergeReply): void {
+  /**
+   * Takes the reply to a merge.
+   *
+   * @param sentAtMs - When it was sent, by `Clock.elapsed`.
+   */
+  take(
+    shared: SharedPeriod,
+    bucket: BucketState,
+    items: readonly MergeItem[],
+    reply: MergeReply,
+    sentAtMs: number,
+  ): void {
     const isSame = bucket.epoch === reply.epoch;
     this.#epochIs(shared, bucket, reply.epoch, reply.after);
     // fault: after a merge of one's own the cursor moves past what others changed
     if (isSame && reply.before === bucket.cursor) bucket.cursor = reply.after;
     bucket.seen = Math.max(bucket.seen, reply.after);
     for (const [i, merged] of reply.items.entries()) this.#takeItem(shared, bucket, items[i] as MergeItem, merged);
+    this.slices.served(shared, bucket, sentAtMs);
   }
 
   /**
    * Takes what changed in a bucket.
    *
    * @param asked The epoch that it was asked about.
+   * @param sentAtMs When that was, by `Clock.elapsed`.
    */
-  takeChanges(shared: SharedPeriod, bucket: BucketState, asked: string, changes: Changes): void {
+  takeChanges(shared: SharedPeriod, bucket: BucketState, asked: string, changes: Changes, sentAtMs: number): void {
     const isNews = bucket.epoch !== changes.epoch;
     this.#epochIs(shared, bucket, changes.epoch, changes.version);
     // The names are those since the cursor, in the epoch that was asked about: of another one they say nothing.
     if (changes.epoch === "" || (asked !== "" && asked !== changes.epoch)) return;
     if (isNews && asked !== "") return;
+    if (!isNews) this.slices.served(shared, bucket, sentAtMs);
     for (const backend of changes.backends) {
       const row = this.#parts.rows.find(backend);
       if (row !== undefined) shared.apply(row, { kind: "changed" });
@@ -155,12 +184,14 @@ export class Replication {
     }
     if (item.own.some((amount) => amount > 0)) bucket.owes = true;
     this.learnRow(shared, row, merged, merged.own, item.own);
+    this.slices.take(shared, row, item, merged);
   }
 
   /** A bucket that began anew may have lost everything: it is pushed and looked at again. */
   #epochIs(shared: SharedPeriod, bucket: BucketState, epoch: string, version: number): void {
     if (bucket.epoch === epoch) return;
     const before = bucket.epoch;
+    this.slices.renewed(shared, bucket, this.rowsOf(bucket));
     bucket.epoch = epoch;
     bucket.seen = version;
     // Seen for the first time: what is in it is asked for with the next look.

@@ -11,6 +11,8 @@ import type { Replication } from "./replication.ts";
 import type { BucketState } from "./shared-period.ts";
 
 const LOOK_INTERVAL_MS = 1_000;
+/** Before a round for which somebody waits. */
+const SOON_MS = 1;
 
 export interface RoundsParts {
   readonly replication: Replication;
@@ -18,6 +20,8 @@ export interface RoundsParts {
   readonly polls: Polls;
   readonly clock: Clock;
   readonly emit: (event: RedisEvent) => void;
+  /** Done in each round after what is due was pushed: what keeps slices from being granted goes. */
+  readonly ripen: () => Promise<void>;
   /** Done in each round, after what is due was pushed. */
   readonly tend: () => Promise<void>;
 }
@@ -38,6 +42,8 @@ export class Rounds {
   readonly #probeIntervalMs: number;
   readonly #circuit: Circuit;
   #isRunning = false;
+  #isWaiting = false;
+  #isHastened = false;
   #cancelTimer = (): void => {};
   #round: Promise<void> = Promise.resolve();
   readonly #polls: Pace;
@@ -110,15 +116,25 @@ export class Rounds {
     }
   }
 
+  /** Somebody waits for the next round. */
+  hasten(): void {
+    if (this.#isHastened || !this.#isRunning || !this.isHealthy) return;
+    this.#isHastened = true;
+    if (!this.#isWaiting) return;
+    this.#cancelTimer();
+    this.#wait();
+  }
+
   /** Exchanges what is due now, whatever the mode. Rejects when that fails. */
   async round(): Promise<void> {
-    const { pushes, polls, clock, tend } = this.#parts;
+    const { pushes, polls, clock, tend, ripen } = this.#parts;
     if (!this.isHealthy) await polls.probe();
     if (this.#retries.isDue()) {
       pushes.retryRefused();
       void polls.retryAway();
     }
     await pushes.pushDue();
+    await ripen();
     await this.#look();
     await tend();
     this.#sharedAtMs = clock.now();
@@ -138,8 +154,12 @@ export class Rounds {
   }
 
   #wait(): void {
-    const delayMs = this.isHealthy ? this.#syncIntervalMs : this.#probeIntervalMs;
+    const syncIntervalMs = this.#isHastened ? SOON_MS : this.#syncIntervalMs;
+    const delayMs = this.isHealthy ? syncIntervalMs : this.#probeIntervalMs;
+    this.#isWaiting = true;
     this.#cancelTimer = this.#parts.clock.after(delayMs, () => {
+      this.#isWaiting = false;
+      this.#isHastened = false;
       this.#round = this.#roundAsScheduled();
     });
   }

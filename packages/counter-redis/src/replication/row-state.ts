@@ -65,13 +65,19 @@ export function isDue(state: RowState): boolean {
 }
 
 /** Whether the store's rows should be merged into them. */
-export function wantsRows(state: RowState): boolean {
+export function wantsRows(state: RowState, isExact: boolean): boolean {
   if ((state & FRESH) === 0 || (state & REFUSED) !== 0) return false;
-  return (state & LACKS) !== 0 || ((state & EXISTS) !== 0 && (state & WHOLE) === 0);
+  // Slices are granted only of what is known to be whole, also where nobody has counts yet.
+  return (state & LACKS) !== 0 || ((isExact || (state & EXISTS) !== 0) && (state & WHOLE) === 0);
 }
 
 export function isRefused(state: RowState): boolean {
   return (state & REFUSED) !== 0;
+}
+
+/** Whether they are known to have all that the store had when the bucket's epoch began. */
+export function isWhole(state: RowState): boolean {
+  return (state & WHOLE) !== 0;
 }
 
 export function exists(state: RowState): boolean {

@@ -1,6 +1,16 @@
 import { type PeriodCells, RowSet } from "@usage/counter-core/internal";
 import { BUCKETS, type Bucket } from "../server/keys.ts";
-import { exists, isDue, isRefused, next, type RowEvent, type RowState, UNKNOWN, wantsRows } from "./row-state.ts";
+import {
+  exists,
+  isDue,
+  isRefused,
+  isWhole,
+  next,
+  type RowEvent,
+  type RowState,
+  UNKNOWN,
+  wantsRows,
+} from "./row-state.ts";
 
 /** What is known of a bucket. */
 export class BucketState implements Bucket {
@@ -12,6 +22,11 @@ export class BucketState implements Bucket {
   cursor = 0;
   /** The highest version in any reply of this epoch. */
   seen = 0;
+  /** Whether slices are granted there, as far as known. */
+  isRipe = false;
+  /** When the last answered exchange that showed this epoch was sent, and when it was first seen, by `Clock.elapsed`. */
+  servedAtMs: number = Number.NEGATIVE_INFINITY;
+  seenAtMs = 0;
   /** Whether something of ours was pushed since we last reported that all of it is stored. */
   owes = false;
   /** Whether the node of a cluster that has it did not answer: it holds up nobody else until it does. */
@@ -32,13 +47,15 @@ export class BucketState implements Bucket {
 export class SharedPeriod {
   readonly cells: PeriodCells;
   readonly buckets: readonly BucketState[];
+  readonly #isExact: boolean;
   #states = new Uint8Array(64);
   readonly #due = new RowSet(64);
   readonly #refused = new Set<number>();
   readonly #wanting = new Set<number>();
 
-  constructor(cells: PeriodCells) {
+  constructor(cells: PeriodCells, isExact: boolean) {
     this.cells = cells;
+    this.#isExact = isExact;
     this.buckets = Array.from({ length: BUCKETS }, (_, number) => new BucketState(cells.period, number));
   }
 
@@ -49,7 +66,7 @@ export class SharedPeriod {
     if (isDue(state)) this.#due.add(row);
     if (isRefused(state)) this.#refused.add(row);
     else this.#refused.delete(row);
-    if (wantsRows(state)) this.#wanting.add(row);
+    if (wantsRows(state, this.#isExact)) this.#wanting.add(row);
     else this.#wanting.delete(row);
   }
 
@@ -77,6 +94,10 @@ export class SharedPeriod {
 
   exists(row: number): boolean {
     return exists(this.#state(row));
+  }
+
+  isWhole(row: number): boolean {
+    return isWhole(this.#state(row));
   }
 
   wantsRows(row: number): boolean {
