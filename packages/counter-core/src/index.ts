@@ -32,6 +32,7 @@ export {
   UnknownDimensionError,
   UnknownUsageError,
 } from "./model/errors.ts";
+export type { Mark } from "./model/mark.ts";
 export { assertBackendName, assertDimensionName } from "./model/names.ts";
 export { currentPeriod, type Period, type PeriodScheme, utcDays, utcMonths, utcMonthsFrom } from "./model/period.ts";
 export {

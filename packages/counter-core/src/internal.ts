@@ -13,6 +13,7 @@ export { Hop } from "./hops/hop.ts";
 export type { StoreHop } from "./hops/store-hop.ts";
 export type { Tallies } from "./hops/tallies.ts";
 export { heapParts } from "./local-counter.ts";
+export { type MarkRow, markKey, markRow } from "./model/mark.ts";
 export { amountOf, isAmount } from "./model/usage.ts";
 export { writerOf } from "./model/writer.ts";
 export { capsOf, UNLIMITED } from "./request/caps.ts";

@@ -10,6 +10,7 @@ import {
   type UsageStore,
 } from "@usage/counter-core";
 import { Cursors } from "@usage/counter-core/internal";
+import { claimMarks } from "./claim-marks.ts";
 import { foldPeriods } from "./fold-periods.ts";
 import { mergeTallies } from "./merge-tallies.ts";
 import { untilAborted } from "./until-aborted.ts";
@@ -21,8 +22,11 @@ export interface TableStoreOptions {
   readonly clock: Pick<Clock, "now">;
 }
 
+/** A store that keeps marks. */
+export type TableUsageStore = UsageStore<string> & Required<Pick<UsageStore<string>, "claim">>;
+
 /** The store on the tables of either dialect. All SQL is the table's. */
-export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableStoreOptions): UsageStore<string> {
+export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableStoreOptions): TableUsageStore {
   if (dimensions.length === 0) throw new RangeError("dimensions must name at least one dimension, got none");
   for (const dimension of dimensions) assertDimensionName(dimension);
   const wanted = [...dimensions];
@@ -85,6 +89,9 @@ export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableS
         await table.remove(period, backend);
         await setImmediate();
       }
+      // At last: until then somebody may still see what was used, and claim them once more.
+      // fault: removes a backend and keeps its marks
+      await table.removeMarks(backend);
     },
 
     async fold(before) {
@@ -93,6 +100,8 @@ export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableS
       for await (const period of periods(table, "", before)) if (isFoldable(period)) found.push(period);
       return foldPeriods(table, found);
     },
+
+    claim: (marks) => claimMarks(table, marks),
   };
 }
 

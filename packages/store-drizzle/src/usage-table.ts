@@ -1,4 +1,5 @@
 import type { StoredUsage, Tally } from "@usage/counter-core";
+import type { MarkRow } from "@usage/counter-core/internal";
 import type { TallyRow } from "./tally-rows.ts";
 
 /** A backend's usage in one period, `own` of one writer; in every stored dimension, at most 2^53-1 each, from one read. */
@@ -49,6 +50,10 @@ export interface UsageTable {
   /** The rows of the backends, which are all different; each backend's from one read. */
   tallies(period: string, backends: readonly string[]): AsyncIterable<readonly Tally[]>;
   remove(period: string, backend: string): Promise<void>;
+  /** Inserts those that are not there, all of them or none, and resolves with these. All differ; at most `rowsPerChunk`. */
+  claim(marks: readonly MarkRow[]): Promise<readonly MarkRow[]>;
+  /** Deletes the marks of a backend, in every period. */
+  removeMarks(backend: string): Promise<void>;
   /** Which of the periods take no rows any more. */
   folded(periods: readonly string[]): Promise<readonly string[]>;
   /** From now on the periods take no rows any more. No `upsert` that began before is under way once this resolves. */

@@ -1,3 +1,4 @@
+import type { Mark } from "../model/mark.ts";
 import type { PeriodUsage, StorageDimension, StoredUsage, Tally } from "../model/usage.ts";
 
 /** A tally that a store will never take, and why. */
@@ -68,12 +69,14 @@ export interface UsageStore<D extends string = StorageDimension> {
   tallies(period: string, backends: readonly string[]): Promise<readonly Tally[]>;
   /** Usage over all writers, by period and then by backend, in ascending order. */
   history(query: HistoryQuery): Promise<readonly PeriodUsage[]>;
-  /** Deletes a backend's rows in every period. Final only once nobody counts that backend any more. */
+  /** Deletes a backend's rows in every period, and its marks. Final only once nobody counts that backend any more. */
   remove(backend: string): Promise<void>;
   /**
    * Makes the rows of each period that is over for long one row for each backend and dimension, and closes that period: whatever
    * `merge` is sent of it from then on is rejected, with a `PeriodFoldedError`. Usage and history stay what they were, exactly.
    * May be called again after a rejection, and by several at once.
+   *
+   * Marks stay: what happened in a period has happened, and is nobody's to claim again.
    *
    * Folds what `foldableBefore` allows: periods whose key is a calendar date and less than `before`, 40 days after their end. A
    * period of which nothing is stored stays open: what comes late of it is stored as ever, and folded the next time.
@@ -83,4 +86,18 @@ export interface UsageStore<D extends string = StorageDimension> {
    * @throws RangeError when `before` is no calendar date, or less than 40 days ago.
    */
   fold(before: string): Promise<readonly string[]>;
+  /**
+   * Keeps the marks that it does not have yet, and tells which those are: however many claim a mark, also at once and from several
+   * processes, one of them is told that it is new, whoever was first. Durable once it resolves.
+   *
+   * A mark is told as new once. After a rejection any part of the marks may be claimed, in the name of a caller who does not know;
+   * claimed again, they are not new. So who is not told that a mark is new takes it for somebody else's, and waits for what that
+   * one does, or does without. What a store loses, it tells as new once more.
+   *
+   * Needed for exact limits only. Absent on stores that keep no marks.
+   *
+   * @returns Those of `marks` that are new, in their order; of the same ones the first.
+   * @throws NameError or RangeError when one of them is no mark: then none is claimed.
+   */
+  claim?(marks: readonly Mark[]): Promise<readonly Mark[]>;
 }

@@ -1,6 +1,7 @@
 import type { RejectedTally, StoredTotals, TotalsQuery, UsageStore } from "../hops/replica.ts";
 import { type Clock, systemClock } from "../model/clock.ts";
 import { AmountError, PeriodFoldedError } from "../model/errors.ts";
+import { markKey, markRow } from "../model/mark.ts";
 import { assertBackendName, assertDimensionName, checkedDimensions } from "../model/names.ts";
 import {
   amountOf,
@@ -56,6 +57,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): UsageStore<string
   const dimensions = checkedDimensions(options.dimensions ?? STORAGE_DIMENSIONS);
   const cursors = new Cursors();
   const periods = new Map<string, Period>();
+  const marks = new Set<string>();
   let changes = 0;
 
   const put = ({ period: key, backend: name, writer, usage }: Tally): void => {
@@ -135,6 +137,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): UsageStore<string
 
     async remove(backend) {
       for (const { backends } of periods.values()) backends.delete(backend);
+      for (const key of marks) if (key.startsWith(`${backend}\n`)) marks.delete(key);
     },
 
     async fold(before) {
@@ -149,6 +152,17 @@ export function memoryStore(options: MemoryStoreOptions = {}): UsageStore<string
         }
       }
       return folded.map(([key]) => key);
+    },
+
+    async claim(claimed) {
+      const keys = claimed.map((mark) => markKey(markRow(mark)));
+      await new Promise(setImmediate);
+      return claimed.filter((_, index) => {
+        const key = keys[index] as string;
+        const isNew = !marks.has(key);
+        marks.add(key);
+        return isNew;
+      });
     },
   };
 }

@@ -1,5 +1,6 @@
 import { changesContract } from "./store-contract/changes-contract.ts";
 import { foldContract } from "./store-contract/fold-contract.ts";
+import { marksContract } from "./store-contract/marks-contract.ts";
 import { mergingContract } from "./store-contract/merging-contract.ts";
 import { namesContract } from "./store-contract/names-contract.ts";
 import { readingContract } from "./store-contract/reading-contract.ts";
@@ -32,4 +33,5 @@ export function usageStoreContract(name: string, options: StoreContractOptions):
   readingContract(name, withStore);
   changesContract(name, withStore);
   foldContract(name, withStore);
+  marksContract(name, withStore);
 }

@@ -39,6 +39,23 @@ export function usageTables<const P extends string>(prefix: P) {
     period: text("period").notNull().primaryKey(),
     foldedAt: timestamp("folded_at", { withTimezone: true }).notNull().defaultNow(),
   });
+  /** What was claimed, once. The backend or the dimension of a mark that is of none is the empty text. */
+  const marks = pgTable(
+    `${prefix}marks`,
+    {
+      backend: text("backend").notNull(),
+      period: text("period").notNull(),
+      dimension: text("dimension").notNull(),
+      mark: text("mark").notNull(),
+      createdAt: timestamp("created_at", { withTimezone: true }).notNull().defaultNow(),
+    },
+    (table) => [
+      primaryKey({
+        name: `${prefix}marks_pkey`,
+        columns: [table.backend, table.period, table.dimension, table.mark],
+      }),
+    ],
+  );
   /** The tallies summed over writers, for reports; never above 2^53-1. */
   const totals = pgView(`${prefix}totals`, {
     period: text("period").notNull(),
@@ -50,9 +67,14 @@ export function usageTables<const P extends string>(prefix: P) {
       `select period, backend, dimension, least(sum(amount), 9007199254740991)::bigint as amount from ${prefix}tallies group by period, backend, dimension`,
     ),
   );
-  return { tallies, folds, totals };
+  return { tallies, folds, marks, totals };
 }
 
 export type PostgresTables = ReturnType<typeof usageTables<string>>;
 
-export const { tallies: usageTallies, folds: usageFolds, totals: usageTotals } = usageTables(DEFAULT_PREFIX);
+export const {
+  tallies: usageTallies,
+  folds: usageFolds,
+  marks: usageMarks,
+  totals: usageTotals,
+} = usageTables(DEFAULT_PREFIX);

@@ -22,7 +22,7 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
   run: Run<PgDatabase<TResult, TSchema>>,
   { tables, overlapMs }: PostgresTableOptions,
 ): UsageTable {
-  const { tallies, folds } = tables;
+  const { tallies, folds, marks } = tables;
   const { period, backend, updatedAt } = tallies;
 
   return {
@@ -88,6 +88,21 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
 
     async remove(key, name) {
       await run("remove", (db) => db.delete(tallies).where(and(eq(period, key), eq(backend, name))));
+    },
+
+    claim(rows) {
+      // fault: Postgres tells a mark as new that somebody has claimed
+      return run("claim", (db) =>
+        db
+          .insert(marks)
+          .values([...rows])
+          .onConflictDoNothing()
+          .returning(),
+      );
+    },
+
+    async removeMarks(name) {
+      await run("remove", (db) => db.delete(marks).where(eq(marks.backend, name)));
     },
 
     async folded(periods) {

@@ -1,11 +1,11 @@
-import type { UsageStore } from "@usage/counter-core";
 import { StoreError } from "../errors.ts";
+import type { TableUsageStore } from "../table-usage-store.ts";
 import type { DatabaseFile } from "./database-file.ts";
 
 /** A file that is open and migrated, and the store on it. */
 export interface OpenedFile {
   readonly file: DatabaseFile;
-  readonly store: UsageStore<string>;
+  readonly store: TableUsageStore;
 }
 
 /** Whoever replaces a file more often while one operation runs would hold it up for ever. */
@@ -41,7 +41,7 @@ export class FileKeeper<F extends OpenedFile> {
   }
 
   /** `work` may be done several times; only the last one counts. */
-  async run<T>(operation: string, work: (store: UsageStore<string>) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async run<T>(operation: string, work: (store: TableUsageStore) => Promise<T>, signal?: AbortSignal): Promise<T> {
     for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts++) {
       const { file, store } = await this.#inPlace();
       try {

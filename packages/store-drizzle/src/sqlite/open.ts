@@ -7,7 +7,7 @@ import { DatabaseFile } from "./database-file.ts";
 import { FileKeeper } from "./file-keeper.ts";
 import { migrate } from "./migrate.ts";
 import { retryWhileBusy } from "./retry-while-busy.ts";
-import { type SqliteStoreOptions, sqliteUsageStore } from "./store.ts";
+import { type SqliteStoreOptions, storeOn } from "./store.ts";
 
 /** Long enough for another process's chunk to end, short enough not to be felt: it blocks the event loop. */
 const BUSY_TIMEOUT_MS = 10;
@@ -69,7 +69,7 @@ export async function openSqliteStore(
         client.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
       });
       await migrate(db, options);
-      return { file, db, store: sqliteUsageStore(db, { ...options, dimensions }) };
+      return { file, db, store: storeOn(db, { ...options, dimensions }) };
     } catch (error) {
       const wasReplaced = !file.isInPlace();
       file.leave();
@@ -87,6 +87,7 @@ export async function openSqliteStore(
     tallies: (period, backends) => keeper.run("reading the tallies", (store) => store.tallies(period, backends)),
     history: (query) => keeper.run("reading the history", (store) => store.history(query)),
     remove: (backend) => keeper.run("remove", (store) => store.remove(backend)),
+    claim: (marks) => keeper.run("claim", (store) => store.claim(marks)),
     fold: (before) => keeper.run("fold", (store) => store.fold(before)),
     get db() {
       return keeper.current.db;

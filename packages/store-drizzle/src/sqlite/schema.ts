@@ -34,6 +34,18 @@ export function usageTables<const P extends string>(prefix: P) {
     period: text("period").notNull().primaryKey(),
     foldedAt: integer("folded_at", { mode: "timestamp_ms" }).notNull().default(now()),
   });
+  /** What was claimed, once. The backend or the dimension of a mark that is of none is the empty text. */
+  const marks = sqliteTable(
+    `${prefix}marks`,
+    {
+      backend: text("backend").notNull(),
+      period: text("period").notNull(),
+      dimension: text("dimension").notNull(),
+      mark: text("mark").notNull(),
+      createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull().default(now()),
+    },
+    (table) => [primaryKey({ columns: [table.backend, table.period, table.dimension, table.mark] })],
+  );
   /** The tallies summed over writers, for reports; never above 2^53-1. */
   const totals = sqliteView(`${prefix}totals`, {
     period: text("period").notNull(),
@@ -45,9 +57,14 @@ export function usageTables<const P extends string>(prefix: P) {
       `select period, backend, dimension, cast(min(total(amount), 9007199254740991) as integer) as amount from ${prefix}tallies group by period, backend, dimension`,
     ),
   );
-  return { tallies, folds, totals };
+  return { tallies, folds, marks, totals };
 }
 
 export type SqliteTables = ReturnType<typeof usageTables<string>>;
 
-export const { tallies: usageTallies, folds: usageFolds, totals: usageTotals } = usageTables(DEFAULT_PREFIX);
+export const {
+  tallies: usageTallies,
+  folds: usageFolds,
+  marks: usageMarks,
+  totals: usageTotals,
+} = usageTables(DEFAULT_PREFIX);

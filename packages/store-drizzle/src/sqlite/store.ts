@@ -1,7 +1,7 @@
 import { STORAGE_DIMENSIONS, type StorageDimension, systemClock, type UsageStore } from "@usage/counter-core";
 import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
 import { DEFAULT_PREFIX, type PrefixOptions } from "../table-prefix.ts";
-import { tableUsageStore } from "../table-usage-store.ts";
+import { type TableUsageStore, tableUsageStore } from "../table-usage-store.ts";
 import { type BusyOptions, retryWhileBusy } from "./retry-while-busy.ts";
 import { usageTables } from "./schema.ts";
 import { sqliteUsageTable } from "./table.ts";
@@ -38,6 +38,14 @@ export function sqliteUsageStore<TSchema extends Record<string, unknown>>(
   db: BaseSQLiteDatabase<"sync", unknown, TSchema>,
   options: SqliteStoreOptions = {},
 ): UsageStore<string> {
+  return storeOn(db, options);
+}
+
+/** @throws RangeError when an option is out of range. */
+export function storeOn<TSchema extends Record<string, unknown>>(
+  db: BaseSQLiteDatabase<"sync", unknown, TSchema>,
+  options: SqliteStoreOptions,
+): TableUsageStore {
   const { dimensions = STORAGE_DIMENSIONS, prefix = DEFAULT_PREFIX, clock = systemClock } = options;
   return tableUsageStore(sqliteUsageTable(db, retryWhileBusy(options), usageTables(prefix)), { dimensions, clock });
 }

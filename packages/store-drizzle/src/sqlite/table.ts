@@ -20,7 +20,7 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
   attempt: Attempt,
   tables: SqliteTables,
 ): UsageTable {
-  const { tallies, folds } = tables;
+  const { tallies, folds, marks } = tables;
   const { period, backend, updatedAt } = tallies;
   const reading: Reading<TSchema> = { db, tallies, attempt };
 
@@ -109,6 +109,22 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
     async remove(key, name) {
       const where = and(eq(period, key), eq(backend, name));
       await attempt("remove", () => db.delete(tallies).where(where).run());
+    },
+
+    async claim(rows) {
+      // fault: SQLite tells a mark as new that somebody has claimed
+      const insert = () =>
+        db
+          .insert(marks)
+          .values([...rows])
+          .onConflictDoNothing()
+          .returning()
+          .all();
+      return await attempt("claim", insert);
+    },
+
+    async removeMarks(name) {
+      await attempt("remove", () => db.delete(marks).where(eq(marks.backend, name)).run());
     },
 
     folded: (periods) => attempt("fold", () => foldedOf(periods)),
