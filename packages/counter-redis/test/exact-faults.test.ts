@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { memoryStore, utcMonths } from "@usage/counter-core";
+import { type Hold, memoryStore, utcMonths } from "@usage/counter-core";
 import type { RedisCounterBackend } from "@usage/counter-redis";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { freshPrefix, patientClient } from "./support/counters.ts";
@@ -10,6 +10,7 @@ import { flush } from "./support/flush.ts";
 import { redisServer } from "./support/servers.ts";
 import { countsKey } from "./support/shared.ts";
 import { SOON } from "./support/soon.ts";
+import { TappedClient } from "./support/tapped-client.ts";
 
 const LIMIT = 4_000;
 const WORKER = fileURLToPath(new URL("support/exact-worker.ts", import.meta.url));
@@ -122,6 +123,73 @@ describe("exact limits while Redis fails", () => {
     },
     120_000,
   );
+});
+
+describe("exact limits of an instance that is cut off while Redis is wiped", () => {
+  const LEASE_MS = 1_500;
+
+  /** Two counters on a Redis of their own; the first has 3,000 of the limit, and can be cut off. */
+  async function two(): Promise<Two> {
+    const [store, prefix, claim, server] = [memoryStore(), freshPrefix(), openings(), await redisServer()];
+    const options = { prefix, claim, leaseMs: LEASE_MS };
+    const tapped = new TappedClient(await patientClient(server.url));
+    const a = await exactCounter(store, LIMIT, { ...options, client: tapped });
+    const b = await exactCounter(store, LIMIT, { ...options, client: await patientClient(server.url) });
+    let hold: Hold | undefined;
+    await expect.poll(() => (hold = a.hold("oci", { apiRequests: 3_000 })), SOON).toBeDefined();
+    tapped.fault = "rejects";
+    await server.command("FLUSHALL");
+    // What the store has is there again: only time is missing.
+    const whole = async (): Promise<void> => {
+      await b.sync();
+      await flush(b, store);
+    };
+    await whole();
+    await whole();
+    return { a, b, tapped, hold: hold as unknown as Hold };
+  }
+
+  interface Two {
+    readonly a: RedisCounterBackend;
+    readonly b: RedisCounterBackend;
+    readonly tapped: TappedClient;
+    readonly hold: Hold;
+  }
+
+  async function takeAll(counter: RedisCounterBackend, ms: number): Promise<number> {
+    let admitted = 0;
+    for (const until = performance.now() + ms; performance.now() < until; await sleep(2)) {
+      for (let i = 0; i < 20; i++) if (counter.tryAddAll("oci", { apiRequests: 1 })) admitted++;
+    }
+    return admitted;
+  }
+
+  it("are not given to others while it may use its slice, nor once it has said so again", async () => {
+    const { a, b, tapped, hold } = await two();
+    expect(await takeAll(b, LEASE_MS / 3)).toBe(0);
+    tapped.fault = "none";
+    await a.sync();
+    const others = await takeAll(b, 2.5 * LEASE_MS);
+    hold.settle();
+    expect(others).toBe(1_000);
+    await expect.poll(() => b.totalAll("oci").apiRequests, SOON).toBe(LIMIT);
+  }, 30_000);
+
+  it("are given to others after its lease, and it uses nothing more when it is back", async () => {
+    const { a, b, tapped, hold } = await two();
+    hold.count({ apiRequests: 1_000 });
+    hold.void();
+    expect(a.fits("oci", { apiRequests: 2_000 })).toBe(true);
+    await expect.poll(() => a.fits("oci", { apiRequests: 1 }), SOON).toBe(false);
+    // What it had counted and nobody could know is what the limit may be passed by.
+    await takeAll(b, 2 * LEASE_MS);
+    await expect.poll(() => takeAll(b, 500), SOON).toBe(0);
+    const before = b.totalAll("oci").apiRequests;
+    expect(before).toBe(LIMIT);
+    tapped.fault = "none";
+    expect(await takeAll(a, 1_000)).toBe(0);
+    expect(a.totalAll("oci").apiRequests).toBe(LIMIT + 1_000);
+  }, 60_000);
 });
 
 function mulberry32(seed: number): () => number {
