@@ -165,6 +165,22 @@ describe("exact limits", () => {
     expect(await eventually(a, "oci")).toBe(true);
   });
 
+  it("refuse what a hold gives back after a lease without an answer, however long it was open", async () => {
+    const [store, prefix, claim, redis] = [memoryStore(), freshPrefix(), openings(), await redisServer()];
+    const options = { prefix, claim, leaseMs: 500, pushTimeoutMs: 200 };
+    const a = await exactCounter(store, 1_000, { ...options, client: await patientClient(redis.url) });
+    let hold: ReturnType<typeof a.hold>;
+    await expect.poll(() => (hold = a.hold("oci", { apiRequests: 500 })), SOON).toBeDefined();
+    // Long enough for all that is idle to be given back.
+    await sleep(3_000);
+    redis.pause();
+    await sleep(1_000);
+    hold?.void();
+    expect(a.fits("oci", ONE)).toBe(false);
+    redis.resume();
+    expect(await eventually(a, "oci")).toBe(true);
+  });
+
   it("cannot be had together with counts that are taken out", async () => {
     const a = await exactCounter(memoryStore(), 10, { prefix: freshPrefix(), claim: openings() });
     expect(() => a.swap("oci", "apiRequests")).toThrow(DrainConflictError);

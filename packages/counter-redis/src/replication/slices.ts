@@ -72,7 +72,9 @@ export class Slices {
       demand.tire(nowMs);
       if (isOver || demand.isIdle(nowMs)) {
         this.#giveBack(shared, row, () => 0);
-        if (!slices.suspended.has(row) && !slices.unsaid.has(row)) slices.active.delete(row);
+        // What a hold gives back is a slice again.
+        const isOpen = this.#places((place) => cells.held(row * this.#size + place)).some((held) => held > 0);
+        if (!isOpen && !slices.suspended.has(row) && !slices.unsaid.has(row)) slices.active.delete(row);
       }
       if (slices.suspended.has(row)) shared.apply(row, { kind: "changed" });
     }
@@ -267,20 +269,23 @@ export class Slices {
     const slices = this.#slices(shared);
     const demand = slices.active.get(row);
     const nowMs = clock.elapsed();
-    const mayAsk = demand?.mayAsk(nowMs) === true && !slices.suspended.has(row) && !slices.over.has(row);
+    if (demand === undefined) return undefined;
+    for (let place = 0; place < this.#size; place++) demand.use(place, this.#used(cells, row, place), nowMs);
+    demand.looked(nowMs);
+    // What is idle is given back, and not asked for again with that.
+    const mayAsk = demand.mayAsk(nowMs) && !demand.isIdle(nowMs);
+    if (!mayAsk || slices.suspended.has(row) || slices.over.has(row)) return undefined;
     let isAny = false;
     const asks = this.#places((place): Ask | undefined => {
       const cell = row * this.#size + place;
-      if (demand === undefined || !this.#isSliced(cells, cell)) return undefined;
-      demand.use(place, this.#used(cells, row, place), nowMs);
+      if (!this.#isSliced(cells, cell)) return undefined;
       const slack = this.#slack(shared, row, place);
       const want = demand.want(place);
-      if (!mayAsk || slack >= want / 2 || want === 0) return undefined;
+      if (slack >= want / 2 || want === 0) return undefined;
       isAny = true;
       const target = slices.pairs.granted(cell) + want - slack;
       return { limit: periods.limit(cell), target, need: Math.max(0, demand.need(place) - slack) };
     });
-    demand?.looked(nowMs);
     return isAny ? asks : undefined;
   }
 
