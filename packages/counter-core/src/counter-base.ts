@@ -119,7 +119,7 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     const size = this.dimensions.length;
     const start = this.#recorder.rowOf(backend) * size;
     for (let place = 0; place < size; place++) {
-      const cap = this.periods.cap(start + place);
+      const cap = this.periods.limit(start + place);
       out[place] = cap === UNLIMITED ? Number.POSITIVE_INFINITY : cap;
     }
   }

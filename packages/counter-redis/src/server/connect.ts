@@ -33,7 +33,11 @@ export interface Beginning {
  *
  * @throws RedisConnectError
  */
-export async function begin(client: RedisClient, prefix: string, { start, replies, isExact }: Beginning): Promise<void> {
+export async function begin(
+  client: RedisClient,
+  prefix: string,
+  { start, replies, isExact }: Beginning,
+): Promise<void> {
   const late = Promise.withResolvers<never>();
   const refused = Promise.withResolvers<never>();
   for (const { promise } of [late, refused]) promise.catch(() => {});
