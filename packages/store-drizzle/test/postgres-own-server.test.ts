@@ -44,18 +44,35 @@ describe("a store on a Postgres server of its own", () => {
     await mergesSoon(store, manyTallies(1));
   });
 
+  it("still has what was claimed when the server is killed right after that and started again", async () => {
+    const marks = Array.from({ length: 3_000 }, (_, index) => ({
+      period: "2026-01",
+      backend: "oci",
+      mark: `${index}`,
+    }));
+    expect(await store.claim?.(marks)).toHaveLength(3_000);
+    await server.kill();
+    await server.start();
+    const again = () => store.claim?.(marks).catch((reason: unknown) => reason);
+    await expect.poll(again, { timeout: 8_000 }).toEqual([]);
+  });
+
   it("needs no right to create where an administrator has migrated", async () => {
     await store.db.execute(sql`create role limited login`);
     await store.db.execute(sql`revoke create on schema public from public`);
     await store.db.execute(sql`grant select, insert, update, delete on usage_tallies to limited`);
     await store.db.execute(sql`grant select, insert on usage_folds to limited`);
+    await store.db.execute(sql`grant select, insert, delete on usage_marks to limited`);
     const url = new URL(server.url);
     url.username = "limited";
     const limited = await openPostgresStore(url.href);
     await limited.merge(manyTallies(1));
     expect(await storedRequests(limited)).toBe(1);
+    const mark = { period: "2026-01", backend: "backend-0", mark: "80%" };
+    expect(await limited.claim?.([mark])).toEqual([mark]);
     await limited.remove("backend-0");
     expect(await storedRequests(limited)).toBe(0);
+    expect(await limited.claim?.([mark])).toEqual([mark]);
     await limited.close();
   });
 });

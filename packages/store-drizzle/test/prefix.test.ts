@@ -41,8 +41,11 @@ describe.each([
     expect(await own.fold("2020-02")).toEqual(["2020-01"]);
     expect(await usual.merge([{ ...OLD, writer: "v" }])).toEqual([]);
     expect(await own.merge([{ ...OLD, writer: "v" }])).toHaveLength(1);
+    const mark = { period: "2026-01", backend: "backend-0", mark: "80%" };
+    expect([await usual.claim?.([mark]), await own.claim?.([mark])]).toEqual([[mark], [mark]]);
     await own.remove("backend-0");
     expect(await storedRequests(usual)).toBe(15);
+    expect([await usual.claim?.([mark]), await own.claim?.([mark])]).toEqual([[], [mark]]);
     expect((await own.totals("2026-01", "w", { since: cursor })).usage.has("backend-2")).toBe(false);
     await Promise.all([usual[Symbol.asyncDispose](), own[Symbol.asyncDispose]()]);
   });

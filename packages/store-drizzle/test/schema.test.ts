@@ -21,19 +21,23 @@ function described(columns: readonly Omit<Column, "primary">[], keys: readonly {
 }
 
 describe("the exported drizzle schema", () => {
-  it("is the table that the SQLite migration makes", async () => {
+  it.each([
+    ["usage_tallies", sqliteSchema.usageTallies],
+    ["usage_marks", sqliteSchema.usageMarks],
+  ])("is the table %s that the SQLite migration makes", async (name, table) => {
     await using store = await openSqliteStore(":memory:");
     const found = store.db.all(sql`select name, lower(type) as type, "notnull" = 1 as "notNull", pk as "primary"
-      from pragma_table_info('usage_tallies')`);
-    const { columns, primaryKeys } = sqliteConfig(sqliteSchema.usageTallies);
+      from pragma_table_info(${name})`);
+    const { columns, primaryKeys } = sqliteConfig(table);
     const expected = described(columns, primaryKeys).map((column) => ({ ...column, notNull: Number(column.notNull) }));
     expect(found).toEqual(expected);
-    expect(store.db.all(sql`select strict, wr from pragma_table_list('usage_tallies')`)).toEqual([
-      { strict: 1, wr: 1 },
-    ]);
+    expect(store.db.all(sql`select strict, wr from pragma_table_list(${name})`)).toEqual([{ strict: 1, wr: 1 }]);
   });
 
-  it("is the table that the Postgres migration makes, which is migrated once", async () => {
+  it.each([
+    ["usage_tallies", postgresSchema.usageTallies],
+    ["usage_marks", postgresSchema.usageMarks],
+  ])("is the table %s that the Postgres migration makes, which is migrated once", async (name, table) => {
     const schema = await freshSchema();
     const store = await openPostgresStore(schema.url);
     await migratePostgres(store.db);
@@ -41,15 +45,14 @@ describe("the exported drizzle schema", () => {
       select attname as name, format_type(atttypid, atttypmod) as type, attnotnull as "notNull",
         coalesce(array_position(indkey::smallint[], attnum), -1) + 1 as "primary"
       from pg_attribute join pg_index on indrelid = attrelid and indisprimary
-      where attrelid = 'usage_tallies'::regclass and attnum > 0 order by attnum`);
-    const { columns, primaryKeys } = postgresConfig(postgresSchema.usageTallies);
+      where attrelid = ${name}::regclass and attnum > 0 order by attnum`);
+    const { columns, primaryKeys } = postgresConfig(table);
     expect([...found]).toEqual(described(columns, primaryKeys));
     const indexes = await store.db.execute(sql`
       select relname as name, amname as method from pg_index
       join pg_class on pg_class.oid = indexrelid join pg_am on pg_am.oid = relam
-      where indrelid = 'usage_tallies'::regclass and not indisprimary`);
-    const expected = postgresConfig(postgresSchema.usageTallies).indexes.map(({ config }) => config);
-    expect(expected).not.toEqual([]);
+      where indrelid = ${name}::regclass and not indisprimary`);
+    const expected = postgresConfig(table).indexes.map(({ config }) => config);
     expect([...indexes]).toEqual(expected.map(({ name, method }) => ({ name, method })));
     await store.close();
     await schema.dispose();

@@ -74,6 +74,7 @@ describe("a store whose SQLite file is deleted or replaced while it runs", () =>
   it("notices in a merge of nothing, and in every read", async () => {
     const looks: readonly ((store: UsageStore) => Promise<unknown>)[] = [
       (store) => store.merge([]),
+      async (store) => store.claim?.([]),
       async (store) => (await store.totals(PERIOD, "w")).usage,
       (store) => store.fold("2026-01"),
       (store) => store.tallies(PERIOD, ["before"]),
@@ -87,6 +88,18 @@ describe("a store whose SQLite file is deleted or replaced while it runs", () =>
       expect(store.losses?.()).toBe(before + 1);
       expect(existsSync(path)).toBe(true);
     }
+  });
+
+  it("tells a mark as new once more where the file is gone in which it was claimed", async () => {
+    const mark = { period: PERIOD, mark: "opened" };
+    expect(await store.claim?.([mark])).toEqual([mark]);
+    rmSync(path);
+    expect(await store.claim?.([mark])).toEqual([mark]);
+    expect(store.losses?.()).toBe(1);
+    expect(await store.claim?.([mark])).toEqual([]);
+    const database = new SqliteDatabase(path, { readonly: true, fileMustExist: true });
+    expect(database.prepare("select period, mark from usage_marks").all()).toEqual([mark]);
+    database.close();
   });
 
   it("merges all of it into the new file when it is deleted in the middle of a merge", async () => {

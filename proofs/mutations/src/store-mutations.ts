@@ -21,10 +21,13 @@ const failover = (title: string): NamedTest => ({
 });
 const changes = (title: string): NamedTest => ({ file: "packages/store-drizzle/test/changes.test.ts", title });
 const fold = (title: string): NamedTest => ({ file: "packages/store-drizzle/test/fold.test.ts", title });
+const marks = (title: string): NamedTest => ({ file: "packages/store-drizzle/test/marks.test.ts", title });
 const memory = (title: string): NamedTest => ({ file: "packages/counter-core/test/store-contract.test.ts", title });
 const LATE = "rejects all that comes late of a folded period, with a reason, and stores the others of that merge";
 const FOLDING = "has all that was taken in the sums, and refuses the rest";
 const ONCE = "counts a tally once, however often it is merged";
+const NEW_ONCE = "tells a mark as new once, also where the reply was lost, or the store is opened again";
+const CLAIMING = "are told of each that it is new once, by which nobody is told again after a crash";
 const NOT_LOWERED = "is not lowered by a smaller, an empty or a zero tally";
 
 export const STORE_MUTATIONS: readonly Mutation[] = [
@@ -245,6 +248,41 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
         "leaves periods open that are not over for 40 days, though they began before, and those that have no date",
       ),
     ],
+  },
+  {
+    name: "SQLite tells a mark as new that somebody has claimed",
+    edit: change(
+      /onConflictDoNothing\(\)/,
+      "onConflictDoUpdate({ target: [marks.backend, marks.period, marks.dimension, marks.mark], set: { createdAt: new Date() } })",
+    ),
+    caughtBy: [sqliteContract(NEW_ONCE), marks(CLAIMING)],
+  },
+  {
+    name: "Postgres tells a mark as new that somebody has claimed",
+    edit: change(
+      /onConflictDoNothing\(\)/,
+      "onConflictDoUpdate({ target: [marks.backend, marks.period, marks.dimension, marks.mark], set: { createdAt: new Date() } })",
+    ),
+    caughtBy: [
+      postgresContract(NEW_ONCE),
+      marks(CLAIMING),
+      marks("are not new where the reply was lost, however often they are claimed again"),
+    ],
+  },
+  {
+    name: "Postgres claims marks in the order in which they are given",
+    edit: change(/\.sort\(.*\)/, ""),
+    caughtBy: [marks("cannot deadlock with another instance that claims the same marks in another order")],
+  },
+  {
+    name: "removes a backend and keeps its marks",
+    edit: drop,
+    caughtBy: [sqliteContract("removes a backend's marks with it, in every period, and no other")],
+  },
+  {
+    name: "the store in memory tells a mark as new that somebody has claimed",
+    edit: yields("true"),
+    caughtBy: [memory(NEW_ONCE)],
   },
   {
     name: "tables of all prefixes are the same",

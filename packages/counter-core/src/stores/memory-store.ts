@@ -159,6 +159,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): UsageStore<string
       await new Promise(setImmediate);
       return claimed.filter((_, index) => {
         const key = keys[index] as string;
+        // fault: the store in memory tells a mark as new that somebody has claimed
         const isNew = !marks.has(key);
         marks.add(key);
         return isNew;
