@@ -205,7 +205,7 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
   {
     name: "takes what is only reserved for used up",
     edit: yields("true"),
-    caughtBy: [slow("where one backend is used up and room at another only reserved, the refusal is short")],
+    caughtBy: [slow("delays others for seconds and does not close the limit, as an upload")],
   },
   {
     name: "sends every request to a backend that is tried again",

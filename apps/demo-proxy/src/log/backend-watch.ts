@@ -1,5 +1,6 @@
 import type { Clock, StorageDimension } from "@usage/counter-core";
 import type { UsageTracker } from "@usage/tracker";
+import { usedUp } from "../counting/used-up.ts";
 import type { Router } from "../proxy/route.ts";
 import type { Upstream } from "../proxy/upstream.ts";
 import type { Log } from "./logger.ts";
@@ -83,7 +84,7 @@ export class BackendWatch {
 
   #stateOf(upstream: Upstream, before: Seen): Omit<Seen, "broken"> {
     // The least that the proxy proposes for a request with a body: whatever is used up is told.
-    const { exceeded } = this.#options.tracker.check(upstream.name, LEAST);
+    const exceeded = usedUp(this.#options.tracker.check(upstream.name, LEAST), LEAST);
     const delayed = upstream.traffic.reservationRejections.reduce((sum, count) => sum + count, 0);
     return {
       exceeded,
@@ -95,7 +96,7 @@ export class BackendWatch {
     };
   }
 
-  #tell({ name, inFlight, reserved }: Upstream, before: Seen, now: Omit<Seen, "broken">): void {
+  #tell({ name, inFlight }: Upstream, before: Seen, now: Omit<Seen, "broken">): void {
     const { log, tracker } = this.#options;
     const backend = JSON.stringify(name);
     const closed = now.exceeded.length > 0;
@@ -121,7 +122,7 @@ export class BackendWatch {
       else log.info({ event: "resume", ...fields }, `${backend} gets requests again`);
     }
     if (now.delaying !== before.delaying && (now.delaying || !closed)) {
-      const fields = { backend: name, reserved: { ...reserved }, inFlight };
+      const fields = { backend: name, reserved: tracker.check(name, {}).held, inFlight };
       if (now.delaying) {
         const words = `${backend} has room left, but requests are refused for what ${inFlight} running ones have reserved`;
         log.warn({ event: "reservations-refuse", ...fields }, words);

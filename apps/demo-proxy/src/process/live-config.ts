@@ -142,7 +142,7 @@ export class LiveConfig {
       const upstream =
         known.url.href === url.href && known.host === host
           ? known
-          : new Upstream({ name, url, host, timeouts, heads, clock, reserved: known.reserved, traffic: known.traffic });
+          : new Upstream({ name, url, host, timeouts, heads, clock, traffic: known.traffic });
       // Ends its connections once the running requests have ended.
       if (upstream !== known) void known.close();
       upstream.draining = draining;

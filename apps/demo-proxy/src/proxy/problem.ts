@@ -66,8 +66,6 @@ export function overLimit(decision: Decision<StorageDimension>, clock: Clock): P
 /**
  * No backend has room left for a request, but one would, were it not for what running requests may still use there: worth
  * another try at once.
- *
- * @param decision that of the backend for nothing more than what is used.
  */
 export function onlyReserved(decision: Decision<StorageDimension>, clock: Clock): Problem {
   const status = 429;
@@ -79,6 +77,16 @@ export function onlyReserved(decision: Decision<StorageDimension>, clock: Clock)
     headers: { ...toHeaders(decision, { now: clock.now() }), ...retryAfter(1) },
     body: JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, detail, error }),
   };
+}
+
+/**
+ * Limits are exact, and whether there is room cannot be asked for: the counter has just started or its Redis is new (`unready`), or
+ * it is cut off from Redis (`offline`).
+ */
+export function notAsked({ reason }: Decision<StorageDimension>): Problem {
+  const why = reason === "unready" ? "this is not known yet" : "what they used cannot be asked for now";
+  const detail = `Limits are shared with other instances, and ${why} (${reason}): try again in a second.`;
+  return problem(503, detail, retryAfter(1));
 }
 
 /** Writes head and body of an answer. The caller ends the response, which lets it read on before the connection closes. */

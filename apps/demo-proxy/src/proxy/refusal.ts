@@ -9,12 +9,13 @@ import type { Refused } from "./route.ts";
  * @param failure why the last one that was tried could not be connected to; undefined where none was tried.
  */
 export function refusalOf(
-  { decision, onlyReserved, unreachable }: Refused,
+  { decision, unreachable }: Refused,
   failure: Error | undefined,
   clock: Clock,
 ): problems.Problem {
   if (decision !== undefined) {
-    if (onlyReserved) return problems.onlyReserved(decision, clock);
+    if (decision.reason === "held") return problems.onlyReserved(decision, clock);
+    if (decision.reason !== "limit") return problems.notAsked(decision);
     return unreachable ? problems.UNREACHABLE_OR_FULL : problems.overLimit(decision, clock);
   }
   if (!unreachable) return problems.DRAINED;

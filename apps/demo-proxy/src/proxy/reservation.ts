@@ -1,7 +1,11 @@
+import type { Hold, StorageDimension } from "@usage/counter-core";
 import type { UsageTracker } from "@usage/tracker";
 
 /** How often what is reserved is held against what moves, in milliseconds. */
 export const GLANCE_MS = 1_000;
+
+/** Longer than any request takes: a hold that expired would no longer keep room for one that runs. */
+export const LONGEST_REQUEST_MS: number = 2 ** 31 - 1;
 
 /** A body that would take longer than this for its rest, in seconds, is slow. */
 const PATIENCE_S = 60;
@@ -9,118 +13,130 @@ const PATIENCE_S = 60;
 /** Glances for which a body may rest, while its upstream is connected to, say, before it counts as slow. */
 const GRACE = 3;
 
-/** What is admitted at one upstream and not yet counted: added to every proposal, so that requests that arrive at once cannot all take the same remainder. */
-export interface Reserved {
-  apiRequests: number;
-  egressBytes: number;
-  ingressBytes: number;
-}
+type Direction = "egressBytes" | "ingressBytes";
 
 /**
- * One admitted request's share of an upstream's reservations. What passes is counted and taken off the share in the same
- * step; `release` gives back whatever is left of it. Each byte is therefore given back exactly once, in whatever order an
- * exchange ends.
+ * One admitted request's hold at an upstream. What passes is counted and taken off the hold in the same step; `release` gives
+ * back whatever is left of it.
  *
- * A body holds all that it announced, unless it is slow: then, from one glance to the next, half of what it held, but no less
- * than what it moves in a minute at its present pace. So nobody holds a limit's room by announcing a body and trickling it.
+ * A body holds all that it announced, or as much of it as there is room for, unless it is slow: then, from one glance to the
+ * next, half of what it held, but no less than what it moves in a minute at its present pace. So nobody holds a limit's room by
+ * announcing a body and trickling it.
  */
 export class Reservation {
-  readonly #backend: string;
-  readonly #tracker: UsageTracker;
-  readonly #reserved: Reserved;
-  #request = 1;
-  #egressBytes = 0;
-  #ingressBytes: number;
-  /** What was announced and has not passed: now, and at the last glance. */
-  #egressRest = 0;
-  #ingressRest: number;
-  #egressSeen = 0;
-  #ingressSeen: number;
+  readonly #hold: Hold;
+  readonly #ingress: BodyHold;
+  readonly #egress: BodyHold;
+  #isRequestCounted = false;
   #glances = 0;
 
-  constructor(backend: string, tracker: UsageTracker, reserved: Reserved, ingressBytes: number) {
-    this.#backend = backend;
-    this.#tracker = tracker;
-    this.#reserved = reserved;
-    this.#ingressBytes = exact(reserved.ingressBytes, ingressBytes);
-    this.#ingressRest = ingressBytes;
-    this.#ingressSeen = ingressBytes;
-    reserved.apiRequests += 1;
-    reserved.ingressBytes += this.#ingressBytes;
+  constructor(hold: Hold, tracker: UsageTracker) {
+    const { ingressBytes, egressBytes } = hold.usage;
+    this.#hold = hold;
+    this.#ingress = new BodyHold(hold, tracker, "ingressBytes", ingressBytes);
+    this.#egress = new BodyHold(hold, tracker, "egressBytes", egressBytes);
   }
 
   /** The request was written to the upstream. Only the first call counts. */
   countRequest(): void {
-    if (this.#request === 0) return;
-    this.#tracker.record(this.#backend, { apiRequests: 1 });
-    this.#giveBackRequest();
+    if (this.#isRequestCounted) return;
+    this.#isRequestCounted = true;
+    this.#hold.count({ apiRequests: 1 });
   }
 
   /** So many bytes of the request's body were given to the upstream's connection. */
   countIngress(bytes: number): void {
-    this.#tracker.record(this.#backend, { ingressBytes: bytes });
-    this.#ingressRest = Math.max(0, this.#ingressRest - bytes);
-    this.#giveBackIngress(Math.min(bytes, this.#ingressBytes));
+    this.#ingress.count(bytes);
   }
 
   /** So many bytes of body are expected from now on, in place of what was expected before. */
   expectEgress(bytes: number): void {
-    this.#egressRest = bytes;
-    this.#egressSeen = bytes;
     this.#glances = 0;
-    this.#holdEgress(bytes);
+    this.#egress.expect(bytes);
   }
 
   /** So many bytes of the response's body came from the upstream. */
   countEgress(bytes: number): void {
-    this.#tracker.record(this.#backend, { egressBytes: bytes });
-    this.#egressRest = Math.max(0, this.#egressRest - bytes);
-    this.#giveBackEgress(Math.min(bytes, this.#egressBytes));
+    this.#egress.count(bytes);
   }
 
   /** To be called every `GLANCE_MS` while the request runs. */
   glance(): void {
     this.#glances += 1;
-    if (this.#glances > GRACE) {
-      this.#holdIngress(paced(this.#ingressBytes, this.#ingressRest, this.#ingressSeen));
-      this.#holdEgress(paced(this.#egressBytes, this.#egressRest, this.#egressSeen));
-    }
-    this.#ingressSeen = this.#ingressRest;
-    this.#egressSeen = this.#egressRest;
+    const isDue = this.#glances > GRACE;
+    this.#ingress.glance(isDue);
+    this.#egress.glance(isDue);
   }
 
-  /** Nothing more will be counted. May be called again. */
+  /** Nothing is kept free any more. What is counted later still is counted. May be called again. */
   release(): void {
-    this.#giveBackRequest();
-    this.#giveBackIngress(this.#ingressBytes);
-    this.#giveBackEgress(this.#egressBytes);
+    this.#hold.void();
+  }
+}
+
+/** What a hold keeps free for one of a request's two bodies. */
+class BodyHold {
+  readonly #hold: Hold;
+  readonly #tracker: UsageTracker;
+  readonly #direction: Direction;
+  /** What was announced and has not passed: now, and at the last glance. */
+  #rest: number;
+  #seen: number;
+  /** What it is to hold, and what it does: less, where there was no room. */
+  #wanted: number;
+  #held: number;
+
+  constructor(hold: Hold, tracker: UsageTracker, direction: Direction, bytes: number) {
+    this.#hold = hold;
+    this.#tracker = tracker;
+    this.#direction = direction;
+    this.#rest = bytes;
+    this.#seen = bytes;
+    this.#wanted = bytes;
+    this.#held = bytes;
   }
 
-  #giveBackRequest(): void {
-    this.#reserved.apiRequests -= this.#request;
-    this.#request = 0;
+  count(bytes: number): void {
+    this.#hold.count(this.#amount(bytes));
+    this.#rest = Math.max(0, this.#rest - bytes);
+    this.#wanted = Math.max(0, this.#wanted - bytes);
+    this.#held = Math.max(0, this.#held - bytes);
   }
 
-  #holdIngress(bytes: number): void {
-    this.#giveBackIngress(this.#ingressBytes);
-    this.#ingressBytes = exact(this.#reserved.ingressBytes, bytes);
-    this.#reserved.ingressBytes += this.#ingressBytes;
+  expect(bytes: number): void {
+    // A length is a claim: whatever is no amount is more than there is room for.
+    const claimed = Number.isSafeInteger(bytes) ? bytes : Number.MAX_SAFE_INTEGER;
+    this.#rest = claimed;
+    this.#seen = claimed;
+    this.#want(claimed);
   }
 
-  #holdEgress(bytes: number): void {
-    this.#giveBackEgress(this.#egressBytes);
-    this.#egressBytes = exact(this.#reserved.egressBytes, bytes);
-    this.#reserved.egressBytes += this.#egressBytes;
+  glance(isDue: boolean): void {
+    if (isDue) this.#want(paced(this.#wanted, this.#rest, this.#seen));
+    this.#seen = this.#rest;
   }
 
-  #giveBackIngress(bytes: number): void {
-    this.#reserved.ingressBytes -= bytes;
-    this.#ingressBytes -= bytes;
+  #want(bytes: number): void {
+    this.#wanted = bytes;
+    const more = bytes - this.#held;
+    if (more < 0) {
+      this.#hold.shrink(this.#amount(-more));
+      this.#held = bytes;
+    } else if (more > 0 && !this.#extend(more)) {
+      const { remaining } = this.#tracker.check(this.#hold.backend, {});
+      const room = Math.min(more, remaining[this.#direction] ?? 0);
+      if (room > 0) this.#extend(room);
+    }
   }
 
-  #giveBackEgress(bytes: number): void {
-    this.#reserved.egressBytes -= bytes;
-    this.#egressBytes -= bytes;
+  #extend(bytes: number): boolean {
+    const isHeld = this.#hold.extend(this.#amount(bytes));
+    if (isHeld) this.#held += bytes;
+    return isHeld;
+  }
+
+  #amount(bytes: number): Partial<Record<StorageDimension, number>> {
+    return { [this.#direction]: bytes };
   }
 }
 
@@ -128,9 +144,4 @@ export class Reservation {
 function paced(held: number, rest: number, seen: number): number {
   // fault: holds all that was announced, however slowly it comes
   return Math.min(rest, Math.max(Math.ceil(held / 2), (seen - rest) * PATIENCE_S));
-}
-
-/** Lengths are claims, and a sum of them past 2^53-1 would lose bytes: what would take it there is not reserved. */
-function exact(sum: number, bytes: number): number {
-  return Number.isSafeInteger(sum + bytes) ? bytes : 0;
 }

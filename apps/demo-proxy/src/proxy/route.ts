@@ -1,7 +1,7 @@
-import { STORAGE_DIMENSIONS, type StorageDimension } from "@usage/counter-core";
+import { STORAGE_DIMENSIONS, type StorageDimension, type Usage } from "@usage/counter-core";
 import type { Decision, UsageTracker } from "@usage/tracker";
 import type { BodyLength } from "./framing.ts";
-import { Reservation, type Reserved } from "./reservation.ts";
+import { LONGEST_REQUEST_MS, Reservation } from "./reservation.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** `pack`: the first upstream in order that can take the request. `spread`: the one that has used the least part of its limits. */
@@ -30,12 +30,10 @@ export interface Admitted {
 export interface Refused {
   readonly upstream: undefined;
   /**
-   * That of an upstream that would be taken over a limit: the last one, in order, whose limit is above 0, where there is any;
-   * undefined when limits refused nothing.
+   * That of an upstream that would be taken over a limit: one where waiting helps (its reason is not `limit`) where there is any,
+   * else the last one, in order, whose limit is above 0; undefined when limits refused nothing.
    */
   readonly decision: Decision<StorageDimension> | undefined;
-  /** Whether the request would fit somewhere beside what is used: only what is reserved leaves no room for it. */
-  readonly onlyReserved: boolean;
   /** Whether an upstream was passed over because it failed. */
   readonly unreachable: boolean;
 }
@@ -45,12 +43,9 @@ export class Router {
   readonly #tracker: UsageTracker;
   #upstreams: readonly Upstream[] = [];
   #policy: RoutingPolicy = "pack";
-  // Filled in anew for every candidate: a check reads it and keeps nothing.
-  readonly #proposal: Reserved = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
-  readonly #alone: Reserved = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
-  readonly #totals = new Float64Array(STORAGE_DIMENSIONS.length);
+  // Filled in anew for every request: whoever reads it keeps nothing of it.
+  readonly #usage: Record<StorageDimension, number> = { apiRequests: 1, egressBytes: 0, ingressBytes: 0 };
   readonly #limits = new Float64Array(STORAGE_DIMENSIONS.length);
-  readonly #rejection = { onlyReserved: false, isClosed: false };
 
   /** @throws UnknownBackendError for an upstream that the tracker's counter does not have. */
   constructor(options: RouterOptions) {
@@ -84,115 +79,88 @@ export class Router {
     for (const upstream of this.#upstreams) {
       if (upstream.draining || failed?.has(upstream) || upstream.health.usable) continue;
       // fault: leaves a backend alone that failed once where there is no other
-      if (upstream.health.mayStandIn && this.#admits(upstream, demand)) return this.#admit(upstream, demand);
+      const admitted = upstream.health.mayStandIn ? this.#admit(upstream, this.#usageOf(demand)) : undefined;
+      if (admitted !== undefined) return admitted;
     }
     return routed;
   }
 
   /** As `route`, without the upstreams that are left alone because they failed: they stand in where there is no other. */
   routeToWell(demand: Demand, failed: ReadonlySet<Upstream> | undefined): Admitted | Refused {
+    const usage = this.#usageOf(demand);
     let best: Upstream | undefined;
     let bestPart = Number.POSITIVE_INFINITY;
-    let refusing: Upstream | undefined;
-    let waiting: Upstream | undefined;
+    let refusal: Decision<StorageDimension> | undefined;
     let unreachable = false;
     for (const upstream of this.#upstreams) {
       if (upstream.draining) continue;
       if (failed?.has(upstream) || !upstream.health.usable) {
         unreachable = true;
-      } else if (!this.#admits(upstream, demand)) {
-        const { onlyReserved, isClosed } = this.#reject(upstream, demand);
-        // Where nothing may be used there is never room; another one tells when there is some again.
-        if (refusing === undefined || !isClosed) refusing = upstream;
-        if (onlyReserved) waiting = upstream;
-      } else if (this.#policy === "pack") {
-        return this.#admit(upstream, demand);
-      } else {
-        const part = this.#usedPart(upstream);
-        if (part < bestPart) {
-          best = upstream;
-          bestPart = part;
-        }
+        continue;
+      }
+      const admitted = this.#policy === "pack" ? this.#admit(upstream, usage) : undefined;
+      if (admitted !== undefined) return admitted;
+      if (this.#policy === "pack" || !this.#tracker.withinLimits(upstream.name, usage)) {
+        refusal = betterRefusal(refusal, this.#reject(upstream, usage));
+        continue;
+      }
+      const part = this.#usedPart(upstream);
+      if (part < bestPart) {
+        best = upstream;
+        bestPart = part;
       }
     }
-    if (best !== undefined) return this.#admit(best, demand);
-    if (waiting !== undefined) {
-      const decision = this.#tracker.check(waiting.name, {});
-      return { upstream: undefined, decision, onlyReserved: true, unreachable };
-    }
-    const decision = refusing && this.#tracker.check(refusing.name, this.#propose(refusing, demand));
-    return { upstream: undefined, decision, onlyReserved: false, unreachable };
+    const admitted = best && this.#admit(best, usage);
+    return admitted ?? { upstream: undefined, decision: refusal, unreachable };
   }
 
-  #admits(upstream: Upstream, demand: Demand): boolean {
-    return this.#tracker.withinLimits(upstream.name, this.#propose(upstream, demand));
+  /** Keeps room for what a request will use; undefined where there is none. */
+  #admit(upstream: Upstream, usage: Readonly<Usage>): Admitted | undefined {
+    const hold = this.#tracker.tryReserve(upstream.name, usage, HOLDING);
+    return hold && { upstream, reservation: new Reservation(hold, this.#tracker) };
   }
 
-  /**
-   * Counts that a limit was in the way of a request. Whether only what is reserved was, and whether a limit of 0 was.
-   * Valid until the next call.
-   */
-  #reject(
-    { name, reserved, traffic }: Upstream,
-    demand: Demand,
-  ): { readonly onlyReserved: boolean; readonly isClosed: boolean } {
-    const rejection = this.#rejection;
-    const [proposal, alone] = [propose(this.#proposal, reserved, demand), propose(this.#alone, NOTHING, demand)];
-    const { counter } = this.#tracker;
-    counter.readTotal(name, this.#totals);
-    counter.readLimits(name, this.#limits);
-    rejection.onlyReserved = true;
-    rejection.isClosed = false;
-    for (let d = 0; d < STORAGE_DIMENSIONS.length; d++) {
-      const dimension = STORAGE_DIMENSIONS[d] as StorageDimension;
-      const [used, limit] = [this.#totals[d] as number, this.#limits[d] as number];
-      if (used + proposal[dimension] <= limit) continue;
+  /** Counts what was in the way of a request, and tells. */
+  #reject({ name, traffic }: Upstream, proposed: Readonly<Usage>): Decision<StorageDimension> {
+    const decision = this.#tracker.check(name, proposed);
+    const { exceeded, usage, limits } = decision;
+    for (const dimension of exceeded) {
+      const d = STORAGE_DIMENSIONS.indexOf(dimension);
       (traffic.rejections[d] as number) += 1;
-      if (limit === 0) rejection.isClosed = true;
       // fault: takes what is only reserved for used up
-      const usedUp = used + alone[dimension] > limit;
-      if (usedUp) rejection.onlyReserved = false;
-      else (traffic.reservationRejections[d] as number) += 1;
+      const usedUp = usage[dimension] + proposed[dimension] > (limits[dimension] ?? Number.POSITIVE_INFINITY);
+      if (!usedUp) (traffic.reservationRejections[d] as number) += 1;
     }
-    return rejection;
+    return decision;
   }
 
-  #admit(upstream: Upstream, demand: Demand): Admitted {
-    // Exactly what was proposed, so that it is not proposed again while this request runs.
-    const declared = demand.bodyLength === "chunked" ? 1 : demand.bodyLength;
-    const reservation = new Reservation(upstream.name, this.#tracker, upstream.reserved, declared);
-    if (demand.expectsBody) reservation.expectEgress(1);
-    return { upstream, reservation };
+  /** What a request is known to use. A body of unknown length counts as one byte: it must find room, however little. */
+  #usageOf({ bodyLength, expectsBody }: Demand): Readonly<Usage> {
+    this.#usage.egressBytes = expectsBody ? 1 : 0;
+    this.#usage.ingressBytes = bodyLength === "chunked" ? 1 : bodyLength;
+    return this.#usage;
   }
 
-  /** What would be used at an upstream if the request were admitted. */
-  #propose(upstream: Upstream, demand: Demand): Readonly<Reserved> {
-    return propose(this.#proposal, upstream.reserved, demand);
-  }
-
-  /** The largest part of any limit above 0 that is used or reserved; 0 without such limits. */
-  #usedPart(upstream: Upstream): number {
-    const { usage, limits } = this.#tracker.check(upstream.name, {});
+  /** The largest part of any limit above 0 that is used or held; 0 without such limits. */
+  #usedPart({ name }: Upstream): number {
+    const { usage, held, limits } = this.#tracker.check(name, {});
     let part = 0;
     for (const dimension of this.#tracker.counter.dimensions) {
       const limit = limits[dimension] ?? 0;
-      if (limit > 0) part = Math.max(part, (usage[dimension] + upstream.reserved[dimension]) / limit);
+      if (limit > 0) part = Math.max(part, (usage[dimension] + held[dimension]) / limit);
     }
     return part;
   }
 }
 
-const NOTHING: Readonly<Reserved> = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+const HOLDING = { ttlMs: LONGEST_REQUEST_MS } as const;
 
-/** A request on top of what is reserved. A body of unknown length counts as one byte: it must find room, however little. */
-function propose(proposal: Reserved, reserved: Readonly<Reserved>, { bodyLength, expectsBody }: Demand): Reserved {
-  proposal.apiRequests = reserved.apiRequests + 1;
-  proposal.egressBytes = amount(reserved.egressBytes + (expectsBody ? 1 : 0));
-  proposal.ingressBytes = amount(reserved.ingressBytes + (bodyLength === "chunked" ? 1 : bodyLength));
-  return proposal;
-}
-
-/** Sums of declared lengths may pass the largest amount; that amount is over every limit, too. */
-function amount(bytes: number): number {
-  return Math.min(bytes, Number.MAX_SAFE_INTEGER);
+/** Where waiting helps, that is told; where nothing may be used there is never room, and another one tells when there is some again. */
+function betterRefusal(
+  before: Decision<StorageDimension> | undefined,
+  next: Decision<StorageDimension>,
+): Decision<StorageDimension> {
+  if (before === undefined || next.reason !== "limit") return next;
+  const isClosed = next.exceeded.some((dimension) => next.limits[dimension] === 0);
+  return before.reason !== "limit" || isClosed ? before : next;
 }

@@ -3,7 +3,6 @@ import { type Dispatcher, Pool } from "undici";
 import { connectorTo } from "./connector.ts";
 import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
 import { BackendHealth, type BackendTrouble } from "./health.ts";
-import type { Reserved } from "./reservation.ts";
 import { assertDelay, assertTimeouts, type Timeouts } from "./timeouts.ts";
 import { UpstreamAddresses } from "./upstream-addresses.ts";
 import { UpstreamTraffic } from "./upstream-traffic.ts";
@@ -26,13 +25,11 @@ export interface UpstreamOptions {
   /** Certificates (PEM) that an https upstream is trusted by, instead of the ones that Node brings along. */
   readonly ca?: string;
   readonly clock: Clock;
-  /** What is admitted to the backend already, by another address of it. @default nothing */
-  readonly reserved?: Reserved;
   /** What the backend was asked and answered before, at another address of it. @default nothing */
   readonly traffic?: UpstreamTraffic;
 }
 
-/** One metered upstream: its connections, what is admitted and not yet counted, and whether it can be reached. */
+/** One metered upstream: its connections, what it was asked, and whether it can be reached. */
 export class Upstream {
   readonly name: string;
   readonly url: URL;
@@ -41,7 +38,6 @@ export class Upstream {
   readonly addresses: UpstreamAddresses;
   /** A draining upstream gets no new requests; running ones end. */
   draining = false;
-  readonly reserved: Reserved;
   readonly traffic: UpstreamTraffic;
   readonly health: BackendHealth;
   readonly #basePath: string;
@@ -57,7 +53,6 @@ export class Upstream {
     this.url = url;
     this.host = host;
     this.addresses = new UpstreamAddresses(url);
-    this.reserved = options.reserved ?? { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
     this.traffic = options.traffic ?? new UpstreamTraffic();
     this.#basePath = url.pathname.replace(/\/+$/, "");
     this.health = new BackendHealth({ clock, pauseMs: unreachableMs });

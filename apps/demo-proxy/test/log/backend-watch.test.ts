@@ -122,8 +122,8 @@ it("a backend that is drained or cannot be reached is said to be so once, and to
 });
 
 it("that what is only reserved refuses requests is said once, and once that it does not any more", () => {
-  const { clock, a, told } = start();
-  a.reserved.ingressBytes = 500;
+  const { clock, tracker, a, told } = start();
+  tracker.tryReserve("a", { ingressBytes: 500 });
   a.inFlight = 1;
   for (let second = 0; second < 3; second++) {
     a.traffic.reservationRejections[2] = second + 1;

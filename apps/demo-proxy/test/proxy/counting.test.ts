@@ -179,7 +179,7 @@ describe("hang-ups", () => {
     const proxy = await startProxy({ upstreams: { a: upstream.port } });
     const client = await dial(proxy.port, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     await expect.poll(() => client.text().split("\r\n\r\n")[1]?.length).toBe(40_000);
-    expect(proxy.upstream("a").reserved.egressBytes).toBe(960_000);
+    expect(proxy.held("a").egressBytes).toBe(960_000);
     client.socket.destroy();
     await expect.poll(() => stopped).toBe(true);
     await proxy.settled();
@@ -201,7 +201,7 @@ describe("hang-ups", () => {
     const client = await dial(proxy.port, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
     client.socket.write(Buffer.alloc(50_000));
     await expect.poll(() => received).toBe(50_000);
-    expect(proxy.upstream("a").reserved.ingressBytes).toBe(950_000);
+    expect(proxy.held("a").ingressBytes).toBe(950_000);
     client.socket.destroy();
     await expect.poll(() => stopped).toBe(true);
     await proxy.settled();

@@ -32,6 +32,8 @@ export interface RunningProxy {
   readonly upstreams: readonly Upstream[];
   upstream(name: string): Upstream;
   usage(name: string): Usage;
+  /** What running requests keep free. */
+  held(name: string): Usage;
   /** Waits until no request is running anywhere, and checks that everything reserved was given back. */
   settled(): Promise<void>;
 }
@@ -65,8 +67,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     await expect
       .poll(() => [server.inFlight, ...upstreams.map((one) => one.inFlight)].every((n) => n === 0))
       .toBe(true);
-    for (const { reserved } of upstreams) {
-      expect(reserved).toEqual({ apiRequests: 0, egressBytes: 0, ingressBytes: 0 });
+    for (const { name } of upstreams) {
+      expect(tracker.counter.heldAll(name)).toEqual({ apiRequests: 0, egressBytes: 0, ingressBytes: 0 });
     }
   };
   onTestFinished(async () => {
@@ -82,6 +84,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     upstreams,
     upstream: (name) => upstreams.find((one) => one.name === name) ?? expect.unreachable(`no upstream ${name}`),
     usage: (name) => tracker.counter.totalAll(name),
+    held: (name) => tracker.counter.heldAll(name),
     settled,
   };
 }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { setInterval as every, setTimeout as sleep } from "node:timers/promises";
+import type { UsageTracker } from "@usage/tracker";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Reservation } from "../../src/proxy/reservation.ts";
 import { dial, type RawClient, type Reply, send } from "./client.ts";
@@ -21,6 +22,12 @@ async function upload(proxy: RunningProxy, declared: number, bytes: number, ever
   return client;
 }
 
+function reserve(tracker: UsageTracker, ingressBytes: number): Reservation {
+  const hold = tracker.tryReserve("a", { apiRequests: 1, ingressBytes });
+  if (hold === undefined) throw new Error("there is no room for it");
+  return new Reservation(hold, tracker);
+}
+
 function delayed(reply: Reply): void {
   expect([reply.status, reply.headers["retry-after"]]).toEqual([429, "1"]);
   expect(reply.headers).not.toHaveProperty("x-should-retry");
@@ -40,12 +47,12 @@ describe("a body that is announced and trickles", () => {
   test("delays others for seconds and does not close the limit, as an upload", { timeout: 60_000 }, async () => {
     const proxy = await startSink();
     await upload(proxy, LIMIT, 1, 300);
-    await expect.poll(() => proxy.upstream("a").reserved.ingressBytes).toBeGreaterThan(LIMIT - 100);
+    await expect.poll(() => proxy.held("a").ingressBytes).toBeGreaterThan(LIMIT - 100);
     delayed(await send(proxy.port, "/", PUT));
     await expect.poll(async () => (await send(proxy.port, "/", PUT)).status, { timeout: 30_000 }).toBe(200);
     // Nobody holds what is left by trickling: in the end most of it is free again.
     const large = { method: "PUT", body: Buffer.alloc(20_000_000) };
-    const room = () => LIMIT - proxy.upstream("a").reserved.ingressBytes;
+    const room = () => LIMIT - proxy.held("a").ingressBytes;
     await expect.poll(room, { timeout: 30_000 }).toBeGreaterThan(LIMIT * 0.95);
     expect((await send(proxy.port, "/", large)).status).toBe(200);
     expect(proxy.usage("a").ingressBytes).toBeLessThan(21_000_000);
@@ -72,7 +79,7 @@ describe("a body that is announced and trickles", () => {
     for (const { socket } of clients) {
       socket.write(`PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: ${LIMIT / 20}\r\n\r\n`);
     }
-    await expect.poll(() => proxy.upstream("a").reserved.ingressBytes).toBe(LIMIT);
+    await expect.poll(() => proxy.held("a").ingressBytes).toBe(LIMIT);
     await expect.poll(async () => (await send(proxy.port, "/", PUT)).status, { timeout: 30_000 }).toBe(200);
     for (const { socket } of clients) socket.destroy();
     await Promise.all(clients.map(({ socket }) => socket.closed || once(socket, "close")));
@@ -119,15 +126,14 @@ test("where one backend is used up and room at another only reserved, the refusa
 });
 
 test("what a reservation holds follows the pace, from one glance to the next", async () => {
-  const { tracker } = await startSink({});
-  const reserved = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
-  const one = new Reservation("a", tracker, reserved, 1_000_000);
+  const { tracker, held } = await startSink({});
+  const one = reserve(tracker, 1_000_000);
   const glances = (count: number, bytes: number): number => {
     for (let at = 0; at < count; at++) {
       one.countIngress(bytes);
       one.glance();
     }
-    return reserved.ingressBytes;
+    return held("a").ingressBytes;
   };
   expect(glances(3, 0)).toBe(1_000_000);
   expect(glances(1, 0)).toBe(500_000);
@@ -136,5 +142,24 @@ test("what a reservation holds follows the pace, from one glance to the next", a
   expect(glances(1, 99_000)).toBe(900_000);
   expect(glances(1, 1_000_000)).toBe(0);
   one.release();
-  expect(reserved).toEqual({ apiRequests: 0, egressBytes: 0, ingressBytes: 0 });
+  expect(held("a")).toEqual({ apiRequests: 0, egressBytes: 0, ingressBytes: 0 });
+});
+
+test("what a reservation finds no room for it holds as soon as there is some", async () => {
+  const { tracker, held } = await startSink({ a: { egressBytes: 1_000 } });
+  const [one, other] = [reserve(tracker, 0), reserve(tracker, 0)];
+  one.expectEgress(800);
+  other.expectEgress(800);
+  expect(held("a").egressBytes).toBe(1_000);
+  one.release();
+  expect(held("a").egressBytes).toBe(200);
+  for (let at = 0; at < 4; at++) {
+    other.countEgress(20);
+    other.glance();
+  }
+  expect(held("a").egressBytes).toBe(720);
+  other.countEgress(1_500);
+  other.release();
+  expect(held("a").egressBytes).toBe(0);
+  expect(tracker.counter.totalAll("a").egressBytes).toBe(1_580);
 });

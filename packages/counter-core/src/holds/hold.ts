@@ -27,6 +27,12 @@ export interface Hold<D extends string = StorageDimension> extends Disposable {
    */
   extend(more: Partial<Usage<D>>): boolean;
   /**
+   * Keeps less free, none where it keeps no more than that: for work that turns out smaller or slower than announced.
+   *
+   * @throws UnknownDimensionError, AmountError.
+   */
+  shrink(less: Partial<Usage<D>>): void;
+  /**
    * Counts a part of what the work used, and keeps as much less free: for work whose cost comes bit by bit. What is counted beyond
    * what it keeps passes the limit by as much.
    *

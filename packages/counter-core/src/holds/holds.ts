@@ -85,6 +85,13 @@ export class Holds<D extends string> {
     return true;
   }
 
+  shrink(hold: OpenHold<D>, less: Partial<Usage<D>>): void {
+    const amounts = this.#parts.recorder.read(hold.backend, less);
+    if (hold.state !== "open") return;
+    this.#keep(hold, (place) => -Math.min(amounts[place] as number, hold.amounts[place] as number));
+    this.tellFreed(hold.backend);
+  }
+
   count(hold: OpenHold<D>, part: Partial<Usage<D>>): void {
     const amounts = this.#parts.recorder.read(hold.backend, part);
     this.#assertCountable(hold, amounts);

@@ -40,6 +40,10 @@ export class OpenHold<D extends string> implements Hold<D>, Linked<OpenHold<D>> 
     return this.#holds.extend(this, more);
   }
 
+  shrink(less: Partial<Usage<D>>): void {
+    this.#holds.shrink(this, less);
+  }
+
   count(part: Partial<Usage<D>>): void {
     this.#holds.count(this, part);
   }

@@ -2,6 +2,7 @@ import type { Clock, Period, Usage, UsageStore } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { ProxyConfig } from "../../config/proxy-config.ts";
 import type { Sharing } from "../../counting/opened-counter.ts";
+import { usedUp } from "../../counting/used-up.ts";
 import { messageOf } from "../../log/message-of.ts";
 import { shownUrl } from "../../log/shown-url.ts";
 import type { LiveConfigStatus } from "../../process/live-config.ts";
@@ -63,7 +64,7 @@ export interface BackendReport {
   /** Whether a plain GET would still be let through. */
   readonly withinLimits: boolean;
   readonly usage: Usage;
-  /** What running requests may still use, here: it may delay others for a moment. */
+  /** What running requests may still use, of all instances as far as it is known: it may delay others for a moment. */
   readonly reserved: Usage;
   /** Whether there is room beside what is used, but none now beside what is reserved: requests are told to try again in a second. */
   readonly delayedByReservations: boolean;
@@ -127,15 +128,9 @@ export function lastFlush(flusher: ApiParts["flusher"]): string | null {
 }
 
 /** By the least that a request with a body proposes. */
-function delayedByReservations({ tracker }: ApiParts, { name, reserved }: Upstream): boolean {
-  const besides = (amount: number): number => Math.min(amount + 1, Number.MAX_SAFE_INTEGER);
-  const { exceeded } = tracker.check(name, {
-    apiRequests: besides(reserved.apiRequests),
-    egressBytes: besides(reserved.egressBytes),
-    ingressBytes: besides(reserved.ingressBytes),
-  });
-  const { exceeded: closed } = tracker.check(name, { apiRequests: 1, egressBytes: 1, ingressBytes: 1 });
-  return exceeded.length > closed.length;
+function delayedByReservations({ tracker }: ApiParts, { name }: Upstream): boolean {
+  const decision = tracker.check(name, LEAST);
+  return decision.exceeded.length > usedUp(decision, LEAST).length;
 }
 
 function troubleReport({ trouble }: Upstream): BackendReport["trouble"] {
@@ -144,13 +139,14 @@ function troubleReport({ trouble }: Upstream): BackendReport["trouble"] {
   return { code, reason, since: new Date(sinceMs).toISOString() };
 }
 
+const LEAST: Usage = { apiRequests: 1, egressBytes: 1, ingressBytes: 1 };
 const NOTHING: Usage = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
 
 export function backendReport(parts: ApiParts, upstream: Upstream): BackendReport {
   const { tracker, sharing } = parts;
-  const { name, url, draining, reserved } = upstream;
+  const { name, url, draining } = upstream;
   // The least that the proxy proposes for a GET: the request, and a response of unknown length.
-  const { allowed, usage, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
+  const { reason, usage, held, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
   const unstored = tracker.counter.loadAll(name);
   return {
     name,
@@ -158,9 +154,9 @@ export function backendReport(parts: ApiParts, upstream: Upstream): BackendRepor
     draining,
     reachable: upstream.isReachable(),
     trouble: troubleReport(upstream),
-    withinLimits: allowed,
+    withinLimits: reason !== "limit",
     usage,
-    reserved: { ...reserved },
+    reserved: held,
     delayedByReservations: delayedByReservations(parts, upstream),
     unstored,
     unpushed: sharing?.unpushedAll(name) ?? NOTHING,

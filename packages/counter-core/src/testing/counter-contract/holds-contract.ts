@@ -79,6 +79,28 @@ export function holdsContract(name: string, withCounter: WithCounter): void {
         expect(counter.excessAll("oci")).toEqual(ZERO);
       }));
 
+    it("less, and none where it keeps no more than that, and what it has ended no less", () =>
+      withCounter((counter) => {
+        const freed: string[] = [];
+        counter.onFreed((backend) => void freed.push(backend));
+        counter.setLimits("oci", { egressBytes: 100 });
+        const hold = counter.hold("oci", { apiRequests: 1, egressBytes: 100 });
+        hold?.shrink({ egressBytes: 30 });
+        expect(freed).toEqual(["oci"]);
+        expect(hold?.usage).toEqual({ apiRequests: 1, egressBytes: 70, ingressBytes: 0 });
+        expect(counter.fits("oci", { egressBytes: 30 })).toBe(true);
+        expect(counter.fits("oci", { egressBytes: 31 })).toBe(false);
+        expect(() => hold?.shrink({ egressBytes: -1 })).toThrow(AmountError);
+        hold?.shrink({ egressBytes: 71, ingressBytes: 5 });
+        expect(counter.heldAll("oci")).toEqual({ ...ZERO, apiRequests: 1 });
+        const other = counter.hold("oci", { egressBytes: 50 });
+        hold?.void();
+        hold?.shrink({ apiRequests: 1, egressBytes: 50 });
+        expect(counter.heldAll("oci")).toEqual({ ...ZERO, egressBytes: 50 });
+        expect(other?.extend({ egressBytes: 50 })).toBe(true);
+        expect(counter.totalAll("oci")).toEqual(ZERO);
+      }));
+
     it("and counts what was used beyond it, which it tells", () =>
       withCounter((counter) => {
         counter.setLimits("oci", { apiRequests: 10 });
