@@ -12,6 +12,7 @@ import { ProcessMetrics } from "./admin/metrics/process-metrics.ts";
 import { AdminServer } from "./admin/server.ts";
 import { Turns } from "./admin/turns.ts";
 import type { ProxyConfig } from "./config/proxy-config.ts";
+import { claimInStore } from "./counting/claim-in-store.ts";
 import { ensureKnown } from "./counting/ensure-known.ts";
 import { openCounter } from "./counting/open-counter.ts";
 import { openStore } from "./counting/open-store.ts";
@@ -53,9 +54,13 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   // What is opened later is closed sooner.
   await using opened = new AsyncDisposableStack();
   const store = parts.store ?? opened.adopt(await openStore(config.store), (store) => store.close());
+  const claim = claimInStore(store, config);
   const { counter, sharing }: Omit<OpenedCounter, "close"> = parts.counter
     ? { counter: parts.counter }
-    : opened.adopt(await openCounter(config.counter, { clock, onRedis: parts.onRedis }), (counter) => counter.close());
+    : opened.adopt(
+        await openCounter(config.counter, { clock, onRedis: parts.onRedis, ...(claim && { claim }) }),
+        (counter) => counter.close(),
+      );
   const limits = new Map(config.backends.map((backend) => [backend.name, backend.limits]));
   const tracker = new UsageTracker(counter, { store, limits, readTimeoutMs: flush.timeoutMs, clock });
   const admit = (names: readonly string[]): Promise<void> => ensureKnown(tracker, names, config.store);

@@ -52,10 +52,15 @@ export interface AdminConfig {
 export type CounterConfig = { readonly kind: "local" } | RedisConfig;
 
 /** One server by its `url`, or a cluster by the addresses of some of its nodes. Who shares a prefix shares counts. */
-export type RedisConfig = { readonly kind: "redis"; readonly prefix: string } & (
-  | { readonly url: string }
-  | { readonly cluster: readonly string[] }
-);
+export type RedisConfig = {
+  readonly kind: "redis";
+  readonly prefix: string;
+  /** The same on every instance. @default "approximate" */
+  readonly enforcement?: Enforcement;
+} & ({ readonly url: string } | { readonly cluster: readonly string[] });
+
+/** `exact`: no limit of requests is passed, whatever fails. `approximate`: by what instances use before they hear of each other. */
+export type Enforcement = "exact" | "approximate";
 
 export type StoreConfig =
   | { readonly kind: "sqlite" /** An absolute path. */; readonly file: string }

@@ -1,5 +1,5 @@
 import type { Clock, StorageDimension, Usage } from "@usage/counter-core";
-import type { RedisEvent } from "@usage/counter-redis";
+import type { RedisCounterOptions, RedisEvent } from "@usage/counter-redis";
 import type { TrackedCounter } from "@usage/tracker";
 import type { CounterConfig } from "../config/proxy-config.ts";
 import { connectAdvice, troubleOf } from "../proxy/trouble.ts";
@@ -36,6 +36,8 @@ export interface CounterOptions {
   readonly clock: Clock;
   /** Is told of whatever happens to shared counts. @default nobody is */
   readonly onRedis?: ((event: RedisEvent) => void) | undefined;
+  /** Notes once for all instances what they begin to share. @default it is waited for until nobody can have begun */
+  readonly claim?: RedisCounterOptions["claim"];
 }
 
 /** The configured counter cannot be used, so nothing starts: limits are never open. */

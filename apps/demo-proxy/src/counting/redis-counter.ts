@@ -21,9 +21,16 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
   });
   try {
     const timed = new TimedRedis(client);
-    const { prefix } = config;
-    const { clock, onRedis } = options;
-    const counter = await RedisCounterBackend.connect({ client: timed, prefix, clock, idleMs: NEVER_IDLE_MS });
+    const { prefix, enforcement = "approximate" } = config;
+    const { clock, onRedis, claim } = options;
+    const counter = await RedisCounterBackend.connect({
+      client: timed,
+      prefix,
+      enforcement,
+      clock,
+      idleMs: NEVER_IDLE_MS,
+      ...(claim && { claim }),
+    });
     // Before anything is waited for: what happened while the counter was opened is told right after.
     const events = new RedisTally();
     counter.onEvent((event) => events.add(event));

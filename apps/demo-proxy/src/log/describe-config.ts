@@ -32,7 +32,10 @@ export function describeConfig(config: ProxyConfig): object {
       ...(admin.urls && { urls: admin.urls }),
     },
     counter: describeCounter(counter),
-    ...(counter.kind === "redis" && { prefix: counter.prefix }),
+    ...(counter.kind === "redis" && {
+      prefix: counter.prefix,
+      ...(counter.enforcement && { enforcement: counter.enforcement }),
+    }),
     store: describeStore(store),
     flush,
     routing,

@@ -69,8 +69,8 @@ export function overLimit(decision: Decision<StorageDimension>, clock: Clock): P
  */
 export function onlyReserved(decision: Decision<StorageDimension>, clock: Clock): Problem {
   const status = 429;
-  const detail =
-    "Room for this request is only reserved at the moment, by requests that are running: try again in a second.";
+  const where = decision.exceeded.length > 0 ? "by requests that are running" : "by other instances";
+  const detail = `Room for this request is only reserved at the moment, ${where}: try again in a second.`;
   const error = { message: detail, type: "rate_limit_exceeded", code: "rate_limit_exceeded" };
   return {
     status,

@@ -120,6 +120,10 @@ backends:
       "{ kind: redis, cluster: ['redis://:p@a:1', 'redis://:p@b:2/'] }",
       { kind: "redis", cluster: ["redis://:p@a:1", "redis://:p@b:2/"], prefix: "usage" },
     ],
+    [
+      "{ kind: redis, url: 'redis://h', enforcement: exact }",
+      { kind: "redis", url: "redis://h", prefix: "usage", enforcement: "exact" },
+    ],
   ])("takes a counter on Redis: %s", (yaml, counter) => {
     expect(parse(`${BACKEND}\ncounter: ${yaml}`).counter).toEqual(counter);
   });
@@ -223,6 +227,16 @@ describe("a configuration with a mistake is refused with the line, the column, t
       "Redis with two kinds of address",
       `${BACKEND}\ncounter: { kind: redis, url: 'redis://h', cluster: ['redis://h'] }`,
       "proxy.yaml:2:52 counter.cluster: cannot stand beside url; give url for one server, or cluster for a Redis Cluster",
+    ],
+    [
+      "limits that are neither exact nor approximate",
+      `${BACKEND}\ncounter: { kind: redis, url: 'redis://h', enforcement: strict }`,
+      'proxy.yaml:2:56 counter.enforcement: expected exact or approximate, got "strict"',
+    ],
+    [
+      "exact limits on a counter that shares with nobody",
+      `${BACKEND}\ncounter: { kind: local, enforcement: exact }`,
+      "proxy.yaml:2:25 counter.enforcement: unknown key;",
     ],
     [
       "an address of Redis on a local counter",
@@ -531,6 +545,7 @@ describe("docs/configuration.md", () => {
       parse(`${BACKEND}\n${line}`, env),
     );
     expect(others.map(({ counter, store }) => [counter.kind, store.kind])).toEqual([
+      ["redis", "sqlite"],
       ["redis", "sqlite"],
       ["redis", "sqlite"],
       ["local", "postgres"],

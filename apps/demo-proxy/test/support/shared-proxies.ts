@@ -8,7 +8,7 @@ import type { SampleUpstream } from "../../demo/sample-upstream.ts";
 import { Traffic } from "../../demo/traffic.ts";
 import type { BackendReport, UsageReport } from "../../src/admin/api/usage-report.ts";
 import type { Address } from "../../src/config/address.ts";
-import type { ProxyConfig } from "../../src/config/proxy-config.ts";
+import type { Enforcement, ProxyConfig } from "../../src/config/proxy-config.ts";
 import { startUpstream, testConfig } from "./app.ts";
 import { call } from "./call.ts";
 
@@ -35,13 +35,13 @@ export interface Shared {
 /** A configuration for several proxies, which flush only when told. */
 export async function share(
   { redis, postgres }: Servers,
-  { apiRequests }: { readonly apiRequests?: number } = {},
+  { apiRequests, enforcement }: { readonly apiRequests?: number; readonly enforcement?: Enforcement } = {},
 ): Promise<Shared> {
   const upstream = await startUpstream();
   const [name, prefix] = [`oci-${randomUUID()}`, `test-${randomUUID()}`];
   const limits = apiRequests === undefined ? {} : { apiRequests };
   const config = testConfig([{ name, url: upstream.url, limits }], {
-    counter: { kind: "redis", url: redis.url, prefix },
+    counter: { kind: "redis", url: redis.url, prefix, ...(enforcement && { enforcement }) },
     store: { kind: "postgres", url: postgres.url },
   });
   return { config, upstream, name, prefix, inRedis: () => sumsIn(redis, countsKey(prefix, name)) };

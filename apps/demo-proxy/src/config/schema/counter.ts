@@ -26,16 +26,19 @@ const prefix = z
   .regex(/^[^{}\p{Cc}]{1,128}$/u, aPrefix)
   .refine((value) => value.isWellFormed(), aPrefix);
 
+const enforcements = ["exact", "approximate"] as const;
+
 const nodes = expected("a list with the addresses of some nodes", "secret");
 const redis = section({
   kind: z.literal("redis"),
   url: redisUrl.exactOptional(),
   cluster: z.array(redisUrl, nodes).min(1, nodes).superRefine(refuseOddNodes).exactOptional(),
   prefix: prefix.default("usage"),
+  enforcement: z.enum(enforcements, expected(enforcements.join(" or "))).exactOptional(),
 })
   .superRefine(refuseBothOrNeither, { when: () => true })
-  .transform(({ kind, url, cluster = [], prefix }): RedisConfig => {
-    return url === undefined ? { kind, cluster, prefix } : { kind, url, prefix };
+  .transform(({ url, cluster = [], ...others }): RedisConfig => {
+    return url === undefined ? { ...others, cluster } : { ...others, url };
   });
 
 /** Also runs when something else of it is wrong. */
