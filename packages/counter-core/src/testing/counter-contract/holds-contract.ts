@@ -81,9 +81,9 @@ export function holdsContract(name: string, withCounter: WithCounter): void {
 
     it("less, and none where it keeps no more than that, and what it has ended no less", () =>
       withCounter((counter) => {
+        counter.setLimits("oci", { egressBytes: 100 });
         const freed: string[] = [];
         counter.onFreed((backend) => void freed.push(backend));
-        counter.setLimits("oci", { egressBytes: 100 });
         const hold = counter.hold("oci", { apiRequests: 1, egressBytes: 100 });
         hold?.shrink({ egressBytes: 30 });
         expect(freed).toEqual(["oci"]);
