@@ -15,9 +15,9 @@ afterAll(() => Promise.all([servers?.redis.stop(), servers?.postgres.stop()]));
 const LIMIT = 200;
 
 /** Asks until a limit is used up for good. */
-async function askUntilRefused(proxy: Address): Promise<void> {
+async function askUntilRefused(proxy: Address, path = "/objects/1", body?: Buffer): Promise<void> {
   for (;;) {
-    const { status, headers } = await call(proxy, "/objects/1");
+    const { status, headers } = await call(proxy, path, body && { method: "PUT", body });
     if (status === 429 && headers["x-should-retry"] === "false") return;
   }
 }
@@ -35,6 +35,22 @@ describe("two proxies with exact limits", () => {
         expect(backend).toMatchObject({ usage: { apiRequests: LIMIT }, reserved: { apiRequests: 0 } });
       }, SOON);
     }
+  });
+
+  it("take uploads of announced length to the last byte of a limit", async () => {
+    const { config, upstream } = await share(servers, { ingressBytes: 50_000, enforcement: "exact" });
+    const proxies = [await startApp(config), await startApp(config)];
+    const body = Buffer.alloc(250);
+    await Promise.all([...proxies, ...proxies].map(({ proxy }) => askUntilRefused(proxy, "/objects/1", body)));
+    expect(upstream.measured().ingressBytes).toBe(50_000);
+  });
+
+  it("pass a limit of downloaded bytes by no more than what runs", async () => {
+    const { config, upstream } = await share(servers, { egressBytes: 50_000, enforcement: "exact" });
+    const proxies = [await startApp(config), await startApp(config)];
+    await Promise.all([...proxies, ...proxies].map(({ proxy }) => askUntilRefused(proxy, "/objects/300")));
+    expect(upstream.measured().egressBytes).toBeGreaterThanOrEqual(50_000);
+    expect(upstream.measured().egressBytes).toBeLessThan(50_000 + 4 * 300);
   });
 
   it("admit what was granted while they are cut off, then refuse with 503, and go on afterwards", {

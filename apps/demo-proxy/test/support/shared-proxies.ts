@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { utcMonths } from "@usage/counter-core";
+import { type Usage, utcMonths } from "@usage/counter-core";
 import { bucketOf } from "@usage/counter-redis";
 import { BucketKeys } from "@usage/counter-redis/internal";
 import type { PostgresServer, RedisServer } from "@usage/test-servers";
@@ -35,11 +35,10 @@ export interface Shared {
 /** A configuration for several proxies, which flush only when told. */
 export async function share(
   { redis, postgres }: Servers,
-  { apiRequests, enforcement }: { readonly apiRequests?: number; readonly enforcement?: Enforcement } = {},
+  { enforcement, ...limits }: Partial<Usage> & { readonly enforcement?: Enforcement } = {},
 ): Promise<Shared> {
   const upstream = await startUpstream();
   const [name, prefix] = [`oci-${randomUUID()}`, `test-${randomUUID()}`];
-  const limits = apiRequests === undefined ? {} : { apiRequests };
   const config = testConfig([{ name, url: upstream.url, limits }], {
     counter: { kind: "redis", url: redis.url, prefix, ...(enforcement && { enforcement }) },
     store: { kind: "postgres", url: postgres.url },
