@@ -37,7 +37,7 @@ const MAX_FIELD_INTEGER = 999_999_999_999_999;
  *
  * Many clients sleep for as long as `Retry-After` says, and try again on every 429. A longer refusal therefore carries
  * `x-should-retry: false` instead, which the official clients of OpenAI and Anthropic obey; its seconds are in `RateLimit`
- * only (`t`). So does one by a limit of 0, which the next period has, too. One by what is only held says 1. Nothing for an unlimited backend.
+ * only (`t`). So does one by a limit of 0, which the next period has, too. One that is not by what was used (`reason`) says 1. Nothing for an unlimited backend.
  */
 export function toHeaders<D extends string>(
   decision: Decision<D>,
@@ -62,7 +62,9 @@ export function toHeaders<D extends string>(
 /** The body for a decision that refuses, to be sent as `application/problem+json`. Names no backend. */
 export function toProblem<D extends string>(decision: Decision<D>): QuotaProblem {
   const { exceeded, period, reason } = decision;
-  if (reason === "held") return heldProblem(exceeded);
+  if (reason === "held") return waitProblem(exceeded, `${leftOf(exceeded)} is held for work that is going on`);
+  if (reason === "unready") return waitProblem(exceeded, "What other instances have is not known yet");
+  if (reason === "offline") return waitProblem(exceeded, "Other instances cannot be asked for what they have left");
   const closed = closedFor(decision);
   const end = new Date(period.end).toISOString();
   const detail =
@@ -80,9 +82,14 @@ export function toProblem<D extends string>(decision: Decision<D>): QuotaProblem
   };
 }
 
-/** What is used leaves room, and what other work may still use does not. */
-function heldProblem(exceeded: readonly string[]): QuotaProblem {
-  const detail = `What is left of ${exceeded.join(" and ")} is held for work that is going on: try again in a second.`;
+/** Nothing is exceeded where others have what is left. */
+function leftOf(exceeded: readonly string[]): string {
+  return exceeded.length > 0 ? `What is left of ${exceeded.join(" and ")}` : "What is left";
+}
+
+/** What is used leaves room, and something that passes is in the way. */
+function waitProblem(exceeded: readonly string[], why: string): QuotaProblem {
+  const detail = `${why}: try again in a second.`;
   return {
     type: "about:blank",
     title: "Too Many Requests",
@@ -100,7 +107,7 @@ function closedFor<D extends string>({ exceeded, limits }: Decision<D>): readonl
 
 function retry<D extends string>(decision: Decision<D>, reset: number): Record<string, string> {
   // fault: tells clients to come back next month for what is only held
-  if (decision.reason === "held") return { "Retry-After": "1" };
+  if (decision.reason !== "limit") return { "Retry-After": "1" };
   const seconds = closedFor(decision).length > 0 ? Number.POSITIVE_INFINITY : reset;
   // fault: asks clients to sleep until the month ends
   return seconds > LONGEST_WAIT ? { "x-should-retry": "false" } : { "Retry-After": String(seconds) };

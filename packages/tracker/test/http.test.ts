@@ -80,6 +80,20 @@ describe("a quota problem", () => {
     });
   });
 
+  it.each([
+    ["held", "What is left is held for work that is going on"],
+    ["unready", "What other instances have is not known yet"],
+    ["offline", "Other instances cannot be asked for what they have left"],
+  ] as const)("promises nothing for next month where others are in the way: %s", (reason, why) => {
+    const decision = { ...decide(4, { apiRequests: 10 }), allowed: false, reason };
+    const problem = toProblem(decision);
+    expect(problem).toMatchObject({ type: "about:blank", status: 429, detail: `${why}: try again in a second.` });
+    expect(problem).not.toHaveProperty("resets-at");
+    expect(problem.error.code).toBe("rate_limit_exceeded");
+    expect(toHeaders(decision, { now: NOW })).toMatchObject({ "Retry-After": "1" });
+    expect(toHeaders(decision, { now: NOW })).not.toHaveProperty("x-should-retry");
+  });
+
   it("says what is used up and until when, without naming the backend", () => {
     const problem = toProblem(decide(10, { apiRequests: 10, egressBytes: 5 }));
     expect(problem).toEqual({
