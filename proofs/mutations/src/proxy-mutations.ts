@@ -204,8 +204,8 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "takes what is only reserved for used up",
-    edit: yields("true"),
-    caughtBy: [slow("delays others for seconds and does not close the limit, as an upload")],
+    edit: change(/=== "held"/, "=== undefined"),
+    caughtBy: [slow("where one backend is used up and room at another only reserved, the refusal is short")],
   },
   {
     name: "sends every request to a backend that is tried again",

@@ -14,6 +14,7 @@ export function refusalOf(
   clock: Clock,
 ): problems.Problem {
   if (decision !== undefined) {
+    // fault: takes what is only reserved for used up
     if (decision.reason === "held") return problems.onlyReserved(decision, clock);
     if (decision.reason !== "limit") return problems.notAsked(decision);
     return unreachable ? problems.UNREACHABLE_OR_FULL : problems.overLimit(decision, clock);

@@ -127,7 +127,6 @@ export class Router {
     for (const dimension of exceeded) {
       const d = STORAGE_DIMENSIONS.indexOf(dimension);
       (traffic.rejections[d] as number) += 1;
-      // fault: takes what is only reserved for used up
       const usedUp = usage[dimension] + proposed[dimension] > (limits[dimension] ?? Number.POSITIVE_INFINITY);
       if (!usedUp) (traffic.reservationRejections[d] as number) += 1;
     }
