@@ -20,8 +20,14 @@ export class Acts {
     const { random, instances } = scene;
     const { redis, toRedis, toStore } = scene.world;
     const instance = random.pick(instances);
-    for (let i = random.below(3); i > 0; i--) scene.record(random.pick(instances));
-    switch (random.below(40)) {
+        const { exactUse } = scene.world;
+    for (let i = random.below(exactUse === undefined ? 3 : 8); i > 0; i--) scene.record(random.pick(instances));
+    if (exactUse !== undefined) {
+      for (let i = random.below(3); i > 0; i--) exactUse.act();
+      if (random.chance(0.03)) exactUse.changeLimit();
+      if (random.chance(exactUse.calm / 4_000)) this.mendNetworks();
+    }
+    switch (random.below(40 + (exactUse?.calm ?? 0))) {
       case 0:
         scene.kill(instance);
         break;
@@ -36,6 +42,7 @@ export class Acts {
       case 4:
         // Whoever has counts that the store refuses would not end.
         if (!instance.isReady || scene.storeDoes === "fold") return;
+        exactUse?.endAll([instance]);
         scene.say(`${instance.name} stops in order`);
         instance.stop();
         scene.boot();

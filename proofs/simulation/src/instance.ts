@@ -2,6 +2,7 @@ import { PeriodFoldedError, type RejectedTally, type Tally, type UsageStore } fr
 import {
   type Bucket,
   type Changes,
+  type ClaimOpened,
   type MergeItem,
   type MergeReply,
   type Owing,
@@ -11,6 +12,7 @@ import {
   type StoredUpTo,
 } from "@usage/counter-redis";
 import { UsageFlusher, UsageTracker } from "@usage/tracker";
+import { type ExactUse, limitsOf } from "./exact-use.ts";
 import type { Machine } from "./machine.ts";
 import type { ModelRedis } from "./model-redis.ts";
 import type { ModelStore } from "./model-store.ts";
@@ -20,6 +22,8 @@ import type { Random } from "./random.ts";
 export const DIMENSIONS = ["requests", "bytes"] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 
+/** Of those whose limits are exact. */
+export const LEASE_MS = 1_000;
 const RETRY_MS = 200;
 
 export interface Surroundings {
@@ -31,6 +35,8 @@ export interface Surroundings {
   readonly storeFails: () => number;
   readonly isStoreReadOnly: () => boolean;
   readonly random: Random;
+  /** What is really used, where limits are exact. */
+  readonly exactUse: ExactUse | undefined;
 }
 
 /** One run of one process: the real counter, tracker and flusher, on a machine and networks that fail. */
@@ -42,6 +48,8 @@ export class Instance {
   readonly flusher: UsageFlusher<Dimension>;
   /** What it does with a backend while the store cannot be read. */
   readonly whenUnknown: "admit" | "reject";
+  /** What it works with where limits are exact, in requests. */
+  limit: number;
   #phase: "starting" | "ready" | "stopping" | "stopped" = "starting";
 
   constructor(name: string, machine: Machine, backends: readonly string[], world: Surroundings) {
@@ -49,6 +57,8 @@ export class Instance {
     this.machine = machine;
     this.whenUnknown = world.random.chance(0.3) ? "admit" : "reject";
     const { clock } = machine;
+    const { exactUse } = world;
+    this.limit = exactUse?.limit ?? Number.POSITIVE_INFINITY;
     this.counter = new OpenedCounter(new RemoteCounts(machine, world), {
       backends,
       dimensions: DIMENSIONS,
@@ -59,12 +69,14 @@ export class Instance {
       sweepIntervalMs: 3_000,
       probeIntervalMs: 500,
       idleMs: 1_500,
+      ...(exactUse && { enforcement: "exact", leaseMs: LEASE_MS, claim: claimIn(machine, world) }),
     });
     this.tracker = new UsageTracker(this.counter, {
       store: remoteStore(machine, world),
       clock,
       whenUnknown: this.whenUnknown,
       readTimeoutMs: 2_000,
+      ...(exactUse && { limits: () => limitsOf(this.limit) }),
     });
     this.flusher = new UsageFlusher({
       tracker: this.tracker,
@@ -88,6 +100,11 @@ export class Instance {
   /** Whether it ends in order, and may have stored what it has already. */
   get isStopping(): boolean {
     return this.#phase === "stopping";
+  }
+
+  setLimit(limit: number): void {
+    this.limit = limit;
+    this.tracker.updateLimits(() => limitsOf(limit));
   }
 
   stop(): void {
@@ -156,7 +173,14 @@ class RemoteCounts implements SharedCounts {
   }
 
   merge(bucket: Bucket, run: string, items: readonly MergeItem[]): Promise<MergeReply> {
-    return this.#call((redis) => redis.merge(bucket, run, DIMENSIONS, items));
+    const { exactUse } = this.#world;
+    const merging = this.#call((redis) => redis.merge(bucket, run, DIMENSIONS, items));
+    if (exactUse === undefined) return merging;
+    const sentAtMs = this.#machine.clock.elapsed() / this.#machine.rate;
+    return merging.then((reply) => {
+      for (const { backend } of items) exactUse.served(run, bucket.period.key, backend, sentAtMs);
+      return reply;
+    });
   }
 
   versions(buckets: readonly Bucket[]): Promise<readonly (string | undefined)[]> {
@@ -208,6 +232,15 @@ class RemoteCounts implements SharedCounts {
   #call<T>(execute: (redis: ModelRedis) => T): Promise<T> {
     return this.#world.toRedis.call(this.#machine, () => execute(this.#world.redis));
   }
+}
+
+/** Notes in the store which buckets were opened. */
+function claimIn(machine: Machine, { store, toStore }: Surroundings): ClaimOpened {
+  const markOf = (period: string, bucket: number): string => `${period} ${bucket}`;
+  return async (period, buckets) => {
+    const fresh = await toStore.call(machine, () => store.claim(buckets.map((bucket) => markOf(period, bucket))));
+    return buckets.filter((bucket) => fresh.includes(markOf(period, bucket)));
+  };
 }
 
 /** One process's way to the store. */

@@ -4,13 +4,16 @@ import type { Timeline } from "./timeline.ts";
 /** One process as the world sees it: it can be frozen and thawed, and killed; its clock is off by some seconds. */
 export class Machine {
   readonly clock: Clock;
+  readonly rate: number;
   #state: "running" | "frozen" | "dead" = "running";
   #waiting: (() => void)[] = [];
 
-  constructor(timeline: Timeline, skewMs: number) {
+  /** @param rate - How fast its clock runs. */
+  constructor(timeline: Timeline, skewMs: number, rate = 1) {
+    this.rate = rate;
     this.clock = {
       now: () => timeline.nowMs + skewMs,
-      elapsed: () => timeline.nowMs,
+      elapsed: () => timeline.nowMs * rate,
       after: (delayMs, callback) => timeline.after(delayMs, () => this.run(callback)),
     };
   }

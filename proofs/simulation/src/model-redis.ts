@@ -57,6 +57,8 @@ export class ModelRedis {
   #hashes = new Map<string, Hash>();
   /** How often everything of a bucket was to be looked at again. */
   oweAlls = 0;
+  /** Is told of each grant, before it is made. */
+  onGrant: (period: string, backend: string, dimension: string) => void = () => {};
   readonly #used = new Set<string>();
   #run = 1;
   #ids = 0;
@@ -99,7 +101,10 @@ export class ModelRedis {
         });
         const grants = ripe === id && bears === id;
         asks?.forEach((ask, d) => {
-          if (ask !== undefined && grants) changed = book.grant(writer, dimensions[d] as string, ask) || changed;
+          if (ask === undefined || !grants) return;
+          const name = dimensions[d] as string;
+          const onGrant = (): void => this.onGrant(bucket.period.key, backend, name);
+          changed = book.grant(writer, name, ask, onGrant) || changed;
         });
       }
       if (changed) this.#hashes.set(key, { mark: bears, tallies, ...(book && { slices: book.slices }) });
@@ -202,6 +207,23 @@ export class ModelRedis {
   /** What a writer has there. */
   amountOf(period: string, bucket: number, backend: string, writer: string, dimension: string): number {
     return this.#hashes.get(`${period} ${bucket} ${backend}`)?.tallies.get(writer)?.get(dimension) ?? 0;
+  }
+
+  /** What a run has used there as far as known, or may use without asking; under all names that it counted under. */
+  spokenFor(period: string, bucket: number, backend: string, run: string, dimension: string): number {
+    const { tallies, slices } = this.#hashes.get(`${period} ${bucket} ${backend}`) ?? NOBODY;
+    const writers = new Set([...tallies.keys(), ...(slices?.pairs.keys() ?? [])]);
+    let sum = 0;
+    for (const writer of writers) {
+      if (writer.split(".", 1)[0] !== run) continue;
+      const { granted, returned } = slices?.pairs.get(writer)?.get(dimension) ?? NO_PAIR;
+      sum += Math.max(tallies.get(writer)?.get(dimension) ?? 0, granted - returned);
+    }
+    return sum;
+  }
+
+  dump(backend: string): unknown {
+    return [...this.#hashes].filter(([k]) => k.endsWith(` ${backend}`)).map(([k, h]) => [k, [...h.tallies].map(([w, t]) => [w, ...t]), [...(h.slices?.pairs ?? [])].map(([w, p]) => [w, ...p])]);
   }
 
   /** Whether anybody who looks at a bucket finds the backend there. */
@@ -320,13 +342,16 @@ class SliceBook {
     return true;
   }
 
-  grant(writer: string, name: string, { limit, target, need }: Ask): boolean {
+  grant(writer: string, name: string, { limit, target, need }: Ask, onGrant: () => void): boolean {
     const { granted } = this.#pair(writer, name);
     if (target <= granted) return false;
     const used = sumOf(this.#tallies, name);
     const room = limit - used - this.#held(name);
     const got = Math.max(0, Math.min(target - granted, room, Math.max(need, Math.floor(room / 16))));
-    if (got > 0) this.raise(writer, name, { granted: granted + got, returned: 0 });
+    if (got > 0) {
+      onGrant();
+      this.raise(writer, name, { granted: granted + got, returned: 0 });
+    }
     const isHungry = got < need && limit > used;
     if (isHungry) this.#hungry.set(name, (this.#hungry.get(name) ?? 0) + 1);
     return got > 0 || isHungry;

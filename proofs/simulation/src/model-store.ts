@@ -12,9 +12,10 @@ export interface StoreSnapshot {
   readonly rows: ReadonlyMap<string, Row>;
   /** By period: the rows that were folded. */
   readonly folded: ReadonlyMap<string, readonly Tally[]>;
+  readonly marks: ReadonlySet<string>;
 }
 
-const NOTHING: StoreSnapshot = { rows: new Map(), folded: new Map() };
+const NOTHING: StoreSnapshot = { rows: new Map(), folded: new Map(), marks: new Set() };
 /** Who has the rows of a period that was folded. */
 const FOLDED = "folded";
 
@@ -22,6 +23,7 @@ const FOLDED = "folded";
 export class ModelStore {
   #rows = new Map<string, Row>();
   #folded = new Map<string, readonly Tally[]>();
+  #marks = new Set<string>();
   /** How often it was written to, or lost something: never goes back. */
   revision = 0;
   /** How often it lost something and can tell. */
@@ -115,8 +117,15 @@ export class ModelStore {
     return undefined;
   }
 
+  /** Keeps marks; returns those that it did not have. */
+  claim(marks: readonly string[]): readonly string[] {
+    const fresh = marks.filter((mark) => !this.#marks.has(mark));
+    for (const mark of fresh) this.#marks.add(mark);
+    return fresh;
+  }
+
   snapshot(): StoreSnapshot {
-    return { rows: new Map(this.#rows), folded: new Map(this.#folded) };
+    return { rows: new Map(this.#rows), folded: new Map(this.#folded), marks: new Set(this.#marks) };
   }
 
   /** What came after the snapshot is lost. Whether the store can tell: a file that was replaced can, a server that failed over cannot. */
@@ -125,6 +134,7 @@ export class ModelStore {
     if (isTold) this.losses += 1;
     this.#rows = new Map(snapshot.rows);
     this.#folded = new Map(snapshot.folded);
+    this.#marks = new Set(snapshot.marks);
   }
 
   #take(tally: Tally): boolean {

@@ -3,6 +3,7 @@ import { amountOf } from "@usage/counter-core/internal";
 import { bucketOf } from "@usage/counter-redis";
 import { BUCKETS } from "@usage/counter-redis/internal";
 import { Book } from "./book.ts";
+import { ExactUse } from "./exact-use.ts";
 import { DIMENSIONS, type Dimension, Instance, type Surroundings } from "./instance.ts";
 import { Machine } from "./machine.ts";
 import { ModelRedis } from "./model-redis.ts";
@@ -64,7 +65,8 @@ export class Scene {
   #failure: string | undefined;
   readonly #trace: string[] = [];
 
-  constructor(seed: number) {
+  /** @param isExact - Whether limits are exact, and low enough to be reached. */
+  constructor(seed: number, isExact = false) {
     this.seed = seed;
     const random = new Random(seed);
     this.random = random;
@@ -74,7 +76,7 @@ export class Scene {
     const latestMs = this.storeDoes === "fold" ? 2_000 : ACTIVE_MS;
     const untilMonthEndMs = seesMonthEnd ? random.below(latestMs) : 10 * 86_400_000;
     this.timeline = new Timeline(MONTH_END - untilMonthEndMs);
-    this.discards = random.chance(0.1);
+    this.discards = random.chance(0.1) && !isExact;
     this.world = {
       redis: new ModelRedis(),
       toRedis: new Network(this.timeline, random),
@@ -83,12 +85,17 @@ export class Scene {
       storeFails: () => this.storeFails,
       isStoreReadOnly: () => this.isStoreReadOnly,
       random,
+      exactUse: isExact ? new ExactUse(this) : undefined,
     };
+    const { redis, exactUse } = this.world;
+    if (exactUse !== undefined) redis.onGrant = (...of): void => exactUse.granted(...of);
   }
 
   boot(): Instance {
     const name = `run-${this.instances.length}`;
-    const machine = new Machine(this.timeline, this.random.below(4_001) - 2_000);
+    const skewMs = this.random.below(4_001) - 2_000;
+    const rate = this.world.exactUse === undefined ? 1 : 0.98 + 0.04 * this.random.next();
+    const machine = new Machine(this.timeline, skewMs, rate);
     this.say(`${name} starts`);
     const instance = new Instance(name, machine, BACKENDS, this.world);
     this.instances.push(instance);
@@ -105,14 +112,23 @@ export class Scene {
     const { counter, tracker, name } = instance;
     const backend = this.#anyName();
     if (this.ensure(instance, backend) !== undefined) return;
+    if (this.world.exactUse !== undefined) {
+      this.world.exactUse.use(instance, backend);
+      return;
+    }
     const usage: Record<Dimension, number> = { requests: 1, bytes: this.random.below(1_000) };
     tracker.record(backend, usage);
     const { key } = counter.period();
     this.say(`${name} records ${usage.bytes} bytes for ${backend} in ${key}`);
-    const truth = this.truth.get(key) ?? [];
-    this.truth.set(key, truth);
+    this.noteRecorded(name, key, backend, usage);
+  }
+
+  /** A run counted something. */
+  noteRecorded(run: string, period: string, backend: string, usage: Record<Dimension, number>): void {
+    const truth = this.truth.get(period) ?? [];
+    this.truth.set(period, truth);
     DIMENSIONS.forEach((dimension, d) => {
-      this.recorded.add(usage[dimension], name, key, backend, dimension);
+      this.recorded.add(usage[dimension], run, period, backend, dimension);
       const at = this.names.indexOf(backend) * DIMENSIONS.length + d;
       truth[at] = (truth[at] ?? 0) + usage[dimension];
     });
@@ -307,7 +323,9 @@ export class Scene {
   #anyName(): string {
     const most = BACKENDS.length + OPEN_BACKENDS.length + NEW_NAMES;
     if (this.names.length < most && this.random.chance(0.02)) this.names.push(`tenant-${this.names.length}`);
-    return this.random.pick(this.names);
+    // Where limits are exact, most want the same.
+    const isSame = this.world.exactUse !== undefined && this.random.chance(0.7);
+    return isSame ? this.names[0] as string : this.random.pick(this.names);
   }
 
   #sharedOf(period: string, backend: string): readonly Tally[] {

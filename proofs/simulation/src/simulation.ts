@@ -12,6 +12,8 @@ const REPLY_MS = 4_000;
 const SHARING_MS = 8_000;
 /** Longer than a start, and than two flushes. */
 const STORM_PAUSE_MS = 2_500;
+/** Longer than what is idle is kept for, than it takes to ripen, and than the longest pause between two asks. */
+const RETURN_MS = 6_000;
 /** The period that is over is read again after a minute. */
 const SECOND_PASS_MS = 61_000;
 /** All that is held is read again after ten minutes. */
@@ -26,6 +28,10 @@ export interface SimulationReport {
   readonly recorded: number;
   readonly kills: number;
   readonly losses: number;
+  /** Where limits are exact: what was admitted and refused, and what was granted though somebody had it of whom nobody knew. */
+  readonly admitted: number;
+  readonly refused: number;
+  readonly excused: number;
 }
 
 /**
@@ -34,8 +40,8 @@ export interface SimulationReport {
  *
  * @throws SimulationFailure with everything that happened, in order.
  */
-export async function simulate(seed: number): Promise<SimulationReport> {
-  return new Simulation(seed).run();
+export async function simulate(seed: number, isExact = false): Promise<SimulationReport> {
+  return new Simulation(seed, isExact).run();
 }
 
 class Simulation {
@@ -44,8 +50,8 @@ class Simulation {
   readonly #checks: Checks;
   #steps = 0;
 
-  constructor(seed: number) {
-    this.#scene = new Scene(seed);
+  constructor(seed: number, isExact: boolean) {
+    this.#scene = new Scene(seed, isExact);
     this.#acts = new Acts(this.#scene);
     this.#checks = new Checks(this.#scene);
   }
@@ -63,9 +69,12 @@ class Simulation {
     }
     await this.#heal();
     this.#checks.atRest();
+    await this.#takeTheRest();
     await this.#comeLate();
     const recorded = [...scene.recorded.entries()].reduce((sum, [, amount]) => sum + amount, 0);
-    return { seed: scene.seed, steps: this.#steps, recorded, kills: scene.kills, losses: scene.losses };
+    const { admitted = 0, refused = 0, excused = 0 } = scene.world.exactUse ?? {};
+    const { seed, kills, losses } = scene;
+    return { seed, steps: this.#steps, recorded, kills, losses, admitted, refused, excused };
   }
 
   async #runFor(ms: number): Promise<void> {
@@ -84,6 +93,7 @@ class Simulation {
     this.#acts.mendNetworks();
     scene.storeFails = 0;
     this.#acts.thawAll();
+    scene.world.exactUse?.tellAll();
     if (!instances.some(({ machine }) => machine.isRunning)) scene.boot();
     if (random.chance(0.6)) await this.#acts.storm(() => this.#runFor(STORM_PAUSE_MS));
     if (random.chance(0.5)) {
@@ -114,6 +124,34 @@ class Simulation {
     if (!scene.hasSilentLoss) return;
     timeline.skip(WHOLE_READ_MS);
     await this.#runFor(HEALING_MS);
+  }
+
+  /** One instance can take all that the limit leaves, less what the dead had and did not use. */
+  async #takeTheRest(): Promise<void> {
+    const scene = this.#scene;
+    const { exactUse } = scene.world;
+    if (exactUse === undefined) return;
+    exactUse.endAll(scene.instances);
+    await this.#runFor(RETURN_MS);
+    const one = scene.random.pick(scene.instances.filter(({ isReady }) => isReady));
+    const [backend = ""] = scene.names;
+    // In two parts: the second is asked for while the first is there.
+    for (const part of [2, 1]) {
+      const amount = Math.ceil(exactUse.room(one, backend) / part);
+      if (amount <= 0) continue;
+      const untilMs = scene.timeline.nowMs + RETURN_MS;
+      while (!exactUse.take(one, backend, amount)) {
+        if (scene.timeline.nowMs >= untilMs) {
+          const { reason, retryAfterMs } = one.tracker.check(backend, { requests: amount });
+          const standing = JSON.stringify(one.counter.standing(backend));
+          scene.say(JSON.stringify(scene.world.redis.dump(backend)));
+          scene.fail(`${one.name} cannot have ${amount} of ${backend}: ${reason}, ${retryAfterMs}, ${standing}`);
+        }
+        await this.#runFor(50);
+      }
+    }
+    await this.#runFor(STORM_PAUSE_MS);
+    this.#checks.atRest();
   }
 
   /** Whoever comes now knows all of it as soon as it holds it. */
