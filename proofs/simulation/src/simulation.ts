@@ -12,8 +12,8 @@ const REPLY_MS = 4_000;
 const SHARING_MS = 8_000;
 /** Longer than a start, and than two flushes. */
 const STORM_PAUSE_MS = 2_500;
-/** Longer than what is idle is kept for, than it takes to ripen, and than the longest pause between two asks. */
-const RETURN_MS = 6_000;
+/** Longer than an unanswered claim is waited for, than it takes to ripen, and than what is idle is kept for. */
+const RETURN_MS = 12_000;
 /** The period that is over is read again after a minute. */
 const SECOND_PASS_MS = 61_000;
 /** All that is held is read again after ten minutes. */

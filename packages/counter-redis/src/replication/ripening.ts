@@ -7,6 +7,8 @@ import type { BucketState, SharedPeriod } from "./shared-period.ts";
 /** How much longer than a lease: clocks do not run alike. */
 const MARGIN = 1.05;
 const RETRY_MS = 1_000;
+/** A store that has not answered for so long is asked again, in milliseconds. What it answers later counts all the same. */
+const PATIENCE_MS = 5_000;
 
 /** Notes in the store that buckets of a period were opened; resolves to those of which nobody had noted it before. */
 export type ClaimOpened = (period: string, buckets: readonly number[]) => Promise<readonly number[]>;
@@ -34,7 +36,6 @@ export class Ripening {
   /** Those whose opening is noted, and of those that we noted first, the epoch that was seen before. */
   readonly #claimed = new WeakSet<BucketState>();
   readonly #born = new WeakMap<BucketState, string>();
-  #isClaiming = false;
   #claimAgainAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: RipeningParts) {
@@ -72,9 +73,9 @@ export class Ripening {
   /** Not in turn with exchanges: a store that hangs holds up nothing. */
   async #claim(shared: SharedPeriod, buckets: readonly BucketState[], claim: ClaimOpened): Promise<void> {
     const { clock } = this.#parts;
-    if (this.#isClaiming || clock.elapsed() < this.#claimAgainAtMs) return;
-    this.#isClaiming = true;
-    this.#claimAgainAtMs = clock.elapsed() + RETRY_MS;
+    if (clock.elapsed() < this.#claimAgainAtMs) return;
+    // fault: waits for a claim of slices that is never answered
+    this.#claimAgainAtMs = clock.elapsed() + PATIENCE_MS;
     const epochs = new Map(buckets.map((bucket) => [bucket, bucket.epoch]));
     const numbers = buckets.map(({ number }) => number);
     try {
@@ -86,8 +87,7 @@ export class Ripening {
       this.#claimAgainAtMs = Number.NEGATIVE_INFINITY;
     } catch {
       // It is noted later; until then the buckets are not ripe.
-    } finally {
-      this.#isClaiming = false;
+      this.#claimAgainAtMs = clock.elapsed() + RETRY_MS;
     }
   }
 }
