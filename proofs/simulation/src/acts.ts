@@ -1,3 +1,4 @@
+import { LEASE_MS } from "./exact-limits.ts";
 import type { Instance } from "./instance.ts";
 import type { RedisSnapshot } from "./model-redis.ts";
 import type { StoreSnapshot } from "./model-store.ts";
@@ -20,11 +21,12 @@ export class Acts {
     const { random, instances } = scene;
     const { redis, toRedis, toStore } = scene.world;
     const instance = random.pick(instances);
-        const { exactUse } = scene.world;
+    const { exactUse } = scene.world;
     for (let i = random.below(exactUse === undefined ? 3 : 8); i > 0; i--) scene.record(random.pick(instances));
     if (exactUse !== undefined) {
       for (let i = random.below(3); i > 0; i--) exactUse.act();
       if (random.chance(0.03)) exactUse.changeLimit();
+      if (random.chance(0.02)) this.#drama();
       if (random.chance(exactUse.calm / 4_000)) this.mendNetworks();
     }
     switch (random.below(40 + (exactUse?.calm ?? 0))) {
@@ -118,7 +120,10 @@ export class Acts {
   }
 
   thawAll(): void {
-    for (const { machine } of this.#scene.instances) machine.thaw();
+    for (const { machine } of this.#scene.instances) {
+      machine.thaw();
+      machine.cutUntilMs = 0;
+    }
     this.#scene.say("whoever was frozen thaws");
   }
 
@@ -134,6 +139,21 @@ export class Acts {
       late: some(),
     });
     this.#scene.say(`the network to ${server}: ${JSON.stringify(faults)}`);
+  }
+
+  /** Somebody is out of reach while Redis loses what it knows, and the others look for what is left. */
+  #drama(): void {
+    const { random, timeline, instances, world } = this.#scene;
+    const one = random.pick(instances);
+    one.machine.cutUntilMs = timeline.nowMs + random.below(3 * LEASE_MS);
+    this.#scene.say(`${one.name} is cut off`);
+    if (random.chance(0.6)) this.#scene.lose("Redis is wiped", () => world.redis.wipe());
+    else this.#rollBack();
+    for (const delayMs of [150, 400]) {
+      timeline.after(delayMs, () => {
+        for (const other of instances) if (other !== one && other.isReady) other.flusher.flush().catch(() => {});
+      });
+    }
   }
 
   #loseStored(): void {

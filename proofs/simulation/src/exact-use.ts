@@ -1,12 +1,12 @@
 import type { Hold } from "@usage/counter-core";
 import { bucketOf } from "@usage/counter-redis";
 import { Book } from "./book.ts";
-import { DIMENSIONS, type Dimension, type Instance, LEASE_MS } from "./instance.ts";
+import { BYTES_A_REQUEST, LEASE_MS, limitsOf } from "./exact-limits.ts";
+import { DIMENSIONS, type Dimension, type Instance } from "./instance.ts";
 import type { Scene } from "./scene.ts";
 
 /** Longer than a lease by any clock, and than a late request that was sent twice. */
 const HEARD_MS = 2 * LEASE_MS + 7_000;
-const BYTES_A_REQUEST = 500;
 
 interface OpenWork {
   readonly instance: Instance;
@@ -156,7 +156,7 @@ export class ExactUse {
       const silentMs = this.#scene.timeline.nowMs - (this.#served.get([name, period, backend].join("\n")) ?? 0);
       const what = `${hidden} ${dimension} of ${backend} in ${period} that ${name} has were granted`;
       if (silentMs < LEASE_MS && !this.#scene.hasStoreLost) {
-        this.#scene.fail(`${what}, and it was heard ${silentMs} ms before`);
+        this.#scene.failLater(`${what}, and it was heard ${silentMs} ms before`);
       }
       this.#scene.say(`${what}: it was not heard for ${silentMs} ms`);
       this.excused += hidden;
@@ -235,9 +235,4 @@ export class ExactUse {
   #sum(of: (instance: Instance) => number): number {
     return this.#scene.instances.reduce((sum, instance) => sum + of(instance), 0);
   }
-}
-
-/** What a limit of so many requests is in all dimensions: either may be reached first. */
-export function limitsOf(requests: number): Record<Dimension, number> {
-  return { requests, bytes: requests * (BYTES_A_REQUEST / 2) };
 }

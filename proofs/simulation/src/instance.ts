@@ -12,7 +12,8 @@ import {
   type StoredUpTo,
 } from "@usage/counter-redis";
 import { UsageFlusher, UsageTracker } from "@usage/tracker";
-import { type ExactUse, limitsOf } from "./exact-use.ts";
+import { LEASE_MS, limitsOf } from "./exact-limits.ts";
+import type { ExactUse } from "./exact-use.ts";
 import type { Machine } from "./machine.ts";
 import type { ModelRedis } from "./model-redis.ts";
 import type { ModelStore } from "./model-store.ts";
@@ -22,8 +23,6 @@ import type { Random } from "./random.ts";
 export const DIMENSIONS = ["requests", "bytes"] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 
-/** Of those whose limits are exact. */
-export const LEASE_MS = 1_000;
 const RETRY_MS = 200;
 
 export interface Surroundings {

@@ -5,6 +5,8 @@ import type { Timeline } from "./timeline.ts";
 export class Machine {
   readonly clock: Clock;
   readonly rate: number;
+  /** Until when nothing that it sends arrives. */
+  cutUntilMs = 0;
   #state: "running" | "frozen" | "dead" = "running";
   #waiting: (() => void)[] = [];
 

@@ -3,7 +3,11 @@ import { simulate } from "./simulation.ts";
 import { SimulationFailure } from "./simulation-failure.ts";
 
 const { values } = parseArgs({
-  options: { seeds: { type: "string", default: "1000" }, first: { type: "string", default: "0" }, exact: { type: "boolean", default: false } },
+  options: {
+    seeds: { type: "string", default: "1000" },
+    first: { type: "string", default: "0" },
+    exact: { type: "boolean", default: false },
+  },
 });
 const [first, seeds] = [values.first, values.seeds].map(Number) as [number, number];
 if (!Number.isSafeInteger(first) || !Number.isSafeInteger(seeds) || seeds < 1) {
@@ -26,6 +30,8 @@ try {
 } catch (error) {
   if (!(error instanceof SimulationFailure)) throw error;
   console.error(error.trace.join("\n"));
-  console.error(`\n${error.message}\nagain: pnpm simulate --first ${error.seed} --seeds 1${values.exact ? " --exact" : ""}`);
+  console.error(
+    `\n${error.message}\nagain: pnpm simulate --first ${error.seed} --seeds 1${values.exact ? " --exact" : ""}`,
+  );
   process.exitCode = 1;
 }

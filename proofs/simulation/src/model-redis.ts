@@ -222,10 +222,6 @@ export class ModelRedis {
     return sum;
   }
 
-  dump(backend: string): unknown {
-    return [...this.#hashes].filter(([k]) => k.endsWith(` ${backend}`)).map(([k, h]) => [k, [...h.tallies].map(([w, t]) => [w, ...t]), [...(h.slices?.pairs ?? [])].map(([w, p]) => [w, ...p])]);
-  }
-
   /** Whether anybody who looks at a bucket finds the backend there. */
   isListed(period: string, bucket: number, backend: string): boolean {
     return this.#changes.get(`${period} ${bucket}`)?.has(backend) ?? false;

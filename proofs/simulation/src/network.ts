@@ -45,7 +45,8 @@ export class Network {
       reply(() => reject(new Error("connection refused")));
       return promise;
     }
-    if (silent || this.#random.chance(lostRequest)) return promise;
+    const isCut = this.#timeline.nowMs < from.cutUntilMs;
+    if (silent || isCut || this.#random.chance(lostRequest)) return promise;
     if (this.#random.chance(doubled))
       this.#timeline.after(this.#delayMs() + this.#random.below(3_000), () => void attempt(execute));
     const isReplyLost = this.#random.chance(lostReply);

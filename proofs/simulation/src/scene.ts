@@ -314,6 +314,11 @@ export class Scene {
     throw new SimulationFailure(this.seed, problem, this.#trace);
   }
 
+  /** Something is wrong where a failure would be taken for the server's. */
+  failLater(problem: string): void {
+    this.#failure ??= problem;
+  }
+
   /** What went wrong where nobody could be told. */
   failIfAnythingDid(): void {
     if (this.#failure !== undefined) this.fail(this.#failure);
@@ -325,7 +330,7 @@ export class Scene {
     if (this.names.length < most && this.random.chance(0.02)) this.names.push(`tenant-${this.names.length}`);
     // Where limits are exact, most want the same.
     const isSame = this.world.exactUse !== undefined && this.random.chance(0.7);
-    return isSame ? this.names[0] as string : this.random.pick(this.names);
+    return isSame ? (this.names[0] as string) : this.random.pick(this.names);
   }
 
   #sharedOf(period: string, backend: string): readonly Tally[] {

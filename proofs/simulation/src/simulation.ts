@@ -144,7 +144,6 @@ class Simulation {
         if (scene.timeline.nowMs >= untilMs) {
           const { reason, retryAfterMs } = one.tracker.check(backend, { requests: amount });
           const standing = JSON.stringify(one.counter.standing(backend));
-          scene.say(JSON.stringify(scene.world.redis.dump(backend)));
           scene.fail(`${one.name} cannot have ${amount} of ${backend}: ${reason}, ${retryAfterMs}, ${standing}`);
         }
         await this.#runFor(50);

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { REGRESSIONS } from "./regressions.ts";
 
 const SEEDS = 500;
+const EXACT_SEEDS = 250;
 
 describe("several instances, Redis and a database, where everything fails", () => {
   it("keep every promise in random runs", { timeout: 600_000 }, async () => {
@@ -17,6 +18,20 @@ describe("several instances, Redis and a database, where everything fails", () =
     expect(kills).toBeGreaterThan(SEEDS);
     expect(losses).toBeGreaterThan(SEEDS);
     expect(recorded).toBeGreaterThan(1_000 * SEEDS);
+  });
+
+  it("pass no limit that is exact in random runs", { timeout: 600_000 }, async () => {
+    let [admitted, refused, excused] = [0, 0, 0];
+    for (let seed = 0; seed < EXACT_SEEDS; seed++) {
+      const report = await simulate(seed, true).catch(withTrace);
+      admitted += report.admitted;
+      refused += report.refused;
+      excused += report.excused;
+    }
+    // Limits were used and reached, and slices were out that nobody knew of any more.
+    expect(admitted).toBeGreaterThan(20 * EXACT_SEEDS);
+    expect(refused).toBeGreaterThan(50 * EXACT_SEEDS);
+    expect(excused).toBeGreaterThan(EXACT_SEEDS);
   });
 
   it.each(REGRESSIONS)("keep them where they were once broken: seed %i, $1", async (seed) => {
