@@ -92,6 +92,8 @@ export class ExactUse {
   settle(instance: Instance, hold: Hold<Dimension>, isAbove = false): void {
     const { random } = this.#scene;
     const { state, usage: kept } = hold;
+    // Its backend would have to be held again.
+    if (state === "expired" && !instance.counter.has(hold.backend)) return;
     const isEnded = state === "settled" || state === "voided";
     const part = random.chance(0.5) ? 1 : random.next();
     const above = isAbove ? 3 : 0;

@@ -43,7 +43,8 @@ export interface Hold<D extends string = StorageDimension> extends Disposable {
    * Ends it, and counts what the work used; absent: what it keeps free. More than that passes the limit by as much, and so does
    * whatever is settled after it expired: work that was done is always counted.
    *
-   * @throws UnknownDimensionError, AmountError; the hold is as it was then.
+   * @throws UnknownDimensionError, AmountError; UnknownBackendError where it expired and its backend is not held any more: `ensure`
+   * it and settle again. The hold is as it was then.
    */
   settle(actual?: Partial<Usage<D>>): void;
   /** Ends it, and counts nothing. */

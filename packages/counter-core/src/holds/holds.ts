@@ -123,14 +123,21 @@ export class Holds<D extends string> {
 
   #add(hold: OpenHold<D>, amounts: Float64Array): void {
     const { periods, dimensions } = this.#parts;
+    const row = this.#rowOf(hold);
     for (let place = 0; place < dimensions.length; place++) {
       const amount = amounts[place] as number;
       if (amount === 0) continue;
       // fault: counts what a hold used in the month in which it ends
-      periods.addIn(hold.cells.period, hold.row, place, amount);
+      periods.addIn(hold.cells.period, row, place, amount);
       const excess = amount - (hold.amounts[place] as number);
-      if (excess > 0) periods.noteExcess(hold.cells, hold.row, place, excess);
+      if (excess > 0) periods.noteExcess(hold.cells, row, place, excess);
     }
+  }
+
+  /** An open hold keeps its backend held; one that expired does not, and its row may be another's. */
+  #rowOf({ state, row, backend }: OpenHold<D>): number {
+    // fault: counts a late settle in the row that its backend had
+    return state === "open" ? row : this.#parts.recorder.rowOf(backend);
   }
 
   #keep(hold: OpenHold<D>, changeAt: (place: number) => number): void {
@@ -143,8 +150,10 @@ export class Holds<D extends string> {
     }
   }
 
-  #assertCountable({ cells, row, backend }: OpenHold<D>, amounts: Float64Array): void {
+  #assertCountable(hold: OpenHold<D>, amounts: Float64Array): void {
     const { dimensions } = this.#parts;
+    const { cells, backend } = hold;
+    const row = this.#rowOf(hold);
     for (const [place, dimension] of dimensions.entries()) {
       const cell = row * dimensions.length + place;
       const amount = amounts[place] as number;
