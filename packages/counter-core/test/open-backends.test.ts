@@ -8,6 +8,7 @@ import {
   type Tally,
   ThreadedCounterBackend,
   TooManyBackendsError,
+  UnknownBackendError,
 } from "@usage/counter-core";
 import { ManualClock } from "@usage/counter-core/testing";
 import { describe, expect, it } from "vitest";
@@ -130,6 +131,22 @@ describe("a backend that is let go of and comes back", () => {
     await flush();
     await learn();
     expect([await stored(), counter.totalAll("acme").apiRequests]).toEqual([6, 6]);
+  });
+
+  it("charges a hold that expired to nobody else once its backend was let go of, and to it where it is held again", async () => {
+    const clock = new ManualClock("2026-01-15T12:00:00Z");
+    const counter = new LocalCounterBackend([], { clock });
+    await counter.ensure(["acme"], async () => []);
+    const hold = counter.hold("acme", { apiRequests: 5 }, { ttlMs: 1_000 });
+    await clock.advance(5_000);
+    expect(hold?.state).toBe("expired");
+    expect(counter.release("acme")).toBe(true);
+    await counter.ensure(["other"], async () => []);
+    expect(() => hold?.settle({ apiRequests: 5 })).toThrow(UnknownBackendError);
+    expect(counter.totalAll("other").apiRequests).toBe(0);
+    await counter.ensure(["acme"], async () => []);
+    hold?.settle({ apiRequests: 5 });
+    expect([counter.totalAll("acme").apiRequests, counter.totalAll("other").apiRequests]).toEqual([5, 0]);
   });
 
   it("keeps nothing of a baseline that it had", async () => {

@@ -71,6 +71,17 @@ export const COUNTER_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "counts a late settle in the row that its backend had",
+    edit: yields("row"),
+    caughtBy: [
+      {
+        file: "packages/counter-core/test/open-backends.test.ts",
+        title:
+          "charges a hold that expired to nobody else once its backend was let go of, and to it where it is held again",
+      },
+    ],
+  },
+  {
     name: "holds a backend without what others had stored of it",
     edit: drop,
     caughtBy: [

@@ -5,6 +5,10 @@ export const SIMULATION: NamedTest = {
   file: "proofs/simulation/test/simulation.test.ts",
   title: "keep every promise in random runs",
 };
+export const EXACT_SIMULATION: NamedTest = {
+  file: "proofs/simulation/test/simulation.test.ts",
+  title: "pass no limit that is exact in random runs",
+};
 /** Of what the scripts do. */
 export const MODEL: NamedTest = {
   file: "proofs/simulation/test/model-redis.test.ts",

@@ -1,6 +1,6 @@
 import { before, change, drop, instead, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
-import { FLEET_KILL, MODEL, OUTAGES, SIMULATION, schedule } from "./named-tests.ts";
+import { EXACT_SIMULATION, FLEET_KILL, MODEL, OUTAGES, SIMULATION, schedule } from "./named-tests.ts";
 
 const contract = (title: string): NamedTest => ({
   file: "packages/counter-redis/test/shared-counter.contract.test.ts",
@@ -299,6 +299,20 @@ const OUTAGE_MUTATIONS: readonly Mutation[] = [
         title: "shares what it cannot store, says what that is, and whoever comes later stores it",
       },
     ],
+  },
+];
+
+/** Of when slices are granted. */
+const RIPENING_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "slices are granted at once where some may be missing",
+    edit: yields("true"),
+    caughtBy: [EXACT_SIMULATION],
+  },
+  {
+    name: "waits for a claim of slices that is never answered",
+    edit: yields("Number.POSITIVE_INFINITY"),
+    caughtBy: [schedule("in which a store does not answer who opens a bucket, and answers when it is asked again")],
   },
 ];
 

@@ -1,6 +1,13 @@
 import { type Tally, utcMonths } from "@usage/counter-core";
 import { ManualClock } from "@usage/counter-core/testing";
-import { type Bucket, bucketOf, type MergedItem, RedisCounterBackend, type SharedCounts } from "@usage/counter-redis";
+import {
+  type Bucket,
+  bucketOf,
+  type ClaimOpened,
+  type MergedItem,
+  RedisCounterBackend,
+  type SharedCounts,
+} from "@usage/counter-redis";
 import { ModelRedis, ModelStore } from "@usage/simulation";
 import { beforeEach, describe, expect, it } from "vitest";
 
@@ -29,6 +36,18 @@ describe("a schedule", () => {
     return counter;
   }
 
+  async function exact(writer: string, counts: SharedCounts, claim?: ClaimOpened): Promise<Counter> {
+    const options = { dimensions: DIMENSIONS, clock, writer, enforcement: "exact", ...(claim && { claim }) } as const;
+    const counter = new RedisCounterBackend(counts, options);
+    await counter.start();
+    await hold(counter, OCI);
+    counter.setLimits(OCI, { requests: 10 });
+    counter.learn(MONTH, new Map());
+    await counter.absorb([]);
+    await counter.sync();
+    return counter;
+  }
+
   const rows = async (_: string, names: readonly string[]): Promise<readonly Tally[]> => store.tallies(MONTH, names);
   const hold = (counter: Counter, ...names: readonly string[]): Promise<void> => counter.ensure(names, rows);
   /** What is taken is stored, unless the store refuses it. */
@@ -46,6 +65,26 @@ describe("a schedule", () => {
     const tallies = redis.tallies(BUCKET, [backend]).flatMap((read) => read.tallies);
     return tallies.reduce((sum, { usage }) => sum + (usage.requests ?? 0), 0);
   };
+
+  it("in which a store does not answer who opens a bucket, and answers when it is asked again", async () => {
+    let asked = 0;
+    const counter = await exact(
+      "one",
+      countsOf(redis, () => {}),
+      (_, buckets) => {
+        asked += 1;
+        return asked === 1 ? new Promise(() => {}) : Promise.resolve(buckets);
+      },
+    );
+    let isAdmitted = false;
+    for (let i = 0; i < 30 && !isAdmitted; i++) {
+      counter.learn(MONTH, new Map());
+      await counter.absorb([]);
+      await clock.advance(1_000);
+      isAdmitted = counter.tryAddAll(OCI, { requests: 10 });
+    }
+    expect([isAdmitted, asked]).toEqual([true, 2]);
+  });
 
   it("in which a flush stores what is pushed while it is under way", async () => {
     const [dying, other] = [await instance("dying"), await instance("other")];

@@ -67,6 +67,7 @@ export class Ripening {
     if (this.#born.get(bucket) === bucket.epoch) return true;
     // Else somebody could note the opening for the first time later, when slices are out.
     if (claim !== undefined && !this.#claimed.has(bucket)) return false;
+    // fault: slices are granted at once where some may be missing
     return clock.elapsed() - bucket.seenAtMs >= MARGIN * leaseMs;
   }
 

@@ -119,7 +119,6 @@ export class Slices {
     if (merged.slices !== undefined) bucket.isRipe = merged.slices.isRipe;
     if (isExact) {
       // What was asked for before all was given back may be granted after that: it is used, given back or suspended as any slice.
-      // fault: forgets a slice that is granted late
       if (this.#places((place) => this.#slack(shared, row, place)).some((slack) => slack > 0))
         this.#demandOf(shared, row);
       if (item.pairs !== undefined) isFreed = this.#renewLease(shared, row, merged) || isFreed;
