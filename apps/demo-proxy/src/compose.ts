@@ -12,7 +12,7 @@ import { ProcessMetrics } from "./admin/metrics/process-metrics.ts";
 import { AdminServer } from "./admin/server.ts";
 import { Turns } from "./admin/turns.ts";
 import type { ProxyConfig } from "./config/proxy-config.ts";
-import { claimInStore } from "./counting/claim-in-store.ts";
+import { claimOf } from "./counting/claim-of.ts";
 import { ensureKnown } from "./counting/ensure-known.ts";
 import { openCounter } from "./counting/open-counter.ts";
 import { openStore } from "./counting/open-store.ts";
@@ -54,7 +54,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   // What is opened later is closed sooner.
   await using opened = new AsyncDisposableStack();
   const store = parts.store ?? opened.adopt(await openStore(config.store), (store) => store.close());
-  const claim = claimInStore(store, config);
+  const claim = claimOf(config.store);
   const { counter, sharing }: Omit<OpenedCounter, "close"> = parts.counter
     ? { counter: parts.counter }
     : opened.adopt(

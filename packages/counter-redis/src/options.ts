@@ -1,5 +1,5 @@
 import type { LocalCounterOptions, StorageDimension } from "@usage/counter-core";
-import type { ClaimOpened } from "./replication/ripening.ts";
+import type { ClaimOpened } from "./replication/openings.ts";
 import type { RedisClient } from "./server/redis-client.ts";
 
 /** How often counts are exchanged, and when that is given up. */
@@ -27,7 +27,10 @@ export interface EnforcementOptions {
   readonly enforcement?: "exact" | "approximate";
   /** How long an instance that is cut off from Redis goes on with what it may use, in milliseconds. @default 10_000 */
   readonly leaseMs?: number;
-  /** Notes in the store which buckets were opened; without it, the first use of each takes 1.05 leases. */
+  /**
+   * Notes once for all instances which buckets were opened, so that a new one can be used at once; else its first use takes 1.05
+   * leases. @default in the tracker's store, where that keeps marks
+   */
   readonly claim?: ClaimOpened;
 }
 

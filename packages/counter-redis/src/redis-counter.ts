@@ -11,6 +11,7 @@ import {
   systemClock,
   type Tally,
   type Usage,
+  type UsageStore,
   utcMonths,
 } from "@usage/counter-core";
 import { CounterBase, Emitter, heapParts, type KnownUsage, UNLIMITED } from "@usage/counter-core/internal";
@@ -22,6 +23,7 @@ import type { RedisEvent } from "./replication/events.ts";
 import { Exchanges } from "./replication/exchanges.ts";
 import { Flushes } from "./replication/flushes.ts";
 import { Hydration } from "./replication/hydration.ts";
+import { Openings } from "./replication/openings.ts";
 import { Polls } from "./replication/polls.ts";
 import { Pushes } from "./replication/pushes.ts";
 import { Recall, type Recalled } from "./replication/recall.ts";
@@ -60,6 +62,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
   readonly #chores: Chores;
   readonly #events = new Emitter<RedisEvent>();
   readonly #isExact: boolean;
+  readonly #openings: Openings;
   #closing: Promise<void> | undefined;
 
   /**
@@ -111,7 +114,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     this.#recall = new Recall({ run, dimensions, counts, calls, replication, clock, isSharing, isExact });
     this.#discards = new Discards(counts, exchanges, replication);
     const tend = (): Promise<void> => chores.run("discard", (failed) => this.#discards.work(failed));
-    const ripening = new Ripening({ counts, calls, replication, clock, leaseMs, claim });
+    this.#openings = new Openings(claim);
+    const ripening = new Ripening({ counts, calls, replication, clock, leaseMs, openings: this.#openings });
     const ripen = async (): Promise<void> => {
       if (isExact) await ripening.work(replication.current());
     };
@@ -148,6 +152,15 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
   /** Whatever happens to the shared counts. */
   get onEvent(): Event<RedisEvent> {
     return this.#events.event;
+  }
+
+  /**
+   * Notes in this store from now on which buckets were opened, unless the option `claim` says otherwise or it has a store already;
+   * a tracker does it. All instances have the same store, and have it within `leaseMs`: else Redis that loses data can make them
+   * pass a limit.
+   */
+  bind(store: Pick<UsageStore, "claim">): void {
+    this.#openings.bind(store, this.#counts.name ?? "shared counts");
   }
 
   /** Exchanges all counts once, then goes on doing so. Rejects, and shares nothing, when that fails. */

@@ -7,6 +7,11 @@ const HELD_RETRY_MS = 1_000;
 export interface Decision<D extends string> {
   readonly backend: string;
   readonly allowed: boolean;
+  /**
+   * What a limit means. `exact`: it is not passed, but by what is settled above its hold; with a counter that shares nothing, by this
+   * process alone. `approximate`: instances may pass it, by what they use before they have heard of each other.
+   */
+  readonly mode: "exact" | "approximate";
   /** The dimensions in which usage, what is held, and proposal together would exceed the limit; empty when allowed. */
   readonly exceeded: readonly D[];
   /**
@@ -35,6 +40,7 @@ export function decide<D extends string>(
   nowMs: number,
 ): Decision<D> {
   const allowed = counter.fits(backend, proposed); // throws for a proposal that is none
+  const { mode, problem } = counter.standing(backend);
   const usage = counter.totalAll(backend);
   const held = counter.heldAll(backend);
   const limits = counter.limitsOf(backend);
@@ -51,8 +57,9 @@ export function decide<D extends string>(
   return {
     backend,
     allowed,
+    mode,
     exceeded,
-    ...(!allowed && { reason: isUsedUp ? "limit" : (counter.standing(backend).problem ?? "held") }),
+    ...(!allowed && { reason: isUsedUp ? "limit" : (problem ?? "held") }),
     ...(!allowed && !isClosed && { retryAfterMs: isUsedUp ? Math.max(0, period.end - nowMs) : HELD_RETRY_MS }),
     remaining: Object.fromEntries(remaining) as Limits<D>,
     usage,

@@ -1,4 +1,7 @@
-import type { CounterBackend } from "@usage/counter-core";
+import type { CounterBackend, UsageStore } from "@usage/counter-core";
 
 /** What a tracker counts with: any counter, but for the way of those who keep their own books. */
-export type TrackedCounter<D extends string> = Omit<CounterBackend<D>, "swap">;
+export interface TrackedCounter<D extends string> extends Omit<CounterBackend<D>, "swap"> {
+  /** Is told of the store when a tracker is made, where the counter notes something there by itself. */
+  bind?(store: Pick<UsageStore, "claim">): void;
+}

@@ -89,6 +89,7 @@ export class UsageTracker<D extends string = StorageDimension> {
       onUnread: (backends) => this.#sync.readNext(backends),
     });
     this.#applyLimits();
+    counter.bind?.(store);
   }
 
   /** Every flush that ends, also one that fails before it has anything to store. */
@@ -159,7 +160,7 @@ export class UsageTracker<D extends string = StorageDimension> {
     const hold = this.counter.hold(backend, usage, holding);
     if (hold !== undefined) return hold;
     // What was used already leaves no room however long one waits.
-    const isWorthIt = waitMs > 0 && this.check(backend, usage).reason === "held";
+    const isWorthIt = waitMs > 0 && this.check(backend, usage).reason !== "limit";
     const waited = isWorthIt ? await this.#waitingRoom.wait(backend, usage, waitMs, options) : undefined;
     if (waited === undefined && this.#limited.hasListeners) this.#tellLimit(backend, usage);
     return waited;

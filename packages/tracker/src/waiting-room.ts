@@ -1,6 +1,9 @@
 import type { Clock, Hold, HoldOptions, Usage } from "@usage/counter-core";
 import type { TrackedCounter } from "./tracked-counter.ts";
 
+/** A counter that asks others for room takes whoever has not asked for a second for gone. In milliseconds. */
+const ASK_AGAIN_MS = 400;
+
 export interface ReserveOptions extends HoldOptions {
   /** How long it may wait for room, in milliseconds. @default 0 */
   readonly waitMs?: number;
@@ -21,6 +24,7 @@ export class WaitingRoom<D extends string> {
   readonly #clock: Clock;
   readonly #waiting = new Map<string, Set<Waiting<D>>>();
   #listening: Disposable | undefined;
+  #stopAsking: (() => void) | undefined;
 
   constructor(counter: TrackedCounter<D>, clock: Clock) {
     this.#counter = counter;
@@ -69,6 +73,7 @@ export class WaitingRoom<D extends string> {
     if (others === undefined) this.#waiting.set(backend, new Set([waiting]));
     else others.add(waiting);
     this.#listening ??= this.#counter.onFreed((freed) => this.#try(freed));
+    if (this.#stopAsking === undefined) this.#askAgain();
   }
 
   #leave(backend: string, waiting: Waiting<D>): void {
@@ -78,6 +83,16 @@ export class WaitingRoom<D extends string> {
     if (this.#waiting.size > 0) return;
     this.#listening?.[Symbol.dispose]();
     this.#listening = undefined;
+    this.#stopAsking?.();
+    this.#stopAsking = undefined;
+  }
+
+  #askAgain(): void {
+    this.#stopAsking = this.#clock.after(ASK_AGAIN_MS, () => {
+      this.#stopAsking = undefined;
+      for (const backend of [...this.#waiting.keys()]) this.#try(backend);
+      if (this.#waiting.size > 0 && this.#stopAsking === undefined) this.#askAgain();
+    });
   }
 
   #try(backend: string): void {

@@ -106,6 +106,7 @@ describe("check", () => {
     expect(tracker.check("oci", { apiRequests: 1, egressBytes: 70 })).toEqual({
       backend: "oci",
       allowed: false,
+      mode: "exact",
       exceeded: ["apiRequests"],
       reason: "limit",
       retryAfterMs: Date.UTC(2026, 1) - Date.UTC(2026, 0, 15),

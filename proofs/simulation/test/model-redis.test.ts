@@ -139,7 +139,7 @@ describe("the model of Redis", () => {
   });
 });
 
-type Counts = Omit<RedisSharedCounts, "batchSize" | "isDivided" | "close">;
+type Counts = Omit<RedisSharedCounts, "name" | "batchSize" | "isDivided" | "close">;
 
 /** The model with the real one's signatures. */
 function modelOf(model: ModelRedis): Counts {

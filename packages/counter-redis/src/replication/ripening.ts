@@ -1,6 +1,7 @@
 import type { Clock } from "@usage/counter-core";
 import type { SharedCounts } from "../server/shared-counts.ts";
 import type { BucketCalls } from "./bucket-calls.ts";
+import type { ClaimOpened, Openings } from "./openings.ts";
 import type { Replication } from "./replication.ts";
 import type { BucketState, SharedPeriod } from "./shared-period.ts";
 
@@ -10,17 +11,14 @@ const RETRY_MS = 1_000;
 /** A store that has not answered for so long is asked again, in milliseconds. What it answers later counts all the same. */
 const PATIENCE_MS = 5_000;
 
-/** Notes in the store that buckets of a period were opened; resolves to those of which nobody had noted it before. */
-export type ClaimOpened = (period: string, buckets: readonly number[]) => Promise<readonly number[]>;
-
 export interface RipeningParts {
   readonly counts: SharedCounts;
   readonly calls: BucketCalls;
   readonly replication: Replication;
   readonly clock: Clock;
   readonly leaseMs: number;
-  /** Absent: buckets become ripe by waiting alone. */
-  readonly claim: ClaimOpened | undefined;
+  /** Where none is noted, buckets become ripe by waiting alone. */
+  readonly openings: Openings;
 }
 
 /**
@@ -44,7 +42,8 @@ export class Ripening {
 
   /** Rejects where Redis is away. */
   async work(shared: SharedPeriod): Promise<void> {
-    const { counts, calls, replication, claim } = this.#parts;
+    const { counts, calls, replication, openings } = this.#parts;
+    const { claim } = openings;
     const unripe = shared.buckets.filter((bucket) => {
       return bucket.epoch !== "" && !bucket.isRipe && !bucket.isAway && replication.rowsOf(bucket).length > 0;
     });
@@ -63,10 +62,10 @@ export class Ripening {
   }
 
   #isReady(bucket: BucketState): boolean {
-    const { clock, leaseMs, claim } = this.#parts;
+    const { clock, leaseMs, openings } = this.#parts;
     if (this.#born.get(bucket) === bucket.epoch) return true;
     // Else somebody could note the opening for the first time later, when slices are out.
-    if (claim !== undefined && !this.#claimed.has(bucket)) return false;
+    if (openings.claim !== undefined && !this.#claimed.has(bucket)) return false;
     // fault: slices are granted at once where some may be missing
     return clock.elapsed() - bucket.seenAtMs >= MARGIN * leaseMs;
   }

@@ -54,7 +54,8 @@ export class RedisSharedCounts implements SharedCounts {
   readonly isDivided: boolean;
   readonly #client: RedisClient;
   readonly #connectionErrors: ConnectionErrors;
-  readonly #prefix: string;
+  /** The prefix. */
+  readonly name: string;
   readonly #dimensions: readonly string[];
   readonly #clock: Clock;
   readonly #replyTimeoutMs: number;
@@ -68,7 +69,7 @@ export class RedisSharedCounts implements SharedCounts {
     this.#client = client;
     this.#connectionErrors = new ConnectionErrors(client);
     this.isDivided = client.isCluster;
-    this.#prefix = prefix;
+    this.name = prefix;
     this.#dimensions = dimensions;
     this.#clock = clock;
     this.#replyTimeoutMs = replyTimeoutMs;
@@ -229,7 +230,7 @@ export class RedisSharedCounts implements SharedCounts {
   #keysOf(bucket: Bucket): BucketKeys {
     const known = this.#keys.get(bucket);
     if (known !== undefined) return known;
-    const keys = new BucketKeys(this.#prefix, bucket);
+    const keys = new BucketKeys(this.name, bucket);
     this.#keys.set(bucket, keys);
     return keys;
   }

@@ -109,6 +109,8 @@ export interface StoredUpTo {
  * by maximum, and reports are. It rejects with a `RefusedCountsError` where only that bucket cannot be used.
  */
 export interface SharedCounts {
+  /** Tells these counts from others whose instances have the same store. @default "shared counts" */
+  readonly name?: string;
   /** Backends in one `merge`. */
   readonly batchSize: number;
   /** Whether buckets are on several nodes, of which some may be away and others not. */
