@@ -57,6 +57,11 @@ export function ownTenants(prefix: string, writer: string): string {
   return `${prefix} tenant of ${writer} `;
 }
 
+/** What all instances use of a limit in that wave; they begin alike. */
+export function limitedName(prefix: string, wave: number | ""): string {
+  return `${prefix} limited ${wave}`;
+}
+
 export function randomOf<T>(all: readonly T[]): T {
   return all[Math.floor(all.length * Math.random())] as T;
 }

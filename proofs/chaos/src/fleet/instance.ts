@@ -5,28 +5,35 @@ import { openPostgresStore } from "@usage/store-drizzle/postgres";
 import { openUsage } from "@usage/tracker";
 import { Redis } from "ioredis";
 import { Book } from "./book.ts";
-import { HotNames, randomOf } from "./hot-names.ts";
+import { HotNames, limitedName, randomOf } from "./hot-names.ts";
+import { LimitedUse } from "./limited-use.ts";
 import type { AmountsByBackend, FleetCommand, FleetMessage, InstanceSettings, StepReport } from "./messages.ts";
 import { reportingStore } from "./reporting-store.ts";
 
 const TURN_MS = 200;
 
+type Step = readonly (readonly [backend: string, usage: Partial<Usage>])[];
+
 const settings = JSON.parse(process.argv[2] ?? "{}") as InstanceSettings;
-const { backends, prefix, idleMs, clockOffsetMs = 0, stepMs = 1, timeoutMs = 30_000 } = settings;
+const { backends, prefix, idleMs, clockOffsetMs = 0, stepMs = 1, timeoutMs = 30_000, limited } = settings;
 const clock = { ...systemClock, now: () => Date.now() + clockOffsetMs };
 const client = new Redis(settings.redisUrl, recommendedClientOptions);
 client.on("error", () => {});
 const idle = idleMs === undefined ? {} : { idleMs };
-const counter = await RedisCounterBackend.connect({ client, prefix, backends, clock, ...idle });
+const enforcement = limited === undefined ? "approximate" : "exact";
+const lease = limited?.leaseMs === undefined ? {} : { leaseMs: limited.leaseMs };
+const counter = await RedisCounterBackend.connect({ client, prefix, backends, clock, enforcement, ...idle, ...lease });
 const database = await openPostgresStore(settings.databaseUrl, { timeoutMs });
 const store = settings.reports
   ? reportingStore(database, counter.writer, (entries) => send({ kind: "stored", entries }))
   : database;
 const intervalMs = settings.flushIntervalMs ?? 2 ** 31 - 1;
+const limitedNames = limitedName(prefix, "");
 const usage = await openUsage({
   counter,
   store,
   clock,
+  limits: (name) => (name.startsWith(limitedNames) ? { apiRequests: limited?.limit ?? 0 } : {}),
   intervalMs,
   nearLimitIntervalMs: intervalMs,
   timeoutMs,
@@ -34,6 +41,7 @@ const usage = await openUsage({
 });
 
 const names = new HotNames(settings, counter.writer);
+const limitedUse = limited === undefined ? undefined : new LimitedUse(usage, limited, prefix);
 const recorded = new Book();
 /** Brought in since the last report. */
 let takenUp: string[] = [];
@@ -43,9 +51,25 @@ let resting = false;
 
 async function load(): Promise<void> {
   while (!resting) {
-    const step = Array.from({ length: 1 + Math.floor(20 * Math.random()) }, () => randomUsage());
-    await record(step.filter(([backend]) => counter.has(backend)));
+    if (limitedUse?.isDue) await useLimited(limitedUse);
+    else {
+      const step = Array.from({ length: 1 + Math.floor(20 * Math.random()) }, () => randomUsage());
+      const held = step.filter(([backend]) => counter.has(backend));
+      await record(held, () => {
+        for (const [backend, amounts] of held) usage.record(backend, amounts);
+        return true;
+      });
+    }
     await sleep(stepMs * (1 + 2 * Math.random()));
+  }
+}
+
+async function useLimited(use: LimitedUse): Promise<void> {
+  for (let i = 0; i < (limited?.burst ?? 1); i++) {
+    // What cannot be brought in is not used.
+    await bringIn([use.name]).catch(() => {});
+    const next = counter.has(use.name) ? await use.next() : undefined;
+    if (next !== undefined) await record([[next.backend, { apiRequests: next.amount }]], next.take);
   }
 }
 
@@ -74,17 +98,15 @@ async function bringIn(all: readonly string[]): Promise<void> {
   }
 }
 
-async function record(step: readonly (readonly [backend: string, usage: Usage])[]): Promise<void> {
+/** Tells what is to be recorded before `take` does it, where that is to be told. It returns whether it did. */
+async function record(step: Step, take: () => boolean): Promise<void> {
   const planned = settings.reports ? await report(step) : undefined;
   const { key } = counter.period();
   // Whatever is not held any more may be let go of while the report is under way.
-  isLastRecorded = (planned === undefined || planned === key) && step.every(([backend]) => counter.has(backend));
-  if (!isLastRecorded) return;
-  for (const [backend, amounts] of step) {
-    usage.record(backend, amounts);
-    // Nothing changes the period meanwhile.
-    recorded.add(key, backend, { ...amounts });
-  }
+  const canTake = (planned === undefined || planned === key) && step.every(([backend]) => counter.has(backend));
+  isLastRecorded = canTake && take();
+  // Nothing changes the period meanwhile.
+  if (isLastRecorded) for (const [backend, amounts] of step) recorded.add(key, backend, { ...amounts });
 }
 
 function randomUsage(): readonly [backend: string, usage: Usage] {
@@ -92,7 +114,7 @@ function randomUsage(): readonly [backend: string, usage: Usage] {
 }
 
 /** Answers the period that the step is planned in. */
-async function report(step: readonly (readonly [backend: string, usage: Usage])[]): Promise<string> {
+async function report(step: Step): Promise<string> {
   const known = knowledge();
   await send({
     kind: "step",
@@ -147,6 +169,14 @@ function flush(): Promise<boolean> {
 async function rest(): Promise<void> {
   resting = true;
   await Promise.all(loads);
+  limitedUse?.void();
+}
+
+/** Uses what is kept free. */
+function settle(): void {
+  for (const [period, backend, amount] of limitedUse?.settle() ?? []) {
+    recorded.add(period, backend, { apiRequests: amount });
+  }
 }
 
 async function stop(): Promise<void> {
@@ -183,6 +213,12 @@ async function answer(message: FleetCommand): Promise<unknown> {
       return { period: counter.period().key, view: byBackend((backend) => counter.totalAll(backend)) };
     case "shared":
       return counter.isHealthy() ? (counter.sharedAtMs() ?? Number.NEGATIVE_INFINITY) - clockOffsetMs : undefined;
+    case "reserve":
+      await bringIn(limitedUse === undefined ? [] : [limitedUse.name]);
+      return limitedUse?.reserve(message.amount) ?? false;
+    case "settle":
+      settle();
+      return true;
     case "stop":
       await stop();
       return recorded.entries();

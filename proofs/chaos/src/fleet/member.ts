@@ -47,6 +47,16 @@ export class FleetMember {
     return this.#rested(await this.#ask({ command: "rest" }));
   }
 
+  /** Keeps so much of what is limited free, in one piece. Answers whether there was room. */
+  async reserve(amount: number): Promise<boolean> {
+    return (await this.#ask({ command: "reserve", amount })) as boolean;
+  }
+
+  /** Uses what is kept free. */
+  async settle(): Promise<void> {
+    await this.#ask({ command: "settle" });
+  }
+
   /** Answers whether it worked. */
   async flush(): Promise<boolean> {
     return (await this.#ask({ command: "flush" })) as boolean;

@@ -24,6 +24,26 @@ export interface InstanceSettings {
   readonly stepMs?: number;
   /** Tells what it is about to record before every step, and what of it is shared and stored. @default false */
   readonly reports?: boolean;
+  /** Absent: its limits are approximate, and it uses nothing that has one. */
+  readonly limited?: LimitedSettings;
+}
+
+/** What an instance with exact limits uses: of one backend at a time, the same one on all instances. */
+export interface LimitedSettings {
+  /** What it was let use is written to a file there, under its own name. */
+  readonly folder: string;
+  /** Of API requests, of each limited backend. */
+  readonly limit: number;
+  /** How long it is the same backend, in milliseconds. @default for ever */
+  readonly waveMs?: number;
+  /** The share of steps that use it. @default 1 */
+  readonly share?: number;
+  /** How often a step uses it. @default 1 */
+  readonly burst?: number;
+  /** How long a use that was refused waits, in milliseconds. @default 300 */
+  readonly waitMs?: number;
+  /** @default that of the package */
+  readonly leaseMs?: number;
 }
 
 /** What it is told. Each is answered with one message, when it is done. */
@@ -40,6 +60,10 @@ export type FleetCommand =
   | { readonly command: "totals"; readonly backends?: readonly string[] }
   /** Answers when it last exchanged all counts, on the machine's clock; nothing while Redis is not tried. */
   | { readonly command: "shared" }
+  /** Keeps so much of what is limited free, in one piece. Answers whether there was room. */
+  | { readonly command: "reserve"; readonly amount: number }
+  /** Uses what is kept free, however much is under way. */
+  | { readonly command: "settle" }
   /** Stores and shares all, closes all, answers what it has recorded, and ends by itself. */
   | { readonly command: "stop" };
 

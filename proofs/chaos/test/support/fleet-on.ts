@@ -11,6 +11,9 @@ export interface Servers {
   readonly postgres: PostgresServer;
 }
 
+/** What is to be done after the test: in concurrent tests, only their own context knows which one. */
+export type OnFinished = (end: () => Promise<void> | void) => void;
+
 export interface Fleet {
   readonly backends: readonly string[];
   /** Begins all names. */
@@ -23,11 +26,15 @@ export interface Fleet {
 }
 
 /** Instances that share counts which no other test has; killed after the test. */
-export function fleetOn({ redis, postgres }: Servers, size = 3): Fleet {
+export function fleetOn(
+  { redis, postgres }: Record<keyof Servers, { readonly url: string }>,
+  size = 3,
+  onFinished: OnFinished = onTestFinished,
+): Fleet {
   const prefix = `fleet-${randomUUID()}`;
   const backends = Array.from({ length: size }, (_, i) => `${prefix} ${i}`);
   const stored = new StoredUsage(postgres.url, prefix);
-  onTestFinished(() => stored.end());
+  onFinished(() => stored.end());
   return {
     backends,
     prefix,
@@ -39,7 +46,7 @@ export function fleetOn({ redis, postgres }: Servers, size = 3): Fleet {
         backends,
         ...settings,
       });
-      onTestFinished(async () => {
+      onFinished(async () => {
         await member.instance.kill();
       });
       return member;

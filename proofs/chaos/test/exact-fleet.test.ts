@@ -1,0 +1,251 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type FaultProxy,
+  type PostgresServer,
+  type RedisServer,
+  startFaultProxy,
+  startPostgres,
+  startRedis,
+  startReplica,
+} from "@usage/test-servers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { FleetMember } from "../src/fleet/member.ts";
+import { ExactFleet, LEASE_MS } from "./support/exact-fleet.ts";
+import type { OnFinished } from "./support/fleet-on.ts";
+
+const LIMIT = 4_000;
+/** What one instance keeps free in one piece while it is out of reach. */
+const KEPT = 1_000;
+
+let postgres: PostgresServer;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres?.stop());
+
+/** Everybody ends in order, and all that they used is stored, to the last unit. */
+async function endsExactly(fleet: ExactFleet): Promise<void> {
+  const { stored, used, problems } = await fleet.end();
+  expect([stored, problems]).toEqual([used, []]);
+}
+
+async function redisOf(onFinished: OnFinished): Promise<RedisServer> {
+  const redis = await startRedis();
+  onFinished(() => redis.stop());
+  return redis;
+}
+
+async function proxyOf(server: { readonly url: string }, onFinished: OnFinished): Promise<FaultProxy> {
+  const proxy = await startFaultProxy({ port: Number(new URL(server.url).port) });
+  onFinished(() => proxy.close());
+  return proxy;
+}
+
+/** With an instance that has a way of its own to Redis, and others that share one. */
+interface Parted {
+  readonly fleet: ExactFleet;
+  readonly redis: RedisServer;
+  readonly alone: FleetMember;
+  readonly ownWay: FaultProxy;
+  readonly othersWay: FaultProxy;
+}
+
+async function parted(onFinished: OnFinished, ...bursts: readonly number[]): Promise<Parted> {
+  const redis = await redisOf(onFinished);
+  const [ownWay, othersWay] = await Promise.all([proxyOf(redis, onFinished), proxyOf(redis, onFinished)]);
+  const servers = { redis: { url: othersWay.url(redis.url) }, postgres };
+  const fleet = new ExactFleet(servers, { limit: LIMIT, onFinished });
+  const [alone, ...others] = await Promise.all([
+    fleet.start(1, { redisUrl: ownWay.url(redis.url) }),
+    ...bursts.map((burst) => fleet.start(burst)),
+  ]);
+  await Promise.all(others.map((member) => member.load()));
+  return { fleet, redis, alone, ownWay, othersWay };
+}
+
+/** Ways to lose what Redis was told last. What is returned does it. */
+const LOSSES = {
+  "all of its data is deleted": async ({ redis }) => {
+    return async () => void (await redis.command("FLUSHALL"));
+  },
+  "it is started from an older snapshot": async ({ redis }) => {
+    const snapshot = await redis.snapshot();
+    return () => redis.startFrom(snapshot);
+  },
+  "a replica that lags takes its place": async ({ redis, ownWay, othersWay }, onFinished) => {
+    const replica = await startReplica(redis);
+    onFinished(() => replica.stop());
+    await replica.pauseReplication();
+    return async () => {
+      await redis.kill();
+      await replica.promote();
+      for (const way of [ownWay, othersWay]) way.connectTo(replica.port);
+    };
+  },
+  "it is killed and started empty": async ({ redis }) => {
+    return () => redis.startEmpty();
+  },
+} satisfies Record<string, (all: Parted, onFinished: OnFinished) => Promise<() => Promise<void>>>;
+
+/** Ways for an instance not to be heard, or not to hear. */
+const PARTITIONS = {
+  "is frozen": ({ alone }) => alone.instance.pause(),
+  "hears no reply": ({ ownWay }) => {
+    ownWay.dropReplies = true;
+  },
+  "is not heard": ({ ownWay }) => {
+    ownWay.dropRequests = true;
+  },
+  "is cut off": ({ ownWay }) => ownWay.refuse(),
+} satisfies Record<string, (all: Parted) => unknown>;
+
+describe.concurrent("several processes with an exact limit", () => {
+  it.for([
+    [2, LIMIT],
+    [8, 10_000],
+  ] as const)(
+    "%i of them use all of it and no more, %i, and are refused when hardly anything is left",
+    async ([size, limit], { onTestFinished }) => {
+      const redis = await redisOf(onTestFinished);
+      const fleet = new ExactFleet({ redis, postgres }, { limit, onFinished: onTestFinished });
+      const members = await fleet.startAll(...Array.from({ length: size }, (_, i) => Math.ceil(8 / (1 + i))));
+      await Promise.all(members.map((member) => member.load()));
+      await fleet.untilUsed(limit);
+      await sleep(500);
+      const { most, used, atFirstRefusal } = fleet.account();
+      expect([most, used]).toEqual([limit, limit]);
+      expect(atFirstRefusal).toBeGreaterThanOrEqual(0.995 * limit);
+      await endsExactly(fleet);
+    },
+  );
+
+  it.for([
+    ["all of its data is deleted", "hears no reply"],
+    ["it is started from an older snapshot", "is frozen"],
+    ["a replica that lags takes its place", "is not heard"],
+    ["it is killed and started empty", "is cut off"],
+  ] as const)(
+    "do not pass it when Redis forgets (%s) while one of them %s, who is back within its lease",
+    async ([loss, partition], { onTestFinished }) => {
+      const all = await parted(onTestFinished, 2, 3);
+      const { fleet, alone, ownWay } = all;
+      await fleet.untilUsed(500);
+      const lose = await LOSSES[loss](all, onTestFinished);
+      await fleet.reserve(alone, KEPT);
+      await PARTITIONS[partition](all);
+      await lose();
+      await sleep(LEASE_MS / 3);
+      if (partition === "is frozen") alone.instance.resume();
+      await ownWay.heal();
+      await fleet.untilUsed(LIMIT);
+      await alone.settle();
+      await alone.load();
+      await sleep(500);
+      const { most, used } = fleet.account();
+      expect([most, used]).toEqual([LIMIT, LIMIT]);
+      await endsExactly(fleet);
+    },
+  );
+
+  it.for([["nothing"], ["all of its data"]] as const)(
+    "pass it by what one of them used that was out of reach for longer than its lease, and only when Redis has lost what it knew of that: %s",
+    async ([lost], { onTestFinished }) => {
+      const { fleet, redis, alone, ownWay } = await parted(onTestFinished, 3);
+      await fleet.untilUsed(500);
+      await fleet.reserve(alone, KEPT);
+      await alone.load();
+      await sleep(200);
+      ownWay.blackHole = true;
+      if (lost !== "nothing") await redis.command("FLUSHALL");
+      await sleep(1.4 * LEASE_MS);
+      const silentFromUs = Number(process.hrtime.bigint() / 1_000n);
+      const unknown = lost === "nothing" ? 0 : fleet.usedBy(alone) - (await fleet.storedOf(alone));
+      await fleet.untilUsed(LIMIT);
+      const usedAlone = fleet.usedBy(alone);
+      await ownWay.heal();
+      await alone.settle();
+      await sleep(1_000);
+      // What it had been granted is not used any more, and nothing that is there for others is taken.
+      const since = fleet.uses(alone).filter(({ atUs, amount }) => atUs > silentFromUs && amount > 0);
+      if (lost !== "nothing") expect([since, fleet.usedBy(alone)]).toEqual([[], usedAlone]);
+      expect(fleet.account().most).toBeLessThanOrEqual(LIMIT + unknown);
+      await fleet.untilUsed(LIMIT);
+      await endsExactly(fleet);
+    },
+  );
+
+  it("do not pass it when some are killed, also between a reservation and its settlement, but by what Redis loses of the dead", async ({
+    onTestFinished,
+  }) => {
+    const redis = await redisOf(onTestFinished);
+    const fleet = new ExactFleet({ redis, postgres }, { limit: LIMIT, onFinished: onTestFinished });
+    const [first, second, third] = (await fleet.startAll(1, 2, 1)) as [FleetMember, FleetMember, FleetMember];
+    await Promise.all([first, second, third].map((member) => member.load()));
+    await fleet.untilUsed(800);
+    await second.kill();
+    await fleet.reserve(third, 200);
+    await third.kill();
+    const fourth = await fleet.start(3);
+    await fourth.load();
+    // Dead ones have what they were granted, and nothing else is missing.
+    await fleet.untilUsed(0.95 * LIMIT);
+    await sleep(1_000);
+    expect(fleet.account().most).toBeLessThanOrEqual(LIMIT);
+
+    const dead = [second, third];
+    const known = await Promise.all(dead.map((member) => fleet.storedOf(member)));
+    const unknown = dead.reduce((sum, member, i) => sum + fleet.usedBy(member) - (known[i] ?? 0), 0);
+    expect(unknown).toBeGreaterThanOrEqual(200);
+    await redis.command("FLUSHALL");
+    await sleep(1.3 * LEASE_MS);
+    const { most, used } = fleet.account();
+    expect(most).toBeLessThanOrEqual(LIMIT + unknown);
+    expect(used).toBeGreaterThanOrEqual(LIMIT);
+    await endsExactly(fleet);
+  });
+
+  it("use nothing while Redis hangs for longer than their leases, and then use all of it and no more", async ({
+    onTestFinished,
+  }) => {
+    const redis = await redisOf(onTestFinished);
+    const fleet = new ExactFleet({ redis, postgres }, { limit: LIMIT, onFinished: onTestFinished });
+    const members = await fleet.startAll(1, 2);
+    await Promise.all(members.map((member) => member.load()));
+    await fleet.untilUsed(500);
+    redis.pause();
+    await sleep(LEASE_MS + 500);
+    const before = fleet.account().used;
+    await sleep(500);
+    // What runs on may still give back.
+    expect(fleet.account().used).toBeLessThanOrEqual(before);
+    expect(before).toBeLessThan(LIMIT);
+    redis.resume();
+    await fleet.untilUsed(LIMIT);
+    await sleep(500);
+    const { most, used } = fleet.account();
+    expect([most, used]).toEqual([LIMIT, LIMIT]);
+    await endsExactly(fleet);
+  });
+
+  it("use all of it and no more while the database is away, though Redis forgets everything meanwhile", async ({
+    onTestFinished,
+  }) => {
+    const redis = await redisOf(onTestFinished);
+    const way = await proxyOf(postgres, onTestFinished);
+    const fleet = new ExactFleet({ redis, postgres }, { limit: LIMIT, onFinished: onTestFinished });
+    const databaseUrl = way.url(postgres.url);
+    const members = await Promise.all([1, 2].map((burst) => fleet.start(burst, { databaseUrl })));
+    await Promise.all(members.map((member) => member.load()));
+    await fleet.untilUsed(500);
+    await way.refuse();
+    await fleet.untilUsed(2_000);
+    await redis.command("FLUSHALL");
+    await sleep(1_000);
+    await way.heal();
+    await fleet.untilUsed(LIMIT);
+    await sleep(500);
+    const { most, used } = fleet.account();
+    expect([most, used]).toEqual([LIMIT, LIMIT]);
+    await endsExactly(fleet);
+  });
+});

@@ -1,0 +1,93 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { vi } from "vitest";
+import { accountLimits } from "../../src/account/limit-check.ts";
+import type { FleetMember } from "../../src/fleet/member.ts";
+import type { InstanceSettings } from "../../src/fleet/messages.ts";
+import { readUse, type Use } from "../../src/fleet/use-log.ts";
+import { type Fleet, fleetOn, type OnFinished } from "./fleet-on.ts";
+
+export const LEASE_MS = 3_000;
+/** Of what waits for instances to use something; far more than it takes. */
+const PATIENCE = { timeout: 60_000, interval: 100 };
+
+export interface ExactFleetOptions {
+  readonly limit: number;
+  /** Called with what is to be done after the test. */
+  readonly onFinished: OnFinished;
+}
+
+/** Instances that use one limit, and the truth of what they used, dead ones included. */
+export class ExactFleet {
+  readonly fleet: Fleet;
+  readonly #limit: number;
+  readonly #folder = mkdtempSync(join(tmpdir(), "usage-exact-"));
+  readonly #members: FleetMember[] = [];
+
+  constructor(servers: Parameters<typeof fleetOn>[0], { limit, onFinished }: ExactFleetOptions) {
+    onFinished(() => rmSync(this.#folder, { recursive: true }));
+    this.fleet = fleetOn(servers, 0, onFinished);
+    this.#limit = limit;
+  }
+
+  /** @param burst How often it uses something in a step, of some 3 ms. */
+  async start(burst: number, settings: Partial<InstanceSettings> = {}): Promise<FleetMember> {
+    const limited = { folder: this.#folder, limit: this.#limit, leaseMs: LEASE_MS, burst };
+    const member = await this.fleet.start({ flushIntervalMs: 400, limited, ...settings });
+    this.#members.push(member);
+    return member;
+  }
+
+  startAll(...bursts: readonly number[]): Promise<FleetMember[]> {
+    return Promise.all(bursts.map((burst) => this.start(burst)));
+  }
+
+  /** The most that was used and kept free at once, that at the end, and that when somebody was refused for the first time. */
+  account(): { readonly most: number; readonly used: number; readonly atFirstRefusal: number | undefined } {
+    const [account] = accountLimits(readUse(this.#folder).values());
+    return account ?? { most: 0, used: 0, atFirstRefusal: undefined };
+  }
+
+  /** What somebody used, at which time. */
+  uses({ writer }: FleetMember): readonly Use[] {
+    return readUse(this.#folder).get(writer) ?? [];
+  }
+
+  usedBy(member: FleetMember): number {
+    return this.uses(member).reduce((sum, { amount }) => sum + amount, 0);
+  }
+
+  /** What the store has of somebody. */
+  async storedOf({ writer }: FleetMember): Promise<number> {
+    return (await this.fleet.storedBy()).get(writer)?.byDimension().apiRequests ?? 0;
+  }
+
+  /** Resolves when all together have used and keep free at least so much. */
+  async untilUsed(amount: number): Promise<void> {
+    await vi.waitFor(() => {
+      const { used } = this.account();
+      if (used < amount) throw new Error(`${used} of ${amount} are used`);
+    }, PATIENCE);
+  }
+
+  /** Resolves when it keeps so much free, in one piece. */
+  async reserve(member: FleetMember, amount: number): Promise<void> {
+    await vi.waitFor(async () => {
+      if (!(await member.reserve(amount))) throw new Error(`there is no room for ${amount}`);
+    }, PATIENCE);
+  }
+
+  /** Lets all who live end in order. Answers what of theirs is stored, and what they used. */
+  async end(): Promise<{ readonly stored: number; readonly used: number; readonly problems: readonly unknown[] }> {
+    const living = this.#members.filter(({ record }) => record.end === undefined);
+    await Promise.all(living.map((member) => member.stop()));
+    const exits = await Promise.all(living.map(({ instance }) => instance.exited));
+    const stored = await Promise.all(living.map((member) => this.storedOf(member)));
+    const problems = living.flatMap(({ instance }, i) => {
+      return exits[i]?.code === 0 && instance.output() === "" ? [] : [exits[i], instance.output()];
+    });
+    const sum = (amounts: readonly number[]): number => amounts.reduce((all, amount) => all + amount, 0);
+    return { stored: sum(stored), used: sum(living.map((member) => this.usedBy(member))), problems };
+  }
+}
