@@ -101,7 +101,7 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
   }
 
   /** Nobody else uses what is counted here. */
-  standing(backend: string): Standing {
+  standing(backend: string): Standing<D> {
     this.#recorder.rowOf(backend);
     return { mode: "exact" };
   }

@@ -9,9 +9,16 @@ export type Awaitable<T> = T | Promise<T>;
 export type Limits<D extends string = StorageDimension> = Partial<Usage<D>>;
 
 /** What a refusal or an admission is worth. */
-export interface Standing {
+export interface Standing<D extends string = StorageDimension> {
   /** `exact`: what is admitted passes no limit. `approximate`: it may, by what others use meanwhile. */
   readonly mode: "exact" | "approximate";
+  /**
+   * In milliseconds since the Unix epoch. `approximate`: when others were last heard of; absent before that. `exact`: until when
+   * something can be admitted without hearing of others again; absent where there are none, and where nothing can be.
+   */
+  readonly asOf?: number;
+  /** What was written off of this period, nobody knowing whether it was used: limits may be passed by as much. Absent: nothing. */
+  readonly forgiven?: Usage<D>;
   /**
    * Why nothing can be admitted that others would have to be asked for: `unready`, what they have is not known yet; `offline`, they
    * cannot be asked. Absent: they can.
@@ -67,7 +74,7 @@ export interface UsageCounter<D extends string = StorageDimension> extends Usage
   /** Each backend of which something is free again. */
   readonly onFreed: Event<string>;
   /** What decisions about a backend are worth now. */
-  standing(backend: string): Standing;
+  standing(backend: string): Standing<D>;
   /** The limits that a backend has; the limited dimensions only. */
   limitsOf(backend: string): Limits<D>;
   /** The limits in the order of `dimensions` into `out[0..dimensions.length)`, Infinity where there is none, without allocating. */

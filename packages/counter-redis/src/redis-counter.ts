@@ -259,12 +259,18 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     this.#replication.slices.limited(this.#replication.current(), this.rowOf(backend), isLower);
   }
 
-  override standing(backend: string): Standing {
+  override standing(backend: string): Standing<D> {
     const row = this.rowOf(backend);
-    if (!this.#isExact) return { mode: "approximate" };
-    if (!this.#isSharing) return { mode: "exact", problem: "offline" };
-    const problem = this.#replication.slices.problemOf(this.#replication.current(), row);
-    return problem === undefined ? { mode: "exact" } : { mode: "exact", problem };
+    if (!this.#isExact) {
+      const asOf = this.sharedAtMs();
+      return { mode: "approximate", ...(asOf !== undefined && { asOf }) };
+    }
+    const { slices } = this.#replication;
+    const shared = this.#replication.current();
+    const problem = this.#isSharing ? slices.problemOf(shared, row) : "offline";
+    return problem === undefined
+      ? { mode: "exact", asOf: slices.usableUntilMs(shared, row) }
+      : { mode: "exact", problem };
   }
 
   /** Also deletes what all instances shared of the backend: discard it on all of them. */

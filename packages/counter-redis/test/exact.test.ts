@@ -119,7 +119,11 @@ describe("exact limits", () => {
     expect(b.standing("oci")).toEqual({ mode: "exact", problem: "unready" });
     expect(await eventually(b, "oci")).toBe(true);
     expect(performance.now() - started).toBeGreaterThan(1_000);
-    expect(b.standing("oci")).toEqual({ mode: "exact" });
+    const { asOf, ...rest } = b.standing("oci");
+    expect(rest).toEqual({ mode: "exact" });
+    // A lease from the last exchange on, which is answered within a second.
+    expect(asOf).toBeGreaterThan(Date.now() - 1_000);
+    expect(asOf).toBeLessThanOrEqual(Date.now() + 1_001);
   });
 
   it("are not passed when Redis is wiped again and again, and are used up all the same", async () => {

@@ -20,6 +20,9 @@ it("holds are known to other instances, in their decisions, until they end", asy
   expect(b.heldAll("oci").apiRequests).toBe(8_000);
   expect(b.fits("oci", { apiRequests: 2_000 })).toBe(true);
   expect(b.fits("oci", { apiRequests: 2_001 })).toBe(false);
+  expect(b.standing("oci").mode).toBe("approximate");
+  expect(b.standing("oci").asOf).toBe(b.sharedAtMs());
+  expect(Math.abs(Date.now() - (b.standing("oci").asOf ?? 0))).toBeLessThan(10_000);
   const freed: string[] = [];
   b.onFreed((backend) => freed.push(backend));
   holds[0]?.count({ apiRequests: 500 });

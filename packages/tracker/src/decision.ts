@@ -12,6 +12,16 @@ export interface Decision<D extends string> {
    * process alone. `approximate`: instances may pass it, by what they use before they have heard of each other.
    */
   readonly mode: "exact" | "approximate";
+  /**
+   * By how much the limited dimensions may be passed at most, by what is admitted. `exact`: 0, and what this process settled above its
+   * holds, and what was written off. Absent when `approximate`: nobody knows. What is recorded without asking is in `usage` only.
+   */
+  readonly maxOvershoot?: Limits<D>;
+  /**
+   * In milliseconds since the Unix epoch. `approximate`: when others were last heard of; absent before that. `exact`: until when this
+   * process can admit without hearing of others again; absent where there are none, and where it cannot admit now.
+   */
+  readonly asOf?: number;
   /** The dimensions in which usage, what is held, and proposal together would exceed the limit; empty when allowed. */
   readonly exceeded: readonly D[];
   /**
@@ -40,10 +50,11 @@ export function decide<D extends string>(
   nowMs: number,
 ): Decision<D> {
   const allowed = counter.fits(backend, proposed); // throws for a proposal that is none
-  const { mode, problem } = counter.standing(backend);
+  const { mode, problem, asOf, forgiven } = counter.standing(backend);
   const usage = counter.totalAll(backend);
   const held = counter.heldAll(backend);
   const limits = counter.limitsOf(backend);
+  const excess = counter.excessAll(backend);
   const period = counter.period();
   const limited = counter.dimensions.filter((dimension) => limits[dimension] !== undefined);
   const limitOf = (dimension: D): number => limits[dimension] ?? Number.MAX_SAFE_INTEGER;
@@ -54,10 +65,13 @@ export function decide<D extends string>(
   const remaining = limited.map((dimension) => {
     return [dimension, Math.max(0, limitOf(dimension) - usage[dimension] - held[dimension])];
   });
+  const overshoot = limited.map((dimension) => [dimension, excess[dimension] + (forgiven?.[dimension] ?? 0)]);
   return {
     backend,
     allowed,
     mode,
+    ...(mode === "exact" && { maxOvershoot: Object.fromEntries(overshoot) as Limits<D> }),
+    ...(asOf !== undefined && { asOf }),
     exceeded,
     ...(!allowed && { reason: isUsedUp ? "limit" : (problem ?? "held") }),
     ...(!allowed && !isClosed && { retryAfterMs: isUsedUp ? Math.max(0, period.end - nowMs) : HELD_RETRY_MS }),

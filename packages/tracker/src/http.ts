@@ -23,6 +23,8 @@ export interface QuotaProblem {
   readonly error: { readonly message: string; readonly type: string; readonly code: string };
   /** The names in `RateLimit-Policy` of the limits that are used up. */
   readonly "violated-policies": readonly string[];
+  /** What these limits are worth; see `Decision.mode`. */
+  readonly mode: "exact" | "approximate";
 }
 
 /** The longest that a client is asked to wait, in seconds. */
@@ -61,10 +63,10 @@ export function toHeaders<D extends string>(
 
 /** The body for a decision that refuses, to be sent as `application/problem+json`. Names no backend. */
 export function toProblem<D extends string>(decision: Decision<D>): QuotaProblem {
-  const { exceeded, period, reason } = decision;
-  if (reason === "held") return waitProblem(exceeded, `${leftOf(exceeded)} is held for work that is going on`);
-  if (reason === "unready") return waitProblem(exceeded, "What other instances have is not known yet");
-  if (reason === "offline") return waitProblem(exceeded, "Other instances cannot be asked for what they have left");
+  const { exceeded, mode, period, reason } = decision;
+  if (reason === "held") return waitProblem(decision, `${leftOf(exceeded)} is held for work that is going on`);
+  if (reason === "unready") return waitProblem(decision, "What other instances have is not known yet");
+  if (reason === "offline") return waitProblem(decision, "Other instances cannot be asked for what they have left");
   const closed = closedFor(decision);
   const end = new Date(period.end).toISOString();
   const detail =
@@ -79,6 +81,7 @@ export function toProblem<D extends string>(decision: Decision<D>): QuotaProblem
     ...(closed.length === 0 && { "resets-at": end }),
     error: { message: detail, type: "insufficient_quota", code: "insufficient_quota" },
     "violated-policies": exceeded,
+    mode,
   };
 }
 
@@ -88,7 +91,7 @@ function leftOf(exceeded: readonly string[]): string {
 }
 
 /** What is used leaves room, and something that passes is in the way. */
-function waitProblem(exceeded: readonly string[], why: string): QuotaProblem {
+function waitProblem({ exceeded, mode }: Decision<string>, why: string): QuotaProblem {
   const detail = `${why}: try again in a second.`;
   return {
     type: "about:blank",
@@ -97,6 +100,7 @@ function waitProblem(exceeded: readonly string[], why: string): QuotaProblem {
     detail,
     error: { message: detail, type: "rate_limit_exceeded", code: "rate_limit_exceeded" },
     "violated-policies": exceeded,
+    mode,
   };
 }
 

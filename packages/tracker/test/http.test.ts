@@ -76,6 +76,7 @@ describe("a quota problem", () => {
     expect(toProblem(decide(0, { apiRequests: 0 }))).toMatchObject({
       status: 429,
       detail: "The limit of apiRequests is 0: none of it may be used.",
+      mode: "exact",
       "violated-policies": ["apiRequests"],
     });
   });
@@ -85,9 +86,10 @@ describe("a quota problem", () => {
     ["unready", "What other instances have is not known yet"],
     ["offline", "Other instances cannot be asked for what they have left"],
   ] as const)("promises nothing for next month where others are in the way: %s", (reason, why) => {
-    const decision = { ...decide(4, { apiRequests: 10 }), allowed: false, reason };
+    const decision = { ...decide(4, { apiRequests: 10 }), allowed: false, reason, mode: "approximate" as const };
     const problem = toProblem(decision);
-    expect(problem).toMatchObject({ type: "about:blank", status: 429, detail: `${why}: try again in a second.` });
+    const detail = `${why}: try again in a second.`;
+    expect(problem).toMatchObject({ type: "about:blank", status: 429, detail, mode: "approximate" });
     expect(problem).not.toHaveProperty("resets-at");
     expect(problem.error.code).toBe("rate_limit_exceeded");
     expect(toHeaders(decision, { now: NOW })).toMatchObject({ "Retry-After": "1" });
@@ -103,6 +105,7 @@ describe("a quota problem", () => {
       detail:
         "The limit of apiRequests in the period 2026-01 leaves no room for this request. The next period begins at 2026-02-01T00:00:00.000Z.",
       "violated-policies": ["apiRequests"],
+      mode: "exact",
       "resets-at": "2026-02-01T00:00:00.000Z",
       error: { message: problem.detail, type: "insufficient_quota", code: "insufficient_quota" },
     });

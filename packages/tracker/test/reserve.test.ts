@@ -1,4 +1,6 @@
-import { AmountError, memoryStore } from "@usage/counter-core";
+import { AmountError, LocalCounterBackend, memoryStore, type Standing } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
+import { UsageTracker } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
 import { tracked } from "./support/tracked.ts";
 import { turn } from "./support/turn.ts";
@@ -52,6 +54,44 @@ describe("a decision", () => {
     const closed = tracker.check("oci", { egressBytes: 1 });
     expect(closed).toMatchObject({ allowed: false, exceeded: ["egressBytes"], reason: "limit" });
     expect(closed).not.toHaveProperty("retryAfterMs");
+  });
+});
+
+/** Others have a part in its limits. */
+class SharingCounter extends LocalCounterBackend {
+  share: Standing = { mode: "approximate" };
+
+  override standing(): Standing {
+    return this.share;
+  }
+}
+
+describe("what a decision is worth", () => {
+  it("is told by how much a limit may be passed: by what was settled above its hold, and by what was written off", () => {
+    const clock = new ManualClock("2026-01-15T00:00:00Z");
+    const counter = new SharingCounter(["oci"], { clock });
+    const options = { clock, store: memoryStore(), limits: { oci: { apiRequests: 10, egressBytes: 100 } } };
+    const tracker = new UsageTracker(counter, options);
+    counter.share = { mode: "exact", asOf: 5 };
+    const hold = tracker.tryReserve("oci", { apiRequests: 8, egressBytes: 5, ingressBytes: 1 });
+    expect(tracker.check("oci", {})).toMatchObject({ maxOvershoot: { apiRequests: 0, egressBytes: 0 }, asOf: 5 });
+    hold?.settle({ apiRequests: 9, egressBytes: 5, ingressBytes: 7 });
+    expect(tracker.check("oci", {}).maxOvershoot).toEqual({ apiRequests: 1, egressBytes: 0 });
+    counter.share = { mode: "exact", forgiven: { apiRequests: 3, egressBytes: 20, ingressBytes: 9 } };
+    expect(tracker.check("oci", {}).maxOvershoot).toEqual({ apiRequests: 4, egressBytes: 20 });
+    clock.set("2026-02-01T00:00:00Z");
+    clock.advance(1_000);
+    counter.share = { mode: "exact" };
+    expect(tracker.check("oci", {}).maxOvershoot).toEqual({ apiRequests: 0, egressBytes: 0 });
+  });
+
+  it("is not told where others use the limit meanwhile, but when they were last heard of", () => {
+    const counter = new SharingCounter(["oci"]);
+    const tracker = new UsageTracker(counter, { store: memoryStore(), limits });
+    expect(tracker.check("oci", {})).not.toHaveProperty("asOf");
+    counter.share = { mode: "approximate", asOf: 7 };
+    expect(tracker.check("oci", {})).toMatchObject({ mode: "approximate", asOf: 7 });
+    expect(tracker.check("oci", {})).not.toHaveProperty("maxOvershoot");
   });
 });
 

@@ -107,6 +107,7 @@ describe("check", () => {
       backend: "oci",
       allowed: false,
       mode: "exact",
+      maxOvershoot: { apiRequests: 0, egressBytes: 0 },
       exceeded: ["apiRequests"],
       reason: "limit",
       retryAfterMs: Date.UTC(2026, 1) - Date.UTC(2026, 0, 15),

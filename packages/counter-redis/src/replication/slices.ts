@@ -208,6 +208,12 @@ export class Slices {
     return !unsaid.has(row) && this.#places((place) => this.#slack(shared, row, place)).every((slack) => slack <= 0);
   }
 
+  /** Until when a row's slice may be used without another exchange, in milliseconds since the Unix epoch. */
+  usableUntilMs(shared: SharedPeriod, row: number): number {
+    const { clock } = this.#parts;
+    return clock.now() + this.#leaseEnd(shared, row) - clock.elapsed();
+  }
+
   /** Why a row cannot be given a slice now, where that is no matter of what is used and held. */
   problemOf(shared: SharedPeriod, row: number): "unready" | "offline" | undefined {
     if (this.#slices(shared).suspended.has(row)) return "offline";
@@ -379,9 +385,13 @@ export class Slices {
   }
 
   #isLate(shared: SharedPeriod, row: number): boolean {
-    const { clock, leaseMs, bucketOf } = this.#parts;
-    const servedAtMs = this.#slices(shared).unannounced.get(row) ?? bucketOf(shared, row).servedAtMs;
-    return clock.elapsed() >= servedAtMs + leaseMs;
+    return this.#parts.clock.elapsed() >= this.#leaseEnd(shared, row);
+  }
+
+  /** By `Clock.elapsed`. */
+  #leaseEnd(shared: SharedPeriod, row: number): number {
+    const { leaseMs, bucketOf } = this.#parts;
+    return (this.#slices(shared).unannounced.get(row) ?? bucketOf(shared, row).servedAtMs) + leaseMs;
   }
 
   #suspend(shared: SharedPeriod, row: number): void {
