@@ -171,7 +171,7 @@ const HYDRATION_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "trusts that others brought what the store knows",
-    edit: change(/ > \(redis/, " > Number.MAX_VALUE + (redis"),
+    edit: change(/ > \(others/, " > Number.MAX_VALUE + (others"),
     caughtBy: [SIMULATION],
   },
 ];
@@ -237,12 +237,12 @@ const OUTAGE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "sends to Redis in the request path",
-    edit: before("this.#counts.versions([{ period: this.period(), number: 0 }]).catch(() => {});"),
+    edit: before("this.#sharing.counts.versions([{ period: this.period(), number: 0 }]).catch(() => {});"),
     caughtBy: [outages("is away, no call of the request path sends a command, answers a promise or fails")],
   },
   {
     name: "stores nothing while Redis is away",
-    edit: before("if (!this.#isSharing) return [];"),
+    edit: before("if (!this.#sharing.isSharing) return [];"),
     caughtBy: [outages("is away, nothing is sent to it, and tallies are stored all the same")],
   },
   {

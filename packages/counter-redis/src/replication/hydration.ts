@@ -13,16 +13,35 @@ const ROWS_PER_REQUEST = 500;
  * epoch then, it is set; so a hash that bears its bucket's epoch has all that the store had when the epoch began.
  */
 export class Hydration {
+  readonly #places: readonly number[];
   readonly #replication: Replication;
   readonly #pushes: Pushes;
   readonly #rows: Rows;
   /** The period whose rows were asked for, and of each backend the epoch that was known then. */
   #asked: { readonly shared: SharedPeriod; readonly epochs: ReadonlyMap<string, string> } | undefined;
 
-  constructor(replication: Replication, pushes: Pushes, rows: Rows) {
+  constructor(replication: Replication, pushes: Pushes, rows: Rows, size: number) {
+    this.#places = Array.from({ length: size }, (_, place) => place);
     this.#replication = replication;
     this.#pushes = pushes;
     this.#rows = rows;
+  }
+
+  /** Finds those of which the store has more than others shared; `stored` is what it has of others, by cell. */
+  noteLacks(shared: SharedPeriod, backends: Iterable<string>, stored: ArrayLike<number>): void {
+    const { others } = this.#replication.hop.of(shared.cells);
+    for (const backend of backends) {
+      const row = this.#rows.find(backend);
+      if (row === undefined) continue;
+      // fault: trusts that others brought what the store knows
+      const isLacking = this.#places.some((place) => {
+        const cell = row * this.#places.length + place;
+        return (stored[cell] as number) > (others[cell] as number);
+      });
+      if (!isLacking) continue;
+      shared.apply(row, { kind: "lacking" });
+      if (!shared.wantsRows(row)) shared.apply(row, { kind: "changed" });
+    }
   }
 
   /** The backends whose rows are wanted: those whose shared counts lack something. */

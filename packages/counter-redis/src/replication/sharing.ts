@@ -1,0 +1,109 @@
+import type { Clock, PeriodScheme, Standing } from "@usage/counter-core";
+import { Emitter, type HeapPeriods, type Rows, type Tallies } from "@usage/counter-core/internal";
+import type { EnforcementOptions, ReplicationOptions } from "../options.ts";
+import type { SharedCounts } from "../server/shared-counts.ts";
+import { BucketCalls } from "./bucket-calls.ts";
+import { Chores } from "./chores.ts";
+import { Discards } from "./discards.ts";
+import type { RedisEvent } from "./events.ts";
+import { Exchanges } from "./exchanges.ts";
+import { Flushes } from "./flushes.ts";
+import { Hydration } from "./hydration.ts";
+import { Openings } from "./openings.ts";
+import { Polls } from "./polls.ts";
+import { Pushes } from "./pushes.ts";
+import { Recall } from "./recall.ts";
+import { Replication } from "./replication.ts";
+import { Ripening } from "./ripening.ts";
+import { Rounds } from "./rounds.ts";
+
+export const PUSH_TIMEOUT_MS = 1_000;
+const LEASE_MS = 10_000;
+
+/** What of the counter is shared. */
+export interface SharingParts {
+  readonly run: string;
+  readonly dimensions: readonly string[];
+  readonly rows: Rows;
+  readonly periods: HeapPeriods;
+  readonly scheme: PeriodScheme;
+  readonly tallies: Tallies;
+  readonly clock: Clock;
+  /** Something of a row may be free that was not. */
+  readonly freed: (row: number) => void;
+}
+
+/** What shares the counts of a counter, put together. */
+export class Sharing {
+  readonly isExact: boolean;
+  readonly events: Emitter<RedisEvent> = new Emitter();
+  readonly counts: SharedCounts;
+  readonly exchanges: Exchanges;
+  readonly replication: Replication;
+  readonly rounds: Rounds;
+  readonly hydration: Hydration;
+  readonly flushes: Flushes;
+  readonly recall: Recall;
+  readonly discards: Discards;
+  readonly chores: Chores;
+  readonly openings: Openings;
+  #closing: Promise<void> | undefined;
+
+  /** @throws RangeError for an option that is out of range. */
+  constructor(parts: SharingParts, counts: SharedCounts, options: ReplicationOptions & EnforcementOptions) {
+    const { run, dimensions, rows, periods, scheme, tallies, clock, freed } = parts;
+    const { enforcement = "approximate", leaseMs = LEASE_MS, claim } = options;
+    const { pushTimeoutMs = PUSH_TIMEOUT_MS, syncIntervalMs = 25 } = options;
+    const isExact = enforcement === "exact";
+    const emit = (event: RedisEvent): void => this.events.emit(event);
+    const isSharing = (): boolean => this.isSharing;
+    const exchanges = new Exchanges(clock, pushTimeoutMs);
+    const calls = new BucketCalls(counts, exchanges);
+    const hasten = (): void => this.rounds.hasten();
+    const slices = { periods, isExact, leaseMs, syncIntervalMs, freed, hasten };
+    const replication = new Replication({ rows, periods, tallies, clock, emit, slices });
+    const chores = new Chores(emit);
+    const pushes = new Pushes({ run, rows, tallies, clock, counts, calls, replication });
+    const polls = new Polls({ rows, clock, counts, exchanges, calls, replication });
+    this.isExact = isExact;
+    this.counts = counts;
+    this.exchanges = exchanges;
+    this.replication = replication;
+    this.chores = chores;
+    this.hydration = new Hydration(replication, pushes, rows, dimensions.length);
+    this.flushes = new Flushes({ run, rows, periods: scheme, clock, counts, exchanges, replication, chores, emit });
+    this.recall = new Recall({ run, dimensions, counts, calls, replication, clock, isSharing, isExact });
+    this.discards = new Discards(counts, exchanges, replication);
+    this.openings = new Openings(claim);
+    const ripening = new Ripening({ counts, calls, replication, clock, leaseMs, openings: this.openings });
+    const ripen = async (): Promise<void> => {
+      if (isExact) await ripening.work(replication.current());
+    };
+    const tend = (): Promise<void> => chores.run("discard", (failed) => this.discards.work(failed));
+    this.rounds = new Rounds({ replication, pushes, polls, clock, emit, ripen, tend }, options);
+  }
+
+  /** Whether what is counted is being shared. */
+  get isSharing(): boolean {
+    return this.rounds.isHealthy && this.#closing === undefined;
+  }
+
+  get isClosing(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /** What exact limits of a row are worth now. */
+  standing(row: number): Pick<Standing, "asOf" | "problem"> {
+    const { slices } = this.replication;
+    const shared = this.replication.current();
+    const problem = this.isSharing ? slices.problemOf(shared, row) : "offline";
+    return problem === undefined ? { asOf: slices.usableUntilMs(shared, row) } : { problem };
+  }
+
+  /** Shares what is left, as far as possible, and ends. */
+  close(): Promise<void> {
+    this.replication.slices.close();
+    this.#closing ??= this.rounds.stop().finally(() => this.counts.close?.());
+    return this.#closing;
+  }
+}
