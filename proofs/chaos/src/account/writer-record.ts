@@ -7,6 +7,9 @@ import type { StepReport } from "../fleet/messages.ts";
  */
 const REPLY_AGE_MS = 2_500;
 
+/** Shorter ones are not worth a note. */
+const SILENCE_MS = 2_000;
+
 /** What one writer has told of itself: bounds of what it counted, however it ended. */
 export class WriterRecord {
   readonly writer: string;
@@ -20,6 +23,8 @@ export class WriterRecord {
   recorded: Book | undefined;
   /** How the process ended; absent while it runs. */
   end: "killed" | "stopped" | undefined;
+  /** Between two exchanges of all counts, as far as there were any that took seconds. */
+  readonly silences: { readonly fromMs: number; readonly toMs: number }[] = [];
   #isReconciled = false;
   #last: StepReport | undefined;
   /** Of periods that are over for this writer. */
@@ -44,7 +49,11 @@ export class WriterRecord {
     }
     for (const [backend, usage] of report.step) this.planned.add(report.period, backend, usage);
     this.#last = report;
-    this.#sharedAtMs = report.sharedAtMs ?? this.#sharedAtMs;
+    const { sharedAtMs = this.#sharedAtMs } = report;
+    if (sharedAtMs - this.#sharedAtMs >= SILENCE_MS) {
+      this.silences.push({ fromMs: this.#sharedAtMs, toMs: sharedAtMs });
+    }
+    this.#sharedAtMs = sharedAtMs;
   }
 
   takeStored(entries: readonly BookEntry[]): void {

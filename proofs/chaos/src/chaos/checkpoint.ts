@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { account, type RedisLoss } from "../account/account.ts";
+import { checkLimits } from "../account/limit-check.ts";
 import { Book } from "../fleet/book.ts";
 import type { FleetMember } from "../fleet/member.ts";
 import type { StoredUsage } from "../fleet/stored-usage.ts";
+import { readUse } from "../fleet/use-log.ts";
 import type { Crew } from "./crew.ts";
 
 const PATIENCE_MS = 60_000;
@@ -13,6 +15,8 @@ export interface CheckpointParts {
   readonly crew: Crew;
   readonly stored: StoredUsage;
   readonly losses: readonly RedisLoss[];
+  /** Where instances write what they use of limits. */
+  readonly folder: string;
   readonly signal: AbortSignal;
 }
 
@@ -20,7 +24,13 @@ export interface CheckpointParts {
  * While nothing is broken and the load goes on: every instance exchanges counts and flushes twice. Then all that the dead had
  * shared must be stored, and all that the living had recorded before. Answers what is not as it should be.
  */
-export async function checkpoint({ crew, stored, losses, signal }: CheckpointParts): Promise<readonly string[]> {
+export async function checkpoint({
+  crew,
+  stored,
+  losses,
+  folder,
+  signal,
+}: CheckpointParts): Promise<readonly string[]> {
   await crew.whole();
   const members = crew.running;
   const dead = crew.members.map(({ record }) => record).filter(({ end }) => end === "killed");
@@ -29,13 +39,15 @@ export async function checkpoint({ crew, stored, losses, signal }: CheckpointPar
   if (late.length > 0) return late;
 
   const byWriter = await stored.byWriter();
-  const { problems } = account({ writers: crew.members.map(({ record }) => record), stored: byWriter, losses });
+  const writers = crew.members.map(({ record }) => record);
+  const { problems } = account({ writers, stored: byWriter, losses });
+  const { problems: passed } = checkLimits({ uses: readUse(folder), writers, stored: byWriter, losses });
   const unstored = before
     .filter(({ writer, recorded }) => !recorded.isAtMost(byWriter.get(writer) ?? recorded.copy()))
     .map(({ writer }) => `${writer} flushed, and not all that it had recorded before is stored`);
   // From here on, nothing of theirs can be lost.
   for (const record of dead) record.reconcile(byWriter.get(record.writer) ?? new Book());
-  return [...problems, ...unstored];
+  return [...problems, ...passed, ...unstored];
 }
 
 /** Two flushes that work, with all that others had shared when it began. Answers what did not come about in time. */

@@ -1,5 +1,9 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Account, account, type RedisLoss } from "../account/account.ts";
+import { checkLimits, type LimitsChecked } from "../account/limit-check.ts";
 import { type TenantCounts, TenantRecord } from "../account/tenant-record.ts";
 import { ViewCheck } from "../account/view-check.ts";
 import type { Act, Faults } from "../faults/fault.ts";
@@ -8,6 +12,7 @@ import type { Round } from "../faults/plan.ts";
 import { postgresFaults } from "../faults/postgres-faults.ts";
 import { redisFaults } from "../faults/redis-faults.ts";
 import { StoredUsage } from "../fleet/stored-usage.ts";
+import { readUse } from "../fleet/use-log.ts";
 import { Arena } from "./arena.ts";
 import { checkpoint } from "./checkpoint.ts";
 import { Crew } from "./crew.ts";
@@ -44,6 +49,7 @@ export interface ChaosResult {
   readonly tenants: TenantCounts;
   readonly losses: readonly RedisLoss[];
   readonly account: Account;
+  readonly limits: LimitsChecked["limits"];
   /** Whatever was not as it should be. */
   readonly problems: readonly string[];
 }
@@ -63,10 +69,14 @@ const INSTANCE = {
   reports: true,
 };
 
+/** Of every other instance: used up again and again, of one backend after another. */
+const LIMITED = { limit: 600, waveMs: 24_000, share: 0.6 };
+
 /** Lets several instances count while everything fails, and compares what they counted with what is stored. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { size, rounds, durationMs = Number.POSITIVE_INFINITY, clockOffsetMs = 0, signal, onProgress } = options;
   await using arena = await Arena.start();
+  const folder = await mkdtemp(join(tmpdir(), "usage-chaos-"));
   const stored = new StoredUsage(arena.postgres.server.url);
   const views = new ViewCheck();
   const tenants = new TenantRecord();
@@ -86,6 +96,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       ...INSTANCE,
       redisUrl: arena.redis.url,
       databaseUrl: arena.databaseUrl,
+      ...(place % 2 === 1 && { limited: { ...LIMITED, folder } }),
       clockOffsetMs: clockOffsetMs + MAX_SKEW_MS * ((2 * (place % size)) / Math.max(1, size - 1) - 1),
     }),
     onStep(writer, report) {
@@ -131,15 +142,17 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       for (const lane of lanes) if (lane.status === "rejected") throw lane.reason;
       await arena.redis.settled();
       await arena.postgres.proxy.heal();
-      note(...(await checkpoint({ crew, stored, losses, signal })));
+      note(...(await checkpoint({ crew, stored, losses, folder, signal })));
       await arena.redis.takeSnapshot();
       done += 1;
       if (performance.now() - began >= durationMs) break;
     }
-    note(...(await finish({ crew, stored, losses, signal })));
+    note(...(await finish({ crew, stored, losses, folder, signal })));
     const writers = crew.members.map(({ record }) => record);
-    const final = account({ writers, stored: await stored.byWriter(), losses });
-    note(...final.problems);
+    const byWriter = await stored.byWriter();
+    const final = account({ writers, stored: byWriter, losses });
+    const { limits, problems: passed } = checkLimits({ uses: readUse(folder), writers, stored: byWriter, losses });
+    note(...final.problems, ...passed);
     return {
       versions: arena.versions,
       seconds: (performance.now() - began) / 1_000,
@@ -151,11 +164,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       tenants: tenants.counts(PREFIX, writers),
       losses,
       account: final,
+      limits,
       problems,
     };
   } finally {
     clearInterval(progress);
     await crew.end();
     await stored.end();
+    await rm(folder, { recursive: true });
   }
 }

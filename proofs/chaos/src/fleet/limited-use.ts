@@ -32,6 +32,8 @@ export class LimitedUse {
   #work: Work[] = [];
   /** The last use was refused: the next one waits. */
   #isRefused = false;
+  /** Whose limit was raised. */
+  #raised = "";
 
   constructor(usage: OpenUsage, settings: LimitedSettings, prefix: string) {
     this.#usage = usage;
@@ -46,6 +48,15 @@ export class LimitedUse {
     return limitedName(this.#prefix, waveMs === undefined ? 0 : Math.floor(Date.now() / waveMs));
   }
 
+  /** Its limit rises with time. */
+  #raise(name: string): void {
+    const { limit, waveMs = Number.POSITIVE_INFINITY } = this.#settings;
+    const isLater = Date.now() % waveMs >= waveMs / 2;
+    if (!isLater || this.#raised === name) return;
+    this.#raised = name;
+    this.#usage.setLimits(name, { apiRequests: 1.5 * limit });
+  }
+
   /** Whether this step is to use it. */
   get isDue(): boolean {
     return this.#work.some(isOver) || Math.random() < (this.#settings.share ?? 1);
@@ -56,6 +67,7 @@ export class LimitedUse {
     const work = this.#work.find(isOver);
     if (work !== undefined) return this.#end(work);
     const { name } = this;
+    this.#raise(name);
     if (!this.#isRefused && Math.random() >= HELD_RATIO) {
       return { backend: name, amount: 1, take: () => this.#tryRecord(name) };
     }
@@ -126,7 +138,8 @@ export class LimitedUse {
   }
 
   #write(period: string, backend: string, amount: number): void {
-    this.#log.write({ period, backend, amount, limit: this.#settings.limit });
+    const { limit } = this.#settings;
+    this.#log.write({ period, backend, amount, limit: backend === this.#raised ? 1.5 * limit : limit });
   }
 }
 

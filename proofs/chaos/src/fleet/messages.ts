@@ -34,7 +34,11 @@ export interface LimitedSettings {
   readonly folder: string;
   /** Of API requests, of each limited backend. */
   readonly limit: number;
-  /** How long it is the same backend, in milliseconds. @default for ever */
+  /**
+   * How long it is the same backend, in milliseconds; its limit is half as high again from the middle of that on.
+   *
+   * @default for ever
+   */
   readonly waveMs?: number;
   /** The share of steps that use it. @default 1 */
   readonly share?: number;

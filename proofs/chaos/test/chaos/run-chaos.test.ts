@@ -38,6 +38,9 @@ it("a short run of chaos accounts for every count of every writer", async () => 
   expect(result.losses).toHaveLength(1);
   for (const count of Object.values(result.tenants)) expect(count).toBeGreaterThan(0);
 
+  // Of limits, those that are exact are used, and hardly any is used up so soon after Redis was wiped.
+  expect(result.limits.some(({ used }) => used > 0)).toBe(true);
+
   const { writers, stored } = result.account;
   // Four at first, three in place of those that were killed, and one that starts when all rest.
   const ends = Map.groupBy(writers, ({ end }) => end);
