@@ -8,10 +8,7 @@ import { AmountError, DrainConflictError } from "./model/errors.ts";
 import type { PeriodUsage, StoredUsage, Tally, Usage } from "./model/usage.ts";
 import { capsOf, UNLIMITED } from "./request/caps.ts";
 import { Recorder } from "./request/recorder.ts";
-import { assertDelay } from "./util/assert-delay.ts";
 import type { Event } from "./util/emitter.ts";
-
-const DEFAULT_TTL_MS = 600_000;
 
 /**
  * A counter in the memory of this process, whatever its cells are made of and with whomever it shares: what is asked by name on
@@ -53,7 +50,9 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     const recorder = this.#recorder;
     const row = recorder.rowOf(backend);
     const amounts = recorder.read(backend, usage);
-    return this.periods.tryAddAll(row, amounts) || this.#refused(backend, row, amounts);
+    if (this.periods.tryAddAll(row, amounts)) return true;
+    this.noRoom(row, amounts);
+    return false;
   }
 
   fits(backend: string, usage: Partial<Usage<D>>): boolean {
@@ -65,13 +64,12 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     return false;
   }
 
-  hold(backend: string, usage: Partial<Usage<D>>, { ttlMs = DEFAULT_TTL_MS }: HoldOptions = {}): Hold<D> | undefined {
-    assertDelay("ttlMs", ttlMs);
+  hold(backend: string, usage: Partial<Usage<D>>, options: HoldOptions = {}): Hold<D> | undefined {
     const recorder = this.#recorder;
     const row = recorder.rowOf(backend);
     const amounts = recorder.read(backend, usage);
-    const hold = this.#holds.open(backend, row, amounts, ttlMs);
-    if (hold === undefined) this.#refused(backend, row, amounts);
+    const hold = this.#holds.open(backend, row, amounts, options);
+    if (hold === undefined) this.noRoom(row, amounts);
     return hold;
   }
 
@@ -280,12 +278,5 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     const amount = cells.mine(cell) - (confirmed[cell] as number);
     confirmed[cell] = cells.mine(cell);
     return amount;
-  }
-
-  /** Where nothing is limited, only the largest number can have been in the way: that is an error, no refusal. */
-  #refused(backend: string, row: number, amounts: Float64Array): false {
-    this.#recorder.refuseOverflow(backend, row);
-    this.noRoom(row, amounts);
-    return false;
   }
 }

@@ -32,7 +32,7 @@ export interface HoldOptions {
 }
 
 /**
- * What a thread needs to record usage: synchronous, without I/O, safe to call for every request.
+ * What a thread needs to record usage, and to ask whether it may: synchronous, without I/O, safe to call for every request.
  *
  * Every method that takes a backend throws `UnknownBackendError` for a name that the counter does not hold; every method
  * that takes a dimension or an amount throws `UnknownDimensionError` or `AmountError`. A call that throws changed nothing.
@@ -45,16 +45,7 @@ export interface UsageRecorder<D extends string = StorageDimension> {
   addAll(backend: string, usage: Partial<Usage<D>>): void;
   /** The totals of the current period in the order of `dimensions` into `out[0..dimensions.length)`, without allocating. */
   readTotal(backend: string, out: Float64Array): void;
-}
-
-/**
- * The request path's view of the counts.
- *
- * A backend's total is what this process counted plus what everybody else counted: `mine + others`. `mine` is exact.
- * `others` is the highest lower bound seen in this period, so a total is never above the truth.
- */
-export interface UsageCounter<D extends string = StorageDimension> extends UsageRecorder<D> {
-  /** Adds like `addAll` where no total passes its limit; otherwise returns false and adds nothing. */
+  /** Adds like `addAll` where no total passes its limit, or 2^53-1; otherwise returns false and adds nothing. */
   tryAddAll(backend: string, usage: Partial<Usage<D>>): boolean;
   /** Whether `tryAddAll` would add. */
   fits(backend: string, usage: Partial<Usage<D>>): boolean;
@@ -65,12 +56,21 @@ export interface UsageCounter<D extends string = StorageDimension> extends Usage
    * @throws RangeError for a `ttlMs` that is not from 1 to 2^31-1.
    */
   hold(backend: string, usage: Partial<Usage<D>>, options?: HoldOptions): Hold<D> | undefined;
+  /** Each hold that expires: nobody has ended it in time, and what it kept is free. */
+  readonly onHoldExpired: Event<Hold<D>>;
+}
+
+/**
+ * The request path's view of the counts.
+ *
+ * A backend's total is what this process counted plus what everybody else counted: `mine + others`. `mine` is exact.
+ * `others` is the highest lower bound seen in this period, so a total is never above the truth.
+ */
+export interface UsageCounter<D extends string = StorageDimension> extends UsageRecorder<D> {
   /** What open holds keep free of a backend in the current period: those of all, as far as they are known. */
   heldAll(backend: string): Usage<D>;
   /** What was counted of it in the current period beyond what was held for it, here. Its limit may be passed by as much. */
   excessAll(backend: string): Usage<D>;
-  /** Each hold that expires: nobody has ended it in time, and what it kept is free. */
-  readonly onHoldExpired: Event<Hold<D>>;
   /** Each backend of which something is free again. */
   readonly onFreed: Event<string>;
   /** What decisions about a backend are worth now. */

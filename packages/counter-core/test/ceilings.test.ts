@@ -62,12 +62,12 @@ describe("cells in exact mode", () => {
     const all = periods(true);
     const cells = all.current() as HeapCells;
     all.setCeiling(cells, 0, 10);
-    all.keepFree(cells, 0, 0, 4);
+    all.tryKeepFree(cells, 0, amounts(4));
     expect(all.fits(0, amounts(6))).toBe(true);
     expect(all.fits(0, amounts(7))).toBe(false);
-    expect(all.fitsIn(cells, 0, amounts(7))).toBe(false);
+    expect(all.tryKeepFree(cells, 0, amounts(7))).toBe(false);
     expect(cells.heldRows.rows()).toEqual([0]);
-    all.keepFree(cells, 0, 0, -4);
+    all.free(cells, 0, 0, 4);
     expect(all.fits(0, amounts(10))).toBe(true);
   });
 
@@ -100,7 +100,7 @@ describe("cells of which others keep something free", () => {
   it("take as much less, in that period only", () => {
     const all = periods(false);
     const cells = all.current() as HeapCells;
-    all.keepFree(cells, 0, 0, 10);
+    all.tryKeepFree(cells, 0, amounts(10));
     all.setHeldElsewhere(cells, 0, 60);
     expect(all.limit(0)).toBe(100);
     expect(all.fits(0, amounts(30))).toBe(true);
@@ -115,7 +115,7 @@ describe("cells of which others keep something free", () => {
     expect(all.fits(0, amounts(10))).toBe(true);
     expect(all.fits(0, amounts(11))).toBe(false);
     all.setHeldElsewhere(cells, 0, 0);
-    all.keepFree(cells, 0, 0, -10);
+    all.free(cells, 0, 0, 10);
     expect(all.fits(0, amounts(90))).toBe(true);
     expect(all.limit(0)).toBe(90);
   });

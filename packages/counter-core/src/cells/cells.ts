@@ -20,9 +20,30 @@ export interface RecordingCells {
   readTotal(row: number, out: Float64Array): void;
 }
 
-/** The cells of one period, as the hops see them. */
-export interface PeriodCells {
+/** The cells of one period, as holds see them. */
+export interface HoldingCells {
   readonly period: Period;
+  /** How many holds are open: until there are none, the period is kept. */
+  openHolds: number;
+}
+
+/** The cells of all periods, as holds see them. */
+export interface HoldingPeriods {
+  current(): HoldingCells;
+  /** Notes that a row is in use. */
+  use(row: number): void;
+  /** Keeps amounts of a row free, where no total passes its limit with them; otherwise returns false and changes nothing. */
+  tryKeepFree(cells: HoldingCells, row: number, amounts: Float64Array): boolean;
+  /** Keeps as much less free of a cell. */
+  free(cells: HoldingCells, row: number, place: number, amount: number): void;
+  /** Counts in the period of `cells`, and keeps `kept` of it free no more. What is counted beyond that may pass a limit, and is noted. */
+  countHeld(cells: HoldingCells, row: number, place: number, amount: number, kept: number): void;
+  /** Whether a total stays below 2^53 with so much more. */
+  isCountable(cells: HoldingCells, row: number, place: number, amount: number): boolean;
+}
+
+/** The cells of one period, as the hops see them. */
+export interface PeriodCells extends HoldingCells {
   /** Under which generation of the writer's name each row counts. */
   readonly generations: Generations;
   /** One for each replica: the store first. */
@@ -40,8 +61,6 @@ export interface PeriodCells {
   heldElsewhere(cell: number): number;
   /** The rows of which what is held has changed. Whoever shares holds takes them out of it. */
   readonly heldRows: RowSet;
-  /** How many holds are open: until there are none, the period is kept. */
-  openHolds: number;
   /** What was counted in a cell beyond what was held for it, so that it may have passed its limit. */
   excess(cell: number): number;
   /** What a cell began with that was taken up again: counted before its backend was let go of. */
@@ -59,7 +78,7 @@ export interface HopCells {
 }
 
 /** All cells that a process holds: those of the current period, and of closed ones that are still needed. */
-export interface Periods extends RecordingCells {
+export interface Periods extends RecordingCells, HoldingPeriods {
   /** `addAll` where no total passes its cap; otherwise returns false and changes nothing. */
   tryAddAll(row: number, amounts: Float64Array): boolean;
   /** Whether `tryAddAll` would add. */
@@ -67,18 +86,8 @@ export interface Periods extends RecordingCells {
   /** The most that the total of a cell may become, of any period; 2^53-1 where it is not limited. */
   limit(cell: number): number;
   setLimit(cell: number, limit: number): void;
-  /** `fits` in the cells of any period. */
-  fitsIn(cells: PeriodCells, row: number, amounts: Float64Array): boolean;
-  /** Adds to a cell of any period, also one that was let go of; whoever adds has minded the largest number. */
-  addIn(period: Period, row: number, place: number, amount: number): void;
-  /** Keeps more of a cell free for open holds, or less where it is below zero. */
-  keepFree(cells: PeriodCells, row: number, place: number, change: number): void;
-  /** Notes that as much was counted beyond what was held for it. */
-  noteExcess(cells: PeriodCells, row: number, place: number, excess: number): void;
   /** Whether any total has reached this part of its cap, where that leaves anything to use. */
   isAnyAt(ratio: number): boolean;
-  /** Notes that a row is in use. */
-  use(row: number): void;
   /** When a row was last used, as of the last look at the clock, in seconds since the Unix epoch. */
   usedAt(row: number): number;
   /** Takes over the time; returns the milliseconds until it wants to know again. */

@@ -141,26 +141,43 @@ export class HeapPeriods implements Periods {
     this.#recap(cells as HeapCells, cell);
   }
 
-  fitsIn(cells: HeapCells, row: number, amounts: Float64Array): boolean {
-    for (let i = 0; i < this.#size; i++) {
-      const cell = row * this.#size + i;
+  tryKeepFree(cells: PeriodCells, row: number, amounts: Float64Array): boolean {
+    const size = this.#size;
+    const start = row * size;
+    if (cells === this.#current) {
+      if (!this.fits(row, amounts)) return false;
+    } else {
+      for (let i = 0; i < size; i++) {
+        const cap = this.#capOf(cells as HeapCells, start + i, this.limit(start + i));
+        if (((cells as HeapCells).totals[start + i] as number) + (amounts[i] as number) > cap) return false;
+      }
+    }
+    for (let i = 0; i < size; i++) {
       const amount = amounts[i] as number;
-      if ((cells.totals[cell] as number) + amount > this.#capOf(cells, cell, this.limit(cell))) return false;
+      if (amount > 0) this.#keepFree(cells as HeapCells, row, start + i, amount);
     }
     return true;
   }
 
-  keepFree(cells: HeapCells, row: number, place: number, change: number): void {
-    const cell = row * this.#size + place;
-    const limit = this.limit(cell);
-    cells.heldRows.add(row);
-    cells.hold(cell, change);
-    // fault: what is held in one month is not free in another
-    if (cells === this.#current) this.#caps[cell] = this.#capOf(cells, cell, limit);
+  free(cells: PeriodCells, row: number, place: number, amount: number): void {
+    this.#keepFree(cells as HeapCells, row, row * this.#size + place, -amount);
   }
 
-  noteExcess(cells: HeapCells, row: number, place: number, excess: number): void {
-    cells.exceed(row * this.#size + place, excess);
+  countHeld(cells: PeriodCells, row: number, place: number, amount: number, kept: number): void {
+    // fault: counts what a hold used in the month in which it ends
+    this.addIn(cells.period, row, place, amount);
+    if (kept > 0) this.free(cells, row, place, kept);
+    if (amount > kept) this.noteExcess(cells, row, place, amount - kept);
+  }
+
+  isCountable(cells: PeriodCells, row: number, place: number, amount: number): boolean {
+    const cell = row * this.#size + place;
+    return cells.mine(cell) + cells.others(cell) + amount <= MAX;
+  }
+
+  /** Notes that as much was counted beyond what was held for it. */
+  noteExcess(cells: PeriodCells, row: number, place: number, excess: number): void {
+    (cells as HeapCells).exceed(row * this.#size + place, excess);
   }
 
   /** Whether any total has reached this part of its limit, less what is held, where that leaves anything to use. */
@@ -238,6 +255,7 @@ export class HeapPeriods implements Periods {
     this.#rows = rows;
   }
 
+  /** Adds to a cell of any period, also one that was let go of; whoever adds has minded the largest number. */
   addIn(period: Period, row: number, place: number, amount: number): void {
     const cells = this.#cellsOf(period);
     const cell = row * this.#size + place;
@@ -248,6 +266,14 @@ export class HeapPeriods implements Periods {
 
   newGeneration(): number {
     return this.#closed.newGeneration();
+  }
+
+  #keepFree(cells: HeapCells, row: number, cell: number, change: number): void {
+    const limit = this.limit(cell);
+    cells.heldRows.add(row);
+    cells.hold(cell, change);
+    // fault: what is held in one month is not free in another
+    if (cells === this.#current) this.#caps[cell] = this.#capOf(cells, cell, limit);
   }
 
   /** @param limit - The most that the total may become, where that does not follow from the cap. */

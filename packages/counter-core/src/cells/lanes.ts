@@ -2,9 +2,10 @@ import type { Period } from "../model/period.ts";
 
 /** Two for each lane: that of the current period, and that of the one before until its counts were taken out. */
 const SLOTS = 2;
-const NO_MARK = -(2 ** 31);
+/** Of no period: its mark would be in 1969. */
+export const NO_MARK: number = -(2 ** 31);
 /** Words of `#control` before those of the slots. */
-const [CLAIMED, CURRENT, TOLD, FIRST] = [0, 1, 2, 3];
+const [CLAIMED, CURRENT, TOLD, LARGE, FIRST] = [0, 1, 2, 3, 4];
 
 /** What a slot is, and who may change that: only its thread opens and closes it, only the owner takes a closed one out. */
 export const SLOT = { FREE: 0, OPEN: 1, CLOSED: 2, TAKEN: 3 } as const;
@@ -23,7 +24,7 @@ export class Lanes {
   readonly buffer: SharedArrayBuffer;
   readonly threads: number;
   readonly cells: number;
-  /** [lanes that are claimed, mark that counts, mark that `rest` is of], then for each slot what it is, then its mark. */
+  /** [lanes that are claimed, mark that counts, mark that `rest` is of, whether any count is large], then for each slot what it is, then its mark. */
   readonly #control: Int32Array;
   /** [start of the period that counts], then for each slot that of its period. */
   readonly #starts: BigInt64Array;
@@ -107,6 +108,15 @@ export class Lanes {
     const state = this.state(slot);
     if (state !== SLOT.OPEN && state !== SLOT.CLOSED) return false;
     return Atomics.load(this.#control, FIRST + SLOTS * this.threads + slot) === mark;
+  }
+
+  /** Whether any count came so near to 2^53 that a sum of as many might pass it. */
+  get isAnyLarge(): boolean {
+    return Atomics.load(this.#control, LARGE) !== 0;
+  }
+
+  noteLarge(): void {
+    Atomics.store(this.#control, LARGE, 1);
   }
 
   count(slot: number, cell: number): number {

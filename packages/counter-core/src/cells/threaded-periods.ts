@@ -1,53 +1,75 @@
 import type { Period, PeriodScheme } from "../model/period.ts";
+import { UNLIMITED } from "../request/caps.ts";
 import type { PeriodCells, Periods } from "./cells.ts";
-import type { HeapCells } from "./heap-cells.ts";
 import type { HeapPeriods } from "./heap-periods.ts";
 import { type Lanes, markOf, SLOT } from "./lanes.ts";
+import type { Room } from "./room.ts";
 
 /**
  * The owner's side of counts in lanes: whenever somebody looks, what other threads have counted since the last look is added to
- * the owner's own cells. So hops, limits and closed periods know nothing of threads.
+ * the owner's own cells. So hops and closed periods know nothing of threads. What may be used of a limit the owner takes from the
+ * room that all threads share, as each of them does.
  */
 export class ThreadedPeriods implements Periods {
   readonly #heap: HeapPeriods;
   readonly #lanes: Lanes;
+  readonly #room: Room;
   readonly #periods: PeriodScheme;
   readonly #size: number;
   /** By slot and cell: what of it was added already. */
   readonly #added: readonly Float64Array[];
+  /** By cell: the total of the current period for which room was taken. */
+  readonly #taken: Float64Array;
   #mark: number;
 
-  constructor(heap: HeapPeriods, lanes: Lanes, periods: PeriodScheme, size: number) {
+  constructor(heap: HeapPeriods, lanes: Lanes, room: Room, periods: PeriodScheme, size: number) {
     this.#heap = heap;
     this.#lanes = lanes;
+    this.#room = room;
     this.#periods = periods;
     this.#size = size;
     this.#added = Array.from({ length: 2 * lanes.threads }, () => new Float64Array(lanes.cells));
+    this.#taken = new Float64Array(lanes.cells);
     const { period } = heap.current();
     this.#mark = markOf(period.start);
     lanes.turnTo(period);
+    this.#begin();
     this.publish();
   }
 
   add(row: number, place: number, amount: number): boolean {
     this.look(row);
     if (!this.#heap.add(row, place, amount)) return false;
-    this.#tell(row * this.#size + place, amount);
+    const cell = row * this.#size + place;
+    this.#room.force(this.#room.ownerSlot, this.#mark, cell, amount);
+    this.#tell(cell, amount);
     return true;
   }
 
   addAll(row: number, amounts: Float64Array): boolean {
     this.look(row);
-    return this.#heap.addAll(row, amounts) && this.#tellAll(row, amounts);
+    if (!this.#heap.addAll(row, amounts)) return false;
+    for (let i = 0; i < this.#size; i++) {
+      const amount = amounts[i] as number;
+      this.#room.force(this.#room.ownerSlot, this.#mark, row * this.#size + i, amount);
+      this.#tell(row * this.#size + i, amount);
+    }
+    return true;
   }
 
   tryAddAll(row: number, amounts: Float64Array): boolean {
     this.look(row);
-    return this.#heap.tryAddAll(row, amounts) && this.#tellAll(row, amounts);
+    if (!this.#takeAll(row, amounts)) return false;
+    if (!this.#heap.addAll(row, amounts)) return this.#giveAll(row, amounts, this.#size);
+    for (let i = 0; i < this.#size; i++) this.#tell(row * this.#size + i, amounts[i] as number);
+    return true;
   }
 
   fits(row: number, amounts: Float64Array): boolean {
     this.look(row);
+    for (let i = 0; i < this.#size; i++) {
+      if (this.#room.available(this.#mark, row * this.#size + i) < (amounts[i] as number)) return false;
+    }
     return this.#heap.fits(row, amounts);
   }
 
@@ -61,26 +83,40 @@ export class ThreadedPeriods implements Periods {
   }
 
   setLimit(cell: number, limit: number): void {
+    this.look(Math.floor(cell / this.#size));
+    const before = this.#heap.limit(cell);
     this.#heap.setLimit(cell, limit);
+    if (limit === before) return;
+    if (limit === UNLIMITED) this.#room.unlimit(cell);
+    else if (before === UNLIMITED) this.#room.limit(cell, this.#leftOf(cell));
+    else this.#room.change(this.#mark, cell, limit - before);
   }
 
-  fitsIn(cells: HeapCells, row: number, amounts: Float64Array): boolean {
+  tryKeepFree(cells: PeriodCells, row: number, amounts: Float64Array): boolean {
     this.look(row);
-    return this.#heap.fitsIn(cells, row, amounts);
+    if (cells !== this.#heap.current()) return this.#heap.tryKeepFree(cells, row, amounts);
+    if (!this.#takeAll(row, amounts)) return false;
+    return this.#heap.tryKeepFree(cells, row, amounts) || this.#giveAll(row, amounts, this.#size);
   }
 
-  addIn(period: Period, row: number, place: number, amount: number): void {
+  free(cells: PeriodCells, row: number, place: number, amount: number): void {
+    this.#heap.free(cells, row, place, amount);
+    if (cells !== this.#heap.current()) return;
+    this.#room.give(this.#room.ownerSlot, this.#mark, row * this.#size + place, amount);
+  }
+
+  countHeld(cells: PeriodCells, row: number, place: number, amount: number, kept: number): void {
     this.look(row);
-    this.#heap.addIn(period, row, place, amount);
-    this.publish();
+    this.#heap.countHeld(cells, row, place, amount, kept);
+    if (cells !== this.#heap.current()) return;
+    const cell = row * this.#size + place;
+    this.#room.force(this.#room.ownerSlot, this.#mark, cell, amount - kept);
+    this.#tell(cell, amount);
   }
 
-  keepFree(cells: HeapCells, row: number, place: number, change: number): void {
-    this.#heap.keepFree(cells, row, place, change);
-  }
-
-  noteExcess(cells: HeapCells, row: number, place: number, excess: number): void {
-    this.#heap.noteExcess(cells, row, place, excess);
+  isCountable(cells: PeriodCells, row: number, place: number, amount: number): boolean {
+    this.look(row);
+    return this.#heap.isCountable(cells, row, place, amount);
   }
 
   isAnyAt(ratio: number): boolean {
@@ -136,8 +172,29 @@ export class ThreadedPeriods implements Periods {
     }
   }
 
-  /** Tells the other threads what is used and not theirs. */
+  /** What other threads hold of a cell of the current period. */
+  heldInLanes(cell: number): number {
+    this.#follow();
+    const lanes = this.#lanes;
+    let sum = 0;
+    for (let slot = lanes.slots - 1; slot >= 0; slot--) {
+      if (lanes.has(slot, this.#mark)) sum += this.#room.held(slot, cell);
+    }
+    return sum;
+  }
+
+  /** Notes what other threads settled of a row above their holds. */
+  lookAtExcess(row: number): void {
+    this.#follow();
+    const cells = this.#heap.current();
+    for (let place = 0; place < this.#size; place++) {
+      this.#heap.noteExcess(cells, row, place, this.#room.takeExcess(row * this.#size + place));
+    }
+  }
+
+  /** Tells the other threads what is used and not theirs, and takes the room that others turn out to have used. */
   publish(): void {
+    this.#follow();
     const cells = this.#heap.current();
     const lanes = this.#lanes;
     const added: Float64Array[] = [];
@@ -147,20 +204,56 @@ export class ThreadedPeriods implements Periods {
     lanes.tellOf(this.#mark);
     for (let cell = 0; cell < lanes.cells; cell++) {
       const inSlots = added.reduce((sum, amounts) => sum + (amounts[cell] as number), 0);
-      lanes.setRest(cell, cells.mine(cell) + cells.others(cell) - inSlots);
+      const total = cells.mine(cell) + cells.others(cell);
+      lanes.setRest(cell, total - inSlots);
+      this.#room.change(this.#mark, cell, (this.#taken[cell] as number) - total);
+      this.#taken[cell] = total;
     }
   }
 
-  /** Tells the other threads of a count of one's own. */
+  /** Tells the other threads of a count of one's own, for which room was taken. */
   #tell(cell: number, amount: number): void {
+    this.#taken[cell] = (this.#taken[cell] as number) + amount;
     if (this.#lanes.isTold(this.#mark)) this.#lanes.setRest(cell, this.#lanes.rest(cell) + amount);
     else this.publish();
   }
 
-  #tellAll(row: number, amounts: Float64Array): true {
-    if (!this.#lanes.isTold(this.#mark)) this.publish();
-    else for (let i = 0; i < this.#size; i++) this.#tell(row * this.#size + i, amounts[i] as number);
+  /** Takes room for all of it or, returning false, for nothing. */
+  #takeAll(row: number, amounts: Float64Array): boolean {
+    const { ownerSlot } = this.#room;
+    for (let i = 0; i < this.#size; i++) {
+      const isTaken = this.#room.take(ownerSlot, this.#mark, row * this.#size + i, amounts[i] as number);
+      if (!isTaken) return this.#giveAll(row, amounts, i);
+    }
     return true;
+  }
+
+  #giveAll(row: number, amounts: Float64Array, places: number): false {
+    const { ownerSlot } = this.#room;
+    for (let i = 0; i < places; i++) {
+      this.#room.give(ownerSlot, this.#mark, row * this.#size + i, amounts[i] as number);
+    }
+    return false;
+  }
+
+  /** The current period is another one: what may be used of it is what nobody has counted or holds. */
+  #begin(): void {
+    const cells = this.#heap.current();
+    for (let slot = 0; slot < this.#lanes.slots; slot++) {
+      if (!this.#lanes.has(slot, this.#mark)) continue;
+      for (let row = 0; row * this.#size < this.#lanes.cells; row++) this.#addRow(slot, row, cells.period);
+    }
+    this.#room.begin(this.#mark, (cell) => {
+      this.#taken[cell] = cells.mine(cell) + cells.others(cell);
+      return this.#leftOf(cell);
+    });
+  }
+
+  #leftOf(cell: number): number {
+    const cells = this.#heap.current();
+    const limit = this.#heap.limit(cell);
+    if (limit === UNLIMITED) return 0;
+    return limit - cells.mine(cell) - cells.others(cell) - cells.held(cell) - this.heldInLanes(cell);
   }
 
   /** Turns the owner's cells to the period that some thread has turned to. */
@@ -169,6 +262,7 @@ export class ThreadedPeriods implements Periods {
     const { start } = this.#lanes;
     this.#mark = markOf(start);
     this.#heap.advance(start);
+    this.#begin();
   }
 
   /** Adds what other threads counted, and empties the slots that they have closed. */
@@ -191,6 +285,7 @@ export class ThreadedPeriods implements Periods {
 
   #addRow(slot: number, row: number, period: Period): void {
     const added = this.#added[slot] as Float64Array;
+    const isCurrent = period.start === this.#heap.current().period.start;
     for (let place = 0; place < this.#size; place++) {
       const cell = row * this.#size + place;
       const count = this.#lanes.count(slot, cell);
@@ -198,6 +293,7 @@ export class ThreadedPeriods implements Periods {
       if (grown <= 0) continue;
       added[cell] = count;
       this.#heap.addIn(period, row, place, grown);
+      if (isCurrent) this.#taken[cell] = (this.#taken[cell] as number) + grown;
     }
   }
 }

@@ -1,8 +1,10 @@
-import type { Periods } from "../cells/cells.ts";
+import type { HoldingPeriods } from "../cells/cells.ts";
+import type { HoldOptions } from "../counter.ts";
 import type { Clock } from "../model/clock.ts";
 import { AmountError } from "../model/errors.ts";
 import type { Usage } from "../model/usage.ts";
 import type { Recorder } from "../request/recorder.ts";
+import { assertDelay } from "../util/assert-delay.ts";
 import { Emitter, type Event } from "../util/emitter.ts";
 import type { Hold } from "./hold.ts";
 import { LinkedList } from "./linked-list.ts";
@@ -10,10 +12,11 @@ import { OpenHold } from "./open-hold.ts";
 
 /** How exactly holds expire, in milliseconds: never early, and at most so much late. */
 const TICK_MS = 1_000;
+const DEFAULT_TTL_MS = 600_000;
 
 export interface HoldsParts<D extends string> {
   readonly dimensions: readonly D[];
-  readonly periods: Periods;
+  readonly periods: HoldingPeriods;
   readonly recorder: Recorder<D>;
   readonly clock: Clock;
   /** There was no room for so much more in the current period. */
@@ -44,19 +47,21 @@ export class Holds<D extends string> {
     return this.#freed.event;
   }
 
-  /** Keeps amounts free that were just read, where they fit. */
-  open(backend: string, row: number, amounts: Float64Array, ttlMs: number): Hold<D> | undefined {
-    const { periods, dimensions } = this.#parts;
-    if (!periods.fits(row, amounts)) return undefined;
+  /** Keeps amounts free that were just read, where they fit. @throws RangeError for a time that no timer can wait. */
+  open(
+    backend: string,
+    row: number,
+    amounts: Float64Array,
+    { ttlMs = DEFAULT_TTL_MS }: HoldOptions,
+  ): Hold<D> | undefined {
+    assertDelay("ttlMs", ttlMs);
+    const { periods } = this.#parts;
     const cells = periods.current();
+    if (!periods.tryKeepFree(cells, row, amounts)) return undefined;
     const ends = this.#ticks + 1 + Math.ceil(ttlMs / TICK_MS);
     const hold = new OpenHold(this, backend, row, cells, this.#copied(amounts), ends);
     this.#open.add(hold);
     cells.openHolds += 1;
-    for (let place = 0; place < dimensions.length; place++) {
-      const amount = amounts[place] as number;
-      if (amount > 0) periods.keepFree(cells, row, place, amount);
-    }
     periods.use(row);
     if (!this.#isTicking) this.#tick();
     return hold;
@@ -77,18 +82,20 @@ export class Holds<D extends string> {
     const amounts = this.#parts.recorder.read(hold.backend, more);
     const { periods, noRoom } = this.#parts;
     if (hold.state !== "open") return false;
-    if (!periods.fitsIn(hold.cells, hold.row, amounts)) {
+    if (!periods.tryKeepFree(hold.cells, hold.row, amounts)) {
       if (hold.cells === periods.current()) noRoom(hold.row, amounts);
       return false;
     }
-    this.#keep(hold, (place) => amounts[place] as number);
+    for (let place = 0; place < hold.amounts.length; place++) {
+      hold.amounts[place] = (hold.amounts[place] as number) + (amounts[place] as number);
+    }
     return true;
   }
 
   shrink(hold: OpenHold<D>, less: Partial<Usage<D>>): void {
     const amounts = this.#parts.recorder.read(hold.backend, less);
     if (hold.state !== "open") return;
-    this.#keep(hold, (place) => -Math.min(amounts[place] as number, hold.amounts[place] as number));
+    this.#free(hold, (kept, place) => Math.min(amounts[place] as number, kept));
     this.tellFreed(hold.backend);
   }
 
@@ -96,7 +103,6 @@ export class Holds<D extends string> {
     const amounts = this.#parts.recorder.read(hold.backend, part);
     this.#assertCountable(hold, amounts);
     this.#add(hold, amounts);
-    this.#keep(hold, (place) => -Math.min(amounts[place] as number, hold.amounts[place] as number));
   }
 
   settle(hold: OpenHold<D>, actual: Partial<Usage<D>> | undefined): void {
@@ -115,22 +121,21 @@ export class Holds<D extends string> {
     if (hold.state === "open") {
       this.#open.delete(hold);
       hold.cells.openHolds -= 1;
-      this.#keep(hold, (place) => -(hold.amounts[place] as number));
+      this.#free(hold, (kept) => kept);
       this.tellFreed(hold.backend);
     }
     hold.state = state;
   }
 
   #add(hold: OpenHold<D>, amounts: Float64Array): void {
-    const { periods, dimensions } = this.#parts;
+    const { periods } = this.#parts;
     const row = this.#rowOf(hold);
-    for (let place = 0; place < dimensions.length; place++) {
+    for (let place = 0; place < hold.amounts.length; place++) {
       const amount = amounts[place] as number;
       if (amount === 0) continue;
-      // fault: counts what a hold used in the month in which it ends
-      periods.addIn(hold.cells.period, row, place, amount);
-      const excess = amount - (hold.amounts[place] as number);
-      if (excess > 0) periods.noteExcess(hold.cells, row, place, excess);
+      const kept = Math.min(amount, hold.amounts[place] as number);
+      hold.amounts[place] = (hold.amounts[place] as number) - kept;
+      periods.countHeld(hold.cells, row, place, amount, kept);
     }
   }
 
@@ -140,25 +145,24 @@ export class Holds<D extends string> {
     return state === "open" ? row : this.#parts.recorder.rowOf(backend);
   }
 
-  #keep(hold: OpenHold<D>, changeAt: (place: number) => number): void {
-    const { periods, dimensions } = this.#parts;
-    for (let place = 0; place < dimensions.length; place++) {
-      const change = changeAt(place);
-      if (change === 0) continue;
-      hold.amounts[place] = (hold.amounts[place] as number) + change;
-      periods.keepFree(hold.cells, hold.row, place, change);
+  /** Keeps as much less free of each place. */
+  #free(hold: OpenHold<D>, amountOf: (kept: number, place: number) => number): void {
+    for (let place = 0; place < hold.amounts.length; place++) {
+      const kept = hold.amounts[place] as number;
+      const amount = amountOf(kept, place);
+      if (amount === 0) continue;
+      hold.amounts[place] = kept - amount;
+      this.#parts.periods.free(hold.cells, hold.row, place, amount);
     }
   }
 
   #assertCountable(hold: OpenHold<D>, amounts: Float64Array): void {
-    const { dimensions } = this.#parts;
-    const { cells, backend } = hold;
+    const { dimensions, periods } = this.#parts;
     const row = this.#rowOf(hold);
     for (const [place, dimension] of dimensions.entries()) {
-      const cell = row * dimensions.length + place;
       const amount = amounts[place] as number;
-      if (cells.mine(cell) + cells.others(cell) + amount > Number.MAX_SAFE_INTEGER) {
-        throw new AmountError(backend, dimension, amount, "would take the total past 2^53-1");
+      if (!periods.isCountable(hold.cells, row, place, amount)) {
+        throw new AmountError(hold.backend, dimension, amount, "would take the total past 2^53-1");
       }
     }
   }

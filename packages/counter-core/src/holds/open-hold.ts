@@ -1,4 +1,4 @@
-import type { PeriodCells } from "../cells/cells.ts";
+import type { HoldingCells } from "../cells/cells.ts";
 import type { Period } from "../model/period.ts";
 import type { Usage } from "../model/usage.ts";
 import type { Hold } from "./hold.ts";
@@ -12,14 +12,14 @@ export class OpenHold<D extends string> implements Hold<D>, Linked<OpenHold<D>> 
   state: Hold["state"] = "open";
   readonly backend: string;
   readonly row: number;
-  readonly cells: PeriodCells;
+  readonly cells: HoldingCells;
   /** What it keeps free, in dimension order. */
   readonly amounts: number[];
   /** The tick at which it expires. */
   readonly ends: number;
   readonly #holds: Holds<D>;
 
-  constructor(holds: Holds<D>, backend: string, row: number, cells: PeriodCells, amounts: number[], ends: number) {
+  constructor(holds: Holds<D>, backend: string, row: number, cells: HoldingCells, amounts: number[], ends: number) {
     this.#holds = holds;
     this.backend = backend;
     this.row = row;

@@ -1,12 +1,11 @@
 import { AT_ONCE, type RecordingCells } from "../cells/cells.ts";
-import type { UsageRecorder } from "../counter.ts";
 import { AmountError, UnknownBackendError, UnknownDimensionError } from "../model/errors.ts";
 import { isAmount, type Usage } from "../model/usage.ts";
 import type { Rows } from "./rows.ts";
 import { UsageReader } from "./usage-reader.ts";
 
 /** Backends and dimensions by name on cells by number: names are looked up and amounts checked here, once for every call. */
-export class Recorder<D extends string> implements UsageRecorder<D> {
+export class Recorder<D extends string> {
   readonly dimensions: readonly D[];
   readonly #rows: Rows;
   readonly #cells: RecordingCells;

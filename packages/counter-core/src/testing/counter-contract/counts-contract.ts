@@ -158,7 +158,7 @@ export function countsContract(name: string, withCounter: WithCounter): void {
         expect(counter.limitsOf("oci")).toEqual({ ingressBytes: 9 });
         counter.setLimits("oci", {});
         expect(counter.tryAddAll("oci", { apiRequests: MAX })).toBe(true);
-        expect(() => counter.tryAddAll("oci", { apiRequests: 1 })).toThrow(AmountError);
+        expect(counter.tryAddAll("oci", { apiRequests: 1 })).toBe(false);
       }));
 
     it("knows whether any backend has used a part of a limit that leaves something to use", () =>

@@ -133,6 +133,12 @@ export function holdsContract(name: string, withCounter: WithCounter): void {
         counter.add("oci", "apiRequests", MAX - 1);
         const last = counter.hold("oci", { apiRequests: 1 });
         expect(counter.hold("oci", { apiRequests: 1 })).toBeUndefined();
+        expect(counter.hold("oci", { apiRequests: MAX })).toBeUndefined();
+        expect(last?.extend({ apiRequests: MAX })).toBe(false);
+        expect([counter.fits("oci", { apiRequests: MAX }), counter.tryAddAll("oci", { apiRequests: MAX })]).toEqual([
+          false,
+          false,
+        ]);
         expect(() => last?.settle({ egressBytes: 1, apiRequests: 2 })).toThrow(AmountError);
         expect(counter.totalAll("oci")).toEqual({ ...ZERO, apiRequests: MAX - 1 });
         last?.settle();
@@ -174,6 +180,7 @@ export function holdsContract(name: string, withCounter: WithCounter): void {
         expect(counter.tryAddAll("oci", { apiRequests: 10 })).toBe(true);
         expect(hold?.extend({ apiRequests: 3 })).toBe(false);
         expect(hold?.extend({ apiRequests: 2 })).toBe(true);
+        expect(counter.fits("oci", {})).toBe(true);
         hold?.count({ apiRequests: 1 });
         clock.set("2026-03-15T00:00:00Z"); // by then it would be let go of, were nothing held in it
         clock.advance(1_000);
