@@ -65,6 +65,7 @@ export function decide<D extends string>(
   const remaining = limited.map((dimension) => {
     return [dimension, Math.max(0, limitOf(dimension) - usage[dimension] - held[dimension])];
   });
+  // fault: says that no limit is passed by what was settled above its hold
   const overshoot = limited.map((dimension) => [dimension, excess[dimension] + (forgiven?.[dimension] ?? 0)]);
   return {
     backend,

@@ -1,4 +1,5 @@
 import { COUNTER_MUTATIONS } from "./counter-mutations.ts";
+import { HOLD_MUTATIONS } from "./hold-mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { PROXY_MUTATIONS } from "./proxy-mutations.ts";
 import { REDIS_MUTATIONS } from "./redis-mutations.ts";
@@ -8,6 +9,7 @@ import { TRACKER_MUTATIONS } from "./tracker-mutations.ts";
 /** docs/reliability.md says which promise each of them breaks. */
 export const MUTATIONS: readonly Mutation[] = [
   ...COUNTER_MUTATIONS,
+  ...HOLD_MUTATIONS,
   ...REDIS_MUTATIONS,
   ...STORE_MUTATIONS,
   ...TRACKER_MUTATIONS,

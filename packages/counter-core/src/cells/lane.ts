@@ -48,7 +48,7 @@ export class Lane implements RecordingCells, HoldingPeriods {
     this.#follow();
     const cell = row * this.#size + place;
     if (this.#isTooMuch(cell, amount)) return false;
-    // fault: counts without asking, and leaves others as much as before
+    // fault: a thread records without asking, and leaves others as much as before
     this.#room.force(this.#slot, this.#mark, cell, amount);
     this.#count(cell, amount);
     return true;
@@ -130,6 +130,7 @@ export class Lane implements RecordingCells, HoldingPeriods {
     const cell = row * this.#size + place;
     const { start } = cells.period;
     this.#hold(cells, cell, -kept);
+    // fault: what a thread held is counted in the month in which it ends
     if (start !== this.#start) {
       this.#late = [...this.#late, { start, cell, amount }];
       this.#countLate();

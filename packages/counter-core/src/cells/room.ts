@@ -164,8 +164,8 @@ export class Room {
     let taken = this.#takeShare(slot, cell, turn);
     if (taken < amount) taken += this.#draw(cell, amount - taken, turn);
     if (taken < amount) {
-      // fault: leaves to others what they do not use
       this.#eachSlot(mark, (other) => {
+        // fault: leaves with other threads what they do not use
         if (taken < amount) taken += this.#takeShare(other, cell, turn);
       });
     }
@@ -212,9 +212,9 @@ export class Room {
   #change(mark: number, cell: number, by: number, turn: number): void {
     let left = this.#add(cell, by, turn);
     if (left >= 0) return;
-    // fault: leaves threads their shares of a limit that is lowered
     this.#eachSlot(mark, (slot) => {
       const share = left < 0 ? this.#takeShare(slot, cell, turn) : 0;
+      // fault: leaves threads their shares of a limit that is lowered
       if (share > 0) left = this.#add(cell, share, turn);
     });
   }
