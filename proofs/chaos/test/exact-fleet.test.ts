@@ -110,9 +110,13 @@ describe.concurrent("several processes with an exact limit", () => {
       const redis = await redisOf(onTestFinished);
       const fleet = new ExactFleet({ redis, postgres }, { limit, onFinished: onTestFinished });
       const members = await fleet.startAll(...Array.from({ length: size }, (_, i) => Math.ceil(8 / (1 + i))));
+      // Nobody is refused because it has just begun.
+      for (const member of members) await fleet.reserve(member, 1);
       await Promise.all(members.map((member) => member.load()));
       await fleet.untilUsed(limit);
-      await sleep(500);
+      await Promise.all(members.map((member) => member.settle()));
+      // Longer than somebody waits before it is refused.
+      await sleep(1_500);
       const { most, used, atFirstRefusal } = fleet.account();
       expect([most, used]).toEqual([limit, limit]);
       expect(atFirstRefusal).toBeGreaterThanOrEqual(0.995 * limit);

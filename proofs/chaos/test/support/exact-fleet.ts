@@ -33,7 +33,7 @@ export class ExactFleet {
 
   /** @param burst How often it uses something in a step, of some 3 ms. */
   async start(burst: number, settings: Partial<InstanceSettings> = {}): Promise<FleetMember> {
-    const limited = { folder: this.#folder, limit: this.#limit, leaseMs: LEASE_MS, burst };
+    const limited = { folder: this.#folder, limit: this.#limit, leaseMs: LEASE_MS, waitMs: 1_000, burst };
     const member = await this.fleet.start({ flushIntervalMs: 400, limited, ...settings });
     this.#members.push(member);
     return member;
