@@ -141,7 +141,7 @@ describe.concurrent("several processes with an exact limit", () => {
       await PARTITIONS[partition](all);
       await lose();
       await Promise.all(others.map((member) => member.load()));
-      await sleep(LEASE_MS / 3);
+      await sleep(LEASE_MS / 2);
       if (partition === "is frozen") alone.instance.resume();
       await ownWay.heal();
       await fleet.untilUsed(LIMIT);

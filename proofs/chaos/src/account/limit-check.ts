@@ -3,8 +3,8 @@ import type { Use } from "../fleet/use-log.ts";
 import type { RedisLoss } from "./account.ts";
 import type { WriterRecord } from "./writer-record.ts";
 
-/** Whoever has not exchanged its counts for so long may be out of its lease, which is a little longer. */
-const OUT_OF_REACH_MS = 8_000;
+/** Whoever has not exchanged its counts for so much of a lease may be out of it. */
+const LATE_RATIO = 0.8;
 /** How long before and after that a use may concern it. */
 const AROUND_MS = 1_000;
 
@@ -52,6 +52,7 @@ export interface LimitEvidence {
   /** What the database holds, by writer. */
   readonly stored: ReadonlyMap<string, Book>;
   readonly losses: readonly RedisLoss[];
+  readonly leaseMs: number;
 }
 
 export interface LimitsChecked {
@@ -64,7 +65,7 @@ export interface LimitsChecked {
  * again, and of which the store does not know either, since they are dead or were out of reach. Of whoever came to rest, what it
  * was let use is what it recorded.
  */
-export function checkLimits({ uses, writers, stored, losses }: LimitEvidence): LimitsChecked {
+export function checkLimits({ uses, writers, stored, losses, leaseMs }: LimitEvidence): LimitsChecked {
   // The clock of uses has begun at some other time.
   const zeroMs = Date.now() - Number(process.hrtime.bigint() / 1_000_000n);
   const lastLossMs = Math.max(...losses.map(({ untilMs }) => untilMs), Number.NEGATIVE_INFINITY);
@@ -75,7 +76,8 @@ export function checkLimits({ uses, writers, stored, losses }: LimitEvidence): L
     const of = (some: readonly Use[]): Book => {
       return Book.of(some.map(({ period, backend, amount }) => [period, backend, "apiRequests", amount]));
     };
-    const lost = record.end === "killed" ? own : own.filter((use) => wasOutOfReach(record, zeroMs + use.atUs / 1_000));
+    const isLate = (use: Use): boolean => wasSilent(record, LATE_RATIO * leaseMs, zeroMs + use.atUs / 1_000);
+    const lost = record.end === "killed" ? own : own.filter(isLate);
     const known = record.end === "killed" ? stored.get(record.writer) : undefined;
     for (const [period, backend, dimension, amount] of of(lost).entries()) {
       const more = Math.max(0, amount - (known?.get(period, backend, dimension) ?? 0));
@@ -106,8 +108,8 @@ function isOf(use: Use, { period, backend }: LimitAccount): boolean {
   return use.period === period && use.backend === backend;
 }
 
-function wasOutOfReach({ silences }: WriterRecord, atMs: number): boolean {
+function wasSilent({ silences }: WriterRecord, forMs: number, atMs: number): boolean {
   return silences.some(({ fromMs, toMs }) => {
-    return toMs - fromMs >= OUT_OF_REACH_MS && atMs >= fromMs - AROUND_MS && atMs <= toMs + AROUND_MS;
+    return toMs - fromMs >= forMs && atMs >= fromMs - AROUND_MS && atMs <= toMs + AROUND_MS;
   });
 }

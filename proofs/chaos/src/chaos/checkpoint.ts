@@ -3,6 +3,7 @@ import { account, type RedisLoss } from "../account/account.ts";
 import { checkLimits } from "../account/limit-check.ts";
 import { Book } from "../fleet/book.ts";
 import type { FleetMember } from "../fleet/member.ts";
+import type { LimitedSettings } from "../fleet/messages.ts";
 import type { StoredUsage } from "../fleet/stored-usage.ts";
 import { readUse } from "../fleet/use-log.ts";
 import type { Crew } from "./crew.ts";
@@ -15,8 +16,8 @@ export interface CheckpointParts {
   readonly crew: Crew;
   readonly stored: StoredUsage;
   readonly losses: readonly RedisLoss[];
-  /** Where instances write what they use of limits. */
-  readonly folder: string;
+  /** Where instances write what they use of limits, and how long they may go on with them without Redis. */
+  readonly limited: Pick<LimitedSettings, "folder"> & { readonly leaseMs: number };
   readonly signal: AbortSignal;
 }
 
@@ -28,7 +29,7 @@ export async function checkpoint({
   crew,
   stored,
   losses,
-  folder,
+  limited,
   signal,
 }: CheckpointParts): Promise<readonly string[]> {
   await crew.whole();
@@ -41,7 +42,8 @@ export async function checkpoint({
   const byWriter = await stored.byWriter();
   const writers = crew.members.map(({ record }) => record);
   const { problems } = account({ writers, stored: byWriter, losses });
-  const { problems: passed } = checkLimits({ uses: readUse(folder), writers, stored: byWriter, losses });
+  const { folder, leaseMs } = limited;
+  const { problems: passed } = checkLimits({ uses: readUse(folder), writers, stored: byWriter, losses, leaseMs });
   const unstored = before
     .filter(({ writer, recorded }) => !recorded.isAtMost(byWriter.get(writer) ?? recorded.copy()))
     .map(({ writer }) => `${writer} flushed, and not all that it had recorded before is stored`);

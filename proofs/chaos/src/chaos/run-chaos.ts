@@ -70,13 +70,14 @@ const INSTANCE = {
 };
 
 /** Of every other instance: used up again and again, of one backend after another. */
-const LIMITED = { limit: 600, waveMs: 24_000, share: 0.6 };
+const LIMITED = { limit: 200, waveMs: 12_000, share: 0.7, leaseMs: 4_000 };
 
 /** Lets several instances count while everything fails, and compares what they counted with what is stored. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { size, rounds, durationMs = Number.POSITIVE_INFINITY, clockOffsetMs = 0, signal, onProgress } = options;
   await using arena = await Arena.start();
   const folder = await mkdtemp(join(tmpdir(), "usage-chaos-"));
+  const limited = { ...LIMITED, folder };
   const stored = new StoredUsage(arena.postgres.server.url);
   const views = new ViewCheck();
   const tenants = new TenantRecord();
@@ -96,7 +97,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       ...INSTANCE,
       redisUrl: arena.redis.url,
       databaseUrl: arena.databaseUrl,
-      ...(place % 2 === 1 && { limited: { ...LIMITED, folder } }),
+      ...(place % 2 === 1 && { limited }),
       clockOffsetMs: clockOffsetMs + MAX_SKEW_MS * ((2 * (place % size)) / Math.max(1, size - 1) - 1),
     }),
     onStep(writer, report) {
@@ -142,16 +143,17 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       for (const lane of lanes) if (lane.status === "rejected") throw lane.reason;
       await arena.redis.settled();
       await arena.postgres.proxy.heal();
-      note(...(await checkpoint({ crew, stored, losses, folder, signal })));
+      note(...(await checkpoint({ crew, stored, losses, limited, signal })));
       await arena.redis.takeSnapshot();
       done += 1;
       if (performance.now() - began >= durationMs) break;
     }
-    note(...(await finish({ crew, stored, losses, folder, signal })));
+    note(...(await finish({ crew, stored, losses, limited, signal })));
     const writers = crew.members.map(({ record }) => record);
     const byWriter = await stored.byWriter();
-    const final = account({ writers, stored: byWriter, losses });
-    const { limits, problems: passed } = checkLimits({ uses: readUse(folder), writers, stored: byWriter, losses });
+    const evidence = { writers, stored: byWriter, losses };
+    const final = account(evidence);
+    const { limits, problems: passed } = checkLimits({ ...evidence, uses: readUse(folder), leaseMs: limited.leaseMs });
     note(...final.problems, ...passed);
     return {
       versions: arena.versions,

@@ -8,7 +8,7 @@ import type { InstanceSettings } from "../../src/fleet/messages.ts";
 import { readUse, type Use } from "../../src/fleet/use-log.ts";
 import { type Fleet, fleetOn, type OnFinished } from "./fleet-on.ts";
 
-export const LEASE_MS = 4_000;
+export const LEASE_MS = 5_000;
 /** Of what waits for instances to use something; far more than it takes. */
 const PATIENCE = { timeout: 60_000, interval: 100 };
 
