@@ -69,7 +69,7 @@ async function flushTwice(member: FleetMember, signal: AbortSignal): Promise<rea
   if (late.length > 0) return late;
   for (let flushes = 0; flushes < 2; flushes++) {
     const failed = await inTime("flush", () => member.flush());
-    if (failed.length > 0) return failed;
+    if (failed.length > 0) return [...failed, `its last flush that failed: ${(await member.flushes()).error}`];
   }
   return [];
 }

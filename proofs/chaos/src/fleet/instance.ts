@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { inspect } from "node:util";
 import { systemClock, type Usage } from "@usage/counter-core";
 import { RedisCounterBackend, recommendedClientOptions } from "@usage/counter-redis";
 import { openPostgresStore } from "@usage/store-drizzle/postgres";
@@ -7,7 +8,14 @@ import { Redis } from "ioredis";
 import { Book } from "./book.ts";
 import { HotNames, limitedName, randomOf } from "./hot-names.ts";
 import { LimitedUse } from "./limited-use.ts";
-import type { AmountsByBackend, FleetCommand, FleetMessage, InstanceSettings, StepReport } from "./messages.ts";
+import type {
+  AmountsByBackend,
+  FleetCommand,
+  FleetMessage,
+  Flushes,
+  InstanceSettings,
+  StepReport,
+} from "./messages.ts";
 import { reportingStore } from "./reporting-store.ts";
 
 const TURN_MS = 200;
@@ -150,7 +158,7 @@ function byBackend(usageOf: (backend: string) => Usage): AmountsByBackend {
   return Object.fromEntries(counter.backends().map((backend) => [backend, { ...usageOf(backend) }]));
 }
 
-const flushes = { good: 0, failed: 0 };
+const flushes: Flushes = { good: 0, failed: 0 };
 
 async function flushWithoutPause(): Promise<void> {
   while (!resting) {
@@ -162,7 +170,10 @@ async function flushWithoutPause(): Promise<void> {
 function flush(): Promise<boolean> {
   return usage.flusher.flush().then(
     () => true,
-    () => false,
+    (error: unknown) => {
+      flushes.error = inspect(error);
+      return false;
+    },
   );
 }
 

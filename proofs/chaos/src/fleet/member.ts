@@ -1,7 +1,14 @@
 import { type Instance, type InstanceExit, startInstance } from "@usage/test-servers";
 import { WriterRecord } from "../account/writer-record.ts";
 import { Book, type BookEntry } from "./book.ts";
-import type { AmountsByBackend, FleetCommand, FleetMessage, InstanceSettings, StepReport } from "./messages.ts";
+import type {
+  AmountsByBackend,
+  FleetCommand,
+  FleetMessage,
+  Flushes,
+  InstanceSettings,
+  StepReport,
+} from "./messages.ts";
 
 export interface View {
   readonly period: string;
@@ -62,9 +69,9 @@ export class FleetMember {
     return (await this.#ask({ command: "flush" })) as boolean;
   }
 
-  /** How the flushes of its loads went. */
-  async flushes(): Promise<{ readonly good: number; readonly failed: number }> {
-    return (await this.#ask({ command: "flushes" })) as { readonly good: number; readonly failed: number };
+  /** How the flushes of its loads went, and why the last one failed that did. */
+  async flushes(): Promise<Readonly<Flushes>> {
+    return (await this.#ask({ command: "flushes" })) as Flushes;
   }
 
   /** What it sees of the current period, by all, of what it holds; it brings `backends` in before. */

@@ -58,7 +58,7 @@ export type FleetCommand =
   | { readonly command: "rest" }
   /** Answers whether it worked. */
   | { readonly command: "flush" }
-  /** Answers how the flushes of its loads went. */
+  /** Answers how the flushes of its loads went, and why the last one failed that did. */
   | { readonly command: "flushes" }
   /** Brings these in, and answers the totals of the current period by backend, as it sees them, of all that it holds. */
   | { readonly command: "totals"; readonly backends?: readonly string[] }
@@ -70,6 +70,12 @@ export type FleetCommand =
   | { readonly command: "settle" }
   /** Stores and shares all, closes all, answers what it has recorded, and ends by itself. */
   | { readonly command: "stop" };
+
+export interface Flushes {
+  good: number;
+  failed: number;
+  error?: string;
+}
 
 export type Amounts = Readonly<Record<string, number>>;
 export type AmountsByBackend = Readonly<Record<string, Amounts>>;

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { vi } from "vitest";
 import { accountLimits } from "../../src/account/limit-check.ts";
 import type { FleetMember } from "../../src/fleet/member.ts";
@@ -10,6 +11,7 @@ import { type Fleet, fleetOn, type OnFinished } from "./fleet-on.ts";
 
 export const LEASE_MS = 5_000;
 /** Of what waits for instances to use something; far more than it takes. */
+const STILL_MS = 1_500;
 const PATIENCE = { timeout: 60_000, interval: 100 };
 
 export interface ExactFleetOptions {
@@ -69,6 +71,16 @@ export class ExactFleet {
       const { used } = this.account();
       if (used < amount) throw new Error(`${used} of ${amount} are used`);
     }, PATIENCE);
+  }
+
+  /** Resolves when nobody uses any more. Answers the most that was used and kept free until then. */
+  async untilStill(): Promise<number> {
+    for (let last = -1; ; ) {
+      const { most, used } = this.account();
+      if (used === last) return most;
+      last = used;
+      await sleep(STILL_MS);
+    }
   }
 
   /** Resolves when it keeps so much free, in one piece. */
