@@ -10,8 +10,9 @@ import { readUse, type Use } from "../../src/fleet/use-log.ts";
 import { type Fleet, fleetOn, type OnFinished } from "./fleet-on.ts";
 
 export const LEASE_MS = 5_000;
-/** Of what waits for instances to use something; far more than it takes. */
+/** After so long without a use, there is nothing left to use: a request waits no longer. */
 const STILL_MS = 1_500;
+/** Of what waits for instances to use something; far more than it takes. */
 const PATIENCE = { timeout: 60_000, interval: 100 };
 
 export interface ExactFleetOptions {
