@@ -1,7 +1,7 @@
 export type { EnforcementOptions, RedisConnectOptions, RedisCounterOptions, ReplicationOptions } from "./options.ts";
 export { RedisCounterBackend } from "./redis-counter.ts";
 export type { FailedChore, LostCounts, RedisEvent, RefusedCounts, Unhealthy } from "./replication/events.ts";
-export type { ClaimOpened } from "./replication/openings.ts";
+export type { BoundStore, ClaimOpened } from "./replication/store-access.ts";
 export { NotConnectedError, PushTimeoutError, RedisConnectError, RefusedCountsError } from "./server/errors.ts";
 export { type Bucket, bucketOf } from "./server/keys.ts";
 export { type RedisClient, recommendedClientOptions, recommendedClusterOptions } from "./server/redis-client.ts";

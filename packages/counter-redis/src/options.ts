@@ -1,5 +1,5 @@
 import type { LocalCounterOptions, StorageDimension } from "@usage/counter-core";
-import type { ClaimOpened } from "./replication/openings.ts";
+import type { ClaimOpened } from "./replication/store-access.ts";
 import type { RedisClient } from "./server/redis-client.ts";
 
 /** How often counts are exchanged, and when that is given up. */

@@ -11,7 +11,6 @@ import {
   systemClock,
   type Tally,
   type Usage,
-  type UsageStore,
   utcMonths,
 } from "@usage/counter-core";
 import { CounterBase, heapParts, type KnownUsage, UNLIMITED } from "@usage/counter-core/internal";
@@ -20,6 +19,7 @@ import type { RedisEvent } from "./replication/events.ts";
 import type { Recalled } from "./replication/recall.ts";
 import type { SharedPeriod } from "./replication/shared-period.ts";
 import { PUSH_TIMEOUT_MS, Sharing } from "./replication/sharing.ts";
+import type { BoundStore } from "./replication/store-access.ts";
 import { begin } from "./server/connect.ts";
 import { RedisSharedCounts } from "./server/redis-shared-counts.ts";
 import type { SharedCounts } from "./server/shared-counts.ts";
@@ -93,12 +93,12 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
   }
 
   /**
-   * Notes in this store from now on which buckets were opened, unless the option `claim` says otherwise or it has a store already;
-   * a tracker does it. All instances have the same store, and have it within `leaseMs`: else Redis that loses data can make them
-   * pass a limit.
+   * Where limits are exact: notes in this store from now on which buckets were opened, and reads what is needed at once. A tracker
+   * does it. The first store counts, and the option `claim` before it. All instances have the same store, and have it within
+   * `leaseMs`: else Redis that loses data can make them pass a limit.
    */
-  bind(store: Pick<UsageStore, "claim">): void {
-    this.#sharing.openings.bind(store, this.#sharing.counts.name ?? "shared counts");
+  bind(store: BoundStore): void {
+    this.#sharing.store.bind(store, this.#sharing.counts.name ?? "shared counts");
   }
 
   /** Exchanges all counts once, then goes on doing so. Rejects, and shares nothing, when that fails. */

@@ -11,7 +11,7 @@ function after(...events: readonly RowEvent[]): string {
     isDue(state) && "due",
     exists(state) && "exists",
     isRefused(state) && "refused",
-    wantsRows(state, false) && "wants rows",
+    wantsRows(state) && "wants rows",
   ];
   return words.filter((word) => word !== false).join(", ") || "at rest";
 }

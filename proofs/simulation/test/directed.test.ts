@@ -40,14 +40,20 @@ describe("a schedule", () => {
     const options = { dimensions: DIMENSIONS, clock, writer, enforcement: "exact", ...(claim && { claim }) } as const;
     const counter = new RedisCounterBackend(counts, options);
     await counter.start();
+    counter.bind({ tallies: async (period, names) => store.tallies(period, names) });
     await hold(counter, OCI);
     counter.setLimits(OCI, { requests: 10 });
-    counter.learn(MONTH, new Map());
-    await counter.absorb([]);
     await counter.sync();
     return counter;
   }
 
+  /** Time passes, and everything happens that follows from it. */
+  const pass = async (ms: number): Promise<void> => {
+    for (let passed = 0; passed < ms; passed += 10) {
+      clock.advance(Math.min(10, ms - passed));
+      await new Promise(setImmediate);
+    }
+  };
   const rows = async (_: string, names: readonly string[]): Promise<readonly Tally[]> => store.tallies(MONTH, names);
   const hold = (counter: Counter, ...names: readonly string[]): Promise<void> => counter.ensure(names, rows);
   /** What is taken is stored, unless the store refuses it. */
@@ -84,6 +90,36 @@ describe("a schedule", () => {
       isAdmitted = counter.tryAddAll(OCI, { requests: 10 });
     }
     expect([isAdmitted, asked]).toEqual([true, 2]);
+  });
+
+  it("in which a month ends while nothing fails: nobody finds the next one unready", async () => {
+    clock = new ManualClock("2026-01-31T23:59:30Z");
+    const claim = claimsOf(new Set());
+    const counters: Counter[] = [];
+    for (const writer of ["one", "two", "three"]) {
+      counters.push(
+        await exact(
+          writer,
+          countsOf(redis, () => {}),
+          claim,
+        ),
+      );
+    }
+    for (const counter of counters) counter.setLimits(OCI, { requests: 10_000 });
+    const use = (): boolean[] => counters.map((counter) => counter.tryAddAll(OCI, { requests: 1 }));
+    for (let i = 0; i < 1_100; i++) {
+      use();
+      await pass(25);
+    }
+    expect(use()).toEqual([true, true, true]);
+    await pass(2_500);
+    expect(counters.map((counter) => counter.period().key)).toEqual(["2026-02", "2026-02", "2026-02"]);
+    for (let i = 0; i < 40; i++) {
+      expect(counters.map((counter) => counter.standing(OCI).problem)).toEqual([undefined, undefined, undefined]);
+      use();
+      await pass(10);
+    }
+    expect(use()).toEqual([true, true, true]);
   });
 
   it("in which a flush stores what is pushed while it is under way", async () => {
@@ -315,6 +351,15 @@ describe("a schedule", () => {
 });
 
 type Counter = RedisCounterBackend<"requests">;
+
+/** Marks that all have in common. */
+function claimsOf(known: Set<string>): ClaimOpened {
+  return async (period, buckets) => {
+    const opened = buckets.filter((bucket) => !known.has(`${period} ${bucket}`));
+    for (const bucket of opened) known.add(`${period} ${bucket}`);
+    return opened;
+  };
+}
 
 function rowOf(writer: string): Tally {
   return { writer, period: MONTH, backend: OCI, usage: { requests: 1 } };

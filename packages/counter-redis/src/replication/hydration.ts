@@ -1,11 +1,18 @@
-import type { Tally } from "@usage/counter-core";
+import type { Clock, ReadRows, Tally } from "@usage/counter-core";
 import type { Rows } from "@usage/counter-core/internal";
 import type { Brought, Pushes } from "./pushes.ts";
 import type { Replication } from "./replication.ts";
 import type { SharedPeriod } from "./shared-period.ts";
+import { Attempts } from "./store-access.ts";
 
 /** Rows of the store in one request: a script can take some thousand values. */
 const ROWS_PER_REQUEST = 500;
+
+/** The period whose rows are asked for, and of each backend the epoch that is known before. */
+interface Asked {
+  readonly shared: SharedPeriod;
+  readonly epochs: ReadonlyMap<string, string>;
+}
 
 /**
  * Brings what the store has and the shared counts lack: after a loss, and where somebody could reach the store and not Redis.
@@ -17,14 +24,15 @@ export class Hydration {
   readonly #replication: Replication;
   readonly #pushes: Pushes;
   readonly #rows: Rows;
-  /** The period whose rows were asked for, and of each backend the epoch that was known then. */
-  #asked: { readonly shared: SharedPeriod; readonly epochs: ReadonlyMap<string, string> } | undefined;
+  readonly #reads: Attempts;
+  #asked: Asked | undefined;
 
-  constructor(replication: Replication, pushes: Pushes, rows: Rows, size: number) {
+  constructor(replication: Replication, pushes: Pushes, rows: Rows, size: number, clock: Clock) {
     this.#places = Array.from({ length: size }, (_, place) => place);
     this.#replication = replication;
     this.#pushes = pushes;
     this.#rows = rows;
+    this.#reads = new Attempts(clock);
   }
 
   /** Finds those of which the store has more than others shared; `stored` is what it has of others, by cell. */
@@ -44,23 +52,42 @@ export class Hydration {
     }
   }
 
-  /** The backends whose rows are wanted: those whose shared counts lack something. */
+  /** The backends whose rows are wanted: those whose shared counts lack something, or may, and are used. `bring` takes the rows. */
   wanted(shared: SharedPeriod): readonly string[] {
-    const wanting = shared.wanting().map((row) => {
-      return [this.#rows.nameOf(row), this.#replication.bucketOf(shared, row).epoch] as const;
-    });
-    this.#asked = { shared, epochs: new Map(wanting) };
-    return wanting.map(([backend]) => backend);
+    const rows = new Set([...shared.wanting(), ...this.#needed(shared)]);
+    this.#asked = this.#ask(shared, [...rows]);
+    return [...this.#asked.epochs.keys()];
   }
 
-  /**
-   * Merges the rows of the backends that were wanted: those of each in parts, one after the other. Rejects where that fails; they
-   * are wanted again then.
-   */
+  /** Merges the rows of the backends that were wanted. Rejects where that fails; they are wanted again then. */
   async bring(tallies: readonly Tally[]): Promise<void> {
-    if (this.#asked === undefined) return;
-    const { shared, epochs } = this.#asked;
+    const asked = this.#asked;
     this.#asked = undefined;
+    if (asked !== undefined) await this.#bring(asked, tallies);
+  }
+
+  /** Reads by itself what is needed at once: that for which somebody waits who may use nothing before. */
+  async work(shared: SharedPeriod, read: ReadRows): Promise<void> {
+    const rows = this.#needed(shared);
+    if (rows.length === 0) return;
+    await this.#reads.run(async () => {
+      const asked = this.#ask(shared, rows);
+      await this.#bring(asked, await read(shared.cells.period.key, [...asked.epochs.keys()]));
+    });
+  }
+
+  #needed(shared: SharedPeriod): readonly number[] {
+    const { slices } = this.#replication;
+    return slices.activeRows(shared).filter((row) => shared.mayLack(row));
+  }
+
+  #ask(shared: SharedPeriod, rows: readonly number[]): Asked {
+    const epochOf = (row: number): string => this.#replication.bucketOf(shared, row).epoch;
+    return { shared, epochs: new Map(rows.map((row) => [this.#rows.nameOf(row), epochOf(row)])) };
+  }
+
+  /** The rows of each in parts, one after the other. */
+  async #bring({ shared, epochs }: Asked, tallies: readonly Tally[]): Promise<void> {
     const byBackend = Map.groupBy(tallies, ({ backend }) => backend);
     let left = Array.from(epochs, ([backend, epoch]) => ({ backend, epoch, tallies: byBackend.get(backend) ?? [] }));
     while (left.length > 0) {

@@ -42,14 +42,11 @@ export class Leases {
     bucket.servedAtMs = Math.max(bucket.servedAtMs, sentAtMs);
   }
 
-  /** The bucket begins anew: what its rows have must be pushed again before their leases go on. */
+  /** The bucket is about to begin anew: what its rows have must be pushed again before their leases go on. */
   renewed({ unannounced, active }: PeriodSlices, bucket: BucketState, rows: readonly number[]): void {
     for (const row of rows) {
       if (active.has(row) && !unannounced.has(row)) unannounced.set(row, bucket.servedAtMs);
     }
-    bucket.isRipe = false;
-    bucket.servedAtMs = Number.NEGATIVE_INFINITY;
-    bucket.seenAtMs = this.#parts.clock.elapsed();
   }
 
   /**

@@ -4,6 +4,7 @@ import { RETENTION_MS } from "../server/redis-shared-counts.ts";
 import type { Changes, MergedItem, MergeItem, MergeReply } from "../server/shared-counts.ts";
 import { BucketRows } from "./bucket-rows.ts";
 import type { RedisEvent } from "./events.ts";
+import type { OpenedPeriod } from "./next-period.ts";
 import { type BucketState, SharedPeriod } from "./shared-period.ts";
 import type { SlicesParts } from "./slices.ts";
 import { Slices } from "./slices.ts";
@@ -21,6 +22,8 @@ export interface ReplicationParts {
 export class Replication {
   readonly hop: Hop;
   readonly slices: Slices;
+  /** The period that is opened ahead, until it begins. */
+  next: OpenedPeriod | undefined;
   readonly #parts: ReplicationParts;
   readonly #bucketRows = new BucketRows();
   #shared: readonly SharedPeriod[] = [];
@@ -42,10 +45,7 @@ export class Replication {
     this.#shared = this.#parts.periods
       .all()
       .filter(({ period }) => nowMs < period.end + RETENTION_MS)
-      .map(
-        (cells) =>
-          this.#shared.find((shared) => shared.cells === cells) ?? new SharedPeriod(cells, this.#parts.slices.isExact),
-      );
+      .map((cells) => this.#shared.find((shared) => shared.cells === cells) ?? this.#begin(cells));
     return this.#shared;
   }
 
@@ -100,8 +100,8 @@ export class Replication {
     // fault: after a merge of one's own the cursor moves past what others changed
     if (isSame && reply.before === bucket.cursor) bucket.cursor = reply.after;
     bucket.seen = Math.max(bucket.seen, reply.after);
-    for (const [i, merged] of reply.items.entries()) this.#takeItem(shared, bucket, items[i] as MergeItem, merged);
     this.slices.served(shared, bucket, sentAtMs);
+    for (const [i, merged] of reply.items.entries()) this.#takeItem(shared, bucket, items[i] as MergeItem, merged);
   }
 
   /**
@@ -170,6 +170,19 @@ export class Replication {
     }
   }
 
+  /** What is known already of a period that was opened ahead goes on there. */
+  #begin(cells: PeriodCells): SharedPeriod {
+    const { next } = this;
+    if (next?.period.start !== cells.period.start) return new SharedPeriod(cells);
+    this.next = undefined;
+    const shared = new SharedPeriod(cells, next.buckets);
+    for (const [backend, { exists, isWhole }] of next.known) {
+      const row = this.#parts.rows.find(backend);
+      if (row !== undefined) shared.apply(row, { kind: "replied", exists, isWhole });
+    }
+    return shared;
+  }
+
   #of(cells: PeriodCells): SharedPeriod {
     const shared = this.#shared.find((known) => known.cells === cells);
     return shared ?? (this.periods().find((known) => known.cells === cells) as SharedPeriod);
@@ -192,7 +205,7 @@ export class Replication {
     if (bucket.epoch === epoch) return;
     const before = bucket.epoch;
     this.slices.renewed(shared, bucket, this.rowsOf(bucket));
-    bucket.epoch = epoch;
+    bucket.begin(epoch, this.#parts.clock.elapsed());
     bucket.seen = version;
     // Seen for the first time: what is in it is asked for with the next look.
     bucket.cursor = before === "" ? 0 : version;

@@ -21,7 +21,7 @@ export interface RoundsParts {
   readonly clock: Clock;
   readonly emit: (event: RedisEvent) => void;
   /** Done in each round after what is due was pushed: what keeps slices from being granted goes. */
-  readonly ripen: () => Promise<void>;
+  readonly ready: () => Promise<void>;
   /** Done in each round, after what is due was pushed. */
   readonly tend: () => Promise<void>;
 }
@@ -127,14 +127,14 @@ export class Rounds {
 
   /** Exchanges what is due now, whatever the mode. Rejects when that fails. */
   async round(): Promise<void> {
-    const { pushes, polls, clock, tend, ripen } = this.#parts;
+    const { pushes, polls, clock, tend, ready } = this.#parts;
     if (!this.isHealthy) await polls.probe();
     if (this.#retries.isDue()) {
       pushes.retryRefused();
       void polls.retryAway();
     }
     await pushes.pushDue();
-    await ripen();
+    await ready();
     await this.#look();
     await tend();
     this.#sharedAtMs = clock.now();

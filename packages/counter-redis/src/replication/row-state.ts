@@ -65,10 +65,14 @@ export function isDue(state: RowState): boolean {
 }
 
 /** Whether the store's rows should be merged into them. */
-export function wantsRows(state: RowState, isExact: boolean): boolean {
+export function wantsRows(state: RowState): boolean {
   if ((state & FRESH) === 0 || (state & REFUSED) !== 0) return false;
-  // Slices are granted only of what is known to be whole, also where nobody has counts yet.
-  return (state & LACKS) !== 0 || ((isExact || (state & EXISTS) !== 0) && (state & WHOLE) === 0);
+  return (state & LACKS) !== 0 || ((state & EXISTS) !== 0 && (state & WHOLE) === 0);
+}
+
+/** Whether it is known that they may lack something that the store has: no slice of them is granted. */
+export function mayLack(state: RowState): boolean {
+  return (state & (FRESH | REFUSED | WHOLE)) === FRESH;
 }
 
 export function isRefused(state: RowState): boolean {

@@ -5,6 +5,7 @@ import {
   isDue,
   isRefused,
   isWhole,
+  mayLack,
   next,
   type RowEvent,
   type RowState,
@@ -22,8 +23,6 @@ export class BucketState implements Bucket {
   cursor = 0;
   /** The highest version in any reply of this epoch. */
   seen = 0;
-  /** Whether slices are granted there, as far as known. */
-  isRipe = false;
   /** When the last answered exchange that showed this epoch was sent, and when it was first seen, by `Clock.elapsed`. */
   servedAtMs: number = Number.NEGATIVE_INFINITY;
   seenAtMs = 0;
@@ -31,10 +30,35 @@ export class BucketState implements Bucket {
   owes = false;
   /** Whether the node of a cluster that has it did not answer: it holds up nobody else until it does. */
   isAway = false;
+  #isRipe = false;
+  #wasRipe = false;
 
   constructor(period: Bucket["period"], number: number) {
     this.period = period;
     this.number = number;
+  }
+
+  /** Whether slices are granted there, as far as known. */
+  get isRipe(): boolean {
+    return this.#isRipe;
+  }
+
+  /** Whether they ever were, in whatever epoch. */
+  get wasRipe(): boolean {
+    return this.#wasRipe;
+  }
+
+  ripe(isRipe: boolean): void {
+    this.#isRipe = isRipe;
+    this.#wasRipe ||= isRipe;
+  }
+
+  /** It has this epoch from now on, by `Clock.elapsed`. */
+  begin(epoch: string, atMs: number): void {
+    this.epoch = epoch;
+    this.seenAtMs = atMs;
+    this.servedAtMs = Number.NEGATIVE_INFINITY;
+    this.ripe(false);
   }
 
   /** What a poll shows while nothing has changed. */
@@ -47,16 +71,15 @@ export class BucketState implements Bucket {
 export class SharedPeriod {
   readonly cells: PeriodCells;
   readonly buckets: readonly BucketState[];
-  readonly #isExact: boolean;
   #states = new Uint8Array(64);
   readonly #due = new RowSet(64);
   readonly #refused = new Set<number>();
   readonly #wanting = new Set<number>();
 
-  constructor(cells: PeriodCells, isExact: boolean) {
+  /** @param buckets - Absent: nothing is known of them. */
+  constructor(cells: PeriodCells, buckets?: readonly BucketState[]) {
     this.cells = cells;
-    this.#isExact = isExact;
-    this.buckets = Array.from({ length: BUCKETS }, (_, number) => new BucketState(cells.period, number));
+    this.buckets = buckets ?? Array.from({ length: BUCKETS }, (_, number) => new BucketState(cells.period, number));
   }
 
   apply(row: number, event: RowEvent): void {
@@ -66,7 +89,7 @@ export class SharedPeriod {
     if (isDue(state)) this.#due.add(row);
     if (isRefused(state)) this.#refused.add(row);
     else this.#refused.delete(row);
-    if (wantsRows(state, this.#isExact)) this.#wanting.add(row);
+    if (wantsRows(state)) this.#wanting.add(row);
     else this.#wanting.delete(row);
   }
 
@@ -98,6 +121,11 @@ export class SharedPeriod {
 
   isWhole(row: number): boolean {
     return isWhole(this.#state(row));
+  }
+
+  /** Whether it is known that they may lack something that the store has. */
+  mayLack(row: number): boolean {
+    return mayLack(this.#state(row));
   }
 
   wantsRows(row: number): boolean {

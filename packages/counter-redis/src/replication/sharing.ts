@@ -9,13 +9,14 @@ import type { RedisEvent } from "./events.ts";
 import { Exchanges } from "./exchanges.ts";
 import { Flushes } from "./flushes.ts";
 import { Hydration } from "./hydration.ts";
-import { Openings } from "./openings.ts";
+import { NextPeriod } from "./next-period.ts";
 import { Polls } from "./polls.ts";
 import { Pushes } from "./pushes.ts";
 import { Recall } from "./recall.ts";
 import { Replication } from "./replication.ts";
 import { Ripening } from "./ripening.ts";
 import { Rounds } from "./rounds.ts";
+import { StoreAccess } from "./store-access.ts";
 
 export const PUSH_TIMEOUT_MS = 1_000;
 const LEASE_MS = 10_000;
@@ -46,7 +47,7 @@ export class Sharing {
   readonly recall: Recall;
   readonly discards: Discards;
   readonly chores: Chores;
-  readonly openings: Openings;
+  readonly store: StoreAccess;
   #closing: Promise<void> | undefined;
 
   /** @throws RangeError for an option that is out of range. */
@@ -70,17 +71,26 @@ export class Sharing {
     this.exchanges = exchanges;
     this.replication = replication;
     this.chores = chores;
-    this.hydration = new Hydration(replication, pushes, rows, dimensions.length);
+    this.hydration = new Hydration(replication, pushes, rows, dimensions.length, clock);
     this.flushes = new Flushes({ run, rows, periods: scheme, clock, counts, exchanges, replication, chores, emit });
     this.recall = new Recall({ run, dimensions, counts, calls, replication, clock, isSharing, isExact });
     this.discards = new Discards(counts, exchanges, replication);
-    this.openings = new Openings(claim);
-    const ripening = new Ripening({ counts, calls, replication, clock, leaseMs, openings: this.openings });
-    const ripen = async (): Promise<void> => {
-      if (isExact) await ripening.work(replication.current());
+    this.store = new StoreAccess(claim);
+    const { store, hydration } = this;
+    const ripening = new Ripening({ counts, calls, clock, leaseMs, store });
+    const opening = { run, size: dimensions.length, rows, scheme, clock, leaseMs, counts, calls, replication, store };
+    const nextPeriod = new NextPeriod({ ...opening, ripening });
+    const ready = async (): Promise<void> => {
+      if (!isExact) return;
+      const shared = replication.current();
+      // Not in turn with exchanges: a store that hangs holds up nothing.
+      if (store.read !== undefined) void hydration.work(shared, store.read);
+      const used = shared.buckets.filter((bucket) => replication.rowsOf(bucket).length > 0);
+      await ripening.work(used, (bucket) => replication.slices.ripened(shared, bucket));
+      await nextPeriod.work();
     };
     const tend = (): Promise<void> => chores.run("discard", (failed) => this.discards.work(failed));
-    this.rounds = new Rounds({ replication, pushes, polls, clock, emit, ripen, tend }, options);
+    this.rounds = new Rounds({ replication, pushes, polls, clock, emit, ready, tend }, options);
   }
 
   /** Whether what is counted is being shared. */

@@ -106,7 +106,7 @@ export class Slices {
       isSaid &&= slices.pairs.returned(cell) <= (pair?.returned ?? 0);
     }
     if (isSaid) slices.unsaid.delete(row);
-    if (merged.slices !== undefined) bucketOf(shared, row).isRipe = merged.slices.isRipe;
+    if (merged.slices !== undefined) bucketOf(shared, row).ripe(merged.slices.isRipe);
     if (isExact) {
       // What was asked for before all was given back may be granted after that: it is used, given back or suspended as any slice.
       if (slices.hasSlack(row)) this.#watch(slices, row);
@@ -143,7 +143,7 @@ export class Slices {
     slices.open(row);
   }
 
-  /** The bucket begins anew: what its rows have must be pushed again. */
+  /** The bucket is about to begin anew: what its rows have must be pushed again. */
   renewed(shared: SharedPeriod, bucket: BucketState, rows: readonly number[]): void {
     this.#leases.renewed(this.#slices(shared), bucket, rows);
   }
@@ -155,7 +155,7 @@ export class Slices {
 
   /** The bucket has become ripe: what was asked for in vain is asked for again. */
   ripened(shared: SharedPeriod, bucket: BucketState): void {
-    bucket.isRipe = true;
+    bucket.ripe(true);
     for (const [row, demand] of this.#slices(shared).active) {
       if (this.#parts.bucketOf(shared, row) !== bucket) continue;
       demand.granted();
@@ -172,6 +172,11 @@ export class Slices {
   isInStep(shared: SharedPeriod, row: number): boolean {
     const slices = this.#slices(shared);
     return !slices.unsaid.has(row) && !slices.hasSlack(row);
+  }
+
+  /** The rows that have a slice, or are short of one. */
+  activeRows(shared: SharedPeriod): readonly number[] {
+    return [...this.#slices(shared).active.keys()];
   }
 
   /** Until when a row's slice may be used without another exchange, in milliseconds since the Unix epoch. */

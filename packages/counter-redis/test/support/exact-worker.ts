@@ -19,7 +19,9 @@ const counter = await RedisCounterBackend.connect({
   claim: async (_, buckets) => (isFirst === "true" ? buckets : []),
 });
 counter.setLimits("oci", { apiRequests: Number(limit) });
-await flush(counter, memoryStore());
+const store = memoryStore();
+counter.bind(store);
+await flush(counter, store);
 process.on("SIGTERM", () => {
   void counter.close().then(() => process.exit());
 });

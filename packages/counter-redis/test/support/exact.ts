@@ -21,6 +21,7 @@ export async function exactCounter(
   options: Partial<RedisConnectOptions> & { readonly prefix: string },
 ): Promise<RedisCounterBackend> {
   const made = await counter({ enforcement: "exact", ...options });
+  made.bind(store);
   made.setLimits("oci", { apiRequests: limit });
   await flush(made, store);
   return made;
