@@ -1,4 +1,4 @@
-import { before, change, drop, instead, yields } from "./edits.ts";
+import { always, before, change, drop, instead, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 import { EXACT_SIMULATION, FLEET_KILL, MODEL, OUTAGES, SIMULATION, schedule } from "./named-tests.ts";
 
@@ -308,6 +308,18 @@ const RIPENING_MUTATIONS: readonly Mutation[] = [
     name: "slices are granted at once where some may be missing",
     edit: yields("true"),
     caughtBy: [EXACT_SIMULATION],
+  },
+  {
+    name: "opens a period when it has begun",
+    edit: always,
+    caughtBy: [schedule("in which a month ends while nothing fails: nobody finds the next one unready")],
+  },
+  {
+    name: "takes a bucket that was ripe before for one that nobody had opened",
+    edit: change(/ && !bucket\.wasRipe/, ""),
+    caughtBy: [
+      schedule("in which a store is bound when slices are out, and Redis loses them: nobody takes them for free"),
+    ],
   },
   {
     name: "waits for a claim of slices that is never answered",

@@ -1,4 +1,4 @@
-import { type Tally, utcMonths } from "@usage/counter-core";
+import { type Tally, type UsageStore, utcMonths } from "@usage/counter-core";
 import { ManualClock } from "@usage/counter-core/testing";
 import {
   type Bucket,
@@ -120,6 +120,39 @@ describe("a schedule", () => {
       await pass(10);
     }
     expect(use()).toEqual([true, true, true]);
+  });
+
+  it("in which a store is bound when slices are out, and Redis loses them: nobody takes them for free", async () => {
+    let isCutOff = false;
+    const counts = [
+      countsOf(redis, () => {}),
+      countsOf(redis, () => {
+        if (isCutOff) throw new Error("Redis is away");
+      }),
+    ];
+    const [one, two] = (await Promise.all(counts.map((to, i) => exact(`writer-${i}`, to)))) as [Counter, Counter];
+    let hold: unknown;
+    for (let i = 0; i < 500 && hold === undefined; i++) {
+      hold = two.hold(OCI, { requests: 6 });
+      one.fits(OCI, { requests: 1 });
+      await pass(50);
+    }
+    expect(hold).toBeDefined();
+    isCutOff = true;
+    redis.wipe();
+    const marks = new Set<string>();
+    const tallies = async (period: string, names: readonly string[]) => store.tallies(period, names);
+    const claim: UsageStore["claim"] = async (asked) => {
+      const fresh = asked.filter(({ mark }) => !marks.has(mark));
+      for (const { mark } of fresh) marks.add(mark);
+      return fresh;
+    };
+    one.bind({ tallies, claim });
+    for (let i = 0; i < 180; i++) {
+      expect(one.tryAddAll(OCI, { requests: 5 })).toBe(false);
+      await pass(50);
+    }
+    expect(marks.size).toBeGreaterThan(0);
   });
 
   it("in which a flush stores what is pushed while it is under way", async () => {
