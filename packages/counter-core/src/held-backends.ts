@@ -239,8 +239,9 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
   /** Whether as many more may be held. */
   #assertRoom(names: readonly string[]): void {
     const added = names.filter((name) => this.rows.find(name) === undefined);
-    const refused = added[this.#maxBackends - this.rows.size];
-    if (refused !== undefined) throw new TooManyBackendsError(refused, this.#maxBackends);
+    const room = this.#maxBackends - this.rows.size;
+    const refused = added[room];
+    if (refused !== undefined) throw new TooManyBackendsError(refused, this.#maxBackends, room);
   }
 
   #forget(row: number): void {

@@ -14,21 +14,23 @@ const recorder = attach(handle);
 Atomics.add(told, RUNNING, 1);
 Atomics.wait(told, GO, 0);
 
-function add(): boolean {
-  const isAdmitted = recorder.tryAddAll("oci", { apiRequests: 1, egressBytes: 5 });
-  if (isAdmitted) Atomics.add(told, USED, 1);
-  return isAdmitted;
+/** Until it is refused. */
+function useUp(backend: string): void {
+  for (let i = 0, goesOn = true; goesOn; i++) {
+    const hold = recorder.hold(backend, { apiRequests: 3 });
+    if (hold !== undefined && i % 3 === 0) {
+      hold.void();
+    } else if (hold !== undefined) {
+      const rest = i % 3;
+      Atomics.add(told, USED, 1 + rest);
+      hold.count({ apiRequests: 1 });
+      hold.settle({ apiRequests: rest });
+    }
+    const isAdmitted = recorder.tryAddAll(backend, { apiRequests: 1, egressBytes: 5 });
+    if (isAdmitted) Atomics.add(told, USED, 1);
+    goesOn = isAdmitted || hold !== undefined;
+  }
 }
 
-for (let i = 0, goesOn = true; goesOn; i++) {
-  const hold = recorder.hold("oci", { apiRequests: 3 });
-  if (hold !== undefined && i % 3 === 0) {
-    hold.void();
-  } else if (hold !== undefined) {
-    Atomics.add(told, USED, 2);
-    hold.count({ apiRequests: 1 });
-    hold.settle({ apiRequests: 1 });
-  }
-  goesOn = add() || hold !== undefined;
-}
+for (const backend of handle.backends) useUp(backend);
 parentPort?.postMessage("done");

@@ -21,10 +21,10 @@ function threaded(limit = LIMIT, time = "2026-01-15T00:00:00Z") {
   return { clock, counter, first, second, used, to };
 }
 
-/** Worker threads that use the limit as fast as they can until they are refused. */
-async function hammering(threads: number, limit: number) {
-  const counter = new ThreadedCounterBackend(["oci", "b2"]);
-  counter.setLimits("oci", { apiRequests: limit });
+/** Worker threads that use the limit of each backend as fast as they can until they are refused. */
+async function hammering(threads: number, limit: number, backends: readonly string[] = ["oci"]) {
+  const counter = new ThreadedCounterBackend(backends);
+  for (const backend of backends) counter.setLimits(backend, { apiRequests: limit });
   const progress = new SharedArrayBuffer(12);
   const told = new Int32Array(progress);
   const workers = Array.from({ length: threads }, () => {
@@ -68,6 +68,17 @@ describe("limits among threads", () => {
     },
   );
 
+  it("of many backends, each so small that nobody has a share, are used up by four and not passed", async () => {
+    const backends = Array.from({ length: 2_000 }, (_, i) => `tenant ${i}`);
+    const { counter, workers, go, used } = await hammering(4, 15, backends);
+    const done = workers.map((worker) => once(worker, "message"));
+    go();
+    await Promise.all(done);
+    expect(new Set(backends.map((backend) => counter.totalAll(backend).apiRequests))).toEqual(new Set([15]));
+    expect(used()).toBe(15 * backends.length);
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  });
+
   it("are not passed when threads are terminated, who leave to the others what they had not used", async () => {
     const limit = 3_000_000;
     const { counter, workers, go } = await hammering(6, limit);
@@ -94,6 +105,7 @@ describe("limits among threads", () => {
     for (let i = 0; i < 9_998; i++) expect(second.tryAddAll("oci", ONE)).toBe(true);
     expect([counter.fits("oci", ONE), first.fits("oci", ONE)]).toEqual([true, true]);
     expect([counter.fits("oci", { apiRequests: 2 }), first.fits("oci", { apiRequests: 2 })]).toEqual([false, false]);
+    for (const one of [first, second, counter]) expect(one.hold("oci", { apiRequests: 2 })).toBeUndefined();
     expect(counter.tryAddAll("oci", ONE)).toBe(true);
     for (const one of [first, second, counter]) {
       expect(one.tryAddAll("oci", ONE)).toBe(false);

@@ -115,22 +115,26 @@ export class Admission<D extends string> {
       if (isUnread || cursors !== this.#parts.cursors()) this.#parts.onUnread(backends);
       this.#end(backends, ({ resolve }) => resolve());
     } catch (error) {
-      if (error instanceof TooManyBackendsError && backends.length > 1) {
-        // Where there is room for some of them, those who came first get it.
-        const half = Math.ceil(backends.length / 2);
-        await this.#hold(backends.slice(0, half));
-        await this.#hold(backends.slice(half));
-        return;
-      }
-      this.#end(backends, ({ reject }) => reject(error));
+      if (error instanceof TooManyBackendsError) await this.#holdSome(backends, error);
+      else this.#end(backends, ({ reject }) => reject(error));
     }
   }
 
-  #end(backends: readonly string[], how: (asked: Asked<D>) => void): void {
+  /** Where there is room for some of them, those who came first get it. */
+  async #holdSome(backends: readonly string[], { maxBackends, room }: TooManyBackendsError): Promise<void> {
+    const missing = backends.filter((backend) => !this.#parts.counter.has(backend));
+    // Somebody else has brought these in meanwhile.
+    if (missing.length < backends.length) this.#end(without(backends, missing), ({ resolve }) => resolve());
+    const [first, rest] = [missing.slice(0, room), missing.slice(room)];
+    this.#end(rest, ({ reject }, backend) => reject(new TooManyBackendsError(backend, maxBackends)));
+    if (first.length > 0) await this.#hold(first);
+  }
+
+  #end(backends: readonly string[], how: (asked: Asked<D>, backend: string) => void): void {
     for (const backend of backends) {
       const asked = this.#asked.get(backend);
       this.#asked.delete(backend);
-      if (asked !== undefined) how(asked);
+      if (asked !== undefined) how(asked, backend);
     }
   }
 
@@ -155,4 +159,9 @@ export class Admission<D extends string> {
       });
     return this.#loading;
   }
+}
+
+function without(names: readonly string[], others: readonly string[]): readonly string[] {
+  const left = new Set(others);
+  return names.filter((name) => !left.has(name));
 }

@@ -196,7 +196,9 @@ export class UsageTracker<D extends string = StorageDimension> {
   /** Replaces the limits of one backend, held or not; undefined: it has the default ones. Holds from the next request on. */
   setLimits(backend: string, limits: Limits<D> | undefined): void {
     this.#limits.set(backend, limits);
-    this.#apply(backend, this.#limits.of(backend));
+    const applied = this.#limits.of(backend);
+    if (this.counter.has(backend)) this.counter.setLimits(backend, applied);
+    this.#admission.setLimits(backend, applied);
   }
 
   /** Replaces all limits at once, those of `setLimits` as well. When one of them is wrong, it throws and the old ones stay. */
@@ -246,14 +248,11 @@ export class UsageTracker<D extends string = StorageDimension> {
 
   /** Gives every backend that is held or being brought in its limits: all of them, or none where one is wrong. */
   #applyLimits(): void {
-    const backends = new Set([...this.counter.backends(), ...this.#admission.asked()]);
-    const all = Array.from(backends, (backend) => [backend, this.#limits.of(backend)] as const);
-    for (const [backend, limits] of all) this.#apply(backend, limits);
-  }
-
-  #apply(backend: string, limits: Limits<D>): void {
-    if (this.counter.has(backend)) this.counter.setLimits(backend, limits);
-    this.#admission.setLimits(backend, limits);
+    const read = (backend: string): readonly [string, Limits<D>] => [backend, this.#limits.of(backend)];
+    const [held, asked] = [this.counter.backends().map(read), Array.from(this.#admission.asked(), read)];
+    // Not by `has`, which is a use: what is idle could never go where limits are read again and again.
+    for (const [backend, limits] of held) this.counter.setLimits(backend, limits);
+    for (const [backend, limits] of asked) this.#admission.setLimits(backend, limits);
   }
 
   #tellLimit(backend: string, proposed: Partial<Usage<D>>): void {

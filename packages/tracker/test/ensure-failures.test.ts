@@ -1,5 +1,5 @@
 import { NameError, TooManyBackendsError, UnknownUsageError, type UsageStore } from "@usage/counter-core";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { tracked } from "./support/tracked.ts";
 import { turn } from "./support/turn.ts";
 import { watchedStore } from "./support/watched-store.ts";
@@ -155,6 +155,25 @@ describe("ensure of what cannot be held", () => {
     plan = { apiRequests: 1 };
     await tracker.ensure("acme");
     expect(tracker.tryRecord("acme", { apiRequests: 2 })).toBe(false);
+  });
+
+  it("looks once for all that there is room for, however many ask at once", async () => {
+    const { tracker, counter } = tracked({ backends: [], maxBackends: 1_000 });
+    const ensure = vi.spyOn(counter, "ensure");
+    const names = Array.from({ length: 5_000 }, (_, i) => `tenant ${i}`);
+    const outcomes = await Promise.allSettled(names.map((name) => tracker.ensure(name)));
+    const held = outcomes.flatMap(({ status }, i) => (status === "fulfilled" ? [names[i]] : []));
+    expect(held).toEqual(names.slice(0, 1_000));
+    expect(outcomes.at(-1)).toMatchObject({ reason: new TooManyBackendsError("tenant 4999", 1_000) });
+    expect(counter.backends()).toEqual(held);
+    expect(ensure).toHaveBeenCalledTimes(2);
+  });
+
+  it("holds what somebody else has held meanwhile, though there is no room left", async () => {
+    const { tracker, counter } = tracked({ backends: ["oci"], maxBackends: 3 });
+    const asked = Promise.allSettled(["a", "b", "c"].map((name) => tracker.ensure(name)));
+    await counter.ensure(["c", "b"], async () => []);
+    expect((await asked).map(({ status }) => status)).toEqual(["rejected", "fulfilled", "fulfilled"]);
   });
 
   it("holds as many as there is room for, those who came first, and evicts nothing", async () => {

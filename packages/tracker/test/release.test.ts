@@ -42,6 +42,16 @@ describe("release", () => {
     expect(await stored("idle")).toBe(4);
   });
 
+  it("happens to what is idle though the limits of all are replaced again and again", async () => {
+    const { tracker, counter, clock } = tracked({ backends: ["oci"], idleMs: 60_000 });
+    await tracker.ensure("idle");
+    for (let second = 0; second < 120; second++) {
+      clock.advance(1_000);
+      tracker.updateLimits({ idle: { apiRequests: second } });
+    }
+    expect(counter.backends()).toEqual(["oci"]);
+  });
+
   it("comes back with what others counted meanwhile", async () => {
     const { tracker, store, clock } = tracked({ backends: [] });
     const other = new UsageTracker(tracked({ backends: [] }).counter, { store, clock });

@@ -2,6 +2,7 @@ import { LocalCounterBackend, memoryStore, type TotalsQuery, type UsageStore } f
 import { ManualClock } from "@usage/counter-core/testing";
 import { UsageTracker } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
+import { turn } from "./support/turn.ts";
 
 function setUp(backends: readonly string[] = ["oci", "b2"]) {
   const clock = new ManualClock("2026-01-15T00:00:00Z");
@@ -44,6 +45,30 @@ describe("a tracker learns", () => {
     await tracker.refresh();
     expect(queries[1]).toEqual({ since: expect.any(String) });
     expect([total("oci"), total("b2")]).toEqual([5, 7]);
+  });
+
+  it("one read after the other: what is learnt, and what is read for that, belong together", async () => {
+    const { tracker, counter, store, others, total } = setUp();
+    const gates: PromiseWithResolvers<void>[] = [];
+    const { tallies } = store;
+    store.tallies = async (...asked) => {
+      const gate = Promise.withResolvers<void>();
+      gates.push(gate);
+      await gate.promise;
+      return tallies(...asked);
+    };
+    await others("oci", 5);
+    counter.discard("oci"); // its rows are read from now on
+    const reads = [tracker.refresh(), tracker.refresh()];
+    await turn(10);
+    expect(gates).toHaveLength(1);
+    await others("oci", 7);
+    gates[0]?.resolve();
+    await reads[0];
+    await turn(10);
+    gates[1]?.resolve();
+    await reads[1];
+    expect(total("oci")).toBe(7);
   });
 
   it("nothing of what did not change: it is not taken for lost", async () => {

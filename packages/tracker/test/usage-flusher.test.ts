@@ -195,6 +195,28 @@ describe("UsageFlusher", () => {
     expect(await stored()).toBe(1);
   });
 
+  it("fails and tries again while it cannot be told what to skip, and stores nothing meanwhile", async () => {
+    let isKnown = false;
+    const { flusher, tracker, pass, stored } = flushing({
+      skip: () => {
+        if (!isKnown) throw new Error("nobody knows");
+        return new Set();
+      },
+    });
+    tracker.record("oci", { apiRequests: 3 });
+    await expect(flusher.flush()).rejects.toThrow("nobody knows");
+    flusher.start();
+    await pass(35_000);
+    expect(flusher.status()).toMatchObject({ failures: expect.any(Number), lastError: new Error("nobody knows") });
+    expect(flusher.status().failures).toBeGreaterThan(2);
+    await expect(flusher.stop()).rejects.toMatchObject({ code: "USAGE_FLUSH", cause: new Error("nobody knows") });
+    flusher.start();
+    expect(await stored()).toBe(0);
+    isKnown = true;
+    await pass(35_000);
+    expect([await stored(), flusher.status().failures]).toEqual([3, 0]);
+  });
+
   it("skips what it is told to at each flush", async () => {
     const skip = new Set<string>();
     const { flusher, tracker, pass, stored } = flushing({ skip: () => skip });

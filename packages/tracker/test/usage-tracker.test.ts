@@ -164,7 +164,7 @@ describe("tryRecord", () => {
     expect(tracker.tryRecord("oci", { apiRequests: 1 })).toBe(false);
   });
 
-  it("throws for what is no usage, for a backend that is not held, and past 2^53-1, and adds nothing then", () => {
+  it("throws for what is no usage and for a backend that is not held, refuses what passes 2^53-1, and adds nothing then", () => {
     const { tracker, counter } = tracked({ limits: { oci: { apiRequests: 10 } } });
     expect(() => tracker.tryRecord("oci", { apiRequests: 1, egressBytes: -1 })).toThrow(AmountError);
     expect(() => tracker.tryRecord("oci", { apiRequests: 1, tokens: 1 } as Partial<Usage>)).toThrow(
@@ -172,7 +172,12 @@ describe("tryRecord", () => {
     );
     expect(() => tracker.tryRecord("gone", { apiRequests: 1 })).toThrow(UnknownBackendError);
     expect(tracker.tryRecord("oci", { egressBytes: MAX })).toBe(true);
-    expect(() => tracker.tryRecord("oci", { apiRequests: 1, egressBytes: 1 })).toThrow(AmountError);
+    for (const usage of [{ apiRequests: 1, egressBytes: 1 }, { egressBytes: MAX }]) {
+      expect(tracker.tryRecord("oci", usage)).toBe(false);
+      expect(tracker.withinLimits("oci", usage)).toBe(false);
+      expect(tracker.tryReserve("oci", usage)).toBeUndefined();
+      expect(tracker.check("oci", usage)).toMatchObject({ allowed: false, exceeded: ["egressBytes"], reason: "limit" });
+    }
     expect(counter.totalAll("oci")).toEqual({ apiRequests: 0, egressBytes: MAX, ingressBytes: 0 });
   });
 });

@@ -47,10 +47,12 @@ export const HOLD_MUTATIONS: readonly Mutation[] = [
   {
     name: "takes more of a limit than is left",
     edit: change(/Math\.min\(left, (.*)\);$/, "$1;"),
-    caughtBy: [
-      threads("of %i are used up to the last unit by four that count and hold, and not passed"),
-      threads("strand nothing with one that is idle: others take what it has not used"),
-    ],
+    caughtBy: [threads("have holds of threads in them, which the counter tells, and what was settled above them")],
+  },
+  {
+    name: "takes of a limit what another thread takes at once",
+    edit: change(/Atomics\.compareExchange\((.*), word, (.*)\) === word/, "Atomics.store($1, $2) !== undefined"),
+    caughtBy: [threads("of many backends, each so small that nobody has a share, are used up by four and not passed")],
   },
   {
     name: "leaves with other threads what they do not use",

@@ -182,6 +182,7 @@ export class Room {
       if (left <= 0) return 0;
       // fault: takes more of a limit than is left
       const share = Math.min(left, Math.max(need, Math.min(Math.floor(left / PARTS), MAX_SHARE)));
+      // fault: takes of a limit what another thread takes at once
       if (Atomics.compareExchange(this.#left, cell, word, word - BigInt(share)) === word) return share;
     }
   }

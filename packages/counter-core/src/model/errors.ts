@@ -69,13 +69,16 @@ export class DrainConflictError extends Error {
 export class TooManyBackendsError extends RangeError {
   readonly code = "USAGE_TOO_MANY_BACKENDS";
   readonly maxBackends: number;
+  /** How many more can be held. */
+  readonly room: number;
 
-  constructor(backend: string, maxBackends: number) {
+  constructor(backend: string, maxBackends: number, room = 0) {
     super(
       `backend ${quote(backend)} cannot be held: at most ${maxBackends} may be; release some, or raise maxBackends`,
     );
     this.name = "TooManyBackendsError";
     this.maxBackends = maxBackends;
+    this.room = room;
   }
 }
 
