@@ -99,10 +99,15 @@ local function grant(item, at, d)
   local place, ask = item.places[d], 3 * n + 3 * (d - 1)
   local limit, target, need = item.sent[1][ask + 1], item.sent[1][ask + 2], item.sent[1][ask + 3]
   local granted = item.pairs[1][2 * place - 1]
-  if target <= granted then return false end
+  -- fault: what is asked for is added instead of raised to
+  local wanted = target - granted
+  if wanted <= 0 then return false end
+  -- fault: slices are granted in an epoch that is not ripe
+  -- fault: slices are granted where the store's rows may be missing
   if not at.is_ripe or item.known_mark ~= at.id then return false end
+  -- fault: slices are granted of what others hold
   local room = limit - item.sums[place] - item.held[place]
-  local got = math.max(0, math.min(target - granted, room, math.max(need, math.floor(room / 16))))
+  local got = math.max(0, math.min(wanted, room, math.max(need, math.floor(room / 16))))
   local changed = got > 0 and raise(item, 1, place, granted + got, 0)
   if got < need and limit > item.sums[place] then
     item.hungry[place] = item.hungry[place] + 1

@@ -54,6 +54,7 @@ local function epoch_of(epoch, changes)
     id = found[1] or '',
     version = number(found[3]) or 0,
     run = run,
+    -- fault: a renewed epoch is as ripe as the one before
     is_ripe = found[1] and found[4] == found[1] or false,
     has_epoch = found[1] and true or false,
     has_changes = has_changes,

@@ -1,4 +1,4 @@
-import { change, drop, never } from "./edits.ts";
+import { before, change, drop, never } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const contract = (title: string): NamedTest => ({
@@ -24,6 +24,11 @@ export const HOLD_MUTATIONS: readonly Mutation[] = [
     name: "what is held in one month is not free in another",
     edit: change(/cells === this\.#current/, "true"),
     caughtBy: [contract("in the month in which it began, whenever it ends; the next one is whole")],
+  },
+  {
+    name: "counts nothing of what is settled after its time",
+    edit: before('if (hold.state === "open")'),
+    caughtBy: [contract("for its time, then it is free again; what is settled later is counted in full, and told")],
   },
   {
     name: "tells clients to come back next month for what is only held",

@@ -1,4 +1,5 @@
 import { COUNTER_MUTATIONS } from "./counter-mutations.ts";
+import { EXACT_MUTATIONS } from "./exact-mutations.ts";
 import { HOLD_MUTATIONS } from "./hold-mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { PROXY_MUTATIONS } from "./proxy-mutations.ts";
@@ -11,6 +12,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...COUNTER_MUTATIONS,
   ...HOLD_MUTATIONS,
   ...REDIS_MUTATIONS,
+  ...EXACT_MUTATIONS,
   ...STORE_MUTATIONS,
   ...TRACKER_MUTATIONS,
   ...PROXY_MUTATIONS,

@@ -16,6 +16,11 @@ export const MODEL: NamedTest = {
 };
 /** A schedule that is written down. */
 export const schedule = (title: string): NamedTest => ({ file: "proofs/simulation/test/directed.test.ts", title });
+/** The same, of an exact limit. */
+export const exactSchedule = (title: string): NamedTest => ({
+  file: "proofs/simulation/test/exact-schedules.test.ts",
+  title,
+});
 export const SCHEDULES: NamedTest = {
   file: "apps/demo-proxy/test/schedules.test.ts",
   title: "keep every promise in random schedules of records, faults, restarts, late messages and months",

@@ -1,6 +1,6 @@
-import { always, before, change, drop, instead, yields } from "./edits.ts";
+import { before, change, drop, instead, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
-import { EXACT_SIMULATION, FLEET_KILL, MODEL, OUTAGES, SIMULATION, schedule } from "./named-tests.ts";
+import { exactSchedule, FLEET_KILL, MODEL, OUTAGES, SIMULATION, schedule } from "./named-tests.ts";
 
 const contract = (title: string): NamedTest => ({
   file: "packages/counter-redis/test/shared-counter.contract.test.ts",
@@ -155,6 +155,7 @@ const HYDRATION_MUTATIONS: readonly Mutation[] = [
     edit: yields("[]"),
     caughtBy: [
       SIMULATION,
+      exactSchedule("is not passed by what a dead instance used and stored, where Redis has lost it"),
       OUTAGES,
       contract("and has what a killed instance had stored before all that was shared was lost"),
     ],
@@ -302,32 +303,6 @@ const OUTAGE_MUTATIONS: readonly Mutation[] = [
   },
 ];
 
-/** Of when slices are granted. */
-const RIPENING_MUTATIONS: readonly Mutation[] = [
-  {
-    name: "slices are granted at once where some may be missing",
-    edit: yields("true"),
-    caughtBy: [EXACT_SIMULATION],
-  },
-  {
-    name: "opens a period when it has begun",
-    edit: always,
-    caughtBy: [schedule("in which a month ends while nothing fails: nobody finds the next one unready")],
-  },
-  {
-    name: "takes a bucket that was ripe before for one that nobody had opened",
-    edit: change(/ && !bucket\.wasRipe/, ""),
-    caughtBy: [
-      schedule("in which a store is bound when slices are out, and Redis loses them: nobody takes them for free"),
-    ],
-  },
-  {
-    name: "waits for a claim of slices that is never answered",
-    edit: yields("Number.POSITIVE_INFINITY"),
-    caughtBy: [schedule("in which a store does not answer who opens a bucket, and answers when it is asked again")],
-  },
-];
-
 /** Of the model of Redis: the simulation notices what it is there to notice. */
 const MODEL_MUTATIONS: readonly Mutation[] = [
   {
@@ -335,7 +310,11 @@ const MODEL_MUTATIONS: readonly Mutation[] = [
     edit: change(/amount\)/, "(known?.get(name) ?? 0) + amount)"),
     caughtBy: [SIMULATION],
   },
-  { name: "the model of Redis restarts under the same run", edit: drop, caughtBy: [SIMULATION] },
+  {
+    name: "the model of Redis restarts under the same run",
+    edit: drop,
+    caughtBy: [SIMULATION, exactSchedule("is not passed where Redis restarts from before a slice was granted")],
+  },
 ];
 
 export const REDIS_MUTATIONS: readonly Mutation[] = [
@@ -345,6 +324,5 @@ export const REDIS_MUTATIONS: readonly Mutation[] = [
   ...HYDRATION_MUTATIONS,
   ...OWING_MUTATIONS,
   ...OUTAGE_MUTATIONS,
-  ...RIPENING_MUTATIONS,
   ...MODEL_MUTATIONS,
 ];

@@ -1,9 +1,9 @@
 import { LEASE_MS } from "./exact-limits.ts";
-import type { Instance } from "./instance.ts";
-import type { RedisSnapshot } from "./model-redis.ts";
+import { BACKENDS, type Instance } from "./instance.ts";
 import type { StoreSnapshot } from "./model-store.ts";
 import { type Network, NO_FAULTS } from "./network.ts";
-import { BACKENDS, type Scene } from "./scene.ts";
+import type { RedisSnapshot } from "./redis-data.ts";
+import type { Scene } from "./scene.ts";
 
 /** Everything that may happen to a scene. */
 export class Acts {
@@ -50,13 +50,13 @@ export class Acts {
         scene.boot();
         break;
       case 5:
-        scene.lose("Redis is wiped", () => redis.wipe());
+        scene.losses.ofRedis("Redis is wiped", () => redis.wipe());
         break;
       case 6: {
         const keys = redis.keys();
         if (keys.length === 0) return;
         const key = random.pick(keys);
-        scene.lose(`${key} is evicted`, () => redis.evict(key));
+        scene.losses.ofRedis(`${key} is evicted`, () => redis.evict(key));
         break;
       }
       case 7:
@@ -95,7 +95,7 @@ export class Acts {
         const buckets = redis.buckets();
         if (buckets.length === 0) return;
         const bucket = random.pick(buckets);
-        scene.lose(`the bucket ${bucket} is evicted`, () => {
+        scene.losses.ofRedis(`the bucket ${bucket} is evicted`, () => {
           for (const key of redis.keysOf(bucket)) redis.evict(key);
         });
         break;
@@ -147,7 +147,7 @@ export class Acts {
     const one = random.pick(instances);
     one.machine.cutUntilMs = timeline.nowMs + random.below(3 * LEASE_MS);
     this.#scene.say(`${one.name} is cut off`);
-    if (random.chance(0.6)) this.#scene.lose("Redis is wiped", () => world.redis.wipe());
+    if (random.chance(0.6)) this.#scene.losses.ofRedis("Redis is wiped", () => world.redis.wipe());
     else this.#rollBack();
     for (const delayMs of [150, 400]) {
       timeline.after(delayMs, () => {
@@ -161,7 +161,7 @@ export class Acts {
     if (storeDoes !== "lose" && storeDoes !== "lose silently") return;
     const snapshot =
       this.#storeSnapshots.length > 0 && random.chance(0.7) ? random.pick(this.#storeSnapshots) : undefined;
-    this.#scene.loseStored(
+    this.#scene.losses.ofStore(
       `the database loses what it had, and ${storeDoes === "lose" ? "says so" : "says nothing"}`,
       () => world.store.lose(snapshot, storeDoes === "lose"),
     );
@@ -184,7 +184,7 @@ export class Acts {
     const restart = (): void => {
       for (const instance of [...instances]) this.#scene.kill(instance);
     };
-    const wipe = (): void => this.#scene.lose("Redis is wiped", () => world.redis.wipe());
+    const wipe = (): void => this.#scene.losses.ofRedis("Redis is wiped", () => world.redis.wipe());
     const rollBack = (): void => this.#rollBack();
     const letGo = (): void => {
       for (const instance of instances) {
@@ -203,6 +203,6 @@ export class Acts {
   #rollBack(): void {
     if (this.#snapshots.length === 0) return;
     const snapshot = this.#scene.random.pick(this.#snapshots);
-    this.#scene.lose("Redis restarts from a snapshot", () => this.#scene.world.redis.restore(snapshot));
+    this.#scene.losses.ofRedis("Redis restarts from a snapshot", () => this.#scene.world.redis.restore(snapshot));
   }
 }

@@ -57,17 +57,17 @@ export class Checks {
     // What was let go of may be less when it comes back: something may have been lost meanwhile.
     const names = new Set(held);
     for (const backend of seen.totals.keys()) if (!names.has(backend)) seen.totals.delete(backend);
-    this.#scene.noteLetGo();
+    this.#scene.losses.noteLetGo();
   }
 
   /** While nothing can be stored: Redis has all that is not, and everybody sees all that is in either. */
   shared(): void {
-    const knownOf = this.#scene.known();
+    const knownOf = this.#scene.losses.known();
     const known = new Book();
     for (const [of] of this.#scene.recorded.entries()) {
       const [run, period, backend, dimension] = of as [string, string, string, string];
       if (this.#scene.discarded.has(backend)) continue;
-      const kept = this.#scene.kept(of);
+      const kept = this.#scene.losses.kept(of);
       const found = knownOf(of);
       const isLive = this.#scene.instances.some(({ name, isReady }) => name === run && isReady);
       if (isLive && found < kept) this.#scene.fail(`${of.join(" ")}: ${found} is shared of ${kept}`);
@@ -80,8 +80,8 @@ export class Checks {
         if (this.#scene.discarded.has(backend)) continue;
         const totals = counter.totalAll(backend);
         for (const dimension of DIMENSIONS) {
-          const all = this.#scene.hasStoreLost
-            ? this.#scene.seenBySum(key, backend, dimension)
+          const all = this.#scene.losses.hasStoreLost
+            ? this.#scene.losses.seenBySum(key, backend, dimension)
             : known.get(key, backend, dimension);
           if (totals[dimension] < all) {
             this.#scene.fail(
@@ -95,7 +95,7 @@ export class Checks {
 
   /** What must hold once everything is healed, and nothing is under way. */
   atRest(): void {
-    const [missing] = this.#scene.missing();
+    const [missing] = this.#scene.losses.missing();
     if (missing !== undefined) this.#scene.fail(missing);
     for (const instance of this.#scene.instances) if (!instance.machine.isDead) this.#instanceAtRest(instance);
   }
@@ -107,7 +107,7 @@ export class Checks {
     if (flusher.status().failures > 0)
       this.#scene.fail(`${name} still fails to flush: ${String(flusher.status().lastError)}`);
     this.seesAllStored(instance);
-    if (this.#scene.losses > 0) return;
+    if (this.#scene.losses.count > 0) return;
     for (const backend of counter.backends()) {
       for (const dimension of DIMENSIONS) {
         const unstored = counter.load(backend, dimension);
@@ -128,7 +128,7 @@ export class Checks {
         const all = stored.get(backend)?.all[dimension] ?? 0;
         if (totals[dimension] < all)
           this.#scene.fail(`${name} sees ${totals[dimension]} ${dimension} of ${backend}, stored are ${all}`);
-        if (this.#scene.losses === 0 && totals[dimension] !== all) {
+        if (this.#scene.losses.count === 0 && totals[dimension] !== all) {
           this.#scene.fail(
             `${name} sees ${totals[dimension]} ${dimension} of ${backend}, but nothing was lost and stored are ${all}`,
           );

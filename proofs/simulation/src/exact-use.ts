@@ -148,8 +148,10 @@ export class ExactUse {
   }
 
   /** Somebody was granted something: whatever others have and nobody knows may be used once more. */
-  granted(period: string, backend: string, dimension: string): void {
+  granted(period: string, backend: string, dimension: string, excess: number): void {
     const { redis } = this.#scene.world;
+    if (excess > 0)
+      this.#scene.failLater(`${excess} ${dimension} of ${backend} more than a limit are granted in ${period}`);
     for (const { name } of this.#scene.instances) {
       const of = [name, period, backend, dimension];
       const known = redis.spokenFor(period, bucketOf(backend), backend, name, dimension);
@@ -157,7 +159,7 @@ export class ExactUse {
       if (hidden <= this.#excess.get(...of) || hidden <= this.#hidden.get(...of)) continue;
       const silentMs = this.#scene.timeline.nowMs - (this.#served.get([name, period, backend].join("\n")) ?? 0);
       const what = `${hidden} ${dimension} of ${backend} in ${period} that ${name} has were granted`;
-      if (silentMs < LEASE_MS && !this.#scene.hasStoreLost) {
+      if (silentMs < LEASE_MS && !this.#scene.losses.hasStoreLost) {
         this.#scene.failLater(`${what}, and it was heard ${silentMs} ms before`);
       }
       this.#scene.say(`${what}: it was not heard for ${silentMs} ms`);

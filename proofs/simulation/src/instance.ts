@@ -20,6 +20,8 @@ import type { ModelStore } from "./model-store.ts";
 import type { Network } from "./network.ts";
 import type { Random } from "./random.ts";
 
+/** Every instance has them from the start; both are in one bucket. */
+export const BACKENDS = ["oci", "leo"] as const;
 export const DIMENSIONS = ["requests", "bytes"] as const;
 export type Dimension = (typeof DIMENSIONS)[number];
 

@@ -1,53 +1,16 @@
 import type { Tally } from "@usage/counter-core";
 import type {
-  Ask,
   Bucket,
   Changes,
   MergedItem,
   MergeItem,
   MergeReply,
   Owing,
-  Pair,
   ReadReply,
   StoredUpTo,
 } from "@usage/counter-redis";
-
-interface Epoch {
-  readonly id: string;
-  readonly run: string;
-  readonly version: number;
-  /** The id once slices are granted. */
-  readonly ripe: string;
-  readonly owed: ReadonlyMap<string, { readonly since: number; readonly last: number }>;
-}
-
-interface Hash {
-  readonly mark: string;
-  /** By writer, then by dimension. */
-  readonly tallies: ReadonlyMap<string, ReadonlyMap<string, number>>;
-  /** Where anybody ever held anything. */
-  readonly slices?: Slices;
-}
-
-interface Slices {
-  /** By writer, then by dimension. */
-  readonly pairs: ReadonlyMap<string, ReadonlyMap<string, Pair>>;
-  /** By dimension. */
-  readonly hungry: ReadonlyMap<string, number>;
-}
-
-const NO_PAIR: Pair = { granted: 0, returned: 0 };
-
-/** Everything at one instant, by key. */
-export interface RedisSnapshot {
-  readonly epochs: ReadonlyMap<string, Epoch>;
-  readonly changes: ReadonlyMap<string, ReadonlyMap<string, number>>;
-  readonly versions: ReadonlyMap<string, string>;
-  readonly hashes: ReadonlyMap<string, Hash>;
-}
-
-const NOTHING: RedisSnapshot = { epochs: new Map(), changes: new Map(), versions: new Map(), hashes: new Map() };
-const NOBODY: Hash = { mark: "", tallies: new Map() };
+import { bucketKey, type Epoch, type Hash, mergeTally, NOBODY, NOTHING, type RedisSnapshot } from "./redis-data.ts";
+import { NO_PAIR, SliceBook, sumOf } from "./slice-book.ts";
 
 /** What the scripts do to a server's data, without the server. A test holds it to the real one. */
 export class ModelRedis {
@@ -57,8 +20,8 @@ export class ModelRedis {
   #hashes = new Map<string, Hash>();
   /** How often everything of a bucket was to be looked at again. */
   oweAlls = 0;
-  /** Is told of each grant, before it is made. */
-  onGrant: (period: string, backend: string, dimension: string) => void = () => {};
+  /** Is told of each grant before it is made, and by how much a limit would be passed if all used all that they were granted. */
+  onGrant: (period: string, backend: string, dimension: string, excess: number) => void = () => {};
   readonly #used = new Set<string>();
   #run = 1;
   #ids = 0;
@@ -103,7 +66,7 @@ export class ModelRedis {
         asks?.forEach((ask, d) => {
           if (ask === undefined || !grants) return;
           const name = dimensions[d] as string;
-          const onGrant = (): void => this.onGrant(bucket.period.key, backend, name);
+          const onGrant = (excess: number): void => this.onGrant(bucket.period.key, backend, name, excess);
           changed = book.grant(writer, name, ask, onGrant) || changed;
         });
       }
@@ -312,94 +275,4 @@ export class ModelRedis {
       .sort(([, a], [, b]) => a - b)
       .map(([name]) => name);
   }
-}
-
-/** The slices of one backend, as a script changes them. */
-class SliceBook {
-  readonly #tallies: ReadonlyMap<string, ReadonlyMap<string, number>>;
-  readonly #pairs: Map<string, ReadonlyMap<string, Pair>>;
-  readonly #hungry: Map<string, number>;
-
-  constructor(tallies: ReadonlyMap<string, ReadonlyMap<string, number>>, { pairs, hungry }: Slices) {
-    this.#tallies = tallies;
-    this.#pairs = new Map(pairs);
-    this.#hungry = new Map(hungry);
-  }
-
-  get slices(): Slices {
-    return { pairs: this.#pairs, hungry: this.#hungry };
-  }
-
-  raise(writer: string, name: string, { granted, returned }: Pair): boolean {
-    const known = this.#pair(writer, name);
-    if (granted <= known.granted && returned <= known.returned) return false;
-    const raised = { granted: Math.max(granted, known.granted), returned: Math.max(returned, known.returned) };
-    this.#pairs.set(writer, new Map(this.#pairs.get(writer)).set(name, raised));
-    return true;
-  }
-
-  grant(writer: string, name: string, { limit, target, need }: Ask, onGrant: () => void): boolean {
-    const { granted } = this.#pair(writer, name);
-    if (target <= granted) return false;
-    const used = sumOf(this.#tallies, name);
-    const room = limit - used - this.#held(name);
-    const got = Math.max(0, Math.min(target - granted, room, Math.max(need, Math.floor(room / 16))));
-    if (got > 0) {
-      onGrant();
-      this.raise(writer, name, { granted: granted + got, returned: 0 });
-    }
-    const isHungry = got < need && limit > used;
-    if (isHungry) this.#hungry.set(name, (this.#hungry.get(name) ?? 0) + 1);
-    return got > 0 || isHungry;
-  }
-
-  of(writer: string, dimensions: readonly string[]): { held: number[]; pairs: Pair[]; hungry: number[] } {
-    return {
-      held: dimensions.map((name) => this.#held(name)),
-      pairs: dimensions.map((name) => this.#pair(writer, name)),
-      hungry: dimensions.map((name) => this.#hungry.get(name) ?? 0),
-    };
-  }
-
-  #pair(writer: string, name: string): Pair {
-    return this.#pairs.get(writer)?.get(name) ?? NO_PAIR;
-  }
-
-  #held(name: string): number {
-    let held = 0;
-    for (const [writer, pairs] of this.#pairs) {
-      const { granted, returned } = pairs.get(name) ?? NO_PAIR;
-      held += Math.max(0, granted - returned - (this.#tallies.get(writer)?.get(name) ?? 0));
-    }
-    return held;
-  }
-}
-
-/** Keeps the larger amounts; returns whether any of them grew. */
-function mergeTally(
-  tallies: Map<string, ReadonlyMap<string, number>>,
-  writer: string,
-  amounts: Iterable<readonly [string, number]>,
-): boolean {
-  const known = tallies.get(writer);
-  const merged = new Map(known);
-  let grew = false;
-  for (const [name, amount] of amounts) {
-    if (amount <= (merged.get(name) ?? 0)) continue;
-    // fault: the model of Redis adds instead of keeping the maximum
-    merged.set(name, amount);
-    grew = true;
-  }
-  if (grew) tallies.set(writer, merged);
-  return grew;
-}
-
-function sumOf(tallies: ReadonlyMap<string, ReadonlyMap<string, number>>, name: string): number {
-  let sum = 0;
-  for (const amounts of tallies.values()) sum += amounts.get(name) ?? 0;
-  return sum;
-}
-
-function bucketKey({ period, number }: Bucket): string {
-  return `${period.key} ${number}`;
 }

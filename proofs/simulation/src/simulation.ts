@@ -73,7 +73,8 @@ class Simulation {
     await this.#comeLate();
     const recorded = [...scene.recorded.entries()].reduce((sum, [, amount]) => sum + amount, 0);
     const { admitted = 0, refused = 0, excused = 0 } = scene.world.exactUse ?? {};
-    const { seed, kills, losses } = scene;
+    const { seed, kills } = scene;
+    const losses = scene.losses.count;
     return { seed, steps: this.#steps, recorded, kills, losses, admitted, refused, excused };
   }
 
@@ -121,7 +122,7 @@ class Simulation {
       timeline.skip(SECOND_PASS_MS);
       await this.#runFor(HEALING_MS);
     }
-    if (!scene.hasSilentLoss) return;
+    if (!scene.losses.hasSilentLoss) return;
     timeline.skip(WHOLE_READ_MS);
     await this.#runFor(HEALING_MS);
   }

@@ -27,3 +27,7 @@ export class TallyIndex {
 function placeOf(period: string, backend: string): string {
   return `${period}\n${backend}`;
 }
+
+export function sumOf(tallies: readonly Tally[], dimension: string): number {
+  return tallies.reduce((sum, { usage }) => sum + amountOf(usage, dimension), 0);
+}

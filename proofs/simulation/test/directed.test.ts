@@ -10,6 +10,7 @@ import {
 } from "@usage/counter-redis";
 import { ModelRedis, ModelStore } from "@usage/simulation";
 import { beforeEach, describe, expect, it } from "vitest";
+import { countsOf, type Way } from "./model-counts.ts";
 
 const DIMENSIONS = ["requests"] as const;
 const MONTH = "2026-01";
@@ -30,7 +31,7 @@ describe("a schedule", () => {
 
   /** @param before What happens before a call; where it throws, Redis is away for that. */
   async function instance(writer: string, before: (call: string) => void = () => {}): Promise<Counter> {
-    const counts = countsOf(redis, before);
+    const counts = countsOf(redis, DIMENSIONS, heard(before));
     const counter = new RedisCounterBackend(counts, { dimensions: DIMENSIONS, clock, writer });
     await counter.start();
     return counter;
@@ -74,14 +75,10 @@ describe("a schedule", () => {
 
   it("in which a store does not answer who opens a bucket, and answers when it is asked again", async () => {
     let asked = 0;
-    const counter = await exact(
-      "one",
-      countsOf(redis, () => {}),
-      (_, buckets) => {
-        asked += 1;
-        return asked === 1 ? new Promise(() => {}) : Promise.resolve(buckets);
-      },
-    );
+    const counter = await exact("one", countsOf(redis, DIMENSIONS, heard()), (_, buckets) => {
+      asked += 1;
+      return asked === 1 ? new Promise(() => {}) : Promise.resolve(buckets);
+    });
     let isAdmitted = false;
     for (let i = 0; i < 30 && !isAdmitted; i++) {
       counter.learn(MONTH, new Map());
@@ -97,13 +94,7 @@ describe("a schedule", () => {
     const claim = claimsOf(new Set());
     const counters: Counter[] = [];
     for (const writer of ["one", "two", "three"]) {
-      counters.push(
-        await exact(
-          writer,
-          countsOf(redis, () => {}),
-          claim,
-        ),
-      );
+      counters.push(await exact(writer, countsOf(redis, DIMENSIONS, heard()), claim));
     }
     for (const counter of counters) counter.setLimits(OCI, { requests: 10_000 });
     const use = (): boolean[] => counters.map((counter) => counter.tryAddAll(OCI, { requests: 1 }));
@@ -125,10 +116,14 @@ describe("a schedule", () => {
   it("in which a store is bound when slices are out, and Redis loses them: nobody takes them for free", async () => {
     let isCutOff = false;
     const counts = [
-      countsOf(redis, () => {}),
-      countsOf(redis, () => {
-        if (isCutOff) throw new Error("Redis is away");
-      }),
+      countsOf(redis, DIMENSIONS, heard()),
+      countsOf(
+        redis,
+        DIMENSIONS,
+        heard(() => {
+          if (isCutOff) throw new Error("Redis is away");
+        }),
+      ),
     ];
     const [one, two] = (await Promise.all(counts.map((to, i) => exact(`writer-${i}`, to)))) as [Counter, Counter];
     let hold: unknown;
@@ -234,9 +229,13 @@ describe("a schedule", () => {
   it("in which the store loses what was let go of", async () => {
     let isAway = true;
     const counter = new RedisCounterBackend(
-      countsOf(redis, () => {
-        if (isAway) throw new Error("Redis is away");
-      }),
+      countsOf(
+        redis,
+        DIMENSIONS,
+        heard(() => {
+          if (isAway) throw new Error("Redis is away");
+        }),
+      ),
       { dimensions: DIMENSIONS, clock, writer: "one", backends: [OCI] },
     );
     counter.add(OCI, "requests", 5);
@@ -259,10 +258,7 @@ describe("a schedule", () => {
 
   it("in which the counts of one backend are evicted, and nobody counts in it any more", async () => {
     const options = { dimensions: DIMENSIONS, clock, writer: "one", backends: [OCI], sweepIntervalMs: 1_000 };
-    const counter = new RedisCounterBackend(
-      countsOf(redis, () => {}),
-      options,
-    );
+    const counter = new RedisCounterBackend(countsOf(redis, DIMENSIONS, heard()), options);
     counter.add(OCI, "requests", 5);
     const syncs = async (): Promise<void> => {
       for (let i = 0; i < 3; i++) {
@@ -278,10 +274,11 @@ describe("a schedule", () => {
   });
 
   it("in which others count while the store tells what it has of a backend that is to be held", async () => {
-    const one = new RedisCounterBackend(
-      countsOf(redis, () => {}),
-      { dimensions: DIMENSIONS, clock, writer: "one" },
-    );
+    const one = new RedisCounterBackend(countsOf(redis, DIMENSIONS, heard()), {
+      dimensions: DIMENSIONS,
+      clock,
+      writer: "one",
+    });
     const other = await instance("other");
     await hold(other, OCI);
     other.add(OCI, "requests", 5);
@@ -330,7 +327,7 @@ describe("a schedule", () => {
     let answer = (): void => {};
     let isLate = true;
     const counts: SharedCounts = {
-      ...countsOf(redis, () => {}),
+      ...countsOf(redis, DIMENSIONS, heard()),
       merge(at, run, items) {
         const reply = redis.merge(at, run, DIMENSIONS, items);
         if (!isLate) return Promise.resolve(reply);
@@ -398,28 +395,10 @@ function rowOf(writer: string): Tally {
   return { writer, period: MONTH, backend: OCI, usage: { requests: 1 } };
 }
 
-/** The model as a counter sees it. `before` hears of each call, and of each merge that brings rows as "rows". */
-function countsOf(redis: ModelRedis, before: (call: string) => void): SharedCounts {
-  const call = async <T>(name: string, execute: () => T): Promise<T> => {
-    before(name);
+/** `before` hears of each call; where it throws, Redis is away for that. */
+function heard(before: (call: string) => void = () => {}): Way {
+  return async (call, execute) => {
+    before(call);
     return execute();
-  };
-  return {
-    batchSize: 100,
-    isDivided: false,
-    merge: (at, run, items) => {
-      const brings = items.some(({ rows = [] }) => rows.length > 0);
-      return call(brings ? "rows" : "merge", () => redis.merge(at, run, DIMENSIONS, items));
-    },
-    versions: (all) => call("versions", () => redis.versions(all)),
-    changed: (at, epoch, cursor) => call("changed", () => redis.changed(at, epoch, cursor)),
-    count: (at, names) => call("count", () => redis.count(at, names)),
-    owing: (at) => call("owing", () => redis.owing(at)),
-    changedSince: (at, version) => call("changedSince", () => redis.changedSince(at, version)),
-    tallies: (at, names) => call("tallies", () => redis.tallies(at, names)),
-    report: (at, epoch, upTo) => call("report", () => redis.report(at, epoch, upTo)),
-    ripen: (at, id) => call("ripen", () => redis.ripen(at, id)),
-    oweAll: (at) => call("oweAll", () => redis.oweAll(at)),
-    forget: (at, name) => call("forget", () => redis.forget(at, name)),
   };
 }

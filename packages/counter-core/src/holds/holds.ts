@@ -111,6 +111,7 @@ export class Holds<D extends string> {
     const { recorder } = this.#parts;
     const amounts = actual === undefined ? Float64Array.from(hold.amounts) : recorder.read(hold.backend, actual);
     this.#assertCountable(hold, amounts);
+    // fault: counts nothing of what is settled after its time
     this.#add(hold, amounts);
     this.end(hold, "settled");
   }

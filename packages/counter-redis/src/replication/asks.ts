@@ -95,6 +95,7 @@ export class Asks {
       if (!slices.isSliced(cell)) continue;
       const sum = merged.sums[place] as number;
       const limit = periods.limit(cell);
+      // fault: who was silent goes on though others have used what it had
       isOver ||= sum + (merged.slices?.held[place] ?? 0) > limit;
       if (demand === undefined) continue;
       if (sum >= limit) demand.giveUp(place);
@@ -103,10 +104,12 @@ export class Asks {
       const isShort = isAsked && demand.need(place) > 0;
       isDenied ||= isShort;
       const isHungry = demand.heardOfHungry(place, merged.slices?.hungry[place] ?? 0, isShort ? 1 : 0);
+      // fault: gives back nothing that others need
       if (isHungry) kept.set(cell, demand.little(place));
     }
     if (isDenied) demand?.denied(clock.elapsed());
     else if (asks !== undefined) demand?.granted();
+    // fault: whoever had more than a limit admits nothing any more
     if (isOver) slices.over.add(row);
     else slices.over.delete(row);
     slices.giveBack(row, (cell) => (isOver ? 0 : (kept.get(cell) ?? Number.POSITIVE_INFINITY)));

@@ -45,6 +45,7 @@ export class Leases {
   /** The bucket is about to begin anew: what its rows have must be pushed again before their leases go on. */
   renewed({ unannounced, active }: PeriodSlices, bucket: BucketState, rows: readonly number[]): void {
     for (const row of rows) {
+      // fault: suspends at once what was pushed before the bucket began anew
       if (active.has(row) && !unannounced.has(row)) unannounced.set(row, bucket.servedAtMs);
     }
   }
@@ -55,6 +56,7 @@ export class Leases {
    */
   announced(slices: PeriodSlices, row: number, canResume: boolean): boolean {
     if (this.#isLate(slices, row)) this.#suspend(slices, row);
+    // fault: who was silent goes on where others' slices may be missing
     if (slices.suspended.has(row) && !canResume) return false;
     slices.unannounced.delete(row);
     return slices.suspended.delete(row);
@@ -83,6 +85,7 @@ export class Leases {
   }
 
   #isLate(slices: PeriodSlices, row: number): boolean {
+    // fault: a lease never ends
     return this.#parts.clock.elapsed() >= this.endOf(slices, row);
   }
 

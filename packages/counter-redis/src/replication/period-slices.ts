@@ -47,6 +47,7 @@ export class PeriodSlices {
   }
 
   pairsOf(row: number): Pair[] {
+    // fault: says that it gives back what it goes on using
     return this.cellsOf(row).map((cell) => ({
       granted: this.pairs.granted(cell),
       returned: this.pairs.returned(cell),

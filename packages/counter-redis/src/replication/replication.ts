@@ -100,6 +100,7 @@ export class Replication {
     // fault: after a merge of one's own the cursor moves past what others changed
     if (isSame && reply.before === bucket.cursor) bucket.cursor = reply.after;
     bucket.seen = Math.max(bucket.seen, reply.after);
+    // fault: a lease runs from the reply
     this.slices.served(shared, bucket, sentAtMs);
     for (const [i, merged] of reply.items.entries()) this.#takeItem(shared, bucket, items[i] as MergeItem, merged);
   }

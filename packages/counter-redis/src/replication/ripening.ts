@@ -63,6 +63,7 @@ export class Ripening {
   #isReady(bucket: BucketState): boolean {
     const { clock, leaseMs, store } = this.#parts;
     if (bucket.isRipe) return false;
+    // fault: whoever opened a bucket makes it ripe whatever it has lost since
     if (this.#born.get(bucket) === bucket.epoch) return true;
     // Else somebody could note the opening for the first time later, when slices are out.
     if (store.claim !== undefined && !this.#claimed.has(bucket)) return false;

@@ -61,11 +61,13 @@ export class Slices {
     const slices = this.#slices(shared);
     const nowMs = this.#parts.clock.elapsed();
     const isTime = nowMs - this.#tendedAtMs >= TEND_MS;
+    // fault: keeps what it does not use of a month that is over
     const isOver = !slices.isCurrent || this.#isClosing;
     for (const [row, demand] of slices.active) {
       if (demand.isHungry() && demand.mayAsk(nowMs)) shared.apply(row, { kind: "changed" });
       if (!isTime && !isOver) continue;
       demand.tire(nowMs);
+      // fault: keeps what it does not use
       if (isOver || demand.isIdle(nowMs)) {
         slices.giveBack(row);
         // What a hold gives back is a slice again.
@@ -139,6 +141,7 @@ export class Slices {
   limited(shared: SharedPeriod, row: number, isLower: boolean): void {
     if (!this.#parts.isExact) return;
     const slices = this.#slices(shared);
+    // fault: a limit that is lowered leaves slices as they are
     if (isLower) slices.giveBack(row);
     slices.open(row);
   }
@@ -165,6 +168,7 @@ export class Slices {
 
   /** From now on nothing is asked for, and the next push gives all back. */
   close(): void {
+    // fault: ends without giving back what it did not use
     this.#isClosing = true;
   }
 
