@@ -3,7 +3,15 @@
  *
  * @packageDocumentation
  */
-export type { Generations, HoldingCells, HoldingPeriods, HopCells, PeriodCells, Periods, RecordingCells } from "./cells/cells.ts";
+export type {
+  Generations,
+  HoldingCells,
+  HoldingPeriods,
+  HopCells,
+  PeriodCells,
+  Periods,
+  RecordingCells,
+} from "./cells/cells.ts";
 export type { CellsShape } from "./cells/heap-cells.ts";
 export type { HeapPeriods } from "./cells/heap-periods.ts";
 export { RowSet } from "./cells/row-set.ts";

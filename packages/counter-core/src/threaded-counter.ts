@@ -37,7 +37,7 @@ export interface AttachOptions {
 
 /**
  * A local counter that worker threads count in, too: for all that counts and stores, theirs are this process's counts. The
- * backends are fixed when it is made.
+ * backends are fixed when it is made. Once a thread has attached, a hold whose period is over cannot be extended.
  *
  * @example
  * ```ts

@@ -155,7 +155,7 @@ export class UsageTracker<D extends string = StorageDimension> {
    */
   async reserve(backend: string, usage: Partial<Usage<D>>, options: ReserveOptions = {}): Promise<Hold<D> | undefined> {
     const { waitMs = 0, signal, ...holding } = options;
-    if (waitMs !== 0) assertDelay("waitMs", waitMs);
+    assertDelay("waitMs", waitMs, 0);
     signal?.throwIfAborted();
     const hold = this.counter.hold(backend, usage, holding);
     if (hold !== undefined) return hold;

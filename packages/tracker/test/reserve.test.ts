@@ -1,4 +1,4 @@
-import { AmountError, LocalCounterBackend, memoryStore, type Standing } from "@usage/counter-core";
+import { AmountError, LocalCounterBackend, memoryStore, type Standing, UnknownBackendError } from "@usage/counter-core";
 import { ManualClock } from "@usage/counter-core/testing";
 import { UsageTracker } from "@usage/tracker";
 import { describe, expect, it } from "vitest";
@@ -172,8 +172,15 @@ describe("reserve", () => {
     const { tracker, clock } = tracked({ store: memoryStore(), limits });
     const timers = clock.pending;
     for (const waitMs of [-1, Number.NaN, 2 ** 31]) {
-      await expect(tracker.reserve("oci", {}, { waitMs })).rejects.toThrow(RangeError);
+      await expect(tracker.reserve("oci", {}, { waitMs })).rejects.toThrow(
+        new RangeError(`waitMs must be from 0 to 2^31-1 ms, got ${waitMs}`),
+      );
     }
+    const ttlMs = Number.NaN;
+    const wrong = new RangeError("ttlMs must be from 1 to 2^31-1 ms, got NaN");
+    await expect(tracker.reserve("oci", {}, { ttlMs })).rejects.toThrow(wrong);
+    expect(() => tracker.tryReserve("oci", {}, { ttlMs })).toThrow(wrong);
+    await expect(tracker.reserve("gone", {}, { waitMs: 5 })).rejects.toThrow(UnknownBackendError);
     await expect(tracker.reserve("oci", {}, { ttlMs: 0, waitMs: 5 })).rejects.toThrow(RangeError);
     await expect(tracker.reserve("oci", { apiRequests: -1 }, { waitMs: 5 })).rejects.toThrow(AmountError);
     expect(clock.pending).toBe(timers);

@@ -29,6 +29,28 @@ describe("a tracker of a counter for threads", () => {
     ]);
   });
 
+  it("tells what threads hold, refuses and waits for it as for its own, and says what was settled above that", async () => {
+    const clock = new ManualClock("2026-01-15T00:00:00Z");
+    const counter = new ThreadedCounterBackend(["oci"], { clock });
+    const usage = await openUsage({ counter, store: memoryStore(), clock, limits: { oci: { apiRequests: 10 } } });
+    const hold = attach(counter.handle, { clock }).hold("oci", { apiRequests: 8 });
+    expect(usage.check("oci", { apiRequests: 3 })).toMatchObject({
+      allowed: false,
+      mode: "exact",
+      reason: "held",
+      held: { apiRequests: 8 },
+      remaining: { apiRequests: 2 },
+      maxOvershoot: { apiRequests: 0 },
+    });
+    const waiting = usage.reserve("oci", { apiRequests: 3 }, { waitMs: 5_000 });
+    hold?.settle({ apiRequests: 4 });
+    clock.advance(1_000);
+    expect((await waiting)?.usage.apiRequests).toBe(3);
+    attach(counter.handle, { clock }).hold("oci", { apiRequests: 3 })?.settle({ apiRequests: 5 });
+    expect(usage.check("oci", {}).maxOvershoot).toEqual({ apiRequests: 2 });
+    await usage.close();
+  });
+
   it("holds no other names, and lets go of none", async () => {
     const counter = new ThreadedCounterBackend(["oci"]);
     const usage = await openUsage({ counter, store: memoryStore() });

@@ -141,7 +141,9 @@ export class Room {
   /** A cell is limited from now on, and so much may be used. By the owner. */
   limit(cell: number, left: number): void {
     const turn = Atomics.load(this.#control, TURN);
-    for (let at = cell; at < this.#shares.length; at += this.#cells) Atomics.store(this.#shares, at, 0);
+    // Of a time in which there was a limit before. Whoever attaches later has none.
+    for (let slot = this.#lanes.slots - 1; slot >= 0; slot--) Atomics.store(this.#shares, slot * this.#cells + cell, 0);
+    Atomics.store(this.#shares, this.ownerSlot * this.#cells + cell, 0);
     Atomics.store(this.#left, cell, wordOf(left, turn));
     Atomics.store(this.#isLimited, cell, 1);
   }

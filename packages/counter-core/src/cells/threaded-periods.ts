@@ -94,7 +94,8 @@ export class ThreadedPeriods implements Periods {
 
   tryKeepFree(cells: PeriodCells, row: number, amounts: Float64Array): boolean {
     this.look(row);
-    if (cells !== this.#heap.current()) return this.#heap.tryKeepFree(cells, row, amounts);
+    // Of a period that is over there is no room any more, and what other threads hold of it is not known.
+    if (cells !== this.#heap.current()) return this.#lanes.slots === 0 && this.#heap.tryKeepFree(cells, row, amounts);
     if (!this.#takeAll(row, amounts)) return false;
     return this.#heap.tryKeepFree(cells, row, amounts) || this.#giveAll(row, amounts, this.#size);
   }
