@@ -1,6 +1,6 @@
 import { always, change, drop, yields } from "./edits.ts";
 import type { Mutation } from "./mutation.ts";
-import { EXACT_SIMULATION, exactSchedule, MODEL, schedule } from "./named-tests.ts";
+import { EXACT_FLEET_HANGS, EXACT_SIMULATION, exactFleet, exactSchedule, MODEL, schedule } from "./named-tests.ts";
 
 /** Of what the script grants. */
 const GRANT_MUTATIONS: readonly Mutation[] = [
@@ -47,6 +47,7 @@ const RIPENING_MUTATIONS: readonly Mutation[] = [
       exactSchedule(
         "is not passed where Redis is wiped, and somebody who has a slice cannot say so again before its lease ends",
       ),
+      exactFleet("do not pass it when Redis forgets (%s) while one of them %s, who is back within its lease"),
     ],
   },
   {
@@ -76,6 +77,18 @@ const RIPENING_MUTATIONS: readonly Mutation[] = [
 /** Of who may go on with a slice, and for how long. */
 const LEASE_MUTATIONS: readonly Mutation[] = [
   {
+    name: "uses what was not granted",
+    edit: change(/isClosed \? CLOSED : this\.pairs\.ceiling\(cell\)/, "Number.MAX_SAFE_INTEGER"),
+    caughtBy: [
+      exactFleet("%i of them use all of it and no more, %i, and are refused when hardly anything is left"),
+      exactFleet(
+        "do not pass it when some are killed, also between a reservation and its settlement, but by what Redis loses of the dead",
+      ),
+      exactFleet("use all of it and no more while the database is away, though Redis forgets everything meanwhile"),
+      EXACT_FLEET_HANGS,
+    ],
+  },
+  {
     name: "a lease never ends",
     edit: yields("false"),
     caughtBy: [
@@ -86,6 +99,10 @@ const LEASE_MUTATIONS: readonly Mutation[] = [
         file: "packages/counter-redis/test/exact.test.ts",
         title: "refuse what a hold gives back after a lease without an answer, however long it was open",
       },
+      exactFleet(
+        "pass it by what one of them used that was out of reach for longer than its lease, and only when Redis has lost what it knew of that: %s",
+      ),
+      EXACT_FLEET_HANGS,
     ],
   },
   {

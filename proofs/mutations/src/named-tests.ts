@@ -41,3 +41,8 @@ export const FLEET_MONTH: NamedTest = {
   file: "proofs/chaos/test/fleet.test.ts",
   title: "count each use in one month, that of their own clock, and lose none",
 };
+/** Of processes with exact limits. */
+export const exactFleet = (title: string): NamedTest => ({ file: "proofs/chaos/test/exact-fleet.test.ts", title });
+export const EXACT_FLEET_HANGS: NamedTest = exactFleet(
+  "use nothing while Redis hangs for longer than their leases, and then use all of it and no more",
+);

@@ -103,6 +103,7 @@ export class PeriodSlices {
     if (!isExact) return;
     const isClosed = this.suspended.has(row) || this.over.has(row);
     for (const cell of this.cellsOf(row)) {
+      // fault: uses what was not granted
       periods.setCeiling(this.shared.cells, cell, isClosed ? CLOSED : this.pairs.ceiling(cell));
     }
   }

@@ -1,14 +1,11 @@
 import { Book, type BookEntry } from "../fleet/book.ts";
-import type { StepReport } from "../fleet/messages.ts";
+import type { Silence, StepReport } from "../fleet/messages.ts";
 
 /**
  * How much older than the last whole exchange a reply may be: what that did not ask for anew (250 ms), and its own two calls, each
  * of a second at most.
  */
 const REPLY_AGE_MS = 2_500;
-
-/** Shorter ones are not worth a note. */
-const SILENCE_MS = 2_000;
 
 /** What one writer has told of itself: bounds of what it counted, however it ended. */
 export class WriterRecord {
@@ -23,8 +20,8 @@ export class WriterRecord {
   recorded: Book | undefined;
   /** How the process ended; absent while it runs. */
   end: "killed" | "stopped" | undefined;
-  /** Between two exchanges of all counts, as far as there were any that took seconds. */
-  readonly silences: { readonly fromMs: number; readonly toMs: number }[] = [];
+  /** Between two exchanges of all counts that were seconds apart. */
+  readonly silences: Silence[] = [];
   #isReconciled = false;
   #last: StepReport | undefined;
   /** Of periods that are over for this writer. */
@@ -49,11 +46,7 @@ export class WriterRecord {
     }
     for (const [backend, usage] of report.step) this.planned.add(report.period, backend, usage);
     this.#last = report;
-    const { sharedAtMs = this.#sharedAtMs } = report;
-    if (sharedAtMs - this.#sharedAtMs >= SILENCE_MS) {
-      this.silences.push({ fromMs: this.#sharedAtMs, toMs: sharedAtMs });
-    }
-    this.#sharedAtMs = sharedAtMs;
+    this.#sharedAtMs = report.sharedAtMs ?? this.#sharedAtMs;
   }
 
   takeStored(entries: readonly BookEntry[]): void {

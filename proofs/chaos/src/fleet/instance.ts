@@ -19,6 +19,7 @@ import type {
 import { reportingStore } from "./reporting-store.ts";
 
 const TURN_MS = 200;
+const SILENCE_MS = 2_000;
 
 type Step = readonly (readonly [backend: string, usage: Partial<Usage>])[];
 
@@ -236,6 +237,18 @@ async function answer(message: FleetCommand): Promise<unknown> {
   }
 }
 
+/** Tells when it was out of reach for seconds. */
+function watchSilence(): void {
+  let fromMs = counter.sharedAtMs() ?? 0;
+  setInterval(() => {
+    const toMs = counter.sharedAtMs() ?? fromMs;
+    const silence = { fromMs: fromMs - clockOffsetMs, toMs: toMs - clockOffsetMs };
+    if (toMs - fromMs >= SILENCE_MS) void send({ kind: "silence", ...silence }).catch(() => {});
+    fromMs = toMs;
+  }, SILENCE_MS / 40).unref();
+}
+
+if (limited !== undefined) watchSilence();
 process.on("message", async (message: FleetCommand) => {
   await send({ kind: "answer", answer: await answer(message) });
   if (message.command === "stop") process.disconnect();

@@ -115,6 +115,7 @@ export class FleetMember {
       for (;;) {
         const message = (await this.instance.next()) as FleetMessage;
         if (message.kind === "stored") this.record.takeStored(message.entries);
+        if (message.kind === "silence") this.record.silences.push(message);
         if (message.kind === "answer") this.#answers.shift()?.(Promise.resolve(message.answer));
         if (message.kind !== "step") continue;
         this.record.take(message);

@@ -85,7 +85,14 @@ export type FleetMessage =
   | { readonly kind: "ready"; readonly writer: string }
   | { readonly kind: "answer"; readonly answer: unknown }
   | ({ readonly kind: "step" } & StepReport)
-  | { readonly kind: "stored"; readonly entries: readonly BookEntry[] };
+  | { readonly kind: "stored"; readonly entries: readonly BookEntry[] }
+  | ({ readonly kind: "silence" } & Silence);
+
+/** How long it exchanged no counts, on the machine's clock: told afterwards, where it uses limits and that took seconds. */
+export interface Silence {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
 
 /** Sent before a step is recorded: whatever is recorded was planned in a message that arrives. */
 export interface StepReport {
