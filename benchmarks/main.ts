@@ -6,7 +6,7 @@ import { machineText } from "@usage/test-servers";
 import { runChild } from "./child.ts";
 import { type Section, sectionText } from "./report.ts";
 
-const BENCHMARKS = ["counters", "many-backends", "open", "flush", "growth", "redis", "proxy", "observed"];
+const BENCHMARKS = ["counters", "many-backends", "open", "flush", "growth", "redis", "exact", "proxy", "observed"];
 const REPORT = new URL("../docs/benchmarks.md", import.meta.url);
 const PEERS = ["rate-limiter-flexible", "@fastify/http-proxy", "undici", "ioredis", "better-sqlite3", "postgres"];
 
@@ -29,7 +29,7 @@ const { values: options, positionals: named } = parseArgs({
     write: { type: "boolean", default: false },
     /** Everything runs, in a few minutes; the figures mean little. */
     short: { type: "boolean", default: false },
-    /** Another checkout, installed, with which `counters` compares. */
+    /** Another checkout, installed, with which `counters` and `exact` compare. */
     against: { type: "string" },
   },
 });

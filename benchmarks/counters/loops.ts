@@ -78,6 +78,50 @@ export function tryRecordKept(
   return allowed;
 }
 
+/** An estimate is checked, and the actual amounts are counted later. */
+export function estimateAndRecordKept(
+  tracker: UsageTracker<string>,
+  names: readonly string[],
+  make: MakeUsage,
+  ring: object[],
+  calls: number,
+): number {
+  let allowed = 0;
+  for (let i = 0; i < calls; i++) {
+    const estimate = make(i);
+    ring[i & MASK] = estimate;
+    const name = names[i & MASK] as string;
+    if (!tracker.withinLimits(name, estimate)) continue;
+    const actual = make(i);
+    ring[i & MASK] = actual;
+    tracker.record(name, actual);
+    allowed++;
+  }
+  return allowed;
+}
+
+/** An estimate is held, and settled by the actual amounts. */
+export function reserveAndSettleKept(
+  tracker: UsageTracker<string>,
+  names: readonly string[],
+  make: MakeUsage,
+  ring: object[],
+  calls: number,
+): number {
+  let allowed = 0;
+  for (let i = 0; i < calls; i++) {
+    const estimate = make(i);
+    ring[i & MASK] = estimate;
+    const hold = tracker.tryReserve(names[i & MASK] as string, estimate);
+    if (hold === undefined) continue;
+    const actual = make(i);
+    ring[i & MASK] = actual;
+    hold.settle(actual);
+    allowed++;
+  }
+  return allowed;
+}
+
 export function bareKept(
   bare: BareCounter,
   names: readonly string[],

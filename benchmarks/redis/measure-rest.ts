@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { memoryStore } from "@usage/counter-core";
 import { RedisCounterBackend } from "@usage/counter-redis";
+import { UsageTracker } from "@usage/tracker";
 import { Redis } from "ioredis";
 import { answer } from "../child.ts";
 import { IS_SHORT } from "../rounds.ts";
@@ -22,9 +24,15 @@ const INTERVAL_MS = 2_000;
 /** A counter's default. */
 const SYNC_INTERVAL_MS = 25;
 
-// Arguments: the server, and the number of backends; 0 for no counter, but a timer that fires as often and does nothing.
-const [, , url = "", size = ""] = process.argv;
+/** After that, what is idle has given its slices back. */
+const IDLE_MS = 5_000;
+
+// Arguments: the server, and the number of backends; 0 for no counter, but a timer that fires as often and does nothing. Then
+// "exact" for limits that are.
+const [, , url = "", size = "", enforcement = "approximate"] = process.argv;
 const names = tenantNames(Number(size));
+const LIMITS = { apiRequests: 1e9, egressBytes: 1e15, ingressBytes: 1e12 };
+const claimed = new Set<number>();
 const admin = new Redis(url);
 await admin.flushall();
 const connections = [await openClient(url), await openClient(url)];
@@ -49,12 +57,34 @@ answer(use);
 
 async function count(): Promise<() => Promise<void>> {
   const counters: RedisCounterBackend[] = [];
-  for (const client of clients) counters.push(await RedisCounterBackend.connect({ client, backends: names }));
+  for (const client of clients) {
+    counters.push(
+      enforcement === "exact"
+        ? await exactCounter(client)
+        : await RedisCounterBackend.connect({ client, backends: names }),
+    );
+  }
   for (const counter of counters) for (const name of names) counter.addAll(name, USAGE);
   for (const counter of counters) await untilPushed(counter, names);
+  if (enforcement === "exact") await useSlices(counters);
   return async () => {
     for (const counter of counters) await counter.close();
   };
+}
+
+async function exactCounter(client: WatchedClient): Promise<RedisCounterBackend> {
+  const claim = async (_period: string, buckets: readonly number[]): Promise<readonly number[]> => {
+    return buckets.filter((bucket) => !claimed.has(bucket) && claimed.add(bucket));
+  };
+  const counter = await RedisCounterBackend.connect({ client, backends: names, enforcement: "exact", claim });
+  await new UsageTracker(counter, { store: memoryStore(), limits: () => LIMITS }).refresh();
+  return counter;
+}
+
+/** Each backend has had a slice, and gives it back. */
+async function useSlices(counters: readonly RedisCounterBackend[]): Promise<void> {
+  for (const counter of counters) for (const name of names) counter.tryAddAll(name, USAGE);
+  await sleep(IDLE_MS);
 }
 
 function wake(): () => void {

@@ -67,7 +67,7 @@ describe("cells in exact mode", () => {
     expect(all.fits(0, amounts(7))).toBe(false);
     expect(all.tryKeepFree(cells, 0, amounts(7))).toBe(false);
     expect(cells.heldRows.rows()).toEqual([0]);
-    all.free(cells, 0, 0, 4);
+    all.free(cells, 0, amounts(4));
     expect(all.fits(0, amounts(10))).toBe(true);
   });
 
@@ -115,7 +115,7 @@ describe("cells of which others keep something free", () => {
     expect(all.fits(0, amounts(10))).toBe(true);
     expect(all.fits(0, amounts(11))).toBe(false);
     all.setHeldElsewhere(cells, 0, 0);
-    all.free(cells, 0, 0, 10);
+    all.free(cells, 0, amounts(10));
     expect(all.fits(0, amounts(90))).toBe(true);
     expect(all.limit(0)).toBe(90);
   });

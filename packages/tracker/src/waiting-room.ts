@@ -96,7 +96,8 @@ export class WaitingRoom<D extends string> {
   }
 
   #try(backend: string): void {
-    for (const waiting of [...(this.#waiting.get(backend) ?? [])]) {
+    // Not a copy: there may be thousands, and each hold that ends lets the first of them try. Those who get one leave meanwhile.
+    for (const waiting of this.#waiting.get(backend) ?? []) {
       try {
         const hold = this.#counter.hold(backend, waiting.usage, waiting.options);
         // Whoever came later may want less; the one before has waited longer.

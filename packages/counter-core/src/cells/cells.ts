@@ -34,12 +34,12 @@ export interface HoldingPeriods {
   use(row: number): void;
   /** Keeps amounts of a row free, where no total passes its limit with them; otherwise returns false and changes nothing. */
   tryKeepFree(cells: HoldingCells, row: number, amounts: Float64Array): boolean;
-  /** Keeps as much less free of a cell. */
-  free(cells: HoldingCells, row: number, place: number, amount: number): void;
+  /** Keeps as much less free of a row. */
+  free(cells: HoldingCells, row: number, amounts: Float64Array): void;
   /** Counts in the period of `cells`, and keeps `kept` of it free no more. What is counted beyond that may pass a limit, and is noted. */
-  countHeld(cells: HoldingCells, row: number, place: number, amount: number, kept: number): void;
-  /** Whether a total stays below 2^53 with so much more. */
-  isCountable(cells: HoldingCells, row: number, place: number, amount: number): boolean;
+  countHeld(cells: HoldingCells, row: number, amounts: Float64Array, kept: Float64Array): void;
+  /** The first place whose total would pass 2^53-1 with so much more; below zero: none. */
+  tooLarge(cells: HoldingCells, row: number, amounts: Float64Array): number;
 }
 
 /** The cells of one period, as the hops see them. */

@@ -53,9 +53,11 @@ export class HeapCells implements PeriodCells {
     return this.#held?.[cell] ?? 0;
   }
 
-  hold(cell: number, change: number): void {
+  /** What is held, by cell, of which a row is about to change. */
+  changeHeld(row: number): Float64Array {
     this.#held ??= new Float64Array(this.totals.length);
-    this.#held[cell] = (this.#held[cell] as number) + change;
+    this.heldRows.add(row);
+    return this.#held;
   }
 
   heldElsewhere(cell: number): number {

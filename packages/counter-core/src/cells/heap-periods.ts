@@ -152,27 +152,35 @@ export class HeapPeriods implements Periods {
         if (((cells as HeapCells).totals[start + i] as number) + (amounts[i] as number) > cap) return false;
       }
     }
-    for (let i = 0; i < size; i++) {
-      const amount = amounts[i] as number;
-      if (amount > 0) this.#keepFree(cells as HeapCells, row, start + i, amount);
-    }
+    this.#keepFree(cells as HeapCells, row, amounts, 1);
     return true;
   }
 
-  free(cells: PeriodCells, row: number, place: number, amount: number): void {
-    this.#keepFree(cells as HeapCells, row, row * this.#size + place, -amount);
+  free(cells: PeriodCells, row: number, amounts: Float64Array): void {
+    this.#keepFree(cells as HeapCells, row, amounts, -1);
   }
 
-  countHeld(cells: PeriodCells, row: number, place: number, amount: number, kept: number): void {
-    // fault: counts what a hold used in the month in which it ends
-    this.addIn(cells.period, row, place, amount);
-    if (kept > 0) this.free(cells, row, place, kept);
-    if (amount > kept) this.noteExcess(cells, row, place, amount - kept);
+  countHeld(cells: PeriodCells, row: number, amounts: Float64Array, kept: Float64Array): void {
+    const heap = cells as HeapCells;
+    const { totals } = heap;
+    const start = row * this.#size;
+    const isCurrent = heap === this.#current;
+    for (let i = 0; i < this.#size; i++) {
+      const amount = amounts[i] as number;
+      if (isCurrent) totals[start + i] = (totals[start + i] as number) + amount;
+      // fault: counts what a hold used in the month in which it ends
+      else if (amount > 0) this.addIn(cells.period, row, i, amount);
+      if (amount > (kept[i] as number)) heap.exceed(start + i, amount - (kept[i] as number));
+    }
+    if (isCurrent) this.#touched.add(row);
+    this.#keepFree(heap, row, kept, -1);
   }
 
-  isCountable(cells: PeriodCells, row: number, place: number, amount: number): boolean {
-    const cell = row * this.#size + place;
-    return cells.mine(cell) + cells.others(cell) + amount <= MAX;
+  tooLarge(cells: PeriodCells, row: number, amounts: Float64Array): number {
+    const { totals } = cells as HeapCells;
+    const start = row * this.#size;
+    for (let i = 0; i < this.#size; i++) if ((totals[start + i] as number) + (amounts[i] as number) > MAX) return i;
+    return -1;
   }
 
   /** Notes that as much was counted beyond what was held for it. */
@@ -259,7 +267,7 @@ export class HeapPeriods implements Periods {
   addIn(period: Period, row: number, place: number, amount: number): void {
     const cells = this.#cellsOf(period);
     const cell = row * this.#size + place;
-    cells.setMine(cell, cells.mine(cell) + amount);
+    cells.totals[cell] = (cells.totals[cell] as number) + amount;
     if (cells === this.#current) this.#touched.add(row);
     else for (const { due } of cells.hops) due.add(row);
   }
@@ -268,12 +276,18 @@ export class HeapPeriods implements Periods {
     return this.#closed.newGeneration();
   }
 
-  #keepFree(cells: HeapCells, row: number, cell: number, change: number): void {
-    const limit = this.limit(cell);
-    cells.heldRows.add(row);
-    cells.hold(cell, change);
+  /** Whatever a cap follows from, it is less by all that is held: see `#capOf`. */
+  #keepFree(cells: HeapCells, row: number, amounts: Float64Array, sign: 1 | -1): void {
+    const caps = this.#caps;
+    const held = cells.changeHeld(row);
+    const start = row * this.#size;
     // fault: what is held in one month is not free in another
-    if (cells === this.#current) this.#caps[cell] = this.#capOf(cells, cell, limit);
+    const isCurrent = cells === this.#current;
+    for (let i = 0; i < this.#size; i++) {
+      const change = sign * (amounts[i] as number);
+      held[start + i] = (held[start + i] as number) + change;
+      if (isCurrent) caps[start + i] = (caps[start + i] as number) - change;
+    }
   }
 
   /** @param limit - The most that the total may become, where that does not follow from the cap. */

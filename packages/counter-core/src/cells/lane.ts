@@ -120,14 +120,26 @@ export class Lane implements RecordingCells, HoldingPeriods {
     return true;
   }
 
-  free(cells: LaneCells, row: number, place: number, amount: number): void {
-    const cell = row * this.#size + place;
-    this.#hold(cells, cell, -amount);
-    if (cells.period.start === this.#start) this.#room.give(this.#slot, this.#mark, cell, amount);
+  free(cells: LaneCells, row: number, amounts: Float64Array): void {
+    for (let i = 0; i < this.#size; i++) {
+      const cell = row * this.#size + i;
+      this.#hold(cells, cell, -(amounts[i] as number));
+      if (cells.period.start === this.#start) this.#room.give(this.#slot, this.#mark, cell, amounts[i] as number);
+    }
   }
 
-  countHeld(cells: LaneCells, row: number, place: number, amount: number, kept: number): void {
-    const cell = row * this.#size + place;
+  countHeld(cells: LaneCells, row: number, amounts: Float64Array, kept: Float64Array): void {
+    for (let i = 0; i < this.#size; i++) {
+      if (amounts[i] !== 0) this.#countCell(cells, row * this.#size + i, amounts[i] as number, kept[i] as number);
+    }
+  }
+
+  tooLarge(cells: LaneCells, row: number, amounts: Float64Array): number {
+    if (cells.period.start !== this.#start) return -1;
+    return amounts.findIndex((amount, place) => this.#isTooMuch(row * this.#size + place, amount));
+  }
+
+  #countCell(cells: LaneCells, cell: number, amount: number, kept: number): void {
     const { start } = cells.period;
     this.#hold(cells, cell, -kept);
     // fault: what a thread held is counted in the month in which it ends
@@ -141,10 +153,6 @@ export class Lane implements RecordingCells, HoldingPeriods {
       this.#room.noteExcess(cell, amount - kept);
     }
     this.#count(cell, amount);
-  }
-
-  isCountable(cells: LaneCells, row: number, place: number, amount: number): boolean {
-    return cells.period.start !== this.#start || !this.#isTooMuch(row * this.#size + place, amount);
   }
 
   #count(cell: number, amount: number): void {

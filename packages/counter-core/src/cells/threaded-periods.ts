@@ -100,24 +100,25 @@ export class ThreadedPeriods implements Periods {
     return this.#heap.tryKeepFree(cells, row, amounts) || this.#giveAll(row, amounts, this.#size);
   }
 
-  free(cells: PeriodCells, row: number, place: number, amount: number): void {
-    this.#heap.free(cells, row, place, amount);
-    if (cells !== this.#heap.current()) return;
-    this.#room.give(this.#room.ownerSlot, this.#mark, row * this.#size + place, amount);
+  free(cells: PeriodCells, row: number, amounts: Float64Array): void {
+    this.#heap.free(cells, row, amounts);
+    if (cells === this.#heap.current()) this.#giveAll(row, amounts, this.#size);
   }
 
-  countHeld(cells: PeriodCells, row: number, place: number, amount: number, kept: number): void {
+  countHeld(cells: PeriodCells, row: number, amounts: Float64Array, kept: Float64Array): void {
     this.look(row);
-    this.#heap.countHeld(cells, row, place, amount, kept);
+    this.#heap.countHeld(cells, row, amounts, kept);
     if (cells !== this.#heap.current()) return;
-    const cell = row * this.#size + place;
-    this.#room.force(this.#room.ownerSlot, this.#mark, cell, amount - kept);
-    this.#tell(cell, amount);
+    for (let i = 0; i < this.#size; i++) {
+      const cell = row * this.#size + i;
+      this.#room.force(this.#room.ownerSlot, this.#mark, cell, (amounts[i] as number) - (kept[i] as number));
+      this.#tell(cell, amounts[i] as number);
+    }
   }
 
-  isCountable(cells: PeriodCells, row: number, place: number, amount: number): boolean {
+  tooLarge(cells: PeriodCells, row: number, amounts: Float64Array): number {
     this.look(row);
-    return this.#heap.isCountable(cells, row, place, amount);
+    return this.#heap.tooLarge(cells, row, amounts);
   }
 
   isAnyAt(ratio: number): boolean {

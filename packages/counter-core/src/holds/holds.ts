@@ -7,6 +7,7 @@ import type { Recorder } from "../request/recorder.ts";
 import { assertDelay } from "../util/assert-delay.ts";
 import { Emitter, type Event } from "../util/emitter.ts";
 import type { Hold } from "./hold.ts";
+import { KeptAmounts } from "./kept-amounts.ts";
 import { LinkedList } from "./linked-list.ts";
 import { OpenHold } from "./open-hold.ts";
 
@@ -29,12 +30,21 @@ export class Holds<D extends string> {
   readonly #expired = new Emitter<Hold<D>>();
   readonly #freed = new Emitter<string>();
   readonly #open = new LinkedList<OpenHold<D>>();
+  readonly #kept: KeptAmounts;
+  /** More than any hold keeps. */
+  readonly #all: Float64Array;
+  /** What a step takes out of what a hold keeps. */
+  readonly #taken: Float64Array;
   /** Ticks of a timer that runs while any hold is open: a hold costs no look at the clock. */
   #ticks = 0;
   #isTicking = false;
 
   constructor(parts: HoldsParts<D>) {
     this.#parts = parts;
+    const size = parts.dimensions.length;
+    this.#kept = new KeptAmounts(size);
+    this.#all = new Float64Array(size).fill(Number.POSITIVE_INFINITY);
+    this.#taken = new Float64Array(size);
   }
 
   /** Each hold that expires. */
@@ -59,7 +69,7 @@ export class Holds<D extends string> {
     const cells = periods.current();
     if (!periods.tryKeepFree(cells, row, amounts)) return undefined;
     const ends = this.#ticks + 1 + Math.ceil(ttlMs / TICK_MS);
-    const hold = new OpenHold(this, backend, row, cells, this.#copied(amounts), ends);
+    const hold = new OpenHold(this, backend, row, cells, this.#kept.take(amounts), ends);
     this.#open.add(hold);
     cells.openHolds += 1;
     periods.use(row);
@@ -68,9 +78,9 @@ export class Holds<D extends string> {
   }
 
   /** What a hold keeps free, as a usage object. */
-  usageOf(amounts: readonly number[]): Usage<D> {
+  usageOf(hold: OpenHold<D>): Usage<D> {
     const { dimensions } = this.#parts;
-    return Object.fromEntries(dimensions.map((dimension, place) => [dimension, amounts[place] as number])) as Usage<D>;
+    return Object.fromEntries(dimensions.map((dimension, place) => [dimension, this.#keptOf(hold, place)])) as Usage<D>;
   }
 
   /** Something of a backend may be free that was not. */
@@ -86,17 +96,14 @@ export class Holds<D extends string> {
       if (hold.cells === periods.current()) noRoom(hold.row, amounts);
       return false;
     }
-    for (let place = 0; place < hold.amounts.length; place++) {
-      hold.amounts[place] = (hold.amounts[place] as number) + (amounts[place] as number);
-    }
+    this.#kept.add(hold.start, amounts);
     return true;
   }
 
   shrink(hold: OpenHold<D>, less: Partial<Usage<D>>): void {
     const amounts = this.#parts.recorder.read(hold.backend, less);
     if (hold.state !== "open") return;
-    this.#free(hold, (kept, place) => Math.min(amounts[place] as number, kept));
-    this.tellFreed(hold.backend);
+    if (this.#free(hold, amounts)) this.tellFreed(hold.backend);
   }
 
   count(hold: OpenHold<D>, part: Partial<Usage<D>>): void {
@@ -109,7 +116,7 @@ export class Holds<D extends string> {
     // fault: counts what is settled a second time
     if (hasEnded(hold)) return;
     const { recorder } = this.#parts;
-    const amounts = actual === undefined ? Float64Array.from(hold.amounts) : recorder.read(hold.backend, actual);
+    const amounts = actual === undefined ? this.#allOf(hold) : recorder.read(hold.backend, actual);
     this.#assertCountable(hold, amounts);
     // fault: counts nothing of what is settled after its time
     this.#add(hold, amounts);
@@ -122,22 +129,20 @@ export class Holds<D extends string> {
     if (hold.state === "open") {
       this.#open.delete(hold);
       hold.cells.openHolds -= 1;
-      this.#free(hold, (kept) => kept);
-      this.tellFreed(hold.backend);
+      const isAnyFreed = this.#free(hold, this.#all);
+      this.#kept.give(hold.start);
+      hold.state = state;
+      // Else whoever waits tries in vain, and there may be thousands.
+      if (isAnyFreed) this.tellFreed(hold.backend);
     }
     hold.state = state;
   }
 
   #add(hold: OpenHold<D>, amounts: Float64Array): void {
-    const { periods } = this.#parts;
-    const row = this.#rowOf(hold);
-    for (let place = 0; place < hold.amounts.length; place++) {
-      const amount = amounts[place] as number;
-      if (amount === 0) continue;
-      const kept = Math.min(amount, hold.amounts[place] as number);
-      hold.amounts[place] = (hold.amounts[place] as number) - kept;
-      periods.countHeld(hold.cells, row, place, amount, kept);
-    }
+    const taken = this.#taken;
+    if (hold.state === "open") this.#kept.takeOut(hold.start, amounts, taken);
+    else taken.fill(0);
+    this.#parts.periods.countHeld(hold.cells, this.#rowOf(hold), amounts, taken);
   }
 
   /** An open hold keeps its backend held; one that expired does not, and its row may be another's. */
@@ -146,33 +151,28 @@ export class Holds<D extends string> {
     return state === "open" ? row : this.#parts.recorder.rowOf(backend);
   }
 
-  /** Keeps as much less free of each place. */
-  #free(hold: OpenHold<D>, amountOf: (kept: number, place: number) => number): void {
-    for (let place = 0; place < hold.amounts.length; place++) {
-      const kept = hold.amounts[place] as number;
-      const amount = amountOf(kept, place);
-      if (amount === 0) continue;
-      hold.amounts[place] = kept - amount;
-      this.#parts.periods.free(hold.cells, hold.row, place, amount);
-    }
+  /** Keeps so much less free of each place, nothing where it kept less; returns whether anything is free of that. */
+  #free(hold: OpenHold<D>, amounts: Float64Array): boolean {
+    const taken = this.#taken;
+    if (!this.#kept.takeOut(hold.start, amounts, taken)) return false;
+    this.#parts.periods.free(hold.cells, hold.row, taken);
+    return true;
+  }
+
+  #keptOf({ state, start }: OpenHold<D>, place: number): number {
+    return state === "open" ? this.#kept.of(start, place) : 0;
+  }
+
+  #allOf(hold: OpenHold<D>): Float64Array {
+    return Float64Array.from(this.#parts.dimensions, (_, place) => this.#keptOf(hold, place));
   }
 
   #assertCountable(hold: OpenHold<D>, amounts: Float64Array): void {
     const { dimensions, periods } = this.#parts;
-    const row = this.#rowOf(hold);
-    for (const [place, dimension] of dimensions.entries()) {
-      const amount = amounts[place] as number;
-      if (!periods.isCountable(hold.cells, row, place, amount)) {
-        throw new AmountError(hold.backend, dimension, amount, "would take the total past 2^53-1");
-      }
-    }
-  }
-
-  /** In a list of its own: a typed array costs more to make than the rest of a hold. */
-  #copied(amounts: Float64Array): number[] {
-    const copy: number[] = [];
-    for (let place = 0; place < this.#parts.dimensions.length; place++) copy.push(amounts[place] as number);
-    return copy;
+    const place = periods.tooLarge(hold.cells, this.#rowOf(hold), amounts);
+    if (place < 0) return;
+    const dimension = dimensions[place] as D;
+    throw new AmountError(hold.backend, dimension, amounts[place], "would take the total past 2^53-1");
   }
 
   #tick(): void {

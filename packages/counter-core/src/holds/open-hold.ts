@@ -13,18 +13,18 @@ export class OpenHold<D extends string> implements Hold<D>, Linked<OpenHold<D>> 
   readonly backend: string;
   readonly row: number;
   readonly cells: HoldingCells;
-  /** What it keeps free, in dimension order. */
-  readonly amounts: number[];
+  /** Where what it keeps free is, while it is open. */
+  readonly start: number;
   /** The tick at which it expires. */
   readonly ends: number;
   readonly #holds: Holds<D>;
 
-  constructor(holds: Holds<D>, backend: string, row: number, cells: HoldingCells, amounts: number[], ends: number) {
+  constructor(holds: Holds<D>, backend: string, row: number, cells: HoldingCells, start: number, ends: number) {
     this.#holds = holds;
     this.backend = backend;
     this.row = row;
     this.cells = cells;
-    this.amounts = amounts;
+    this.start = start;
     this.ends = ends;
   }
 
@@ -33,7 +33,7 @@ export class OpenHold<D extends string> implements Hold<D>, Linked<OpenHold<D>> 
   }
 
   get usage(): Usage<D> {
-    return this.#holds.usageOf(this.amounts);
+    return this.#holds.usageOf(this);
   }
 
   extend(more: Partial<Usage<D>>): boolean {
