@@ -50,6 +50,20 @@ describe("what nobody lived to store of a period that is over", () => {
     expect(ofVictim(await one.tallies(), victim)).toEqual([]);
   });
 
+  it("is looked for once at a time, also when flushes that are given up follow each other", async () => {
+    const { victim, heir } = await inherited("2026-01-31T23:00:00Z", "2026-02-15T00:00:00Z");
+    const { one, client } = heir;
+    await one.tallies();
+    client.sent.length = 0;
+    await one.tallies();
+    const once = client.sent.splice(0).length;
+    const all = await Promise.all([one.tallies(), one.tallies(), one.tallies()]);
+    expect(client.sent).toHaveLength(once);
+    for (const found of all) expect(ofVictim(found, victim)).toHaveLength(1);
+    one.confirm(all[2]);
+    expect(ofVictim(await one.tallies(), victim)).toEqual([]);
+  });
+
   it.each(["epoch", "changes"] as const)(
     "cannot be looked for where a key of a bucket is spoilt (%s), which is told once, and holds up no other bucket",
     async (which) => {

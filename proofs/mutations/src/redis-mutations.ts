@@ -180,6 +180,16 @@ const HYDRATION_MUTATIONS: readonly Mutation[] = [
 /** Of what Redis has and the store lacks. */
 const OWING_MUTATIONS: readonly Mutation[] = [
   {
+    name: "each flush looks for itself for what others owe",
+    edit: change(/\?\?=/, "="),
+    caughtBy: [
+      {
+        file: "packages/counter-redis/test/reconciliation.test.ts",
+        title: "is looked for once at a time, also when flushes that are given up follow each other",
+      },
+    ],
+  },
+  {
     name: "nobody looks at what dead runs owe",
     edit: change(/^if \(.*\) (?=late)/, "if (false) "),
     caughtBy: [

@@ -39,6 +39,7 @@ export class Flushes {
   #hasLookedBack = false;
   #isStoreLost = false;
   #taken: Taken | undefined;
+  #finding: Promise<readonly Found[]> | undefined;
 
   constructor(parts: FlushesParts) {
     this.#parts = parts;
@@ -58,8 +59,19 @@ export class Flushes {
     this.#isStoreLost = true;
   }
 
-  /** What others owe the store. Does not reject: what cannot be read now is found at a later flush. */
-  async find(): Promise<readonly Found[]> {
+  /**
+   * What others owe the store. Does not reject: what cannot be read now is found at a later flush. One that was given up has left it
+   * under way: the next one waits for the same, so that they do not pile up where Redis is slow.
+   */
+  find(): Promise<readonly Found[]> {
+    // fault: each flush looks for itself for what others owe
+    this.#finding ??= this.#find().finally(() => {
+      this.#finding = undefined;
+    });
+    return this.#finding;
+  }
+
+  async #find(): Promise<readonly Found[]> {
     let found: readonly Found[] = [];
     await this.#parts.chores.run("reconcile", async (failed) => {
       if (this.#isStoreLost) await this.#oweAll(failed);

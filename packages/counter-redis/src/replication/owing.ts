@@ -1,5 +1,6 @@
 import { type Clock, isWrittenBy, type Period, type Tally } from "@usage/counter-core";
 import { BUCKETS, type Bucket } from "../server/keys.ts";
+import { isOutage } from "../server/outage.ts";
 import type { Owed, Owing as OwingReply, ReadReply, SharedCounts } from "../server/shared-counts.ts";
 import type { Exchanges } from "./exchanges.ts";
 
@@ -83,6 +84,8 @@ export class Owing {
         found.push(await this.#read(debt));
       } catch (error) {
         failed(error);
+        // Each of those that are left would wait in vain as well; the next flush looks again.
+        if (isOutage(error) && !this.#parts.counts.isDivided) break;
       }
     }
     return found;
