@@ -1,6 +1,6 @@
 export type { EnforcementOptions, RedisConnectOptions, RedisCounterOptions, ReplicationOptions } from "./options.ts";
 export { RedisCounterBackend } from "./redis-counter.ts";
-export type { FailedChore, LostCounts, RedisEvent, RefusedCounts, Unhealthy } from "./replication/events.ts";
+export type { Cautioned, FailedChore, LostCounts, RedisEvent, RefusedCounts, Unhealthy } from "./replication/events.ts";
 export type { BoundStore, ClaimOpened } from "./replication/store-access.ts";
 export { NotConnectedError, PushTimeoutError, RedisConnectError, RefusedCountsError } from "./server/errors.ts";
 export { type Bucket, bucketOf } from "./server/keys.ts";

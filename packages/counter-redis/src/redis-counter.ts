@@ -75,11 +75,14 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     const pollIntervalMs = options.pollIntervalMs ?? (client.isCluster ? 100 : 50);
     const counter = new RedisCounterBackend<D>(counts, { ...options, pollIntervalMs });
     try {
-      await begin(client, prefix, {
+      const { isExact, leaseMs, events } = counter.#sharing;
+      const cautions = await begin(client, prefix, {
         start: () => counter.start(),
         replies: () => counter.#sharing.exchanges.replies,
-        isExact: options.enforcement === "exact",
+        exact: isExact ? { leaseMs } : undefined,
       });
+      // Nobody can have subscribed yet.
+      clock.after(0, () => cautions.forEach((problem) => void events.emit({ kind: "cautioned", problem })));
       return counter;
     } catch (error) {
       await counter.close();

@@ -45,6 +45,9 @@ function logEvent(log: Log, event: RedisEvent, isAway: boolean): void {
       log.error({ event: "redis-refused", period, backends: names, error: error.message }, line);
       break;
     }
+    case "cautioned":
+      log.warn({ event: "redis-cautioned", problem: event.problem }, `limits may not be exact: ${event.problem}`);
+      break;
     case "failed": {
       const { chore } = event;
       const error = messageOf(event.error);

@@ -5,7 +5,8 @@ export type RedisEvent =
   | { readonly kind: "healthy" }
   | LostCounts
   | RefusedCounts
-  | FailedChore;
+  | FailedChore
+  | Cautioned;
 
 /**
  * The counter stopped trying: it goes on with its own counts and the last known ones of others. Again where another reason is
@@ -46,4 +47,14 @@ export interface FailedChore {
    */
   readonly chore: "reconcile" | "report" | "hydrate" | "discard" | "close";
   readonly error: unknown;
+}
+
+/**
+ * Exact limits need something of the server that it was seen not to have, or that could not be seen. Right after `connect`, each by
+ * itself; it goes on all the same.
+ */
+export interface Cautioned {
+  readonly kind: "cautioned";
+  /** What is wrong, and what to do. */
+  readonly problem: string;
 }

@@ -37,6 +37,7 @@ export interface SharingParts {
 /** What shares the counts of a counter, put together. */
 export class Sharing {
   readonly isExact: boolean;
+  readonly leaseMs: number;
   readonly events: Emitter<RedisEvent> = new Emitter();
   readonly counts: SharedCounts;
   readonly exchanges: Exchanges;
@@ -67,6 +68,7 @@ export class Sharing {
     const pushes = new Pushes({ run, rows, tallies, clock, counts, calls, replication });
     const polls = new Polls({ rows, clock, counts, exchanges, calls, replication });
     this.isExact = isExact;
+    this.leaseMs = leaseMs;
     this.counts = counts;
     this.exchanges = exchanges;
     this.replication = replication;

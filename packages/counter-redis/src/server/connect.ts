@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { messageOf } from "@usage/counter-core/internal";
 import { ConnectionErrors } from "./connection-errors.ts";
 import { RedisConnectError, RefusedCountsError } from "./errors.ts";
+import { assertRunIsTold, cautionsFor } from "./exact-needs.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { assertRights } from "./rights.ts";
 
@@ -11,11 +12,6 @@ const STALLED_MS = 500;
 const RETRY_MS = 50;
 /** Scripts that replicate what they did, and `HSET` of many fields, were there before; older ones are not tested. */
 const OLDEST = [6, 2] as const;
-/** Whether a script can tell which run of the server it is on, and of which data. */
-const RUN_OF_SERVER = `
-local server, replication = redis.pcall('INFO', 'server'), redis.pcall('INFO', 'replication')
-local can = type(server) == 'string' and type(replication) == 'string'
-return can and string.find(server, 'run_id:%w') and string.find(replication, 'master_replid:%w') and 1 or 0`;
 const NODE_OF_CLUSTER = "this server is part of a cluster: pass a Cluster of ioredis instead of a Redis";
 
 export interface Beginning {
@@ -23,21 +19,23 @@ export interface Beginning {
   readonly start: () => Promise<void>;
   /** How many replies that brought so far: what goes on is given the time that it takes, however much there is. */
   readonly replies: () => number;
-  /** Whether limits are to hold exactly, which not every server can be trusted with. */
-  readonly isExact: boolean;
+  /** Where limits are to hold exactly, which not every server can be trusted with. */
+  readonly exact?: { readonly leaseMs: number } | undefined;
 }
 
 /**
  * Begins to use Redis, or says within 5 seconds why it cannot be used: a dependency that was configured must be there at
  * the start.
  *
+ * Returns what it could not see to be as exact limits need it.
+ *
  * @throws RedisConnectError
  */
 export async function begin(
   client: RedisClient,
   prefix: string,
-  { start, replies, isExact }: Beginning,
-): Promise<void> {
+  { start, replies, exact }: Beginning,
+): Promise<readonly string[]> {
   const late = Promise.withResolvers<never>();
   const refused = Promise.withResolvers<never>();
   for (const { promise } of [late, refused]) promise.catch(() => {});
@@ -57,19 +55,19 @@ export async function begin(
     else timer = setTimeout(checkProgress, STALLED_MS);
   };
   let timer = setTimeout(checkProgress, DEADLINE_MS);
-  const attempt = async (): Promise<void> => {
+  const attempt = async (): Promise<readonly string[]> => {
     while (!isOver) {
       try {
         await client.call("ping", []);
         await assertServer(client);
-        if (isExact) await assertExact(client);
+        if (exact !== undefined) await assertRunIsTold(client);
         // fault: does not try what it will need of Redis
         await assertRights(client, prefix);
         // The answer may have come after the caller gave up.
         if (isOver) break;
         known = replies();
         await start();
-        return;
+        return exact === undefined ? [] : await cautionsFor(client, exact.leaseMs);
       } catch (error) {
         const problem = permanentProblem(error);
         if (problem !== undefined) throw new RedisConnectError(problem, { cause: error });
@@ -80,7 +78,7 @@ export async function begin(
     throw unreachable(client, connection.last, lastError);
   };
   try {
-    await Promise.race([attempt(), late.promise, refused.promise]);
+    return await Promise.race([attempt(), late.promise, refused.promise]);
   } finally {
     isOver = true;
     connection.close();
@@ -102,23 +100,6 @@ async function assertServer(client: RedisClient): Promise<void> {
   const [found, major, minor] = [version[0].slice("redis_version:".length), Number(version[1]), Number(version[2])];
   if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
     throw new RedisConnectError(`the server is Redis ${found}; ${OLDEST.join(".")} or newer is needed`);
-  }
-}
-
-/** Without it, a loss of data would not show, or happen by itself. */
-async function assertExact(client: RedisClient): Promise<void> {
-  const run = await client.call("eval", [RUN_OF_SERVER, 0]);
-  if (run !== 1) {
-    throw new RedisConnectError(
-      'with enforcement "exact", scripts must be able to read INFO server and INFO replication, which this server denies them',
-    );
-  }
-  const memory = await client.call("info", ["memory"]).catch(() => "");
-  const [, policy = "noeviction"] = /^maxmemory_policy:(\S+)/m.exec(String(memory)) ?? [];
-  if (policy !== "noeviction") {
-    throw new RedisConnectError(
-      `with enforcement "exact", the server must not evict keys: set maxmemory-policy to noeviction (it is ${policy})`,
-    );
   }
 }
 
