@@ -56,6 +56,16 @@ const RIPENING_MUTATIONS: readonly Mutation[] = [
     caughtBy: [exactSchedule("is not passed by who opened a bucket, where that has lost slices since")],
   },
   {
+    name: "takes any server for one that tells when it has lost data",
+    edit: always,
+    caughtBy: [
+      {
+        file: "packages/counter-redis/test/exact-needs.test.ts",
+        title: "that scripts may read INFO: else it is refused, with what to do; approximate limits need none of it",
+      },
+    ],
+  },
+  {
     name: "opens a period when it has begun",
     edit: always,
     caughtBy: [schedule("in which a month ends while nothing fails: nobody finds the next one unready")],
