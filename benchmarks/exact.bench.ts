@@ -26,7 +26,7 @@ Processes that get no CPU time make requests wait: these figures want a machine 
 ];
 
 const COUNTS: readonly DimensionCount[] = IS_SHORT ? [3] : [1, 3, 4];
-const SETS = processesOf(3);
+const SETS = processesOf(2);
 const MANY = IS_SHORT ? 2_000 : 10_000;
 
 // Argument: another checkout, if any.

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { LocalCounterBackend, memoryStore } from "@usage/counter-core";
-import { RedisCounterBackend } from "@usage/counter-redis";
+import { RedisCounterBackend, recommendedClientOptions } from "@usage/counter-redis";
 import { UsageTracker } from "@usage/tracker";
+import { Redis } from "ioredis";
 import { answer } from "../child.ts";
-import { openClient, WatchedClient } from "../redis/clients.ts";
+import { WatchedClient } from "../redis/clients.ts";
 
 /** What one process of a fleet is to do. */
 export interface InstanceOptions {
@@ -45,7 +46,10 @@ const POLL_MS = 1_000;
 const PATIENCE_MS = 500;
 
 const options = JSON.parse(process.argv[2] ?? "") as InstanceOptions;
-const redis = await openClient(options.url);
+const redis = new Redis(options.url, recommendedClientOptions);
+// Eight that start at once may be late to be ready.
+redis.on("error", () => {});
+await new Promise((resolve) => redis.once("ready", resolve));
 const client = new WatchedClient(redis);
 const counter = await RedisCounterBackend.connect({
   client,
@@ -58,8 +62,11 @@ const limits = { [BACKEND]: { apiRequests: options.limit } };
 const tracker = new UsageTracker(counter, { store: memoryStore(), limits });
 await tracker.ensure(BACKEND);
 await tracker.refresh();
-while (counter.standing(BACKEND).problem !== undefined) await sleep(5);
-
+// What nobody uses is not made ready. It gives that back.
+for (let first: Disposable | undefined; first === undefined; await sleep(5)) {
+  first = tracker.tryReserve(BACKEND, ONE);
+  first?.[Symbol.dispose]();
+}
 await warmUp();
 
 let requests = 0;

@@ -11,7 +11,7 @@ export interface FleetTimes {
   readonly approximate: readonly FleetRun[];
 }
 
-const RUNS = processesOf(3);
+const RUNS = processesOf(2);
 const LIMIT = IS_SHORT ? 24_000 : 120_000;
 /** After the limit is used up: what is held then goes round. */
 const AFTER_MS = 1_500;
