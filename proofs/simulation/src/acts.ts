@@ -25,7 +25,7 @@ export class Acts {
     for (let i = random.below(exactUse === undefined ? 3 : 8); i > 0; i--) scene.record(random.pick(instances));
     if (exactUse !== undefined) {
       for (let i = random.below(3); i > 0; i--) exactUse.act();
-      if (random.chance(0.03)) exactUse.changeLimit();
+      if (exactUse.changes && random.chance(0.03)) exactUse.changeLimit();
       if (random.chance(0.02)) this.#drama();
       if (random.chance(exactUse.calm / 4_000)) this.mendNetworks();
     }

@@ -26,6 +26,8 @@ export class ExactUse {
   readonly #hidden = new Book();
   /** By run, period, backend: when the last answered push was sent. */
   readonly #served = new Map<string, number>();
+  /** Whether the limit changes: else it is the one that nobody may pass. */
+  readonly changes: boolean;
   /** How rare it is that anything fails: where all fails all the time, nothing is granted. */
   readonly calm: number;
   admitted = 0;
@@ -35,6 +37,7 @@ export class ExactUse {
   constructor(scene: Scene) {
     this.#scene = scene;
     this.calm = scene.random.pick([20, 150, 400]);
+    this.changes = scene.random.chance(0.5);
     this.#limit = 10 + scene.random.below(scene.random.chance(0.5) ? 40 : 150);
   }
 
@@ -102,8 +105,12 @@ export class ExactUse {
       requests: Math.floor(most.requests * part) + above,
       bytes: Math.floor(most.bytes * part) + above,
     };
+    const before = isEnded ? JSON.stringify(instance.counter.mine()) : "";
     hold.settle(usage);
-    if (isEnded) return;
+    if (isEnded) {
+      if (JSON.stringify(instance.counter.mine()) !== before) this.#scene.fail(`a hold that was ${state} ended again`);
+      return;
+    }
     const { key } = hold.period;
     for (const dimension of DIMENSIONS) {
       const excess = Math.max(0, usage[dimension] - kept[dimension]);
@@ -186,6 +193,21 @@ export class ExactUse {
     return bytes < 0 ? 0 : requests;
   }
 
+  /** Once nobody uses anything any more: who lives has given back all that it has not used. */
+  assertNothingKept(): void {
+    const { redis } = this.#scene.world;
+    for (const { counter, name, isReady } of this.#scene.instances) {
+      if (!isReady) continue;
+      const { key } = counter.period();
+      for (const backend of this.#scene.names) {
+        for (const dimension of DIMENSIONS) {
+          const kept = redis.unused(key, bucketOf(backend), backend, name, dimension);
+          if (kept > 0) this.#scene.fail(`${name} keeps ${kept} ${dimension} of ${backend} that it does not use`);
+        }
+      }
+    }
+  }
+
   take(instance: Instance, backend: string, requests: number): boolean {
     const isTaken = instance.tracker.tryRecord(backend, { requests });
     if (isTaken) this.#recorded(instance, instance.counter.period().key, backend, { requests, bytes: 0 });
@@ -202,8 +224,10 @@ export class ExactUse {
     this.#admitted(instance, period, backend, usage);
   }
 
-  #admitted({ name }: Instance, period: string, backend: string, usage: Record<Dimension, number>): void {
+  #admitted(instance: Instance, period: string, backend: string, usage: Record<Dimension, number>): void {
+    const { name } = instance;
     this.admitted += 1;
+    this.#assertGranted(instance, period, backend);
     this.#noteInUse();
     const since = this.#scene.timeline.nowMs - HEARD_MS;
     const most = Math.max(...[...this.#inUse].map(([limit, at]) => (at >= since ? limit : 0)));
@@ -219,6 +243,22 @@ export class ExactUse {
         this.#scene.fail(`${what}, the limit is ${limit}, and ${excused} more are excused (${name})`);
       }
     }
+  }
+
+  /** Nobody has more than it was granted, but for what was settled above its hold. */
+  #assertGranted({ counter, name }: Instance, period: string, backend: string): void {
+    if (counter.period().key !== period) return;
+    const { redis } = this.#scene.world;
+    counter.ceilings(backend).forEach(({ used, ceiling }, d) => {
+      const dimension = DIMENSIONS[d] as Dimension;
+      const what = `${name} uses and holds ${used} ${dimension} of ${backend} in ${period}`;
+      const excess = this.#excess.get(name, period, backend, dimension);
+      if (used > ceiling + excess) this.#scene.fail(`${what}, and may ${ceiling}`);
+      if (this.#scene.losses.count > 0) return;
+      const granted = redis.granted(period, bucketOf(backend), backend, name, dimension);
+      if (ceiling > Math.max(granted, used))
+        this.#scene.fail(`${what}, takes ${ceiling} for granted, and has ${granted}`);
+    });
   }
 
   #usedBy(run: string, period: string, backend: string, dimension: Dimension): number {

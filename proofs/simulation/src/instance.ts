@@ -1,4 +1,5 @@
 import { PeriodFoldedError, type RejectedTally, type Tally, type UsageStore } from "@usage/counter-core";
+import type { PeriodCells } from "@usage/counter-core/internal";
 import {
   type Bucket,
   type Changes,
@@ -137,7 +138,7 @@ export class Instance {
   }
 }
 
-/** Shows what it counted itself. */
+/** Shows what it counted itself, and what it may. */
 class OpenedCounter extends RedisCounterBackend<Dimension> {
   /** Of every backend and period that it holds. */
   mine(): readonly Tally[] {
@@ -147,6 +148,16 @@ class OpenedCounter extends RedisCounterBackend<Dimension> {
         return row === undefined ? [] : [this.tallyRows.of(cells, row)];
       }),
     );
+  }
+
+  /** By dimension, what of the current period is counted and held, and what that may become. */
+  ceilings(backend: string): readonly { readonly used: number; readonly ceiling: number }[] {
+    const cells = this.periods.current() as PeriodCells & { ceiling(cell: number): number };
+    const row = this.rowOf(backend);
+    return this.dimensions.map((_, place) => {
+      const cell = this.cellOf(row, place);
+      return { used: cells.mine(cell) + cells.held(cell), ceiling: cells.ceiling(cell) };
+    });
   }
 }
 

@@ -174,15 +174,17 @@ export class ModelRedis {
 
   /** What a run has used there as far as known, or may use without asking; under all names that it counted under. */
   spokenFor(period: string, bucket: number, backend: string, run: string, dimension: string): number {
-    const { tallies, slices } = this.#hashes.get(`${period} ${bucket} ${backend}`) ?? NOBODY;
-    const writers = new Set([...tallies.keys(), ...(slices?.pairs.keys() ?? [])]);
-    let sum = 0;
-    for (const writer of writers) {
-      if (writer.split(".", 1)[0] !== run) continue;
-      const { granted, returned } = slices?.pairs.get(writer)?.get(dimension) ?? NO_PAIR;
-      sum += Math.max(tallies.get(writer)?.get(dimension) ?? 0, granted - returned);
-    }
-    return sum;
+    return this.#sum(period, bucket, backend, run, dimension, (tally, granted) => Math.max(tally, granted));
+  }
+
+  /** What a run has been granted there and not returned. */
+  granted(period: string, bucket: number, backend: string, run: string, dimension: string): number {
+    return this.#sum(period, bucket, backend, run, dimension, (_, granted) => granted);
+  }
+
+  /** What a run may still use there without asking. */
+  unused(period: string, bucket: number, backend: string, run: string, dimension: string): number {
+    return this.#sum(period, bucket, backend, run, dimension, (tally, granted) => Math.max(0, granted - tally));
   }
 
   /** Whether anybody who looks at a bucket finds the backend there. */
@@ -250,6 +252,26 @@ export class ModelRedis {
     this.#changes = new Map(changes);
     this.#versions = new Map(versions);
     this.#hashes = new Map(hashes);
+  }
+
+  /** Of what a run counted and was granted under each of its names. */
+  #sum(
+    period: string,
+    bucket: number,
+    backend: string,
+    run: string,
+    dimension: string,
+    of: (tally: number, granted: number) => number,
+  ): number {
+    const { tallies, slices } = this.#hashes.get(`${period} ${bucket} ${backend}`) ?? NOBODY;
+    const writers = new Set([...tallies.keys(), ...(slices?.pairs.keys() ?? [])]);
+    let sum = 0;
+    for (const writer of writers) {
+      if (writer.split(".", 1)[0] !== run) continue;
+      const { granted, returned } = slices?.pairs.get(writer)?.get(dimension) ?? NO_PAIR;
+      sum += of(tallies.get(writer)?.get(dimension) ?? 0, granted - returned);
+    }
+    return sum;
   }
 
   #isLost(of: string): boolean {

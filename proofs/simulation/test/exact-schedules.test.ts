@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { IDLE_MS, LEASE_MS, LONG_MS, Members } from "./exact-members.ts";
+import { IDLE_MS, LEASE_MS, LONG_MS, type Member, Members } from "./exact-members.ts";
 
 const LIMIT = 10;
 
@@ -191,6 +191,26 @@ describe("an exact limit", () => {
     await a.untilSlice(2);
     expect(await b.takeAll(IDLE_MS)).toBe(4);
     expect(members.used()).toBe(LIMIT + 4);
+  });
+
+  it("of 10,000 is used up to the last unit, 99.5 % of it before anybody has waited for 100 ms", async () => {
+    const all: Member[] = [];
+    for (const name of ["a", "b", "c", "d"]) all.push(await members.join(name, 10_000));
+    const waitedMs = all.map(() => 0);
+    let atFirstRefusal: number | undefined;
+    // Half of the load is on the first, and so on.
+    for (let ms = 0; members.used() < 10_000 && ms < 20_000; ms += 5) {
+      all.forEach((member, i) => {
+        let left = 16 >> i;
+        while (left > 0 && member.take(1)) left -= 1;
+        waitedMs[i] = left > 0 ? (waitedMs[i] as number) + 5 : 0;
+        if (waitedMs[i] > 100) atFirstRefusal ??= members.used();
+      });
+      await members.pass(5);
+    }
+    expect(members.used()).toBe(10_000);
+    expect(atFirstRefusal ?? 10_000).toBeGreaterThanOrEqual(9_950);
+    for (const member of all) expect(member.take(1)).toBe(false);
   });
 
   it("is whole in a new month, and what was not used of the one before is given back", async () => {
