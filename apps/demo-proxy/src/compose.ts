@@ -14,6 +14,7 @@ import { Turns } from "./admin/turns.ts";
 import type { ProxyConfig } from "./config/proxy-config.ts";
 import { claimOf } from "./counting/claim-of.ts";
 import { ensureKnown } from "./counting/ensure-known.ts";
+import { exactLimitsOf } from "./counting/exact-limits-of.ts";
 import { openCounter } from "./counting/open-counter.ts";
 import { openStore } from "./counting/open-store.ts";
 import type { OpenedCounter } from "./counting/opened-counter.ts";
@@ -70,7 +71,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const upstreams = config.backends.map(
     ({ name, url, host }) => new Upstream({ name, url, timeouts, heads, clock, ...(host && { host }) }),
   );
-  const router = new Router({ tracker, upstreams, policy });
+  const router = new Router({ tracker, upstreams, policy, exact: exactLimitsOf(config.counter) });
   const proxy = new ProxyServer({
     router,
     timeouts,

@@ -7,4 +7,4 @@ export type { FlushOptions, FlushResult, RefreshOptions } from "./store-sync.ts"
 export type { TrackedCounter } from "./tracked-counter.ts";
 export { type FlusherStatus, type FlushSchedule, UsageFlusher, type UsageFlusherOptions } from "./usage-flusher.ts";
 export { UsageTracker, type UsageTrackerOptions } from "./usage-tracker.ts";
-export type { ReserveOptions } from "./waiting-room.ts";
+export type { ReserveOptions, WaitOptions } from "./waiting-room.ts";

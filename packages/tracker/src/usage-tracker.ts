@@ -17,7 +17,7 @@ import { LimitBook, type LimitsSource } from "./limits.ts";
 import { assertDimensions } from "./store-dimensions.ts";
 import { type FlushOptions, type FlushResult, type RefreshOptions, StoreSync } from "./store-sync.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
-import { type ReserveOptions, WaitingRoom } from "./waiting-room.ts";
+import { type ReserveOptions, WaitingRoom, type WaitOptions, type Wish } from "./waiting-room.ts";
 
 export interface UsageTrackerOptions<D extends string = StorageDimension> {
   /** Where counts are kept. Whoever opened it closes it. */
@@ -154,16 +154,25 @@ export class UsageTracker<D extends string = StorageDimension> {
    * @throws RangeError for a `waitMs` that is not from 0 to 2^31-1; the reason of `signal` when that is aborted.
    */
   async reserve(backend: string, usage: Partial<Usage<D>>, options: ReserveOptions = {}): Promise<Hold<D> | undefined> {
-    const { waitMs = 0, signal, ...holding } = options;
-    assertDelay("waitMs", waitMs, 0);
-    signal?.throwIfAborted();
-    const hold = this.counter.hold(backend, usage, holding);
-    if (hold !== undefined) return hold;
-    // What was used already leaves no room however long one waits.
-    const isWorthIt = waitMs > 0 && this.check(backend, usage).reason !== "limit";
-    const waited = isWorthIt ? await this.#waitingRoom.wait(backend, usage, waitMs, options) : undefined;
-    if (waited === undefined && this.#limited.hasListeners) this.#tellLimit(backend, usage);
-    return waited;
+    // The caller may change it while it waits.
+    const kept = { ...usage };
+    const take = (): Hold<D> | undefined => this.counter.hold(backend, kept, options);
+    return this.#take(backend, kept, take, options);
+  }
+
+  /**
+   * `hold.extend`, and where there is no room waits up to `waitMs` for it, as `reserve` does, but for a hold of a period that is
+   * over. Resolves to whether it keeps more free.
+   *
+   * @throws what `hold.extend` throws; RangeError for a `waitMs` that is not from 0 to 2^31-1; the reason of `signal` when that is
+   * aborted.
+   */
+  async extend(hold: Hold<D>, more: Partial<Usage<D>>, options: WaitOptions = {}): Promise<boolean> {
+    const kept = { ...more };
+    const take = (): Hold<D> | undefined => (hold.extend(kept) ? hold : undefined);
+    // Of a period that is over, nothing more will be given back or granted.
+    const isOver = (): boolean => hold.state !== "open" || hold.period.key !== this.counter.period().key;
+    return (await this.#take(hold.backend, kept, take, options, isOver)) !== undefined;
   }
 
   /** Whether `total + what is held + proposed <= limit` in every limited dimension. */
@@ -253,6 +262,25 @@ export class UsageTracker<D extends string = StorageDimension> {
     // Not by `has`, which is a use: what is idle could never go where limits are read again and again.
     for (const [backend, limits] of held) this.counter.setLimits(backend, limits);
     for (const [backend, limits] of asked) this.#admission.setLimits(backend, limits);
+  }
+
+  async #take(
+    backend: string,
+    usage: Partial<Usage<D>>,
+    take: Wish<Hold<D>>["take"],
+    { waitMs = 0, signal }: WaitOptions,
+    isOver = () => false,
+  ): Promise<Hold<D> | undefined> {
+    assertDelay("waitMs", waitMs, 0);
+    signal?.throwIfAborted();
+    const taken = take();
+    if (taken !== undefined) return taken;
+    // What was used already leaves no room however long one waits.
+    const isHopeless = (): boolean => isOver() || this.check(backend, usage).reason === "limit";
+    const isWorthIt = waitMs > 0 && !isHopeless();
+    const waited = isWorthIt ? await this.#waitingRoom.wait(backend, { take, isHopeless }, waitMs, signal) : undefined;
+    if (waited === undefined && this.#limited.hasListeners) this.#tellLimit(backend, usage);
+    return waited;
   }
 
   #tellLimit(backend: string, proposed: Partial<Usage<D>>): void {

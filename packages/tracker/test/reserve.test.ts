@@ -168,6 +168,17 @@ describe("reserve", () => {
     expect((await waiting)?.usage.apiRequests).toBe(5);
   });
 
+  it("ends its wait once what was used leaves no room, and lets who came later have the rest", async () => {
+    const { tracker } = tracked({ limits });
+    const hold = tracker.tryReserve("oci", { apiRequests: 9 });
+    const large = tracker.reserve("oci", { apiRequests: 4 }, { waitMs: 60_000 });
+    const small = tracker.reserve("oci", { apiRequests: 2 }, { waitMs: 60_000 });
+    await turn(2);
+    hold?.settle({ apiRequests: 7 });
+    expect(await large).toBeUndefined();
+    expect((await small)?.usage.apiRequests).toBe(2);
+  });
+
   it("refuses what is wrong before it holds or waits", async () => {
     const { tracker, clock } = tracked({ store: memoryStore(), limits });
     const timers = clock.pending;
@@ -184,5 +195,55 @@ describe("reserve", () => {
     await expect(tracker.reserve("oci", {}, { ttlMs: 0, waitMs: 5 })).rejects.toThrow(RangeError);
     await expect(tracker.reserve("oci", { apiRequests: -1 }, { waitMs: 5 })).rejects.toThrow(AmountError);
     expect(clock.pending).toBe(timers);
+  });
+});
+
+describe("extend", () => {
+  function twoHolds() {
+    const all = tracked({ limits });
+    const [hold, other] = [4, 6].map((apiRequests) => all.tracker.tryReserve("oci", { apiRequests }));
+    if (hold === undefined || other === undefined) throw new Error("there is no room for them");
+    return { ...all, hold, other };
+  }
+
+  it("keeps more free at once where there is room, else once there is, and does not wait in vain", async () => {
+    const { tracker, clock, hold, other } = twoHolds();
+    const timers = clock.pending;
+    expect(await tracker.extend(hold, { apiRequests: 1 })).toBe(false);
+    expect(await tracker.extend(hold, { apiRequests: 11 }, { waitMs: 1_000 })).toBe(false);
+    expect(clock.pending).toBe(timers);
+    const waiting = tracker.extend(hold, { apiRequests: 3 }, { waitMs: 1_000 });
+    await turn(2);
+    other.settle({ apiRequests: 2 });
+    expect(await waiting).toBe(true);
+    expect(hold.usage.apiRequests).toBe(7);
+    expect(await tracker.extend(hold, { apiRequests: 1 }, { waitMs: 1_000 })).toBe(true);
+    expect(hold.extend({ apiRequests: 1 })).toBe(false);
+  });
+
+  it("keeps nothing more free once the hold has ended, its time is up or it is told to stop", async () => {
+    const { tracker, clock, hold, other } = twoHolds();
+    const controller = new AbortController();
+    const late = tracker.extend(hold, { apiRequests: 1 }, { waitMs: 500 });
+    const aborted = tracker.extend(hold, { apiRequests: 1 }, { waitMs: 1_000, signal: controller.signal });
+    await turn(2);
+    clock.advance(500);
+    controller.abort(new Error("gone"));
+    expect(await late).toBe(false);
+    await expect(aborted).rejects.toThrow("gone");
+    const ended = tracker.extend(hold, { apiRequests: 1 }, { waitMs: 1_000 });
+    await turn(2);
+    hold.void();
+    expect(await ended).toBe(false);
+    expect(await tracker.extend(hold, { apiRequests: 1 }, { waitMs: 1_000 })).toBe(false);
+    other.void();
+    expect(tracker.counter.heldAll("oci").apiRequests).toBe(0);
+  });
+
+  it("waits for nothing in a month that is over", async () => {
+    const { tracker, clock, hold } = twoHolds();
+    clock.set("2026-02-01T00:00:00Z");
+    clock.advance(1_000);
+    expect(await tracker.extend(hold, { apiRequests: 1 }, { waitMs: 60_000 })).toBe(false);
   });
 });

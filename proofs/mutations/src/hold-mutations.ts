@@ -86,4 +86,9 @@ export const HOLD_MUTATIONS: readonly Mutation[] = [
     edit: never,
     caughtBy: [threads("open again with the month, and holds of a thread are counted where they began")],
   },
+  {
+    name: "tells that there is room before the hold has ended",
+    edit: drop,
+    caughtBy: [reserve("keeps nothing more free once the hold has ended, its time is up or it is told to stop")],
+  },
 ];

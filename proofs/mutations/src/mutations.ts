@@ -1,5 +1,6 @@
 import { COUNTER_MUTATIONS } from "./counter-mutations.ts";
 import { EXACT_MUTATIONS } from "./exact-mutations.ts";
+import { EXACT_PROXY_MUTATIONS } from "./exact-proxy-mutations.ts";
 import { HOLD_MUTATIONS } from "./hold-mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { PROXY_MUTATIONS } from "./proxy-mutations.ts";
@@ -16,4 +17,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...STORE_MUTATIONS,
   ...TRACKER_MUTATIONS,
   ...PROXY_MUTATIONS,
+  ...EXACT_PROXY_MUTATIONS,
 ];

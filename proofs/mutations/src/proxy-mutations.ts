@@ -204,7 +204,7 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "takes what is only reserved for used up",
-    edit: change(/=== "held"/, "=== undefined"),
+    edit: change(/!== "limit"/, "=== undefined"),
     caughtBy: [slow("where one backend is used up and room at another only reserved, the refusal is short")],
   },
   {

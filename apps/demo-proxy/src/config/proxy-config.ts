@@ -49,7 +49,14 @@ export interface AdminConfig {
   readonly urls?: readonly string[];
 }
 
-export type CounterConfig = { readonly kind: "local" } | RedisConfig;
+export type CounterConfig = LocalConfig | RedisConfig;
+
+/** One process, whose requests and uploads of announced length are within limits by itself. */
+export interface LocalConfig {
+  readonly kind: "local";
+  /** @default "approximate" */
+  readonly enforcement?: Enforcement;
+}
 
 /** One server by its `url`, or a cluster by the addresses of some of its nodes. Who shares a prefix shares counts. */
 export type RedisConfig = {
@@ -57,9 +64,14 @@ export type RedisConfig = {
   readonly prefix: string;
   /** The same on every instance. @default "approximate" */
   readonly enforcement?: Enforcement;
+  /** Where it is exact, how long a request or a body may wait for room that is with other instances. @default 2_000 */
+  readonly waitMs?: number;
 } & ({ readonly url: string } | { readonly cluster: readonly string[] });
 
-/** `exact`: no limit of requests is passed, whatever fails. `approximate`: by what instances use before they hear of each other. */
+/**
+ * `exact`: no limit is passed, whatever fails, and a body that finds no room is cut. `approximate`: a limit is passed by what instances
+ * use before they hear of each other, and by bodies of unknown length.
+ */
 export type Enforcement = "exact" | "approximate";
 
 export type StoreConfig =

@@ -148,10 +148,14 @@ function troubleOf({ reachable, trouble }, nowMs) {
 }
 
 /** @param {LiveBackend} backend */
-function noteOn({ unstored, unpushed, reachable, draining, configured, inFlight }) {
-  const [stored, shared] = [formatUsage(unstored), formatUsage(unpushed)];
+function noteOn({ unstored, unpushed, held, excess, problem, reachable, draining, configured, inFlight }) {
+  const [stored, shared, kept, beyond] = [unstored, unpushed, held, excess].map(formatUsage);
   return [
     inFlight > 0 && `${inFlight} running`,
+    kept !== "" && `held: ${kept}`,
+    beyond !== "" && `beyond what was held: ${beyond}`,
+    problem === "unready" && "what others have is not known yet",
+    problem === "offline" && "others cannot be asked for room",
     stored !== "" && `not yet stored: ${stored}`,
     shared !== "" && `not yet shared: ${shared}`,
     !reachable && "it is tried again within seconds",

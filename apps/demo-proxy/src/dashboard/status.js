@@ -70,14 +70,14 @@ export class Status {
   /** @param {import("../admin/api/live-report.ts").LiveReport} report */
   #showCounter({ counter, places, backends }) {
     if (counter.kind === "local") {
-      return this.#counter.tell("Local", "Counts stay in this process; nothing to share.");
+      return this.#counter.tell("Local", `Counts stay in this process; nothing to share. ${limitsOf(counter)}`);
     }
     const unpushed = formatUsage(sum(backends.map(({ unpushed }) => unpushed)));
     const [kind, place] = split(places.counter);
     const age = counter.sharedAgeMs === null ? "never shared" : `shared ${formatDuration(counter.sharedAgeMs)} ago`;
     this.#counter.tell(
       kind,
-      `${place}; ${age}; ${unpushed === "" ? "everything is shared" : `not yet shared: ${unpushed}`}`,
+      `${place}; ${age}; ${unpushed === "" ? "everything is shared" : `not yet shared: ${unpushed}`}. ${limitsOf(counter)}`,
       counterTrouble(counter),
       counter.lastError === null ? "good" : "bad",
     );
@@ -100,6 +100,11 @@ export class Status {
       store.lastError === null ? "good" : "bad",
     );
   }
+}
+
+/** @param {import("../admin/api/live-report.ts").LiveReport["counter"]} counter */
+function limitsOf({ enforcement }) {
+  return enforcement === "exact" ? "Limits are exact." : "Limits are approximate.";
 }
 
 /** @param {import("../admin/api/live-report.ts").LiveReport["counter"]} counter */

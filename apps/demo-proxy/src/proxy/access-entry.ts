@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { BodyDimension } from "./body-room.ts";
 import { type Trouble, troubleOf } from "./trouble.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -20,6 +21,8 @@ export interface AccessEntry {
   readonly complete: boolean;
   /** Why that backend could not be connected to, or broke off. */
   readonly trouble?: Trouble;
+  /** Of which body not all has passed, since a limit that is exact left no room for it. */
+  readonly cut?: BodyDimension;
 }
 
 /** What only the exchange knows of a request that is over. */
@@ -30,12 +33,13 @@ interface Course {
   readonly durationMs: number;
   /** Why the last attempt could not connect, or broke. */
   readonly failure: Error | undefined;
+  readonly cut: BodyDimension | undefined;
 }
 
 export function accessEntry(
   { method = "", url = "" }: IncomingMessage,
   response: ServerResponse,
-  { upstream, egressBytes, durationMs, failure }: Course,
+  { upstream, egressBytes, durationMs, failure, cut }: Course,
 ): AccessEntry {
   return {
     method,
@@ -46,5 +50,6 @@ export function accessEntry(
     durationMs,
     complete: response.writableFinished,
     ...(failure !== undefined && { trouble: troubleOf(failure) }),
+    ...(cut !== undefined && { cut }),
   };
 }

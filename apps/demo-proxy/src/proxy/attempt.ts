@@ -16,6 +16,10 @@ export interface AttemptObserver {
   /** Answers whether more may come; `resume` asks for more after a false. */
   data(chunk: Buffer): boolean;
   ended(): void;
+  /** What came of the body waits for room. */
+  starved(): void;
+  /** There is no room for so many more bytes of the body: it must not pass. The attempt is to be aborted. */
+  noRoom(bytes: number): void;
   /** The upstream failed after the request was started. */
   broken(error: Error): void;
 }
@@ -47,6 +51,9 @@ export class Attempt implements Dispatcher.DispatchHandler {
   readonly #probe: boolean;
   #state: State = CONNECTING;
   #egressBytes = 0;
+  /** What came of the body and waits for room. */
+  #unpassed: Buffer[] | undefined;
+  #endsThen = false;
   #onOver: (() => void) | undefined;
 
   constructor(upstream: Upstream, reservation: Reservation, observer: AttemptObserver) {
@@ -78,9 +85,11 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (state.at === "over") over();
     else if (state.at === "connecting") this.#finish();
     else if (state.at === "started") {
+      this.#countUnpassed();
       this.#state = LEAVING;
+      if (this.#endsThen) this.onResponseEnd();
       // fault: leaves unread what had come of an aborted download
-      setImmediate(readOut, state.controller);
+      else setImmediate(readOut, state.controller);
     }
   }
 
@@ -95,7 +104,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   resume(): void {
-    if (this.#state.at === "started") this.#state.controller.resume();
+    if (this.#state.at === "started" && this.#unpassed === undefined) this.#state.controller.resume();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -110,7 +119,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   // Undici writes the head together with the first bytes of the body, or alone just before `onRequestSent`.
   onBodySent(chunk: Uint8Array): void {
     this.#reservation.countRequest();
-    this.#reservation.countIngress(chunk.byteLength);
+    this.#reservation.ingress.count(chunk.byteLength);
   }
 
   onRequestSent(): void {
@@ -137,21 +146,37 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (this.#state.at !== "over") this.#reservation.glance();
   }
 
-  /** The response has announced a body of so many bytes. */
-  expectEgress(bytes: number): void {
-    this.#reservation.expectEgress(bytes);
+  /** The response has announced a body of so many bytes. Returns false where there is no room for it, and it must not pass. */
+  expectEgress(bytes: number): boolean {
+    return this.#reservation.expectEgress(bytes);
+  }
+
+  /** Waits a while for room for a body of so many bytes; `then` goes on with it. */
+  expectSoon(bytes: number, then: () => void): void {
+    void this.#await(async () => {
+      if (!(await this.#reservation.egress.expectSoon(bytes))) return bytes;
+      if (this.started) then();
+      return undefined;
+    });
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#reservation.countEgress(chunk.length);
+    const { egress } = this.#reservation;
     this.#egressBytes += chunk.length;
-    if (this.#state.at !== "started") return;
-    if (!this.#observer.data(chunk)) controller.pause();
+    if (this.#state.at !== "started") egress.count(chunk.length);
+    // A connection that closes has all of it read, paused or not.
+    else if (this.#unpassed !== undefined) this.#unpassed.push(chunk);
+    else if (!egress.take(chunk.length)) void this.#await(async () => undefined, chunk);
+    else if (!this.#pass(chunk)) controller.pause();
   }
 
   onResponseEnd(): void {
     const { at } = this.#state;
     if (at === "over") return;
+    if (this.#unpassed !== undefined) {
+      this.#endsThen = true;
+      return;
+    }
     this.#finish();
     this.#upstream.health.completed();
     if (at === "started") this.#observer.ended();
@@ -160,6 +185,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     const { at } = this.#state;
     if (at === "over") return;
+    this.#countUnpassed();
     this.#finish();
     if (at === "leaving") return;
     if (at === "started") {
@@ -173,6 +199,49 @@ export class Attempt implements Dispatcher.DispatchHandler {
       this.#upstream.health.failed(error, false, this.#probe);
       this.#observer.passedOver(this.#upstream, error);
     }
+  }
+
+  /** Pauses the response until there is room: first by `begin`, which resolves to so many bytes where there is none. */
+  async #await(begin: () => Promise<number | undefined>, ...came: Buffer[]): Promise<void> {
+    const state = this.#state;
+    if (state.at !== "started") return;
+    const unpassed = came;
+    this.#unpassed = unpassed;
+    state.controller.pause();
+    this.#observer.starved();
+    let lacks = await begin();
+    let goesOn = true;
+    for (;;) {
+      // Whoever has ended it meanwhile has counted what came.
+      if (this.#unpassed !== unpassed) return;
+      const [chunk] = unpassed;
+      if (lacks !== undefined || chunk === undefined) break;
+      if (await this.#reservation.egress.takeSoon(chunk.length)) {
+        if (this.#unpassed !== unpassed) return;
+        unpassed.shift();
+        goesOn = this.#pass(chunk);
+      } else lacks = chunk.length;
+    }
+    if (lacks !== undefined) {
+      this.#observer.noRoom(lacks);
+      return;
+    }
+    this.#unpassed = undefined;
+    if (this.#endsThen) this.onResponseEnd();
+    else if (goesOn) state.controller.resume();
+  }
+
+  /** Returns whether more may come. */
+  #pass(chunk: Buffer): boolean {
+    this.#reservation.egress.count(chunk.length);
+    return this.#observer.data(chunk);
+  }
+
+  /** What came and has no room has been used all the same. */
+  #countUnpassed(): void {
+    // fault: counts nothing of an answer that had no room
+    for (const chunk of this.#unpassed ?? []) this.#reservation.egress.count(chunk.length);
+    this.#unpassed = undefined;
   }
 
   #finish(): void {

@@ -10,6 +10,7 @@ export class ClientResponse {
   #held: string[] | undefined;
   #status = 0;
   #reason: string | undefined;
+  #isKept = false;
 
   constructor(response: ServerResponse) {
     this.#response = response;
@@ -28,6 +29,7 @@ export class ClientResponse {
     this.#held = headers;
     this.#status = status;
     this.#reason = reason;
+    this.#isKept = false;
     if (!waits) process.nextTick(sendHead, this);
   }
 
@@ -42,13 +44,18 @@ export class ClientResponse {
     this.#writeHead();
   }
 
+  /** A head that is not sent yet waits for the first bytes of its body, for as long as they take: they may find no room. */
+  keepHead(): void {
+    this.#isKept = true;
+  }
+
   /** A head that waits does so no longer, and is not sent. */
   dropHead(): void {
     this.#held = undefined;
   }
 
   sendHead(): void {
-    if (this.#held === undefined) return;
+    if (this.#held === undefined || this.#isKept) return;
     this.#writeHead();
     flushHead(this.#response);
   }
@@ -63,6 +70,16 @@ export class ClientResponse {
 
 function sendHead(response: ClientResponse): void {
   response.sendHead();
+}
+
+/**
+ * Ends a response so that its client cannot take what came of it for a whole one. Of a body that ends with its connection only a
+ * reset shows that.
+ */
+export function breakOff(response: ServerResponse): void {
+  // fault: ends a body that only its connection ends as if it were whole
+  if (response.req.httpVersion === "1.0") response.socket?.resetAndDestroy();
+  response.destroy();
 }
 
 /** Sends a head that has been written, byte for byte; node's own `flushHeaders` would encode it as UTF-8. */

@@ -2,16 +2,17 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { Clock } from "@usage/counter-core";
 import { type AccessEntry, type AccessLog, accessEntry } from "./access-entry.ts";
 import { Attempt, type AttemptObserver, isBusy } from "./attempt.ts";
+import type { BodyDimension } from "./body-room.ts";
 import { Candidates } from "./candidates.ts";
-import { ClientResponse, flushHead } from "./client-response.ts";
+import { breakOff, ClientResponse } from "./client-response.ts";
 import { askedHost, askedOrigin } from "./forwarded.ts";
 import { type BodyLength, bodyLengthOf } from "./framing.ts";
 import { responseHeaders } from "./headers.ts";
-import { linger } from "./linger.ts";
+import { endResponse, isBodyPending } from "./linger.ts";
 import { type Expectation, type Outgoing, outgoingRequest } from "./outgoing.ts";
 import type { OwnAnswers } from "./own-answers.ts";
 import * as problems from "./problem.ts";
-import { brokenBy, refusalOf } from "./refusal.ts";
+import { brokenBy, cutFor, refusalOf } from "./refusal.ts";
 import { mayBeRepeated } from "./repeatable.ts";
 import type { RequestBody } from "./request-body.ts";
 import type { Admitted, Router } from "./route.ts";
@@ -47,6 +48,7 @@ export class Exchange implements AttemptObserver, Addressee {
   #outgoing: Outgoing | undefined;
   #candidates: Candidates | undefined;
   #attempt: Attempt | undefined;
+  #cut: BodyDimension | undefined;
   /** Why the last attempt could not connect, or broke. */
   #failure: Error | undefined;
   /** Whether the whole answer has been written. */
@@ -174,10 +176,12 @@ export class Exchange implements AttemptObserver, Addressee {
     const forwarded = responseHeaders(headers, status, upstream.addresses, this);
     const length = headers["content-length"];
     const carriesBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304;
-    if (carriesBody && length !== undefined) this.#attempt?.expectEgress(Number(length));
     if (this.#context.closing) response.shouldKeepAlive = false;
     // A response of known length follows its head; another may keep the client waiting for its first byte.
-    this.#forwarded.head(status, reason, forwarded, !carriesBody || length !== undefined);
+    const pass = (): void => this.#forwarded.head(status, reason, forwarded, !carriesBody || length !== undefined);
+    const attempt = this.#attempt;
+    if (!carriesBody || length === undefined || attempt?.expectEgress(Number(length)) !== false) pass();
+    else if (!this.#sendElsewhere(upstream, Number(length))) attempt.expectSoon(Number(length), pass);
   }
 
   data(chunk: Buffer): boolean {
@@ -194,27 +198,45 @@ export class Exchange implements AttemptObserver, Addressee {
     this.#end();
   }
 
+  starved(): void {
+    this.#forwarded.keepHead();
+  }
+
+  noRoom(bytes: number): void {
+    this.#cutOff("egressBytes", bytes);
+  }
+
   broken(error: Error): void {
     this.#forwarded.dropHead();
     this.#failure = error;
-    // The client must not take a response that broke off for a whole one.
-    if (this.#response.headersSent) this.#response.destroy();
-    else this.#answer(brokenBy(error));
+    this.#breakOff(brokenBy(error));
+  }
+
+  /** There is no room for so many more bytes of a body: nothing further passes. */
+  #cutOff(dimension: BodyDimension, bytes: number): void {
+    const [upstream, request] = [this.#upstream, this.#request];
+    if (upstream === undefined || this.#answered) return;
+    this.#cut = dimension;
+    const { router, clock } = this.#context;
+    const decision = router.cut(upstream, dimension, bytes);
+    this.#stop(ignore);
+    this.#breakOff(cutFor(dimension, decision, request, clock));
   }
 
   #tryNext(): void {
-    const outgoing = this.#outgoing;
-    const routed = this.#candidates?.next();
-    if (outgoing === undefined || routed === undefined) return;
-    if (routed.upstream === undefined) this.#answer(refusalOf(routed, this.#failure, this.#context.clock));
-    else this.#send(outgoing, routed);
+    this.#candidates?.next((routed) => {
+      const outgoing = this.#outgoing;
+      if (outgoing === undefined) return;
+      if (routed.upstream === undefined) this.#answer(refusalOf(routed, this.#failure, this.#context.clock));
+      else this.#send(outgoing, routed);
+    });
   }
 
-  /** Leaves an upstream that is too busy for another one that is well, where the request may be sent again. */
-  #sendElsewhere(busy: Upstream): boolean {
+  /** Leaves an upstream that is too busy, or has no room for so long an answer, for one that is well, where the request may be sent again. */
+  #sendElsewhere(busy: Upstream, responseLength?: number): boolean {
     const outgoing = this.#outgoing;
     if (outgoing === undefined || outgoing.body !== null || !mayBeRepeated(this.#request)) return false;
-    const admitted = this.#candidates?.insteadOf(busy);
+    const admitted = this.#candidates?.insteadOf(busy, responseLength);
     if (admitted === undefined) return false;
     this.#attempt?.abort(ignore);
     this.#send(outgoing, admitted);
@@ -225,6 +247,9 @@ export class Exchange implements AttemptObserver, Addressee {
     this.#upstream = upstream;
     this.#attempt = new Attempt(upstream, reservation, this);
     const request = this.#request;
+    if (this.#context.router.isExact) {
+      body?.keepWithin(reservation.ingress, (bytes) => this.#cutOff("ingressBytes", bytes));
+    }
     const sent = {
       method: request.method ?? "GET",
       path: upstream.pathFor(path),
@@ -232,6 +257,13 @@ export class Exchange implements AttemptObserver, Addressee {
       body,
     };
     upstream.dispatch(sent, this.#attempt);
+  }
+
+  /** The client must not take a response that broke off for a whole one. */
+  #breakOff(problem: problems.Problem): void {
+    // fault: ends what was cut as if it were whole
+    if (this.#response.headersSent) breakOff(this.#response);
+    else this.#answer(problem);
   }
 
   #answer(problem: problems.Problem): void {
@@ -245,21 +277,7 @@ export class Exchange implements AttemptObserver, Addressee {
   #end(): void {
     this.#answered = true;
     this.#outgoing?.body?.destroy();
-    const response = this.#response;
-    if (!this.#bodyPending()) {
-      // What came and was not sent on would hold up the connection's next request.
-      if (this.#bodyLength !== 0) this.#request.resume();
-      response.end();
-      return;
-    }
-    // The client shall know now that it may stop sending.
-    if (response.headersSent) flushHead(response);
-    const { socket } = this.#request;
-    linger(this.#request, this.#context.clock, (drained) => {
-      response.end(() => {
-        if (!drained) socket.destroySoon();
-      });
-    });
+    endResponse(this.#request, this.#response, this.#bodyLength !== 0, this.#context.clock);
   }
 
   #entry(): AccessEntry {
@@ -268,6 +286,7 @@ export class Exchange implements AttemptObserver, Addressee {
       egressBytes: this.#attempt?.egressBytes ?? 0,
       durationMs: performance.now() - this.#begun,
       failure: this.#failure,
+      cut: this.#cut,
     });
   }
 
@@ -276,11 +295,13 @@ export class Exchange implements AttemptObserver, Addressee {
   }
 
   #bodyPending(): boolean {
-    return this.#bodyLength !== 0 && !this.#request.complete;
+    return isBodyPending(this.#request, this.#bodyLength !== 0);
   }
 
   /** @param over called once nothing more will be counted of it. */
   #stop(over: () => void): void {
+    // fault: keeps looking for room for a client that has gone away
+    this.#candidates?.stop();
     this.#forwarded.dropHead();
     const done = (): void => {
       this.#outgoing?.body?.destroy();

@@ -52,30 +52,40 @@ export const RESPONSE_TIMEOUT: Problem = problem(
   "The backend did not answer in time. The request is not sent again: it may have taken effect.",
 );
 
-/** No backend has room left for a request: the refusal of the last one. */
-export function overLimit(decision: Decision<StorageDimension>, clock: Clock): Problem {
+/**
+ * No backend has room left for a request: the refusal of the last one.
+ *
+ * @param lead what this means for the request.
+ */
+export function overLimit(
+  decision: Decision<StorageDimension>,
+  clock: Clock,
+  lead = "No backend has room left.",
+): Problem {
   const quota = toProblem(decision);
-  const detail = `No backend has room left. ${quota.detail}`;
+  const detail = `${lead} ${quota.detail}`;
   return {
     status: quota.status,
     headers: toHeaders(decision, { now: clock.now() }),
-    body: JSON.stringify({ ...quota, detail, error: { ...quota.error, message: detail } }),
+    body: JSON.stringify({ ...quota, reason: decision.reason, detail, error: { ...quota.error, message: detail } }),
   };
 }
 
 /**
  * No backend has room left for a request, but one would, were it not for what running requests may still use there: worth
  * another try at once.
+ *
+ * @param lead what this means for the request.
  */
-export function onlyReserved(decision: Decision<StorageDimension>, clock: Clock): Problem {
+export function onlyReserved(decision: Decision<StorageDimension>, clock: Clock, lead?: string): Problem {
   const status = 429;
   const where = decision.exceeded.length > 0 ? "by requests that are running" : "by other instances";
-  const detail = `Room for this request is only reserved at the moment, ${where}: try again in a second.`;
+  const detail = led(lead, `Room for this request is only reserved at the moment, ${where}: try again in a second.`);
   const error = { message: detail, type: "rate_limit_exceeded", code: "rate_limit_exceeded" };
   return {
     status,
     headers: { ...toHeaders(decision, { now: clock.now() }), ...retryAfter(1) },
-    body: JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, detail, error }),
+    body: JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, reason: "held", detail, error }),
   };
 }
 
@@ -83,10 +93,20 @@ export function onlyReserved(decision: Decision<StorageDimension>, clock: Clock)
  * Limits are exact, and whether there is room cannot be asked for: the counter has just started or its Redis is new (`unready`), or
  * it is cut off from Redis (`offline`).
  */
-export function notAsked({ reason }: Decision<StorageDimension>): Problem {
+export function notAsked({ reason }: Decision<StorageDimension>, lead?: string): Problem {
   const why = reason === "unready" ? "this is not known yet" : "what they used cannot be asked for now";
   const detail = `Limits are shared with other instances, and ${why} (${reason}): try again in a second.`;
-  return problem(503, detail, retryAfter(1));
+  return problem(503, led(lead, detail), retryAfter(1), { reason });
+}
+
+function led(lead: string | undefined, detail: string): string {
+  return lead === undefined ? detail : `${lead} ${detail}`;
+}
+
+/** The same without a word that it is worth another try: it may take effect twice. */
+export function notToBeRepeated(refusal: Problem): Problem {
+  const { "retry-after": _, "Retry-After": __, ...headers } = refusal.headers;
+  return { ...refusal, headers: { ...headers, "x-should-retry": "false" } };
 }
 
 /** Writes head and body of an answer. The caller ends the response, which lets it read on before the connection closes. */
@@ -102,9 +122,14 @@ export function problemText({ status, body }: Problem): string {
   return [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, "", body].join("\r\n");
 }
 
-function problem(status: number, detail: string, headers: Readonly<Record<string, string>> = {}): Problem {
+function problem(
+  status: number,
+  detail: string,
+  headers: Readonly<Record<string, string>> = {},
+  more: Readonly<Record<string, unknown>> = {},
+): Problem {
   const title = STATUS_CODES[status];
-  return { status, headers, body: JSON.stringify({ type: "about:blank", title, status, detail }) };
+  return { status, headers, body: JSON.stringify({ type: "about:blank", title, status, ...more, detail }) };
 }
 
 function entityHeaders(body: string): OutgoingHttpHeaders {

@@ -1,6 +1,10 @@
-import type { Clock } from "@usage/counter-core";
+import type { IncomingMessage } from "node:http";
+import type { Clock, StorageDimension } from "@usage/counter-core";
+import type { Decision } from "@usage/tracker";
 import { errors } from "undici";
+import type { BodyDimension } from "./body-room.ts";
 import * as problems from "./problem.ts";
+import { mayBeRepeated } from "./repeatable.ts";
 import type { Refused } from "./route.ts";
 
 /**
@@ -14,14 +18,38 @@ export function refusalOf(
   clock: Clock,
 ): problems.Problem {
   if (decision !== undefined) {
-    // fault: takes what is only reserved for used up
-    if (decision.reason === "held") return problems.onlyReserved(decision, clock);
-    if (decision.reason !== "limit") return problems.notAsked(decision);
-    return unreachable ? problems.UNREACHABLE_OR_FULL : problems.overLimit(decision, clock);
+    return unreachable && decision.reason === "limit" ? problems.UNREACHABLE_OR_FULL : noRoom(decision, clock);
   }
   if (!unreachable) return problems.DRAINED;
   if (failure === undefined) return problems.UNREACHABLE;
   return isTimeout(failure) ? problems.CONNECT_TIMEOUT : problems.CONNECT_FAILED;
+}
+
+/**
+ * What a client is told of whose request a backend has been sent something, and there is no room for the rest of its body or for the
+ * answer.
+ */
+export function cutFor(
+  dimension: BodyDimension,
+  decision: Decision<StorageDimension>,
+  request: IncomingMessage,
+  clock: Clock,
+): problems.Problem {
+  const refusal = noRoom(decision, clock, LEADS[dimension]);
+  return mayBeRepeated(request) ? refusal : problems.notToBeRepeated(refusal);
+}
+
+const LEADS: Readonly<Record<BodyDimension, string>> = {
+  egressBytes: "The backend has carried out this request, and there is no room for its answer.",
+  ingressBytes: "A part of this request's body was sent to the backend, and there is no room for the rest.",
+};
+
+function noRoom(decision: Decision<StorageDimension>, clock: Clock, lead?: string): problems.Problem {
+  const { reason } = decision;
+  if (reason === "unready" || reason === "offline") return problems.notAsked(decision, lead);
+  // fault: takes what is only reserved for used up
+  if (reason !== "limit") return problems.onlyReserved(decision, clock, lead);
+  return problems.overLimit(decision, clock, lead);
 }
 
 /** What a client is told whose upstream broke off before its response began. */

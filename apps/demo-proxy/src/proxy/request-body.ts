@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
+import type { BodyRoom } from "./body-room.ts";
 
 /**
  * A request's body as it is handed to the upstream's connection, which reads it at its own pace and destroys it in the end.
@@ -11,6 +12,10 @@ export class RequestBody extends Readable {
   #started = false;
   #hungry = false;
   #received = 0;
+  #room: BodyRoom | undefined;
+  #onNoRoom: ((bytes: number) => void) | undefined;
+  /** A piece of it that waits for room. */
+  #unpassed: Buffer | undefined;
 
   constructor(request: IncomingMessage) {
     super({ highWaterMark: 65_536 });
@@ -34,8 +39,19 @@ export class RequestBody extends Readable {
     return this.#received - this.readableLength;
   }
 
+  /**
+   * From now on no byte is handed on that has no room.
+   *
+   * @param onNoRoom is told once, that there is none for so many more bytes: the body does not go on then.
+   */
+  keepWithin(room: BodyRoom, onNoRoom: (bytes: number) => void): void {
+    this.#room = room;
+    this.#onNoRoom = onNoRoom;
+  }
+
   override _read(): void {
     this.#hungry = true;
+    if (this.#unpassed !== undefined) return;
     if (this.#started) {
       this.#request.resume();
       return;
@@ -44,13 +60,33 @@ export class RequestBody extends Readable {
     this.#request.on("data", (chunk: Buffer) => {
       if (this.destroyed) return;
       this.#received += chunk.length;
-      this.#hungry = this.push(chunk);
-      if (!this.#hungry) this.#request.pause();
+      if (this.#room?.take(chunk.length) === false) void this.#await(this.#room, chunk);
+      else this.#pass(chunk);
     });
     this.#request.on("end", () => {
       this.#hungry = false;
       if (!this.destroyed) this.push(null);
     });
+  }
+
+  #pass(chunk: Buffer): void {
+    this.#hungry = this.push(chunk);
+    if (!this.#hungry) this.#request.pause();
+  }
+
+  async #await(room: BodyRoom, chunk: Buffer): Promise<void> {
+    this.#unpassed = chunk;
+    this.#hungry = false;
+    this.#request.pause();
+    const hasRoom = await room.takeSoon(chunk.length);
+    if (this.destroyed) return;
+    if (!hasRoom) {
+      this.#onNoRoom?.(chunk.length);
+      return;
+    }
+    this.#unpassed = undefined;
+    this.#pass(chunk);
+    if (this.#hungry) this.#request.resume();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {

@@ -1,7 +1,8 @@
 import { STORAGE_DIMENSIONS, type StorageDimension, type Usage } from "@usage/counter-core";
 import type { Decision, UsageTracker } from "@usage/tracker";
+import { type BodyDimension, type ExactLimits, HOLDING } from "./body-room.ts";
 import type { BodyLength } from "./framing.ts";
-import { LONGEST_REQUEST_MS, Reservation } from "./reservation.ts";
+import { Reservation } from "./reservation.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** `pack`: the first upstream in order that can take the request. `spread`: the one that has used the least part of its limits. */
@@ -12,6 +13,8 @@ export interface RouterOptions {
   /** In order of preference. */
   readonly upstreams: readonly Upstream[];
   readonly policy: RoutingPolicy;
+  /** Whether no limit may be passed, not even by what a running request moves. @default limits may be passed by that */
+  readonly exact?: ExactLimits | undefined;
 }
 
 /** What a request will use, as far as its head says it. */
@@ -19,6 +22,8 @@ export interface Demand {
   readonly bodyLength: BodyLength;
   /** Whether the response may have a body. */
   readonly expectsBody: boolean;
+  /** How long that is, where it is known. */
+  readonly responseLength?: number;
 }
 
 export interface Admitted {
@@ -36,11 +41,17 @@ export interface Refused {
   readonly decision: Decision<StorageDimension> | undefined;
   /** Whether an upstream was passed over because it failed. */
   readonly unreachable: boolean;
+  /**
+   * Waits until there is room at the backend of `decision`. Rejects with the reason of `signal` when that is aborted. Absent where
+   * waiting does not help, or is not configured.
+   */
+  readonly wait?: (signal: AbortSignal) => Promise<Admitted | Refused>;
 }
 
 /** Chooses the upstream of a request and reserves there what the request is known to use. */
 export class Router {
   readonly #tracker: UsageTracker;
+  readonly #exact: ExactLimits | undefined;
   #upstreams: readonly Upstream[] = [];
   #policy: RoutingPolicy = "pack";
   // Filled in anew for every request: whoever reads it keeps nothing of it.
@@ -50,6 +61,7 @@ export class Router {
   /** @throws UnknownBackendError for an upstream that the tracker's counter does not have. */
   constructor(options: RouterOptions) {
     this.#tracker = options.tracker;
+    this.#exact = options.exact;
     this.update(options);
   }
 
@@ -63,7 +75,7 @@ export class Router {
    *
    * @throws UnknownBackendError for an upstream that the tracker's counter does not have; nothing changes then.
    */
-  update({ upstreams, policy }: Omit<RouterOptions, "tracker">): void {
+  update({ upstreams, policy }: Omit<RouterOptions, "tracker" | "exact">): void {
     if (policy !== "pack" && policy !== "spread") {
       throw new RangeError(`policy must be "pack" or "spread", got ${String(policy)}`);
     }
@@ -72,21 +84,29 @@ export class Router {
     this.#policy = policy;
   }
 
-  /** The upstream for a request, with its reservation made; `failed` are those that this request has tried in vain. */
-  route(demand: Demand, failed: ReadonlySet<Upstream> | undefined): Admitted | Refused {
-    const routed = this.routeToWell(demand, failed);
-    if (routed.upstream !== undefined || !routed.unreachable) return routed;
-    for (const upstream of this.#upstreams) {
-      if (upstream.draining || failed?.has(upstream) || upstream.health.usable) continue;
-      // fault: leaves a backend alone that failed once where there is no other
-      const admitted = upstream.health.mayStandIn ? this.#admit(upstream, this.#usageOf(demand)) : undefined;
-      if (admitted !== undefined) return admitted;
-    }
-    return routed;
+  /** Whether bodies are kept within limits, too. */
+  get isExact(): boolean {
+    return this.#exact !== undefined;
   }
 
-  /** As `route`, without the upstreams that are left alone because they failed: they stand in where there is no other. */
-  routeToWell(demand: Demand, failed: ReadonlySet<Upstream> | undefined): Admitted | Refused {
+  /** Why there is no room for so many more bytes of a body that is under way. Counts that. */
+  cut({ name, traffic }: Upstream, dimension: BodyDimension, bytes: number): Decision<StorageDimension> {
+    (traffic.cuts[STORAGE_DIMENSIONS.indexOf(dimension)] as number) += 1;
+    // A length is a claim, and may be no amount.
+    return this.#tracker.check(name, { [dimension]: Math.min(bytes, Number.MAX_SAFE_INTEGER) });
+  }
+
+  /** The upstream for a request, with its reservation made; `failed` are those that this request has tried in vain. */
+  route(demand: Demand, failed: ReadonlySet<Upstream> | undefined): Admitted | Refused {
+    const routed = this.#route(demand, failed, this.#mayWait);
+    if (routed.upstream !== undefined || !this.#mayWait || !isPassing(routed.decision)) return routed;
+    // What is at another backend at once is better than waiting, and waiting is better than a refusal.
+    const { backend } = routed.decision;
+    return { ...routed, wait: (signal) => this.#wait(backend, demand, failed, signal) };
+  }
+
+  /** As `route`, without the upstreams that are left alone because they failed, which stand in where there is no other; waits for nothing. */
+  routeToWell(demand: Demand, failed: ReadonlySet<Upstream> | undefined, mayWait = false): Admitted | Refused {
     const usage = this.#usageOf(demand);
     let best: Upstream | undefined;
     let bestPart = Number.POSITIVE_INFINITY;
@@ -101,7 +121,7 @@ export class Router {
       const admitted = this.#policy === "pack" ? this.#admit(upstream, usage) : undefined;
       if (admitted !== undefined) return admitted;
       if (this.#policy === "pack" || !this.#tracker.withinLimits(upstream.name, usage)) {
-        refusal = betterRefusal(refusal, this.#reject(upstream, usage));
+        refusal = betterRefusal(refusal, this.#reject(upstream, usage, mayWait));
         continue;
       }
       const part = this.#usedPart(upstream);
@@ -114,15 +134,51 @@ export class Router {
     return admitted ?? { upstream: undefined, decision: refusal, unreachable };
   }
 
+  get #mayWait(): boolean {
+    // fault: refuses what would have room in a moment
+    return this.#exact !== undefined && this.#exact.waitMs > 0;
+  }
+
+  #route(demand: Demand, failed: ReadonlySet<Upstream> | undefined, mayWait: boolean): Admitted | Refused {
+    const routed = this.routeToWell(demand, failed, mayWait);
+    if (routed.upstream !== undefined || !routed.unreachable) return routed;
+    for (const upstream of this.#upstreams) {
+      if (upstream.draining || failed?.has(upstream) || upstream.health.usable) continue;
+      // fault: leaves a backend alone that failed once where there is no other
+      const admitted = upstream.health.mayStandIn ? this.#admit(upstream, this.#usageOf(demand)) : undefined;
+      if (admitted !== undefined) return admitted;
+    }
+    return routed;
+  }
+
+  async #wait(
+    backend: string,
+    demand: Demand,
+    failed: ReadonlySet<Upstream> | undefined,
+    signal: AbortSignal,
+  ): Promise<Admitted | Refused> {
+    const { waitMs } = this.#exact ?? { waitMs: 0 };
+    const options = { ...HOLDING, waitMs, signal };
+    const hold = await this.#tracker.reserve(backend, this.#usageOf(demand), options).catch((error: unknown) => {
+      // The backend may have been let go of meanwhile.
+      if (signal.aborted) throw error;
+    });
+    const upstream = this.#upstreams.find(({ name, draining }) => name === backend && !draining);
+    if (hold && upstream) return { upstream, reservation: new Reservation(hold, this.#tracker, this.#exact) };
+    hold?.void();
+    return this.#route(demand, failed, false);
+  }
+
   /** Keeps room for what a request will use; undefined where there is none. */
   #admit(upstream: Upstream, usage: Readonly<Usage>): Admitted | undefined {
     const hold = this.#tracker.tryReserve(upstream.name, usage, HOLDING);
-    return hold && { upstream, reservation: new Reservation(hold, this.#tracker) };
+    return hold && { upstream, reservation: new Reservation(hold, this.#tracker, this.#exact) };
   }
 
-  /** Counts what was in the way of a request, and tells. */
-  #reject({ name, traffic }: Upstream, proposed: Readonly<Usage>): Decision<StorageDimension> {
+  /** Counts what was in the way of a request, and tells. What may be waited for is not in the way yet. */
+  #reject({ name, traffic }: Upstream, proposed: Readonly<Usage>, mayWait: boolean): Decision<StorageDimension> {
     const decision = this.#tracker.check(name, proposed);
+    if (mayWait && isPassing(decision)) return decision;
     const { exceeded, usage, limits } = decision;
     for (const dimension of exceeded) {
       const d = STORAGE_DIMENSIONS.indexOf(dimension);
@@ -134,8 +190,8 @@ export class Router {
   }
 
   /** What a request is known to use. A body of unknown length counts as one byte: it must find room, however little. */
-  #usageOf({ bodyLength, expectsBody }: Demand): Readonly<Usage> {
-    this.#usage.egressBytes = expectsBody ? 1 : 0;
+  #usageOf({ bodyLength, expectsBody, responseLength = expectsBody ? 1 : 0 }: Demand): Readonly<Usage> {
+    this.#usage.egressBytes = responseLength;
     this.#usage.ingressBytes = bodyLength === "chunked" ? 1 : bodyLength;
     return this.#usage;
   }
@@ -152,14 +208,21 @@ export class Router {
   }
 }
 
-const HOLDING = { ttlMs: LONGEST_REQUEST_MS } as const;
+/** Whether waiting a little may help. */
+function isPassing(decision: Decision<StorageDimension> | undefined): decision is Decision<StorageDimension> {
+  return decision?.reason === "held" || decision?.reason === "unready";
+}
 
-/** Where waiting helps, that is told; where nothing may be used there is never room, and another one tells when there is some again. */
+/**
+ * Where waiting helps, that is told, of the first one in order; where nothing may be used there is never room, and another one tells
+ * when there is some again.
+ */
 function betterRefusal(
   before: Decision<StorageDimension> | undefined,
   next: Decision<StorageDimension>,
 ): Decision<StorageDimension> {
-  if (before === undefined || next.reason !== "limit") return next;
+  if (before === undefined || (isPassing(next) && !isPassing(before))) return next;
+  if (before.reason !== "limit" || next.reason !== "limit") return before.reason === "limit" ? next : before;
   const isClosed = next.exceeded.some((dimension) => next.limits[dimension] === 0);
-  return before.reason !== "limit" || isClosed ? before : next;
+  return isClosed ? before : next;
 }

@@ -22,6 +22,8 @@ export class UpstreamTraffic {
   readonly rejections: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
   /** Of those, the ones that would have fit beside what is used: what is only reserved was in the way. */
   readonly reservationRejections: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
+  /** Bodies that were cut or not begun since an exact limit left no room, by place of the dimension. */
+  readonly cuts: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
   /** Requests that were given to it and are not over. */
   inFlight = 0;
   /** Requests that it could not be connected to for. */

@@ -37,7 +37,14 @@ describe("GET /api/usage", () => {
     const put = first.measured().egressBytes - 400;
     expect(json).toEqual({
       period: { key, start: new Date(from).toISOString(), end: new Date(end).toISOString() },
-      counter: { kind: "local", healthy: true, sharedAt: null, sharedAgeMs: null, lastError: null },
+      counter: {
+        kind: "local",
+        enforcement: "approximate",
+        healthy: true,
+        sharedAt: null,
+        sharedAgeMs: null,
+        lastError: null,
+      },
       store: { kind: "sqlite", lastFlush: expect.stringMatching(/^\d{4}-.*Z$/), lastError: null },
       config: { loadedAt: expect.stringMatching(/^\d{4}-.*Z$/), error: null, needRestart: [] },
       backends: [
@@ -48,7 +55,9 @@ describe("GET /api/usage", () => {
           reachable: true,
           trouble: null,
           withinLimits: true,
-          reserved: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
+          problem: null,
+          held: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
+          excess: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           delayedByReservations: false,
           usage: { apiRequests: 2, egressBytes: 400 + put, ingressBytes: 100 },
           unstored: { apiRequests: 1, egressBytes: put, ingressBytes: 100 },
@@ -62,7 +71,9 @@ describe("GET /api/usage", () => {
           reachable: true,
           trouble: null,
           withinLimits: true,
-          reserved: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
+          problem: null,
+          held: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
+          excess: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           delayedByReservations: false,
           usage: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           unstored: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
@@ -98,7 +109,7 @@ describe("a limit whose room is reserved by a running request", () => {
     const { json } = await call(admin, "/api/usage");
     expect(json).toMatchObject({
       backends: [
-        { withinLimits: true, delayedByReservations: true, reserved: { egressBytes: 1_000 } },
+        { withinLimits: true, delayedByReservations: true, held: { egressBytes: 1_000 } },
         { delayedByReservations: false },
       ],
     });

@@ -124,7 +124,12 @@ backends:
       "{ kind: redis, url: 'redis://h', enforcement: exact }",
       { kind: "redis", url: "redis://h", prefix: "usage", enforcement: "exact" },
     ],
-  ])("takes a counter on Redis: %s", (yaml, counter) => {
+    [
+      "{ kind: redis, url: 'redis://h', enforcement: exact, waitMs: 0 }",
+      { kind: "redis", url: "redis://h", prefix: "usage", enforcement: "exact", waitMs: 0 },
+    ],
+    ["{ kind: local, enforcement: exact }", { kind: "local", enforcement: "exact" }],
+  ])("takes a counter: %s", (yaml, counter) => {
     expect(parse(`${BACKEND}\ncounter: ${yaml}`).counter).toEqual(counter);
   });
 
@@ -234,9 +239,19 @@ describe("a configuration with a mistake is refused with the line, the column, t
       'proxy.yaml:2:56 counter.enforcement: expected exact or approximate, got "strict"',
     ],
     [
-      "exact limits on a counter that shares with nobody",
-      `${BACKEND}\ncounter: { kind: local, enforcement: exact }`,
-      "proxy.yaml:2:25 counter.enforcement: unknown key;",
+      "a wait for limits that are not exact",
+      `${BACKEND}\ncounter: { kind: redis, url: 'redis://h', waitMs: 5 }`,
+      "proxy.yaml:2:51 counter.waitMs: is for enforcement: exact, where room may be with other proxies; leave it out",
+    ],
+    [
+      "a wait that is too long",
+      `${BACKEND}\ncounter: { kind: redis, url: 'redis://h', enforcement: exact, waitMs: 60001 }`,
+      "proxy.yaml:2:71 counter.waitMs: expected a whole number of milliseconds from 0 to 60000",
+    ],
+    [
+      "a wait on a counter that nobody shares",
+      `${BACKEND}\ncounter: { kind: local, enforcement: exact, waitMs: 5 }`,
+      "proxy.yaml:2:45 counter.waitMs: unknown key;",
     ],
     [
       "an address of Redis on a local counter",
@@ -545,6 +560,7 @@ describe("docs/configuration.md", () => {
       parse(`${BACKEND}\n${line}`, env),
     );
     expect(others.map(({ counter, store }) => [counter.kind, store.kind])).toEqual([
+      ["local", "sqlite"],
       ["redis", "sqlite"],
       ["redis", "sqlite"],
       ["redis", "sqlite"],

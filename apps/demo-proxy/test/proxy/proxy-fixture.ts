@@ -1,6 +1,7 @@
 import { type Clock, LocalCounterBackend, memoryStore, systemClock, type Usage } from "@usage/counter-core";
 import { type LimitsByBackend, UsageTracker } from "@usage/tracker";
 import { expect, onTestFinished } from "vitest";
+import type { ExactLimits } from "../../src/proxy/body-room.ts";
 import type { CorsOptions } from "../../src/proxy/cors.ts";
 import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "../../src/proxy/head-limits.ts";
 import { Router, type RoutingPolicy } from "../../src/proxy/route.ts";
@@ -13,6 +14,7 @@ export interface ProxyOptions {
   readonly upstreams: Readonly<Record<string, number | string>>;
   readonly limits?: LimitsByBackend<keyof Usage>;
   readonly policy?: RoutingPolicy;
+  readonly exact?: ExactLimits;
   readonly timeouts?: Partial<Timeouts>;
   readonly heads?: HeadLimits;
   readonly unreachableMs?: number;
@@ -22,6 +24,8 @@ export interface ProxyOptions {
   readonly cors?: CorsOptions;
   readonly trustedProxies?: readonly string[];
   readonly clock?: Clock;
+  /** That of the counter. */
+  readonly counterClock?: Clock;
 }
 
 export interface RunningProxy {
@@ -41,11 +45,12 @@ export interface RunningProxy {
 /** A proxy on a free port, real from the listener to the connections; it ends with the test, and must then hold nothing. */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { limits = {}, policy = "pack", clock = systemClock, unreachableMs, ca, host } = options;
-  const { cors, trustedProxies = [], heads = DEFAULT_HEAD_LIMITS } = options;
+  const { cors, trustedProxies = [], heads = DEFAULT_HEAD_LIMITS, counterClock = systemClock } = options;
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
-  const tracker = new UsageTracker(new LocalCounterBackend(Object.keys(options.upstreams)), {
+  const tracker = new UsageTracker(new LocalCounterBackend(Object.keys(options.upstreams), { clock: counterClock }), {
     store: memoryStore(),
     limits,
+    clock: counterClock,
   });
   const upstreams = Object.entries(options.upstreams).map(
     ([name, address]) =>
@@ -60,7 +65,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
         ...(host === undefined ? {} : { host }),
       }),
   );
-  const router = new Router({ tracker, upstreams, policy });
+  const router = new Router({ tracker, upstreams, policy, exact: options.exact });
   const server = new ProxyServer({ router, timeouts, heads, clock, trustedProxies, ...(cors && { cors }) });
   const { port } = await server.listen({ host: "127.0.0.1", port: 0 });
   const settled = async (): Promise<void> => {

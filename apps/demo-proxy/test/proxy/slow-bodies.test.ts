@@ -130,7 +130,7 @@ test("what a reservation holds follows the pace, from one glance to the next", a
   const one = reserve(tracker, 1_000_000);
   const glances = (count: number, bytes: number): number => {
     for (let at = 0; at < count; at++) {
-      one.countIngress(bytes);
+      one.ingress.count(bytes);
       one.glance();
     }
     return held("a").ingressBytes;
@@ -154,11 +154,11 @@ test("what a reservation finds no room for it holds as soon as there is some", a
   one.release();
   expect(held("a").egressBytes).toBe(200);
   for (let at = 0; at < 4; at++) {
-    other.countEgress(20);
+    other.egress.count(20);
     other.glance();
   }
   expect(held("a").egressBytes).toBe(720);
-  other.countEgress(1_500);
+  other.egress.count(1_500);
   other.release();
   expect(held("a").egressBytes).toBe(0);
   expect(tracker.counter.totalAll("a").egressBytes).toBe(1_580);

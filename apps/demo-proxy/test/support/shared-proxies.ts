@@ -8,7 +8,7 @@ import type { SampleUpstream } from "../../demo/sample-upstream.ts";
 import { Traffic } from "../../demo/traffic.ts";
 import type { BackendReport, UsageReport } from "../../src/admin/api/usage-report.ts";
 import type { Address } from "../../src/config/address.ts";
-import type { Enforcement, ProxyConfig } from "../../src/config/proxy-config.ts";
+import type { ProxyConfig, RedisConfig } from "../../src/config/proxy-config.ts";
 import { startUpstream, testConfig } from "./app.ts";
 import { call } from "./call.ts";
 
@@ -32,15 +32,22 @@ export interface Shared {
   inRedis(): Promise<Record<string, number>>;
 }
 
-/** A configuration for several proxies, which flush only when told. */
+/** A configuration for several proxies, which flush only when told. `url` stands for that of the upstream. */
 export async function share(
   { redis, postgres }: Servers,
-  { enforcement, ...limits }: Partial<Usage> & { readonly enforcement?: Enforcement } = {},
+  { enforcement, waitMs, ...limits }: Partial<Usage> & Pick<RedisConfig, "enforcement" | "waitMs"> = {},
+  url?: URL,
 ): Promise<Shared> {
   const upstream = await startUpstream();
   const [name, prefix] = [`oci-${randomUUID()}`, `test-${randomUUID()}`];
-  const config = testConfig([{ name, url: upstream.url, limits }], {
-    counter: { kind: "redis", url: redis.url, prefix, ...(enforcement && { enforcement }) },
+  const config = testConfig([{ name, url: url ?? upstream.url, limits }], {
+    counter: {
+      kind: "redis",
+      url: redis.url,
+      prefix,
+      ...(enforcement && { enforcement }),
+      ...(waitMs !== undefined && { waitMs }),
+    },
     store: { kind: "postgres", url: postgres.url },
   });
   return { config, upstream, name, prefix, inRedis: () => sumsIn(redis, countsKey(prefix, name)) };

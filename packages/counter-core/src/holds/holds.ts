@@ -131,6 +131,7 @@ export class Holds<D extends string> {
       hold.cells.openHolds -= 1;
       const isAnyFreed = this.#free(hold, this.#all);
       this.#kept.give(hold.start);
+      // fault: tells that there is room before the hold has ended
       hold.state = state;
       // Else whoever waits tries in vain, and there may be thousands.
       if (isAnyFreed) this.tellFreed(hold.backend);

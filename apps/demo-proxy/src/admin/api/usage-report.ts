@@ -1,6 +1,6 @@
 import type { Clock, Period, Usage, UsageStore } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
-import type { ProxyConfig } from "../../config/proxy-config.ts";
+import type { Enforcement, ProxyConfig } from "../../config/proxy-config.ts";
 import type { Sharing } from "../../counting/opened-counter.ts";
 import { usedUp } from "../../counting/used-up.ts";
 import { messageOf } from "../../log/message-of.ts";
@@ -32,6 +32,7 @@ export interface UsageReport {
   readonly period: { readonly key: string; readonly start: string; readonly end: string };
   readonly counter: {
     readonly kind: string;
+    readonly enforcement: Enforcement;
     /** Whether counts are being exchanged; a local counter has nobody to exchange them with, and is. */
     readonly healthy: boolean;
     /** When all counts were last exchanged, and how long ago that is; null where they never were. */
@@ -64,9 +65,16 @@ export interface BackendReport {
   /** Whether a plain GET would still be let through. */
   readonly withinLimits: boolean;
   readonly usage: Usage;
-  /** What running requests may still use, of all instances as far as it is known: it may delay others for a moment. */
-  readonly reserved: Usage;
-  /** Whether there is room beside what is used, but none now beside what is reserved: requests are told to try again in a second. */
+  /** Where limits are exact, why others cannot be asked for room: `unready` not yet, `offline` not now. Null while they can. */
+  readonly problem: "unready" | "offline" | null;
+  /**
+   * What running requests may still use and, where limits are exact, what is granted to instances and not used: of all instances, also dead ones,
+   * as far as it is known.
+   */
+  readonly held: Usage;
+  /** What this instance counted beyond what was held for it: exact limits may be passed by as much. */
+  readonly excess: Usage;
+  /** Whether there is room beside what is used, but none now beside what is held: requests are told to try again in a second. */
   readonly delayedByReservations: boolean;
   /** What is not known to be stored; of all instances, as far as they have shared it. */
   readonly unstored: Usage;
@@ -111,6 +119,7 @@ export function counterReport({ config, clock, sharing }: ApiParts): UsageReport
   const lastError = sharing?.lastError();
   return {
     kind: config.counter.kind,
+    enforcement: config.counter.enforcement ?? "approximate",
     healthy,
     sharedAt: atMs === undefined ? null : new Date(atMs).toISOString(),
     sharedAgeMs: atMs === undefined ? null : Math.max(0, clock.now() - atMs),
@@ -147,6 +156,7 @@ export function backendReport(parts: ApiParts, upstream: Upstream): BackendRepor
   const { name, url, draining } = upstream;
   // The least that the proxy proposes for a GET: the request, and a response of unknown length.
   const { reason, usage, held, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
+  const { problem } = tracker.counter.standing(name);
   const unstored = tracker.counter.loadAll(name);
   return {
     name,
@@ -156,7 +166,9 @@ export function backendReport(parts: ApiParts, upstream: Upstream): BackendRepor
     trouble: troubleReport(upstream),
     withinLimits: reason !== "limit",
     usage,
-    reserved: held,
+    problem: problem ?? null,
+    held,
+    excess: tracker.counter.excessAll(name),
     delayedByReservations: delayedByReservations(parts, upstream),
     unstored,
     unpushed: sharing?.unpushedAll(name) ?? NOTHING,

@@ -28,6 +28,7 @@ export class BackendMetrics {
   readonly #failures: Samples;
   readonly #rejections: Samples;
   readonly #reservationRejections: Samples;
+  readonly #cuts: Samples;
   readonly #latency: Histograms;
 
   constructor(text: MetricsText) {
@@ -65,6 +66,10 @@ export class BackendMetrics {
       name: "usage_reservation_rejections_total",
       help: "Of the rejections, those by what was only reserved: the limit was not used up.",
     });
+    this.#cuts = text.counter({
+      name: "usage_cut_bodies_total",
+      help: "Bodies that were cut, or not begun, since an exact limit left no room for them.",
+    });
     this.#latency = text.histogram(
       { name: "usage_backend_latency_seconds", help: "Time from the choice of a backend to the head of its response." },
       LATENCY_BOUNDS,
@@ -89,6 +94,7 @@ export class BackendMetrics {
     for (const [d, dimension] of DIMENSION_LABELS.entries()) {
       this.#rejections.add(`${backend},${dimension}`, traffic.rejections[d] ?? 0);
       this.#reservationRejections.add(`${backend},${dimension}`, traffic.reservationRejections[d] ?? 0);
+      this.#cuts.add(`${backend},${dimension}`, traffic.cuts[d] ?? 0);
     }
     this.#latency.add(backend, traffic.latency);
   }
@@ -100,6 +106,8 @@ class DimensionMetrics {
   readonly #limits: Samples;
   readonly #unstored: Samples;
   readonly #unpushed: Samples;
+  readonly #held: Samples;
+  readonly #excess: Samples;
 
   constructor(text: MetricsText, dimension: StorageDimension) {
     const { name, what } = UNITS[dimension];
@@ -118,14 +126,24 @@ class DimensionMetrics {
       name: `usage_unpushed_${name}`,
       help: `Usage of this period in ${what} that this instance has not shared.`,
     });
+    this.#held = text.gauge({
+      name: `usage_held_${name}`,
+      help: `What running requests may still use and, with exact limits, what is granted and not used, in ${what}, of all instances as far as known.`,
+    });
+    this.#excess = text.gauge({
+      name: `usage_excess_${name}`,
+      help: `Usage of this period in ${what} that this instance counted beyond what was held for it.`,
+    });
   }
 
-  add(backend: LabelText, { usage, limits, unstored, unpushed }: BackendReport): void {
+  add(backend: LabelText, { usage, limits, unstored, unpushed, held, excess }: BackendReport): void {
     const dimension = this.#dimension;
     const limit = limits[dimension];
     this.#usage.add(backend, usage[dimension]);
     if (limit !== undefined) this.#limits.add(backend, limit);
     this.#unstored.add(backend, unstored[dimension]);
     this.#unpushed.add(backend, unpushed[dimension]);
+    this.#held.add(backend, held[dimension]);
+    this.#excess.add(backend, excess[dimension]);
   }
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { refusePlaceholders } from "../placeholder.ts";
-import type { RedisConfig } from "../proxy-config.ts";
-import { expected, expectedKind, section, text } from "./expected.ts";
+import type { Enforcement, RedisConfig } from "../proxy-config.ts";
+import { expected, expectedKind, section, text, wholeNumber } from "./expected.ts";
 
 const redisUrl = text(
   "an address such as redis://user:password@127.0.0.1:6379, with special characters percent-encoded",
@@ -27,6 +27,10 @@ const prefix = z
   .refine((value) => value.isWellFormed(), aPrefix);
 
 const enforcements = ["exact", "approximate"] as const;
+const enforcement = z.enum(enforcements, expected(enforcements.join(" or "))).exactOptional();
+
+/** The longest that a client is kept waiting for room. */
+const LONGEST_WAIT_MS = 60_000;
 
 const nodes = expected("a list with the addresses of some nodes", "secret");
 const redis = section({
@@ -34,12 +38,23 @@ const redis = section({
   url: redisUrl.exactOptional(),
   cluster: z.array(redisUrl, nodes).min(1, nodes).superRefine(refuseOddNodes).exactOptional(),
   prefix: prefix.default("usage"),
-  enforcement: z.enum(enforcements, expected(enforcements.join(" or "))).exactOptional(),
+  enforcement,
+  waitMs: wholeNumber("milliseconds", 0, LONGEST_WAIT_MS).exactOptional(),
 })
   .superRefine(refuseBothOrNeither, { when: () => true })
+  .superRefine(refuseUselessWait)
   .transform(({ url, cluster = [], ...others }): RedisConfig => {
     return url === undefined ? { ...others, cluster } : { ...others, url };
   });
+
+function refuseUselessWait(
+  { enforcement, waitMs }: { readonly enforcement?: Enforcement; readonly waitMs?: number },
+  context: z.core.$RefinementCtx,
+): void {
+  if (waitMs === undefined || enforcement === "exact") return;
+  const message = "is for enforcement: exact, where room may be with other proxies; leave it out";
+  context.addIssue({ code: "custom", path: ["waitMs"], message });
+}
 
 /** Also runs when something else of it is wrong. */
 function refuseBothOrNeither(value: unknown, context: z.core.$RefinementCtx): void {
@@ -73,6 +88,6 @@ function refuseOddNodes(urls: readonly string[], context: z.core.$RefinementCtx)
 
 export const counter = z.discriminatedUnion(
   "kind",
-  [section({ kind: z.literal("local") }), redis],
+  [section({ kind: z.literal("local"), enforcement }), redis],
   expectedKind("local or redis"),
 );
