@@ -1,10 +1,18 @@
 import { always, change, drop, yields } from "./edits.ts";
 import type { Mutation } from "./mutation.ts";
-import { EXACT_FLEET_HANGS, EXACT_SIMULATION, exactFleet, exactSchedule, MODEL, schedule } from "./named-tests.ts";
+import {
+  EXACT_FLEET_HANGS,
+  EXACT_SIMULATION,
+  exactFleet,
+  exactSchedule,
+  GRANTS,
+  MODEL,
+  schedule,
+} from "./named-tests.ts";
 
 /** Of what the script grants. */
 const GRANT_MUTATIONS: readonly Mutation[] = [
-  { name: "slices are granted of what others hold", edit: change(/ - item\.held\[place\]/, ""), caughtBy: [MODEL] },
+  { name: "slices are granted of what others hold", edit: change(/ - item\.held\[place\]/, ""), caughtBy: [GRANTS] },
   {
     name: "slices are granted in an epoch that is not ripe",
     edit: change(/not at\.is_ripe or /, ""),
@@ -18,7 +26,7 @@ const GRANT_MUTATIONS: readonly Mutation[] = [
   {
     name: "what is asked for is added instead of raised to",
     edit: change(/ - granted/, ""),
-    caughtBy: [MODEL],
+    caughtBy: [GRANTS],
   },
   {
     name: "the model of Redis adds what is asked for",

@@ -14,6 +14,11 @@ export const MODEL: NamedTest = {
   file: "proofs/simulation/test/model-redis.test.ts",
   title: "answers and holds what the scripts on a real server do, after any commands",
 };
+/** The same, of what is granted. */
+export const GRANTS: NamedTest = {
+  file: MODEL.file,
+  title: "grants, as the script does, what is left beside what others hold, and once what is asked for twice",
+};
 /** A schedule that is written down. */
 export const schedule = (title: string): NamedTest => ({ file: "proofs/simulation/test/directed.test.ts", title });
 /** The same, of an exact limit. */

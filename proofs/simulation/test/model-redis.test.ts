@@ -1,6 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { systemClock, type Tally } from "@usage/counter-core";
-import { type Bucket, bucketOf, RedisSharedCounts, recommendedClientOptions } from "@usage/counter-redis";
+import {
+  type Bucket,
+  bucketOf,
+  type MergedItem,
+  RedisSharedCounts,
+  recommendedClientOptions,
+} from "@usage/counter-redis";
 import { BucketKeys } from "@usage/counter-redis/internal";
 import { ModelRedis } from "@usage/simulation";
 import type {} from "@usage/test-servers/redis-setup";
@@ -136,6 +142,27 @@ describe("the model of Redis", () => {
       }),
       { numRuns: 1_000 },
     );
+  });
+
+  it("grants, as the script does, what is left beside what others hold, and once what is asked for twice", async () => {
+    const real = new RedisSharedCounts({ client, dimensions: DIMENSIONS, clock: systemClock, prefix: randomUUID() });
+    for (const counts of [real, modelOf(new ModelRedis())]) {
+      const nothing = { granted: 0, returned: 0 };
+      const item = { backend: "oci", pairs: [nothing, nothing] };
+      const ask = async (writer: string, used: number, target: number): Promise<unknown> => {
+        const asks = [{ limit: 10, target, need: target }, undefined];
+        const { items } = await counts.merge(bucket, writer, [{ ...item, writer, own: [used, 0], asks }]);
+        return (items[0] as MergedItem).slices?.pairs[0];
+      };
+      const { epoch: id } = await counts.merge(bucket, "w", [{ ...item, writer: "w", own: [1, 0] }]);
+      await counts.merge(bucket, "w", [{ ...item, writer: "w", own: [1, 0], mark: id }]);
+      await counts.ripen(bucket, id);
+      expect(await ask("w", 1, 4)).toEqual({ granted: 4, returned: 0 });
+      expect(await ask("w", 1, 4)).toEqual({ granted: 4, returned: 0 });
+      // One is used, and three more are held.
+      expect(await ask("v", 0, 20)).toEqual({ granted: 6, returned: 0 });
+    }
+    real.close();
   });
 });
 
