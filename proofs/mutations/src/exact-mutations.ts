@@ -156,7 +156,7 @@ const RETURN_MUTATIONS: readonly Mutation[] = [
   {
     name: "says that it gives back what it goes on using",
     edit: change(/this\.pairs\.returned\(cell\)/, "this.pairs.returned(cell) + Math.max(0, this.slack(cell))"),
-    caughtBy: [exactSchedule("is not passed where what is given back is on its way")],
+    caughtBy: [exactSchedule("loses what a dead instance had, and what a living one does not use comes back")],
   },
   {
     name: "a limit that is lowered leaves slices as they are",
@@ -172,11 +172,6 @@ const RETURN_MUTATIONS: readonly Mutation[] = [
     name: "keeps what it does not use",
     edit: change(/ \|\| demand\.isIdle\(nowMs\)/, ""),
     caughtBy: [exactSchedule("loses what a dead instance had, and what a living one does not use comes back")],
-  },
-  {
-    name: "keeps what it does not use of a month that is over",
-    edit: change(/!slices\.isCurrent \|\| /, ""),
-    caughtBy: [exactSchedule("is whole in a new month, and what was not used of the one before is given back")],
   },
   {
     name: "gives back nothing that others need",

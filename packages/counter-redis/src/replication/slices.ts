@@ -61,7 +61,6 @@ export class Slices {
     const slices = this.#slices(shared);
     const nowMs = this.#parts.clock.elapsed();
     const isTime = nowMs - this.#tendedAtMs >= TEND_MS;
-    // fault: keeps what it does not use of a month that is over
     const isOver = !slices.isCurrent || this.#isClosing;
     for (const [row, demand] of slices.active) {
       if (demand.isHungry() && demand.mayAsk(nowMs)) shared.apply(row, { kind: "changed" });
