@@ -6,6 +6,7 @@ import { Cluster } from "ioredis";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { ODD_NAMES } from "../../counter-core/src/testing/odd-names.ts";
 import { counter, freshPrefix } from "./support/counters.ts";
+import { exactCounter, takeAllOf } from "./support/exact.ts";
 import { flush, storedRequests } from "./support/flush.ts";
 import { countsKey, sharedSum } from "./support/shared.ts";
 import { SOON } from "./support/soon.ts";
@@ -42,6 +43,13 @@ describe("on a Redis Cluster", () => {
     const client = await clusterClient();
     return Promise.all(backends.map((backend) => sharedSum(client, countsKey(prefix, period, backend))));
   }
+
+  it("exact limits are used up to the last unit by three instances, and not passed", async () => {
+    const [store, prefix] = [memoryStore(), freshPrefix()];
+    const all: RedisCounterBackend[] = [];
+    for (let i = 0; i < 3; i++) all.push(await exactCounter(store, 4_000, { prefix, client: await clusterClient() }));
+    expect(await takeAllOf(all, 4_000)).toBe(4_000);
+  }, 60_000);
 
   it("all instances come to see what all recorded, each backend on the node of its name", async () => {
     const prefix = freshPrefix();

@@ -1,8 +1,10 @@
+import { memoryStore } from "@usage/counter-core";
 import { counterBackendContract } from "@usage/counter-core/testing";
 import { RedisCounterBackend } from "@usage/counter-redis";
 import { type RedisServer, type RedisVersion, startRedis } from "@usage/test-servers";
-import { afterAll, describe, it } from "vitest";
-import { client, counter, freshPrefix } from "./support/counters.ts";
+import { afterAll, describe, expect, it } from "vitest";
+import { client, counter, freshPrefix, patientClient } from "./support/counters.ts";
+import { exactCounter, takeAllOf } from "./support/exact.ts";
 import { Truth, traffic } from "./support/truth.ts";
 
 /** The other tests run on the one that the machine has. */
@@ -29,6 +31,16 @@ describe.each<RedisVersion>(["Redis 7.0", "Redis 8.0", "Valkey 8.1"])("on %s", (
     stop();
     await truth.seenByAll();
   });
+
+  it("exact limits are used up to the last unit by three instances, and not passed", async () => {
+    const { url } = await server();
+    const [store, prefix] = [memoryStore(), freshPrefix()];
+    const counters: RedisCounterBackend[] = [];
+    for (let i = 0; i < 3; i++) {
+      counters.push(await exactCounter(store, 4_000, { prefix, client: await patientClient(url) }));
+    }
+    expect(await takeAllOf(counters, 4_000)).toBe(4_000);
+  }, 60_000);
 
   counterBackendContract(`RedisCounterBackend on ${version}`, {
     async create(backends, clock) {
