@@ -10,39 +10,22 @@
 --   run      whose tallies come first: it owes them to the store
 --   name     as `changes` has it
 --   amounts  n of them, from 0 to 2^53-1, in decimal digits, with a space between. The writer's own may have more behind them: for
---            each dimension what was granted to it and what it returned (2 n); and behind these for each what it asks for (3 n):
---            the limit, what shall be granted to it altogether, and how much of that it needs now; 0 of it for nothing
+--            each dimension what was granted to it, what it returned and what was forgiven (3 n); and behind these for each what
+--            it asks for (3 n): the limit, what shall be granted to it altogether, and how much of that it needs now; 0 of it for
+--            nothing
 --   mark     the epoch in which the rows were read that are the last of what the store has; empty where they are not
 -- Returns   id, version before, version after; then for each backend either a text that begins with USAGE_REFUSED, which says
 --           why its hash cannot be used and that nothing of it was changed; or whether there is a hash, whether it bears the epoch,
 --           and for each dimension the sum over all writers and the part of the writer who came first; large ones as text.
 --           Whether there is a hash: 0 or 1; 2 or, where the bucket's epoch is ripe, 3 where anybody ever held anything there,
---           and then for each dimension also what all hold, what was granted to the writer, what it returned, and how often
---           somebody got less than it needed
+--           and then for each dimension also what all hold, what was forgiven of all, what was granted to the writer, what it
+--           returned, what was forgiven of it, and how often somebody got less than it needed
 -- Errors    USAGE_ARGUMENT, USAGE_SPOILT; nothing is written then
 
 local epoch, changes, v = KEYS[1], KEYS[2], KEYS[3]
 local ttl, nonce, run, n = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 if (number(ttl) or 0) < 1 or not n or n < 1 then return redis.error_reply('USAGE_ARGUMENT ttl or n') end
 local dimensions = table.concat(ARGV, ' ', 5, 4 + n)
-
-local function parse(text, size, most)
-  local list = {}
-  for part in string.gmatch(text or '', '%S+') do
-    local amount = number(part)
-    if not amount then return nil end
-    list[#list + 1] = amount
-  end
-  if #list > (most or size) then return nil end
-  for i = #list + 1, size do list[i] = 0 end
-  return list
-end
-
-local function pack(list)
-  local parts = {}
-  for i = 1, #list do parts[i] = digits(list[i]) end
-  return table.concat(parts, ' ')
-end
 
 -- Where each of the caller's dimensions stands in a hash: the hash's own come first, in its own order.
 local function places_in(stored)
@@ -67,38 +50,47 @@ local function places_in(stored)
   return places, names
 end
 
--- What a writer may still use without asking.
-local function slack(pair, tally, d) return math.max(0, pair[2 * d - 1] - pair[2 * d] - tally[d]) end
-
--- What each writer of an item was granted and returned.
+-- What each writer of an item was granted, what it returned and what was forgiven.
 local function read_slices(item, held, size)
-  local fields = { ':n' }
-  for i, one in ipairs(item.writers) do fields[1 + i] = '!' .. one end
+  local fields = { ':n', ':f' }
+  for i, one in ipairs(item.writers) do fields[2 + i] = '!' .. one end
   local found = redis.call('HMGET', item.key, unpack(fields))
-  item.held, item.hungry, item.pairs = parse(held, size), parse(found[1], size), {}
-  if not item.held or not item.hungry then item.refused = 'no amounts in the field :h or :n' end
+  item.held, item.hungry, item.forgiven, item.pairs = parse(held, size), parse(found[1], size), parse(found[2], size), {}
+  if not item.held or not item.hungry or not item.forgiven then item.refused = 'no amounts in the field :h, :n or :f' end
   for i, one in ipairs(item.writers) do
-    item.pairs[i] = parse(found[1 + i], 2 * size)
+    item.pairs[i] = parse(found[2 + i], granted_at(size) + 2)
     if not item.pairs[i] then item.refused = 'no amounts in the field !' .. one end
   end
 end
 
--- Raises what was granted to a writer, and what it returned; returns whether anything changed. What is held follows.
-local function raise(item, i, place, granted, returned)
-  local pair, tally = item.pairs[i], item.tallies[i]
-  if granted <= pair[2 * place - 1] and returned <= pair[2 * place] then return false end
-  local before = slack(pair, tally, place)
-  pair[2 * place - 1] = math.max(pair[2 * place - 1], granted)
-  pair[2 * place] = math.max(pair[2 * place], returned)
+-- Raises what was granted to a writer, what it returned and what was forgiven; returns whether anything changed. What is held
+-- follows.
+local function raise(item, i, place, ...)
+  local pair, tally, at, grew = item.pairs[i], item.tallies[i], granted_at(place), false
+  local before, forgiven = slack(pair, tally, place), pair[at + 2]
+  for k, amount in ipairs({ ... }) do
+    if amount > pair[at + k - 1] then
+      pair[at + k - 1] = amount
+      grew = true
+    end
+  end
   item.held[place] = item.held[place] + slack(pair, tally, place) - before
-  return true
+  item.forgiven[place] = item.forgiven[place] + pair[at + 2] - forgiven
+  return grew
+end
+
+local function has_slack(item)
+  for d = 1, #item.dims do
+    if slack(item.pairs[1], item.tallies[1], d) > 0 then return true end
+  end
+  return false
 end
 
 -- What is asked for, as far as there is room. Little of it at a time, so that the last of it goes round.
 local function grant(item, at, d)
-  local place, ask = item.places[d], 3 * n + 3 * (d - 1)
+  local place, ask = item.places[d], 4 * n + 3 * (d - 1)
   local limit, target, need = item.sent[1][ask + 1], item.sent[1][ask + 2], item.sent[1][ask + 3]
-  local granted = item.pairs[1][2 * place - 1]
+  local granted = item.pairs[1][granted_at(place)]
   -- fault: what is asked for is added instead of raised to
   local wanted = target - granted
   if wanted <= 0 then return false end
@@ -108,7 +100,7 @@ local function grant(item, at, d)
   -- fault: slices are granted of what others hold
   local room = limit - item.sums[place] - item.held[place]
   local got = math.max(0, math.min(wanted, room, math.max(need, math.floor(room / 16))))
-  local changed = got > 0 and raise(item, 1, place, granted + got, 0)
+  local changed = got > 0 and raise(item, 1, place, granted + got)
   if got < need and limit > item.sums[place] then
     item.hungry[place] = item.hungry[place] + 1
     changed = true
@@ -120,10 +112,10 @@ end
 local items, names, arg = {}, {}, 4 + n
 for k = 4, #KEYS do
   local name, writer, amounts, mark, m = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4], tonumber(ARGV[arg + 5])
-  local item = { key = KEYS[k], name = name, mark = mark, writers = { writer }, sent = { parse(amounts, n, 6 * n) } }
+  local item = { key = KEYS[k], name = name, mark = mark, writers = { writer }, sent = { parse(amounts, n, 7 * n) } }
   local given = item.sent[1] and #item.sent[1]
-  if not m or (given ~= n and given ~= 3 * n and given ~= 6 * n) then return redis.error_reply('USAGE_ARGUMENT amounts of ' .. tostring(name)) end
-  item.has_pair, item.asks = given > n, given > 3 * n
+  if not m or (given ~= n and given ~= 4 * n and given ~= 7 * n) then return redis.error_reply('USAGE_ARGUMENT amounts of ' .. tostring(name)) end
+  item.has_pair, item.asks = given > n, given > 4 * n
   arg = arg + 5
   for _ = 1, m do
     item.writers[#item.writers + 1] = ARGV[arg + 1]
@@ -223,15 +215,18 @@ for _, item in ipairs(items) do
     local own_slices = false
     if item.has_pair then
       for d = 1, n do
-        local granted, returned = item.sent[1][n + 2 * d - 1], item.sent[1][n + 2 * d]
-        own_slices = raise(item, 1, item.places[d], granted, returned) or own_slices
+        local granted, returned, forgiven = unpack(item.sent[1], n + 3 * d - 2, n + 3 * d)
+        own_slices = raise(item, 1, item.places[d], granted, returned, forgiven) or own_slices
       end
       for d = 1, item.asks and n or 0 do own_slices = grant(item, at, d) or own_slices end
       for _, place in ipairs(item.places) do
         if item.sums[place] + item.held[place] > MAX then item.refused = 'a sum that would pass 2^53-1' end
       end
     end
-    if own_slices then
+    -- No change: nobody else need look at it.
+    -- fault: nobody says that it still holds what it holds
+    if own_slices or (item.has_pair and has_slack(item)) then
+      item.pairs[1][1] = now()
       writes[#writes + 1] = '!' .. item.writers[1]
       writes[#writes + 1] = pack(item.pairs[1])
     end
@@ -248,6 +243,8 @@ for _, item in ipairs(items) do
         writes[#writes + 1] = pack(item.held)
         writes[#writes + 1] = ':n'
         writes[#writes + 1] = pack(item.hungry)
+        writes[#writes + 1] = ':f'
+        writes[#writes + 1] = pack(item.forgiven)
       end
       if item.grew then
         writes[#writes + 1] = ':d'
@@ -255,6 +252,8 @@ for _, item in ipairs(items) do
       end
       in_chunks(writes, function(...) redis.call('HSET', item.key, ...) end)
       if not item.exists then redis.call('PEXPIRE', item.key, ttl) end
+    elseif #writes > 0 then
+      redis.call('HSET', item.key, unpack(writes))
     end
     if changed or (item.exists and not item.is_named) then
       at.version = at.version + 1
@@ -274,8 +273,8 @@ for _, item in ipairs(items) do
       reply[#reply + 1] = answer(item.tallies[1][place])
       if is_there and item.has_slices then
         reply[#reply + 1] = answer(item.held[place])
-        reply[#reply + 1] = answer(item.pairs[1][2 * place - 1])
-        reply[#reply + 1] = answer(item.pairs[1][2 * place])
+        reply[#reply + 1] = answer(item.forgiven[place])
+        for at = granted_at(place), granted_at(place) + 2 do reply[#reply + 1] = answer(item.pairs[1][at]) end
         reply[#reply + 1] = answer(item.hungry[place])
       end
     end

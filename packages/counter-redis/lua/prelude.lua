@@ -4,9 +4,10 @@
 --   changes  sorted set: each backend that has counts, by the version of its last change; "" by 0, so that it is never empty
 --   v        string: "<id> <version>", for polls
 --   a hash for each backend: ":" the mark, ":d" the dimensions, ":s" the sums over all writers, "/<writer>" a tally; sums and
---   tallies have an amount for each of the dimensions, in their order. Where anybody ever held anything: "!<writer>" for each
---   dimension what was granted to it and what it returned, ":h" the sums over all writers of what they may still use
---   without asking, max(0, granted - returned - tally), and ":n" how often somebody got less than it needed
+--   tallies have an amount for each of the dimensions, in their order. Where anybody ever held anything: "!<writer>" when it last
+--   said that it does, in milliseconds, and for each dimension what was granted to it, what it returned and what was forgiven,
+--   ":h" the sums over all writers of what they may still use without asking, max(0, granted - returned - forgiven - tally),
+--   ":f" those of what was forgiven, and ":n" how often somebody got less than it needed
 -- Errors begin with a code: USAGE_ARGUMENT, what was sent cannot be right; USAGE_SPOILT and epoch or changes, that key of the
 -- bucket holds something else.
 
@@ -25,6 +26,40 @@ local function digits(value) return string.format('%.0f', value) end
 
 -- ioredis 6 rounds integers in a reply that come near 2^53.
 local function answer(value) return value > 2^52 and digits(value) or value end
+
+-- Amounts with a space between; nil where they are no amounts, or more than `most`. What is missing is zero.
+local function parse(text, size, most)
+  local list = {}
+  for part in string.gmatch(text or '', '%S+') do
+    local amount = number(part)
+    if not amount then return nil end
+    list[#list + 1] = amount
+  end
+  if #list > (most or size) then return nil end
+  for i = #list + 1, size do list[i] = 0 end
+  return list
+end
+
+local function pack(list)
+  local parts = {}
+  for i = 1, #list do parts[i] = digits(list[i]) end
+  return table.concat(parts, ' ')
+end
+
+-- In milliseconds, by the server's clock.
+local function now()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- Where a writer's field has what was granted to it of a dimension; then follow what it returned, and what was forgiven.
+local function granted_at(d) return 3 * d - 1 end
+
+-- What a writer may still use without asking.
+local function slack(pair, tally, d)
+  local at = granted_at(d)
+  return math.max(0, pair[at] - pair[at + 1] - pair[at + 2] - tally[d])
+end
 
 -- unpack fails above some thousand values.
 local function in_chunks(list, call)

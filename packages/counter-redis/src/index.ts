@@ -1,6 +1,15 @@
 export type { EnforcementOptions, RedisConnectOptions, RedisCounterOptions, ReplicationOptions } from "./options.ts";
 export { RedisCounterBackend } from "./redis-counter.ts";
-export type { Cautioned, FailedChore, LostCounts, RedisEvent, RefusedCounts, Unhealthy } from "./replication/events.ts";
+export type {
+  Cautioned,
+  FailedChore,
+  ForgivenSlice,
+  LostCounts,
+  RedisEvent,
+  RefusedCounts,
+  Unhealthy,
+} from "./replication/events.ts";
+export type { Forgiven, ForgiveOptions } from "./replication/forgiving.ts";
 export type { BoundStore, ClaimOpened } from "./replication/store-access.ts";
 export { NotConnectedError, PushTimeoutError, RedisConnectError, RefusedCountsError } from "./server/errors.ts";
 export { type Bucket, bucketOf } from "./server/keys.ts";
@@ -9,6 +18,7 @@ export { RedisSharedCounts, type RedisSharedCountsOptions } from "./server/redis
 export type {
   Ask,
   Changes,
+  ForgivenAmounts,
   MergedItem,
   MergedSlices,
   MergeItem,
@@ -18,5 +28,6 @@ export type {
   Pair,
   ReadReply,
   SharedCounts,
+  Silent,
   StoredUpTo,
 } from "./server/shared-counts.ts";

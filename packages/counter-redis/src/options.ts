@@ -28,6 +28,11 @@ export interface EnforcementOptions {
   /** How long an instance that is cut off from Redis goes on with what it may use, in milliseconds. @default 10_000 */
   readonly leaseMs?: number;
   /**
+   * After how long without a word of it an instance is taken for dead, in milliseconds, besides a lease: what its slice and its holds
+   * keep from others is then given to them, and a limit may be passed by as much. @default never
+   */
+  readonly forgiveAfterMs?: number;
+  /**
    * Notes once for all instances which buckets were opened, so that a new one can be used at once; else its first use takes 1.05
    * leases. @default in the tracker's store, where that keeps marks
    */

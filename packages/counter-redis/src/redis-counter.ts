@@ -16,6 +16,7 @@ import {
 import { CounterBase, heapParts, type KnownUsage, UNLIMITED } from "@usage/counter-core/internal";
 import type { RedisConnectOptions, RedisCounterOptions } from "./options.ts";
 import type { RedisEvent } from "./replication/events.ts";
+import type { Forgiven, ForgiveOptions } from "./replication/forgiving.ts";
 import type { Recalled } from "./replication/recall.ts";
 import type { SharedPeriod } from "./replication/shared-period.ts";
 import { PUSH_TIMEOUT_MS, Sharing } from "./replication/sharing.ts";
@@ -202,11 +203,24 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
 
   override standing(backend: string): Standing<D> {
     const row = this.rowOf(backend);
-    if (!this.#sharing.isExact) {
-      const asOf = this.sharedAtMs();
-      return { mode: "approximate", ...(asOf !== undefined && { asOf }) };
-    }
-    return { mode: "exact", ...this.#sharing.standing(row) };
+    const amounts = this.#sharing.replication.slices.forgivenOf(this.#sharing.replication.current(), row);
+    const forgiven = amounts && { forgiven: this.usage((place) => amounts[place] as number) };
+    if (this.#sharing.isExact) return { mode: "exact", ...this.#sharing.standing(row), ...forgiven };
+    const asOf = this.sharedAtMs();
+    return { mode: "approximate", ...(asOf !== undefined && { asOf }), ...forgiven };
+  }
+
+  /**
+   * Gives to others what dead instances keep from them in the current period: slices, and what open holds kept free. What those
+   * used of it and did not live to say is counted by nobody then, so limits may be passed by as much: `standing` says by how much.
+   * Whoever was taken for dead and lives stops using it as soon as it hears of it.
+   *
+   * @returns Of each writer what was written off; again nothing where that was done before.
+   * @throws UnknownBackendError for a backend that is not held. Rejects where Redis is away.
+   */
+  async forgive(backend: string, options: ForgiveOptions = {}): Promise<readonly Forgiven<D>[]> {
+    const forgiven = await this.#sharing.forgiving.forgive(this.rowOf(backend), options);
+    return forgiven.map(({ writer, amounts }) => ({ writer, usage: this.usage((place) => amounts[place] as number) }));
   }
 
   /** Also deletes what all instances shared of the backend: discard it on all of them. */
@@ -289,7 +303,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     const nothing = this.dimensions.map(() => 0);
     const own = cells.generations.of(row) === 0 ? merged.own : nothing;
     this.#sharing.replication.learnRow(shared, row, merged, own, nothing);
-    const none = nothing.map(() => ({ granted: 0, returned: 0 }));
+    const none = nothing.map(() => ({ granted: 0, returned: 0, forgiven: 0 }));
     const isOwn = cells.generations.of(row) === 0;
     const slices = merged.slices && { ...merged.slices, pairs: isOwn ? merged.slices.pairs : none };
     const item = { backend: name, writer: this.writer, own };

@@ -49,6 +49,8 @@ it("what nobody ever held costs no field, and what is not held any more is given
   expect(await redis.hget(key, ":h")).toBe("0 0 0");
   a?.addAll("oci", { apiRequests: 1, egressBytes: 2 });
   await a?.sync();
-  expect(await redis.hmget(key, ":h", `!${a?.writer}`)).toEqual(["0 0 0", "0 0 7 7 0 0"]);
+  const [held, pair = ""] = await redis.hmget(key, ":h", `!${a?.writer}`);
+  // Behind the time at which it last said that it holds something.
+  expect([held, pair?.split(" ").slice(1).join(" ")]).toEqual(["0 0 0", "0 0 0 7 7 0 0 0 0"]);
   expect(a?.release("oci")).toBe(false);
 });

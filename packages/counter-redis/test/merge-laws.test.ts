@@ -66,6 +66,7 @@ const said = fc.record({
   own: fc.tuple(amount, amount),
   more: fc.tuple(fc.nat(30), fc.nat(30)),
   returns: fc.tuple(fc.nat(10), fc.nat(10)),
+  forgives: fc.option(fc.constantFrom("v", "w", "w.1", undefined), { nil: null }),
   asks: fc.option(fc.tuple(ask(), ask())),
   rows: fc.dictionary(fc.constantFrom("v", "w", "x"), usage),
 });
@@ -84,12 +85,18 @@ describe("merge.lua, whatever is held, granted and returned", () => {
         if (isRipe) await counts.ripen(bucket, epoch);
         const key = countsKey(prefix, "2026-01", "oci");
         // A late call knows less than the writer was granted meanwhile.
-        for (const { writer, own, more, returns, asks, rows } of calls) {
+        for (const { writer, own, more, returns, forgives, asks, rows } of calls) {
+          if (forgives !== null)
+            await counts.forgive(bucket, "oci", { silentMs: 0, ...(forgives && { writer: forgives }) });
           const before = await slicesOf(client, key);
           const known = before.pairs.get(writer) ?? [];
           const pairs = DIMENSIONS.map((_, d) => {
-            const [granted = 0, returned = 0] = known[d] ?? [];
-            return { granted: asks ? granted : granted + (more[d] ?? 0), returned: returned + (returns[d] ?? 0) };
+            const [granted = 0, returned = 0, forgiven = 0] = known[d] ?? [];
+            return {
+              forgiven,
+              granted: asks ? granted : granted + (more[d] ?? 0),
+              returned: returned + (returns[d] ?? 0),
+            };
           });
           const wanted = asks?.map(({ limit, beyond, need }, d) => {
             return { limit, target: (known[d]?.[0] ?? 0) + beyond, need };
@@ -98,7 +105,11 @@ describe("merge.lua, whatever is held, granted and returned", () => {
           const { items } = await counts.merge(bucket, "w", [{ ...item, ...(wanted && { asks: wanted }) }]);
           const after = await slicesOf(client, key);
           const { slices, sums } = items[0] as MergedItem;
-          expect(slices).toMatchObject({ isRipe, held: DIMENSIONS.map((_, d) => after.held(d)) });
+          expect(slices).toMatchObject({
+            isRipe,
+            held: DIMENSIONS.map((_, d) => after.held(d)),
+            forgiven: DIMENSIONS.map((_, d) => after.forgiven(d)),
+          });
           expect(after.stored).toEqual(DIMENSIONS.map((_, d) => after.held(d)));
           for (const [d] of DIMENSIONS.entries()) {
             const granted = (after.pairs.get(writer)?.[d]?.[0] ?? 0) - (pairs[d]?.granted ?? 0);
@@ -122,7 +133,7 @@ describe("merge.lua, whatever is held, granted and returned", () => {
     const prefix = freshPrefix();
     const counts = new RedisSharedCounts({ client, prefix, dimensions: ["requests"], clock: systemClock });
     const bucket = { period: periodOf("2026-01"), number: bucketOf("oci") };
-    const pairs = [{ granted: 0, returned: 0 }];
+    const pairs = [{ granted: 0, returned: 0, forgiven: 0 }];
     const ask = async (writer: string, own: number, target: number, need: number, mark = ""): Promise<unknown> => {
       const asks = [{ limit: 1_600, target, need }];
       const item = { backend: "oci", writer, own: [own], pairs, asks, mark };
@@ -158,6 +169,7 @@ interface Slices {
   readonly stored: readonly number[];
   /** As its fields add up. */
   held(d: number): number;
+  forgiven(d: number): number;
 }
 
 async function slicesOf(client: Redis, key: string): Promise<Slices> {
@@ -169,15 +181,16 @@ async function slicesOf(client: Redis, key: string): Promise<Slices> {
   const pairs = new Map(
     writers.map((writer) => {
       const all = amounts(`!${writer}`);
-      return [writer, places.map((place) => [all[2 * place] ?? 0, all[2 * place + 1] ?? 0])] as const;
+      return [writer, places.map((place) => [0, 1, 2].map((i) => all[1 + 3 * place + i] ?? 0))] as const;
     }),
   );
   const held = (d: number): number =>
     writers.reduce((sum, writer) => {
-      const [granted = 0, returned = 0] = pairs.get(writer)?.[d] ?? [];
-      return sum + Math.max(0, granted - returned - (amounts(`/${writer}`)[places[d] as number] ?? 0));
+      const [granted = 0, returned = 0, forgiven = 0] = pairs.get(writer)?.[d] ?? [];
+      return sum + Math.max(0, granted - returned - forgiven - (amounts(`/${writer}`)[places[d] as number] ?? 0));
     }, 0);
-  return { pairs, stored: places.map((place) => amounts(":h")[place] ?? 0), held };
+  const forgiven = (d: number): number => [...pairs.values()].reduce((sum, of) => sum + (of[d]?.[2] ?? 0), 0);
+  return { pairs, stored: places.map((place) => amounts(":h")[place] ?? 0), held, forgiven };
 }
 
 function rowsOf({ rows }: Pick<One, "rows">): readonly Tally[] {

@@ -1,6 +1,7 @@
 import { COUNTER_MUTATIONS } from "./counter-mutations.ts";
 import { EXACT_MUTATIONS } from "./exact-mutations.ts";
 import { EXACT_PROXY_MUTATIONS } from "./exact-proxy-mutations.ts";
+import { FORGIVE_MUTATIONS } from "./forgive-mutations.ts";
 import { HOLD_MUTATIONS } from "./hold-mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { PROXY_MUTATIONS } from "./proxy-mutations.ts";
@@ -14,6 +15,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...HOLD_MUTATIONS,
   ...REDIS_MUTATIONS,
   ...EXACT_MUTATIONS,
+  ...FORGIVE_MUTATIONS,
   ...STORE_MUTATIONS,
   ...TRACKER_MUTATIONS,
   ...PROXY_MUTATIONS,

@@ -27,6 +27,7 @@ export class Acts {
       for (let i = random.below(3); i > 0; i--) exactUse.act();
       if (exactUse.changes && random.chance(0.03)) exactUse.changeLimit();
       if (random.chance(0.02)) this.#drama();
+      if (random.chance(0.03) && instance.isReady) exactUse.forgive(instance);
       if (random.chance(exactUse.calm / 4_000)) this.mendNetworks();
     }
     switch (random.below(40 + (exactUse?.calm ?? 0))) {

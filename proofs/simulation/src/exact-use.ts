@@ -24,20 +24,26 @@ export class ExactUse {
   readonly #excess = new Book();
   /** The same, of what nobody could know when others were granted it. */
   readonly #hidden = new Book();
+  /** The same, of what was written off. */
+  readonly #forgiven = new Book();
   /** By run, period, backend: when the last answered push was sent. */
   readonly #served = new Map<string, number>();
   /** Whether the limit changes: else it is the one that nobody may pass. */
   readonly changes: boolean;
   /** How rare it is that anything fails: where all fails all the time, nothing is granted. */
   readonly calm: number;
+  /** In some runs what the dead have is written off by itself. */
+  readonly forgives: { readonly forgiveAfterMs?: number };
   admitted = 0;
   refused = 0;
   excused = 0;
+  forgiven = 0;
 
   constructor(scene: Scene) {
     this.#scene = scene;
     this.calm = scene.random.pick([20, 150, 400]);
     this.changes = scene.random.chance(0.5);
+    this.forgives = scene.random.chance(0.3) ? { forgiveAfterMs: scene.random.pick([200, 2_000]) } : {};
     this.#limit = 10 + scene.random.below(scene.random.chance(0.5) ? 40 : 150);
   }
 
@@ -154,6 +160,27 @@ export class ExactUse {
     for (const instance of this.#scene.instances) if (!instance.machine.isDead) instance.setLimit(this.#limit);
   }
 
+  /** Somebody writes off what the dead keep from others, or what somebody has who need not be dead. */
+  forgive(instance: Instance): void {
+    const { random, instances } = this.#scene;
+    const [backend = ""] = this.#scene.names;
+    if (!instance.counter.has(backend)) return;
+    const options = random.chance(0.3) ? { writer: random.pick(instances).name } : {};
+    this.#scene.say(`${instance.name} writes off ${options.writer ?? "the dead"} in ${backend}`);
+    instance.counter.forgive(backend, options).catch(() => {});
+  }
+
+  /** A writer was forgiven something: others may use it once more. */
+  wroteOff(writer: string, period: string, backend: string, dimension: string, amount: number, isNamed: boolean): void {
+    const [run = ""] = writer.split(".", 1);
+    const silentMs = this.#scene.timeline.nowMs - (this.#served.get([run, period, backend].join("\n")) ?? 0);
+    const what = `${amount} ${dimension} of ${backend} in ${period} that ${writer} has are written off`;
+    if (!isNamed && silentMs < LEASE_MS) this.#scene.failLater(`${what}, and it was heard ${silentMs} ms before`);
+    this.#scene.say(what);
+    this.forgiven += amount;
+    this.#forgiven.add(amount, run, period, backend, dimension);
+  }
+
   /** Somebody was granted something: whatever others have and nobody knows may be used once more. */
   granted(period: string, backend: string, dimension: string, excess: number): void {
     const { redis } = this.#scene.world;
@@ -163,7 +190,7 @@ export class ExactUse {
       const of = [name, period, backend, dimension];
       const known = redis.spokenFor(period, bucketOf(backend), backend, name, dimension);
       const hidden = this.#usedBy(name, period, backend, dimension as Dimension) - known;
-      if (hidden <= this.#excess.get(...of) || hidden <= this.#hidden.get(...of)) continue;
+      if (hidden <= this.#excess.get(...of) + this.#forgiven.get(...of) || hidden <= this.#hidden.get(...of)) continue;
       const silentMs = this.#scene.timeline.nowMs - (this.#served.get([name, period, backend].join("\n")) ?? 0);
       const what = `${hidden} ${dimension} of ${backend} in ${period} that ${name} has were granted`;
       if (silentMs < LEASE_MS && !this.#scene.losses.hasStoreLost) {
@@ -236,7 +263,7 @@ export class ExactUse {
       const limit = limitsOf(most)[dimension];
       const excused = this.#sum((one) => {
         const of = [one.name, period, backend, dimension];
-        return this.#excess.get(...of) + this.#hidden.get(...of);
+        return this.#excess.get(...of) + this.#hidden.get(...of) + this.#forgiven.get(...of);
       });
       if (used > limit + excused) {
         const what = `${used} ${dimension} of ${backend} are used and held in ${period}`;
@@ -252,10 +279,12 @@ export class ExactUse {
     counter.ceilings(backend).forEach(({ used, ceiling }, d) => {
       const dimension = DIMENSIONS[d] as Dimension;
       const what = `${name} uses and holds ${used} ${dimension} of ${backend} in ${period}`;
-      const excess = this.#excess.get(name, period, backend, dimension);
+      // It need not know yet that it was taken for dead.
+      const forgiven = this.#forgiven.get(name, period, backend, dimension);
+      const excess = this.#excess.get(name, period, backend, dimension) + forgiven;
       if (used > ceiling + excess) this.#scene.fail(`${what}, and may ${ceiling}`);
       if (this.#scene.losses.count > 0) return;
-      const granted = redis.granted(period, bucketOf(backend), backend, name, dimension);
+      const granted = redis.granted(period, bucketOf(backend), backend, name, dimension) + forgiven;
       if (ceiling > Math.max(granted, used))
         this.#scene.fail(`${what}, takes ${ceiling} for granted, and has ${granted}`);
     });

@@ -4,12 +4,14 @@ import {
   type Bucket,
   type Changes,
   type ClaimOpened,
+  type ForgivenAmounts,
   type MergeItem,
   type MergeReply,
   type Owing,
   type ReadReply,
   RedisCounterBackend,
   type SharedCounts,
+  type Silent,
   type StoredUpTo,
 } from "@usage/counter-redis";
 import { UsageFlusher, UsageTracker } from "@usage/tracker";
@@ -71,7 +73,12 @@ export class Instance {
       sweepIntervalMs: 3_000,
       probeIntervalMs: 500,
       idleMs: 1_500,
-      ...(exactUse && { enforcement: "exact", leaseMs: LEASE_MS, claim: claimIn(machine, world) }),
+      ...(exactUse && {
+        enforcement: "exact",
+        leaseMs: LEASE_MS,
+        claim: claimIn(machine, world),
+        ...exactUse.forgives,
+      }),
     });
     this.tracker = new UsageTracker(this.counter, {
       store: remoteStore(machine, world),
@@ -235,6 +242,10 @@ class RemoteCounts implements SharedCounts {
 
   oweAll(bucket: Bucket): Promise<void> {
     return this.#call((redis) => redis.oweAll(bucket));
+  }
+
+  forgive(bucket: Bucket, backend: string, silent: Silent): Promise<readonly ForgivenAmounts[]> {
+    return this.#call((redis) => redis.forgive(bucket, backend, silent, DIMENSIONS));
   }
 
   forget(bucket: Bucket, backend: string): Promise<void> {

@@ -17,7 +17,7 @@ if (!Number.isSafeInteger(first) || !Number.isSafeInteger(seeds) || seeds < 1) {
 
 // Traces of errors that are expected would take a fifth of the time.
 Error.stackTraceLimit = 0;
-const totals = { steps: 0, kills: 0, losses: 0, admitted: 0, refused: 0, excused: 0 };
+const totals = { steps: 0, kills: 0, losses: 0, admitted: 0, refused: 0, excused: 0, forgiven: 0 };
 try {
   for (let seed = first; seed < first + seeds; seed++) {
     const report = await simulate(seed, values.exact);
@@ -25,7 +25,9 @@ try {
   }
   console.log(
     `${seeds} seeds from ${first}: every promise held in ${totals.steps} steps, ${totals.kills} kills, ${totals.losses} losses`,
-    values.exact ? `${totals.admitted} admitted, ${totals.refused} refused, ${totals.excused} excused` : "",
+    values.exact
+      ? `${totals.admitted} admitted, ${totals.refused} refused, ${totals.excused} excused, ${totals.forgiven} written off`
+      : "",
   );
 } catch (error) {
   if (!(error instanceof SimulationFailure)) throw error;

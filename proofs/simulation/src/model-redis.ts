@@ -2,15 +2,17 @@ import type { Tally } from "@usage/counter-core";
 import type {
   Bucket,
   Changes,
+  ForgivenAmounts,
   MergedItem,
   MergeItem,
   MergeReply,
   Owing,
   ReadReply,
+  Silent,
   StoredUpTo,
 } from "@usage/counter-redis";
 import { bucketKey, type Epoch, type Hash, mergeTally, NOBODY, NOTHING, type RedisSnapshot } from "./redis-data.ts";
-import { NO_PAIR, SliceBook, sumOf } from "./slice-book.ts";
+import { ceilingOf, NO_PAIR, SliceBook, sumOf } from "./slice-book.ts";
 
 /** What the scripts do to a server's data, without the server. A test holds it to the real one. */
 export class ModelRedis {
@@ -22,9 +24,23 @@ export class ModelRedis {
   oweAlls = 0;
   /** Is told of each grant before it is made, and by how much a limit would be passed if all used all that they were granted. */
   onGrant: (period: string, backend: string, dimension: string, excess: number) => void = () => {};
+  /** Is told of each writer that is forgiven something of a dimension; by its name or, where it is undefined, for its silence. */
+  onForgive: (
+    writer: string,
+    period: string,
+    backend: string,
+    dimension: string,
+    amount: number,
+    name?: string,
+  ) => void = () => {};
+  readonly #now: () => number;
   readonly #used = new Set<string>();
   #run = 1;
   #ids = 0;
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
 
   merge(bucket: Bucket, run: string, dimensions: readonly string[], items: readonly MergeItem[]): MergeReply {
     const of = bucketKey(bucket);
@@ -56,7 +72,7 @@ export class ModelRedis {
       const isMarked = mark !== "" && mark === id && known?.mark !== id;
       changed ||= isMarked;
       const bears = isMarked ? id : (known?.mark ?? "");
-      const slices = known?.slices ?? (pairs && { pairs: new Map(), hungry: new Map() });
+      const slices = known?.slices ?? (pairs && { pairs: new Map(), hungry: new Map(), saidAtMs: new Map() });
       const book = slices && new SliceBook(tallies, slices);
       if (book !== undefined && pairs !== undefined) {
         dimensions.forEach((name, d) => {
@@ -70,7 +86,8 @@ export class ModelRedis {
           changed = book.grant(writer, name, ask, onGrant) || changed;
         });
       }
-      if (changed) this.#hashes.set(key, { mark: bears, tallies, ...(book && { slices: book.slices }) });
+      const speaks = pairs !== undefined && book?.speak(writer, this.#now());
+      if (changed || speaks) this.#hashes.set(key, { mark: bears, tallies, ...(book && { slices: book.slices }) });
       const isUnknown = known !== undefined && !changes.has(backend);
       if (changed || isUnknown) {
         version += 1;
@@ -160,6 +177,35 @@ export class ModelRedis {
     if (known?.id === epoch) this.#epochs.set(bucketKey(bucket), { ...known, ripe: epoch });
   }
 
+  forgive(
+    bucket: Bucket,
+    backend: string,
+    { silentMs, writer }: Silent,
+    dimensions: readonly string[],
+  ): readonly ForgivenAmounts[] {
+    const of = bucketKey(bucket);
+    const key = `${of} ${backend}`;
+    const known = this.#hashes.get(key);
+    if (this.#isLost(of) || known?.slices === undefined) return [];
+    const epoch = this.#epochs.get(of) as Epoch;
+    const book = new SliceBook(known.tallies, known.slices);
+    const forgiven = [...known.slices.pairs.keys()].flatMap((one): readonly ForgivenAmounts[] => {
+      const silent = this.#now() - Math.max(book.saidAtMs(one), epoch.sinceMs);
+      if ((writer !== undefined && writer !== one) || silent < silentMs) return [];
+      const amounts = book.forgive(one);
+      if (amounts.size === 0) return [];
+      for (const [name, amount] of amounts) this.onForgive(one, bucket.period.key, backend, name, amount, writer);
+      return [{ writer: one, amounts: dimensions.map((name) => amounts.get(name) ?? 0) }];
+    });
+    if (forgiven.length === 0) return [];
+    const version = epoch.version + 1;
+    this.#hashes.set(key, { ...known, slices: book.slices });
+    this.#epochs.set(of, { ...epoch, version });
+    this.#changes.set(of, new Map(this.#changes.get(of)).set(backend, version));
+    this.#versions.set(of, `${epoch.id} ${version}`);
+    return forgiven;
+  }
+
   forget(bucket: Bucket, backend: string): void {
     const of = bucketKey(bucket);
     this.#hashes.delete(`${of} ${backend}`);
@@ -185,6 +231,12 @@ export class ModelRedis {
   /** What a run may still use there without asking. */
   unused(period: string, bucket: number, backend: string, run: string, dimension: string): number {
     return this.#sum(period, bucket, backend, run, dimension, (tally, granted) => Math.max(0, granted - tally));
+  }
+
+  /** What all may still use there without asking. */
+  heldOf(period: string, bucket: number, backend: string, dimension: string): number {
+    const { tallies, slices } = this.#hashes.get(`${period} ${bucket} ${backend}`) ?? NOBODY;
+    return slices === undefined ? 0 : (new SliceBook(tallies, slices).of("", [dimension]).held[0] as number);
   }
 
   /** Whether anybody who looks at a bucket finds the backend there. */
@@ -268,8 +320,8 @@ export class ModelRedis {
     let sum = 0;
     for (const writer of writers) {
       if (writer.split(".", 1)[0] !== run) continue;
-      const { granted, returned } = slices?.pairs.get(writer)?.get(dimension) ?? NO_PAIR;
-      sum += of(tallies.get(writer)?.get(dimension) ?? 0, granted - returned);
+      const ceiling = ceilingOf(slices?.pairs.get(writer)?.get(dimension) ?? NO_PAIR);
+      sum += of(tallies.get(writer)?.get(dimension) ?? 0, ceiling);
     }
     return sum;
   }
@@ -286,7 +338,7 @@ export class ModelRedis {
     if (known === undefined && changes.size > 0) owed.set("*", { since: 0, last: version });
     this.#ids += 1;
     const id = `e${this.#ids}`;
-    this.#epochs.set(of, { id, run: String(this.#run), version, ripe: known?.ripe ?? "", owed });
+    this.#epochs.set(of, { id, run: String(this.#run), version, sinceMs: this.#now(), ripe: known?.ripe ?? "", owed });
     this.#changes.set(of, changes);
     this.#versions.set(of, `${id} ${version}`);
   }

@@ -5,6 +5,7 @@ export interface Epoch {
   readonly id: string;
   readonly run: string;
   readonly version: number;
+  readonly sinceMs: number;
   /** The id once slices are granted. */
   readonly ripe: string;
   readonly owed: ReadonlyMap<string, { readonly since: number; readonly last: number }>;

@@ -60,7 +60,7 @@ export class Scene {
     this.timeline = new Timeline(MONTH_END - untilMonthEndMs);
     this.discards = random.chance(0.1) && !isExact;
     this.world = {
-      redis: new ModelRedis(),
+      redis: new ModelRedis(() => this.timeline.nowMs),
       toRedis: new Network(this.timeline, random),
       store: new ModelStore(),
       toStore: new Network(this.timeline, random),
@@ -71,7 +71,11 @@ export class Scene {
     };
     this.losses = new Losses(this);
     const { redis, exactUse } = this.world;
-    if (exactUse !== undefined) redis.onGrant = (...of): void => exactUse.granted(...of);
+    if (exactUse === undefined) return;
+    redis.onGrant = (...of): void => exactUse.granted(...of);
+    redis.onForgive = (writer, period, backend, dimension, amount, name): void => {
+      exactUse.wroteOff(writer, period, backend, dimension, amount, name !== undefined);
+    };
   }
 
   boot(): Instance {

@@ -1,5 +1,7 @@
+import { bucketOf } from "@usage/counter-redis";
 import { Acts } from "./acts.ts";
 import { Checks } from "./checks.ts";
+import { DIMENSIONS, type Instance } from "./instance.ts";
 import { ACTIVE_MS, MONTH_END, Scene } from "./scene.ts";
 
 /** The longest pause of a flusher after failures. */
@@ -28,10 +30,12 @@ export interface SimulationReport {
   readonly recorded: number;
   readonly kills: number;
   readonly losses: number;
-  /** Where limits are exact: what was admitted and refused, and what was granted though somebody had it of whom nobody knew. */
+  /** Where limits are exact: what was admitted and refused, and what was granted though somebody had it of whom nobody knew, and what was
+   * written off. */
   readonly admitted: number;
   readonly refused: number;
   readonly excused: number;
+  readonly forgiven: number;
 }
 
 /**
@@ -73,10 +77,10 @@ class Simulation {
     await this.#takeTheRest();
     await this.#comeLate();
     const recorded = [...scene.recorded.entries()].reduce((sum, [, amount]) => sum + amount, 0);
-    const { admitted = 0, refused = 0, excused = 0 } = scene.world.exactUse ?? {};
+    const { admitted = 0, refused = 0, excused = 0, forgiven = 0 } = scene.world.exactUse ?? {};
     const { seed, kills } = scene;
     const losses = scene.losses.count;
-    return { seed, steps: this.#steps, recorded, kills, losses, admitted, refused, excused };
+    return { seed, steps: this.#steps, recorded, kills, losses, admitted, refused, excused, forgiven };
   }
 
   async #runFor(ms: number): Promise<void> {
@@ -138,6 +142,7 @@ class Simulation {
     exactUse.assertNothingKept();
     const one = scene.random.pick(scene.instances.filter(({ isReady }) => isReady));
     const [backend = ""] = scene.names;
+    if (scene.random.chance(0.5)) await this.#writeOff(one, backend);
     // In two parts: the second is asked for while the first is there.
     for (const part of [2, 1]) {
       const amount = Math.ceil(exactUse.room(one, backend) / part);
@@ -154,6 +159,22 @@ class Simulation {
     }
     await this.#runFor(STORM_PAUSE_MS);
     this.#checks.atRest();
+  }
+
+  /** Nothing is kept from anybody then. */
+  async #writeOff(one: Instance, backend: string): Promise<void> {
+    const scene = this.#scene;
+    scene.say(`${one.name} writes off the dead in ${backend}`);
+    let problem: unknown;
+    one.counter.forgive(backend).catch((error: unknown) => {
+      problem = error;
+    });
+    await this.#runFor(STORM_PAUSE_MS);
+    if (problem !== undefined) throw problem;
+    for (const dimension of DIMENSIONS) {
+      const held = scene.world.redis.heldOf(one.counter.period().key, bucketOf(backend), backend, dimension);
+      if (held > 0) scene.fail(`${held} ${dimension} of ${backend} are held, and what the dead had was written off`);
+    }
   }
 
   /** Whoever comes now knows all of it as soon as it holds it. */

@@ -4,6 +4,7 @@ import {
   type Bucket,
   bucketOf,
   type ClaimOpened,
+  type EnforcementOptions,
   type MergedItem,
   RedisCounterBackend,
   type SharedCounts,
@@ -24,7 +25,7 @@ describe("a schedule", () => {
   let store: ModelStore;
   let clock: ManualClock;
   beforeEach(() => {
-    redis = new ModelRedis();
+    redis = new ModelRedis(() => clock.now());
     store = new ModelStore();
     clock = new ManualClock("2026-01-15T12:00:00Z");
   });
@@ -37,8 +38,8 @@ describe("a schedule", () => {
     return counter;
   }
 
-  async function exact(writer: string, counts: SharedCounts, claim?: ClaimOpened): Promise<Counter> {
-    const options = { dimensions: DIMENSIONS, clock, writer, enforcement: "exact", ...(claim && { claim }) } as const;
+  async function exact(writer: string, counts: SharedCounts, terms: EnforcementOptions = {}): Promise<Counter> {
+    const options = { dimensions: DIMENSIONS, clock, writer, ...terms, enforcement: "exact" } as const;
     const counter = new RedisCounterBackend(counts, options);
     await counter.start();
     counter.bind({ tallies: async (period, names) => store.tallies(period, names) });
@@ -75,9 +76,11 @@ describe("a schedule", () => {
 
   it("in which a store does not answer who opens a bucket, and answers when it is asked again", async () => {
     let asked = 0;
-    const counter = await exact("one", countsOf(redis, DIMENSIONS, heard()), (_, buckets) => {
-      asked += 1;
-      return asked === 1 ? new Promise(() => {}) : Promise.resolve(buckets);
+    const counter = await exact("one", countsOf(redis, DIMENSIONS, heard()), {
+      claim: (_, buckets) => {
+        asked += 1;
+        return asked === 1 ? new Promise(() => {}) : Promise.resolve(buckets);
+      },
     });
     let isAdmitted = false;
     for (let i = 0; i < 30 && !isAdmitted; i++) {
@@ -94,7 +97,7 @@ describe("a schedule", () => {
     const claim = claimsOf(new Set());
     const counters: Counter[] = [];
     for (const writer of ["one", "two", "three"]) {
-      counters.push(await exact(writer, countsOf(redis, DIMENSIONS, heard()), claim));
+      counters.push(await exact(writer, countsOf(redis, DIMENSIONS, heard()), { claim }));
     }
     for (const counter of counters) counter.setLimits(OCI, { requests: 10_000 });
     const use = (): boolean[] => counters.map((counter) => counter.tryAddAll(OCI, { requests: 1 }));
@@ -148,6 +151,66 @@ describe("a schedule", () => {
       await pass(50);
     }
     expect(marks.size).toBeGreaterThan(0);
+  });
+
+  it("in which a hold is open for long, and whoever has it is written off once it is dead", async () => {
+    let isDead = false;
+    const terms = { claim: claimsOf(new Set()), leaseMs: 1_000, forgiveAfterMs: 1_000 };
+    const dying = countsOf(
+      redis,
+      DIMENSIONS,
+      heard(() => {
+        if (isDead) throw new Error("it is dead");
+      }),
+    );
+    const [a, b] = [await exact("a", dying, terms), await exact("b", countsOf(redis, DIMENSIONS, heard()), terms)];
+    let kept: ReturnType<typeof a.hold>;
+    for (let i = 0; i < 100 && kept === undefined; i++) {
+      kept = a.hold(OCI, { requests: 6 });
+      await pass(50);
+    }
+    expect(kept).toBeDefined();
+    await pass(10_000);
+    expect([b.heldAll(OCI), b.standing(OCI).forgiven]).toEqual([{ requests: 6 }, undefined]);
+    isDead = true;
+    await pass(5_000);
+    expect([b.heldAll(OCI), b.standing(OCI).forgiven]).toEqual([{ requests: 0 }, { requests: 6 }]);
+  });
+
+  it("in which somebody is written off who lives, and Redis is wiped once it has heard of that", async () => {
+    let isCutOff = false;
+    const terms = { claim: claimsOf(new Set()) };
+    const cut = countsOf(
+      redis,
+      DIMENSIONS,
+      heard(() => {
+        if (isCutOff) throw new Error("it is cut off");
+      }),
+    );
+    const [a, b] = [await exact("a", cut, terms), await exact("b", countsOf(redis, DIMENSIONS, heard()), terms)];
+    const holds = async (one: Counter, requests: number): Promise<ReturnType<typeof one.hold>> => {
+      let held: ReturnType<typeof one.hold>;
+      for (let i = 0; i < 400 && held === undefined; i++) {
+        held = one.hold(OCI, { requests });
+        await pass(50);
+      }
+      expect(held).toBeDefined();
+      return held;
+    };
+    const kept = await holds(a, 6);
+    isCutOff = true;
+    expect(await b.forgive(OCI, { writer: "a" })).toEqual([{ writer: "a", usage: { requests: 6 } }]);
+    const all = await holds(b, 10);
+    // It does not know yet, and has all that was kept free.
+    kept?.void();
+    isCutOff = false;
+    await pass(1_100);
+    expect([a.standing(OCI).forgiven, a.tryAddAll(OCI, { requests: 1 })]).toEqual([{ requests: 6 }, false]);
+    all?.void();
+    await pass(5_000);
+    redis.wipe();
+    // Whoever was written off says so again: else nobody could have that any more.
+    await holds(b, 10);
   });
 
   it("in which a flush stores what is pushed while it is under way", async () => {

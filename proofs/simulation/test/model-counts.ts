@@ -22,6 +22,7 @@ export function countsOf(redis: ModelRedis, dimensions: readonly string[], way: 
     report: (at, epoch, upTo) => way("report", () => redis.report(at, epoch, upTo)),
     ripen: (at, id) => way("ripen", () => redis.ripen(at, id)),
     oweAll: (at) => way("oweAll", () => redis.oweAll(at)),
+    forgive: (at, name, silent) => way("forgive", () => redis.forgive(at, name, silent, dimensions)),
     forget: (at, name) => way("forget", () => redis.forget(at, name)),
   };
 }

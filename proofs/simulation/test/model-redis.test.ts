@@ -20,7 +20,7 @@ const WRITERS = ["w", "w.1", "v/x"];
 const BACKENDS = ["oci", "leo"];
 const amount = fc.oneof(fc.nat(50), fc.constantFrom(0, 2 ** 31, 2 ** 49));
 const amounts = fc.tuple(amount, amount);
-const pair = fc.record({ granted: amount, returned: amount });
+const pair = fc.record({ granted: amount, returned: amount, forgiven: amount });
 /** Some of nothing that is limited. */
 const ask = fc.option(fc.record({ limit: amount, target: amount, need: fc.nat(20) }), { nil: undefined });
 const backend = fc.constantFrom(...BACKENDS);
@@ -59,6 +59,15 @@ const command = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant("report" as const), epoch, run: fc.constantFrom("w", "v", "*"), version }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("ripen" as const), epoch }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("forgive" as const),
+      backend,
+      writer: fc.option(fc.constantFrom(...WRITERS), { nil: undefined }),
+      silentMs: fc.constantFrom(0, 60_000),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("oweAll" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("forget" as const), backend }) },
   {
@@ -181,6 +190,7 @@ function modelOf(model: ModelRedis): Counts {
     report: async (at, id, stored) => model.report(at, id, stored),
     ripen: async (at, id) => model.ripen(at, id),
     oweAll: async (at) => model.oweAll(at),
+    forgive: async (at, name, silent) => model.forgive(at, name, silent, DIMENSIONS),
     forget: async (at, name) => model.forget(at, name),
   };
 }
@@ -237,6 +247,11 @@ async function run(counts: Counts, epochs: Epochs, one: Command, { evict, restar
       return counts.ripen(bucket, epochs.at(one.epoch));
     case "oweAll":
       return counts.oweAll(bucket);
+    case "forgive": {
+      const { backend: name, writer, silentMs } = one;
+      const forgiven = await counts.forgive(bucket, name, { silentMs, ...(writer && { writer }) });
+      return [...forgiven].sort((a, b) => (a.writer < b.writer ? -1 : 1));
+    }
     case "forget":
       return counts.forget(bucket, one.backend);
     case "evict":

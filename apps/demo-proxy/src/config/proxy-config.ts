@@ -66,6 +66,8 @@ export type RedisConfig = {
   readonly enforcement?: Enforcement;
   /** Where it is exact, how long a request or a body may wait for room that is with other instances. @default 2_000 */
   readonly waitMs?: number;
+  /** After how long without a word of it what a proxy keeps from others is written off, in milliseconds. @default never */
+  readonly forgiveAfterMs?: number;
 } & ({ readonly url: string } | { readonly cluster: readonly string[] });
 
 /**

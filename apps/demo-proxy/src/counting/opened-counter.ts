@@ -1,5 +1,5 @@
 import type { Clock, StorageDimension, Usage } from "@usage/counter-core";
-import type { RedisCounterOptions, RedisEvent } from "@usage/counter-redis";
+import type { Forgiven, RedisCounterOptions, RedisEvent } from "@usage/counter-redis";
 import type { TrackedCounter } from "@usage/tracker";
 import type { CounterConfig } from "../config/proxy-config.ts";
 import { connectAdvice, troubleOf } from "../proxy/trouble.ts";
@@ -18,6 +18,8 @@ export interface Sharing {
   sharedAtMs(): number | undefined;
   /** What this instance counted of a backend and has not shared. */
   unpushedAll(backend: string): Usage;
+  /** Gives to others what instances that died keep from them of a backend. Rejects while Redis is away. */
+  forgive(backend: string): Promise<readonly Forgiven[]>;
   /** What happened to the shared counts. */
   readonly events: Pick<RedisTally, "lost" | "refused" | "away" | "failed">;
   /** How long commands took. */

@@ -21,7 +21,7 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
   });
   try {
     const timed = new TimedRedis(client);
-    const { prefix, enforcement = "approximate" } = config;
+    const { prefix, enforcement = "approximate", forgiveAfterMs } = config;
     const { clock, onRedis, claim } = options;
     const counter = await RedisCounterBackend.connect({
       client: timed,
@@ -29,6 +29,7 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
       enforcement,
       clock,
       idleMs: NEVER_IDLE_MS,
+      ...(forgiveAfterMs !== undefined && { forgiveAfterMs }),
       ...(claim && { claim }),
     });
     // Before anything is waited for: what happened while the counter was opened is told right after.
@@ -40,6 +41,7 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
       lastError: () => counter.lastError(),
       sharedAtMs: () => counter.sharedAtMs(),
       unpushedAll: (backend) => counter.unpushedAll(backend),
+      forgive: (backend) => counter.forgive(backend),
       events,
       durations: timed.durations,
     };

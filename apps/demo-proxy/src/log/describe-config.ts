@@ -35,6 +35,7 @@ export function describeConfig(config: ProxyConfig): object {
     ...(counter.kind === "redis" && {
       prefix: counter.prefix,
       ...(counter.enforcement && { enforcement: counter.enforcement }),
+      ...(counter.forgiveAfterMs !== undefined && { forgiveAfterMs: counter.forgiveAfterMs }),
     }),
     store: describeStore(store),
     flush,

@@ -48,6 +48,13 @@ function logEvent(log: Log, event: RedisEvent, isAway: boolean): void {
     case "cautioned":
       log.warn({ event: "redis-cautioned", problem: event.problem }, `limits may not be exact: ${event.problem}`);
       break;
+    case "forgiven": {
+      const { period, backend, writer, usage } = event;
+      const amounts = Object.entries(usage).map(([dimension, amount]) => `${amount} ${dimension}`);
+      const line = `wrote off ${amounts.join(", ")} of ${JSON.stringify(backend)} in ${period} that ${writer} kept from others`;
+      log.warn({ event: "redis-forgiven", period, backend, writer, usage }, line);
+      break;
+    }
     case "failed": {
       const { chore } = event;
       const error = messageOf(event.error);
@@ -62,6 +69,7 @@ const CHORES: Readonly<Record<FailedChore["chore"], string>> = {
   report: "Redis cannot be told what is stored, so others will store it once more",
   hydrate: "what is stored cannot be shared through Redis",
   discard: "what was discarded cannot be deleted from Redis",
+  forgive: "what dead instances keep from others cannot be written off",
   close: "what was counted last could not be shared through Redis",
 };
 

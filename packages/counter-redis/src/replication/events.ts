@@ -5,6 +5,7 @@ export type RedisEvent =
   | { readonly kind: "healthy" }
   | LostCounts
   | RefusedCounts
+  | ForgivenSlice
   | FailedChore
   | Cautioned;
 
@@ -37,15 +38,27 @@ export interface RefusedCounts {
   readonly error: Error;
 }
 
+/** A writer was taken for dead, and what it could have used was given to others: a limit may be passed by as much. */
+export interface ForgivenSlice {
+  readonly kind: "forgiven";
+  /** The period's key. */
+  readonly period: string;
+  readonly backend: string;
+  readonly writer: string;
+  /** By dimension, without zeros. */
+  readonly usage: Readonly<Record<string, number>>;
+}
+
 /** Something that is done besides exchanging counts has failed. It is tried again, and told again where the reason changes. */
 export interface FailedChore {
   readonly kind: "failed";
   /**
    * `reconcile`: what others shared and did not live to store was looked for, so that it is stored. `report`: Redis was to be
    * told what is stored. `hydrate`: what the store knows was to be shared. `discard`: what was discarded was to be deleted.
+   * `forgive`: what dead instances keep from others was to be written off.
    * `close`: what was counted here was to be shared before the counter ends.
    */
-  readonly chore: "reconcile" | "report" | "hydrate" | "discard" | "close";
+  readonly chore: "reconcile" | "report" | "hydrate" | "discard" | "forgive" | "close";
   readonly error: unknown;
 }
 

@@ -106,7 +106,7 @@ export class NextPeriod {
   ): Promise<void> {
     const { run, size, counts, calls } = this.#parts;
     const own = Array.from({ length: size }, () => 0);
-    const pairs = own.map(() => ({ granted: 0, returned: 0 }));
+    const pairs = own.map(() => ({ granted: 0, returned: 0, forgiven: 0 }));
     const batches: Batch[] = [];
     for (const [number, names] of Map.groupBy(backends, bucketOf)) {
       const bucket = next.buckets[number] as BucketState;

@@ -2,10 +2,11 @@ import type { Pair } from "../server/shared-counts.ts";
 
 const NOTHING = new Float64Array(0);
 
-/** By cell of one period, what this writer was ever granted, and what it ever returned. Made with the first of them. */
+/** By cell of one period, what this writer was ever granted, what it ever returned, and what it was forgiven. Made with the first of them. */
 export class PairBook {
   #granted = NOTHING;
   #returned = NOTHING;
+  #forgiven = NOTHING;
 
   granted(cell: number): number {
     return this.#granted[cell] ?? 0;
@@ -15,15 +16,22 @@ export class PairBook {
     return this.#returned[cell] ?? 0;
   }
 
-  /** What may be used and held altogether. */
-  ceiling(cell: number): number {
-    return this.granted(cell) - this.returned(cell);
+  forgiven(cell: number): number {
+    return this.#forgiven[cell] ?? 0;
   }
 
-  /** Both only grow: returns whether either did. */
-  raise(cell: number, { granted, returned }: Pair): boolean {
-    if (granted <= this.granted(cell) && returned <= this.returned(cell)) return false;
+  /** What may be used and held altogether. */
+  ceiling(cell: number): number {
+    // fault: uses on what was forgiven
+    return this.granted(cell) - this.returned(cell) - this.forgiven(cell);
+  }
+
+  /** All of them only grow: returns whether any did. */
+  raise(cell: number, { granted = 0, returned = 0, forgiven = 0 }: Partial<Pair>): boolean {
+    const isNews = granted > this.granted(cell) || returned > this.returned(cell) || forgiven > this.forgiven(cell);
+    if (!isNews) return false;
     this.#reserve(cell);
+    this.#forgiven[cell] = Math.max(this.forgiven(cell), forgiven);
     this.#granted[cell] = Math.max(this.granted(cell), granted);
     this.#returned[cell] = Math.max(this.returned(cell), returned);
     return true;
@@ -34,14 +42,19 @@ export class PairBook {
     if (cell >= this.#granted.length) return;
     this.#granted[cell] = 0;
     this.#returned[cell] = 0;
+    this.#forgiven[cell] = 0;
   }
 
   #reserve(cell: number): void {
     if (cell < this.#granted.length) return;
     const length = Math.max(cell + 1, 2 * this.#granted.length, 64);
-    const [granted, returned] = [new Float64Array(length), new Float64Array(length)];
-    granted.set(this.#granted);
-    returned.set(this.#returned);
-    [this.#granted, this.#returned] = [granted, returned];
+    const grown = (known: Float64Array): Float64Array<ArrayBuffer> => {
+      const list = new Float64Array(length);
+      list.set(known);
+      return list;
+    };
+    this.#granted = grown(this.#granted);
+    this.#returned = grown(this.#returned);
+    this.#forgiven = grown(this.#forgiven);
   }
 }

@@ -29,6 +29,12 @@ export class PeriodSlices {
   readonly over: Set<number> = new Set();
   /** Those that were not pushed in their bucket's epoch, and until when an exchange showed the one in which they were. */
   readonly unannounced: Map<number, number> = new Map();
+  /** Those with open holds, as far as it was looked. */
+  readonly holding: Set<number> = new Set();
+  /** When what they hold is to be said again, by `Clock.elapsed`. */
+  remindAtMs: number = Number.NEGATIVE_INFINITY;
+  /** By cell, what all writers were forgiven, as far as known. */
+  readonly forgiven: Map<number, number> = new Map();
   readonly #terms: SliceTerms;
 
   constructor(shared: SharedPeriod, terms: SliceTerms) {
@@ -51,6 +57,8 @@ export class PeriodSlices {
     return this.cellsOf(row).map((cell) => ({
       granted: this.pairs.granted(cell),
       returned: this.pairs.returned(cell),
+      // fault: what was written off is not said again after a loss
+      forgiven: this.pairs.forgiven(cell),
     }));
   }
 
@@ -79,7 +87,7 @@ export class PeriodSlices {
   }
 
   /** Raises what was granted and what is returned, and notes that the shared counts are to hear of it. */
-  say(row: number, cell: number, pair: Pair): void {
+  say(row: number, cell: number, pair: Partial<Pair>): void {
     if (this.pairs.raise(cell, pair)) this.unsaid.add(row);
   }
 
@@ -89,7 +97,7 @@ export class PeriodSlices {
     for (const cell of this.cellsOf(row)) {
       const surplus = this.slack(cell) - keep(cell);
       if (!(surplus > 0)) continue;
-      this.say(row, cell, { granted: 0, returned: this.pairs.returned(cell) + surplus });
+      this.say(row, cell, { returned: this.pairs.returned(cell) + surplus });
       isAny = true;
     }
     if (!isAny) return;
@@ -113,9 +121,10 @@ export class PeriodSlices {
     for (const cell of this.cellsOf(row)) {
       this.pairs.clear(cell);
       this.#terms.periods.setHeldElsewhere(this.shared.cells, cell, 0);
+      this.forgiven.delete(cell);
     }
     this.active.delete(row);
-    for (const rows of [this.unsaid, this.suspended, this.over, this.unannounced]) rows.delete(row);
+    for (const rows of [this.unsaid, this.suspended, this.over, this.unannounced, this.holding]) rows.delete(row);
     this.open(row);
   }
 }

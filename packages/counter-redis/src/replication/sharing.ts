@@ -8,6 +8,7 @@ import { Discards } from "./discards.ts";
 import type { RedisEvent } from "./events.ts";
 import { Exchanges } from "./exchanges.ts";
 import { Flushes } from "./flushes.ts";
+import { Forgiving } from "./forgiving.ts";
 import { Hydration } from "./hydration.ts";
 import { NextPeriod } from "./next-period.ts";
 import { Polls } from "./polls.ts";
@@ -47,6 +48,7 @@ export class Sharing {
   readonly flushes: Flushes;
   readonly recall: Recall;
   readonly discards: Discards;
+  readonly forgiving: Forgiving;
   readonly chores: Chores;
   readonly store: StoreAccess;
   #closing: Promise<void> | undefined;
@@ -54,7 +56,7 @@ export class Sharing {
   /** @throws RangeError for an option that is out of range. */
   constructor(parts: SharingParts, counts: SharedCounts, options: ReplicationOptions & EnforcementOptions) {
     const { run, dimensions, rows, periods, scheme, tallies, clock, freed } = parts;
-    const { enforcement = "approximate", leaseMs = LEASE_MS, claim } = options;
+    const { enforcement = "approximate", leaseMs = LEASE_MS, forgiveAfterMs, claim } = options;
     const { pushTimeoutMs = PUSH_TIMEOUT_MS, syncIntervalMs = 25 } = options;
     const isExact = enforcement === "exact";
     const emit = (event: RedisEvent): void => this.events.emit(event);
@@ -77,6 +79,8 @@ export class Sharing {
     this.flushes = new Flushes({ run, rows, periods: scheme, clock, counts, exchanges, replication, chores, emit });
     this.recall = new Recall({ run, dimensions, counts, calls, replication, clock, isSharing, isExact });
     this.discards = new Discards(counts, exchanges, replication);
+    const dead = { rows, dimensions, clock, counts, exchanges, calls, replication, chores, emit, isSharing };
+    this.forgiving = new Forgiving({ ...dead, leaseMs, forgiveAfterMs });
     this.store = new StoreAccess(claim);
     const { store, hydration } = this;
     const ripening = new Ripening({ counts, calls, clock, leaseMs, store });
@@ -91,7 +95,10 @@ export class Sharing {
       await ripening.work(used, (bucket) => replication.slices.ripened(shared, bucket));
       await nextPeriod.work();
     };
-    const tend = (): Promise<void> => chores.run("discard", (failed) => this.discards.work(failed));
+    const tend = (): Promise<void> => {
+      this.forgiving.tend();
+      return chores.run("discard", (failed) => this.discards.work(failed));
+    };
     this.rounds = new Rounds({ replication, pushes, polls, clock, emit, ready, tend }, options);
   }
 

@@ -8,6 +8,8 @@ import type { BucketState, SharedPeriod } from "./shared-period.ts";
 
 /** How often what is idle or suspended is looked at, in milliseconds. */
 const TEND_MS = 250;
+/** How often what holds keep free is said again within a lease. */
+const REMINDERS = 4;
 
 export interface SlicesParts {
   readonly periods: HeapPeriods;
@@ -55,11 +57,15 @@ export class Slices {
   /** Finds the rows that have something to say: it is to be called before each push. */
   look(shared: SharedPeriod): void {
     const { cells } = shared;
-    for (const row of cells.heldRows.rows()) shared.apply(row, { kind: "changed" });
-    cells.heldRows.clear();
-    if (!this.#parts.isExact) return;
     const slices = this.#slices(shared);
+    for (const row of cells.heldRows.rows()) {
+      shared.apply(row, { kind: "changed" });
+      slices.holding.add(row);
+    }
+    cells.heldRows.clear();
     const nowMs = this.#parts.clock.elapsed();
+    this.#remind(slices, nowMs);
+    if (!this.#parts.isExact) return;
     const isTime = nowMs - this.#tendedAtMs >= TEND_MS;
     const isOver = !slices.isCurrent || this.#isClosing;
     for (const [row, demand] of slices.active) {
@@ -97,16 +103,25 @@ export class Slices {
     const { cells } = shared;
     let isFreed = false;
     let isSaid = true;
+    let isForgiven = false;
     for (const [place, cell] of slices.cellsOf(row).entries()) {
       const pair = merged.slices?.pairs[place];
-      const own = pair === undefined ? 0 : Math.max(0, pair.granted - pair.returned - (merged.own[place] as number));
+      const own =
+        pair === undefined
+          ? 0
+          : Math.max(0, pair.granted - pair.returned - pair.forgiven - (merged.own[place] as number));
       const elsewhere = Math.max(0, (merged.slices?.held[place] ?? 0) - own);
       isFreed ||= elsewhere < cells.heldElsewhere(cell);
       periods.setHeldElsewhere(cells, cell, elsewhere);
+      const forgiven = merged.slices?.forgiven[place] ?? 0;
+      if (forgiven > (slices.forgiven.get(cell) ?? 0)) slices.forgiven.set(cell, forgiven);
+      isForgiven ||= (pair?.forgiven ?? 0) > slices.pairs.forgiven(cell);
       if (pair !== undefined && slices.pairs.raise(cell, pair)) isFreed = true;
       isSaid &&= slices.pairs.returned(cell) <= (pair?.returned ?? 0);
     }
     if (isSaid) slices.unsaid.delete(row);
+    // Who was taken for dead and is not says what it still holds.
+    if (isForgiven && slices.isHolding(row)) shared.apply(row, { kind: "changed" });
     if (merged.slices !== undefined) bucketOf(shared, row).ripe(merged.slices.isRipe);
     if (isExact) {
       // What was asked for before all was given back may be granted after that: it is used, given back or suspended as any slice.
@@ -182,6 +197,20 @@ export class Slices {
     return [...this.#slices(shared).active.keys()];
   }
 
+  /** Whether others keep anything of a row free. */
+  isHeldElsewhere(shared: SharedPeriod, row: number): boolean {
+    return this.#slices(shared)
+      .cellsOf(row)
+      .some((cell) => shared.cells.heldElsewhere(cell) > 0);
+  }
+
+  /** What all were forgiven of a row, in the order of dimensions; undefined where that is nothing. */
+  forgivenOf(shared: SharedPeriod, row: number): readonly number[] | undefined {
+    const slices = this.#slices(shared);
+    const amounts = slices.cellsOf(row).map((cell) => slices.forgiven.get(cell) ?? 0);
+    return amounts.some((amount) => amount > 0) ? amounts : undefined;
+  }
+
   /** Until when a row's slice may be used without another exchange, in milliseconds since the Unix epoch. */
   usableUntilMs(shared: SharedPeriod, row: number): number {
     const { clock } = this.#parts;
@@ -207,6 +236,18 @@ export class Slices {
     return slices;
   }
 
+  /** Says again now and then what holds keep free: who says nothing for long may be taken for dead, and forgiven it. */
+  #remind(slices: PeriodSlices, nowMs: number): void {
+    const { shared, holding } = slices;
+    // fault: says nothing of holds that go on for long
+    if (holding.size === 0 || nowMs < slices.remindAtMs) return;
+    slices.remindAtMs = nowMs + this.#parts.leaseMs / REMINDERS;
+    for (const row of holding) {
+      if (slices.isHolding(row)) shared.apply(row, { kind: "changed" });
+      else holding.delete(row);
+    }
+  }
+
   /** What the row has is tended from now on. */
   #watch(slices: PeriodSlices, row: number): void {
     if (slices.active.has(row)) return;
@@ -222,10 +263,10 @@ export class Slices {
       const isHolding = shared.cells.held(cell) > 0;
       if (!active.has(row) && !isHolding && pairs.granted(cell) === 0) continue;
       const returned = pairs.returned(cell);
-      const needed = returned + slices.used(cell);
-      if (isHolding || (isKept && active.has(row))) slices.say(row, cell, { granted: needed, returned });
+      const needed = returned + pairs.forgiven(cell) + slices.used(cell);
+      if (isHolding || (isKept && active.has(row))) slices.say(row, cell, { granted: needed });
       const slack = pairs.granted(cell) - needed;
-      if (!isKept && slack > 0) slices.say(row, cell, { granted: 0, returned: returned + slack });
+      if (!isKept && slack > 0) slices.say(row, cell, { returned: returned + slack });
     }
     slices.open(row);
   }

@@ -11,13 +11,16 @@ import { Script } from "./script.ts";
 import * as scripts from "./scripts.ts";
 import type {
   Changes,
+  ForgivenAmounts,
   MergedItem,
   MergeItem,
   MergeReply,
   Owed,
   Owing,
+  Pair,
   ReadReply,
   SharedCounts,
+  Silent,
   StoredUpTo,
 } from "./shared-counts.ts";
 
@@ -42,9 +45,12 @@ const owing = new Script(scripts.owing);
 const report = new Script(scripts.report);
 const ripen = new Script(scripts.ripen);
 const oweAll = new Script(scripts.oweAll);
+const forgive = new Script(scripts.forgive);
 const forget = new Script(scripts.forget);
 /** How a script says that a key of the bucket itself holds something else. */
 const SPOILT = /^USAGE_SPOILT (epoch|changes) (.*)/;
+
+const NO_PAIR: Pair = { granted: 0, returned: 0, forgiven: 0 };
 
 type Args = readonly (string | number)[];
 
@@ -160,6 +166,23 @@ export class RedisSharedCounts implements SharedCounts {
   async ripen(bucket: Bucket, epoch: string): Promise<void> {
     const keys = this.#keysOf(bucket);
     await this.#run(ripen, keys, [keys.epoch], [epoch]);
+  }
+
+  async forgive(
+    bucket: Bucket,
+    backend: string,
+    { silentMs, writer = "" }: Silent,
+  ): Promise<readonly ForgivenAmounts[]> {
+    const keys = this.#keysOf(bucket);
+    const args = [this.#ttlMs(bucket), backend, Math.ceil(silentMs), writer, ...this.#dimensions];
+    const all = [keys.epoch, keys.changes, keys.version, keys.counts(backend)];
+    const reply = await this.#run(forgive, keys, all, args);
+    const forgiven: ForgivenAmounts[] = [];
+    const width = 1 + this.#dimensions.length;
+    for (let i = 0; i < reply.length; i += width) {
+      forgiven.push({ writer: String(reply[i]), amounts: reply.slice(i + 1, i + width).map(Number) });
+    }
+    return forgiven;
   }
 
   async forget(bucket: Bucket, backend: string): Promise<void> {
@@ -284,7 +307,10 @@ export class RedisSharedCounts implements SharedCounts {
 function amountsOf({ own, pairs, asks }: MergeItem, size: number): readonly number[] {
   const amounts = Array.from({ length: size }, (_, d) => own[d] ?? 0);
   if (pairs === undefined) return amounts;
-  for (let d = 0; d < size; d++) amounts.push(pairs[d]?.granted ?? 0, pairs[d]?.returned ?? 0);
+  for (let d = 0; d < size; d++) {
+    const { granted, returned, forgiven } = pairs[d] ?? NO_PAIR;
+    amounts.push(granted, returned, forgiven);
+  }
   if (asks === undefined) return amounts;
   for (let d = 0; d < size; d++) amounts.push(asks[d]?.limit ?? 0, asks[d]?.target ?? 0, asks[d]?.need ?? 0);
   return amounts;

@@ -25,7 +25,7 @@ export function mergeReplyOf(
     }
     const kind = Number(first);
     const isWhole = Number(reply[at++]) === 1;
-    const width = kind >= HAS_SLICES ? 6 : 2;
+    const width = kind >= HAS_SLICES ? 8 : 2;
     const list = <T>(of: (start: number) => T): T[] => Array.from({ length: wanted }, (_, d) => of(at + width * d));
     const counts = {
       exists: kind > 0,
@@ -36,8 +36,12 @@ export function mergeReplyOf(
     const slices = kind >= HAS_SLICES && {
       isRipe: kind === IS_RIPE,
       held: list((start) => Number(reply[start + 2])),
-      pairs: list((start): Pair => ({ granted: Number(reply[start + 3]), returned: Number(reply[start + 4]) })),
-      hungry: list((start) => Number(reply[start + 5])),
+      forgiven: list((start) => Number(reply[start + 3])),
+      pairs: list((start): Pair => {
+        const [granted, returned, forgiven] = reply.slice(start + 4, start + 7).map(Number) as [number, number, number];
+        return { granted, returned, forgiven };
+      }),
+      hungry: list((start) => Number(reply[start + 7])),
     };
     at += width * sent;
     return slices ? { ...counts, slices } : counts;

@@ -1,10 +1,26 @@
 import type { Tally } from "@usage/counter-core";
 import type { Bucket } from "./keys.ts";
 
-/** What a writer was ever granted of one dimension, and what it ever returned. Both only grow. */
+/** What a writer was ever granted of one dimension, what it ever returned, and what it was forgiven. All only grow. */
 export interface Pair {
   readonly granted: number;
   readonly returned: number;
+  /** What it could have used, and others were given when it was taken for dead. */
+  readonly forgiven: number;
+}
+
+/** Who is meant by `forgive`. */
+export interface Silent {
+  /** For how long a writer must not have said that it holds anything, in milliseconds. */
+  readonly silentMs: number;
+  /** The only one that is meant. @default everybody */
+  readonly writer?: string;
+}
+
+/** What a writer was forgiven, in the order of dimensions. */
+export interface ForgivenAmounts {
+  readonly writer: string;
+  readonly amounts: readonly number[];
 }
 
 /** What a writer asks for in one dimension. */
@@ -53,6 +69,8 @@ export interface MergedSlices {
   readonly isRipe: boolean;
   /** What all may still use without asking. */
   readonly held: readonly number[];
+  /** What all were forgiven so far. */
+  readonly forgiven: readonly number[];
   /** The asking writer's. */
   readonly pairs: readonly Pair[];
   /** How often somebody got less than it needed. */
@@ -136,6 +154,8 @@ export interface SharedCounts {
   oweAll(bucket: Bucket): Promise<void>;
   /** From now on slices of this epoch of the bucket are granted: nobody can have one that is not known there. */
   ripen(bucket: Bucket, epoch: string): Promise<void>;
+  /** Forgives writers of a backend what they may use without asking: nobody is kept from it any more. */
+  forgive(bucket: Bucket, backend: string, silent: Silent): Promise<readonly ForgivenAmounts[]>;
   /** Deletes the counts of a backend. */
   forget(bucket: Bucket, backend: string): Promise<void>;
   /** Lets go of what it holds of others, such as listeners. The counts stay. */

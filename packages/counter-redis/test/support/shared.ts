@@ -41,6 +41,7 @@ export function over(counts: SharedCounts, other: Partial<SharedCounts>): Shared
     report: (...args) => counts.report(...args),
     oweAll: (...args) => counts.oweAll(...args),
     ripen: (...args) => counts.ripen(...args),
+    forgive: (...args) => counts.forgive(...args),
     forget: (...args) => counts.forget(...args),
     ...other,
   };

@@ -7,6 +7,7 @@ import { drain, resume } from "./drain.ts";
 import { EventStream } from "./events.ts";
 import { history } from "./history.ts";
 import { type LiveParts, livePieces } from "./live-report.ts";
+import { release } from "./release.ts";
 import { type ApiParts, lastFlush, usagePieces } from "./usage-report.ts";
 import { withStore } from "./with-store.ts";
 
@@ -22,6 +23,7 @@ export function apiRoutes(parts: LiveParts): readonly Route[] {
     { path: "/api/audit", methods: { GET: () => withStore(() => answerAudit(parts)) } },
     { path: "/api/flush", methods: { POST: () => flush(parts) } },
     { path: "/api/backends/:name/drain", methods: { POST: (request) => drain(parts, request) } },
+    { path: "/api/backends/:name/release", methods: { POST: (request) => release(parts, request) } },
     { path: "/api/backends/:name/resume", methods: { POST: (request) => resume(parts, request) } },
   ];
 }

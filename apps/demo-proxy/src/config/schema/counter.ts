@@ -2,6 +2,7 @@ import { z } from "zod";
 import { refusePlaceholders } from "../placeholder.ts";
 import type { Enforcement, RedisConfig } from "../proxy-config.ts";
 import { expected, expectedKind, section, text, wholeNumber } from "./expected.ts";
+import { duration } from "./values.ts";
 
 const redisUrl = text(
   "an address such as redis://user:password@127.0.0.1:6379, with special characters percent-encoded",
@@ -40,6 +41,7 @@ const redis = section({
   prefix: prefix.default("usage"),
   enforcement,
   waitMs: wholeNumber("milliseconds", 0, LONGEST_WAIT_MS).exactOptional(),
+  forgiveAfterMs: duration.exactOptional(),
 })
   .superRefine(refuseBothOrNeither, { when: () => true })
   .superRefine(refuseUselessWait)

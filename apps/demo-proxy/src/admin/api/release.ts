@@ -1,0 +1,21 @@
+import { messageOf } from "../../log/message-of.ts";
+import { type Answer, ok, refuse } from "../problem.ts";
+import type { RouteRequest } from "../routes.ts";
+import type { ApiParts } from "./usage-report.ts";
+
+/** Writes off what instances that died keep from others of a backend: what they had been granted, and their open reservations. */
+export async function release({ router, sharing }: ApiParts, { params }: RouteRequest): Promise<Answer> {
+  const upstream = router.upstreams.find(({ name }) => name === params.name);
+  if (upstream === undefined) {
+    return refuse({ status: 404, title: "Not found", detail: "No backend has this name; GET /api/usage lists them." });
+  }
+  if (sharing === undefined) {
+    const detail = "The counter is local: no other instance can keep anything.";
+    return refuse({ status: 409, title: "Conflict", detail });
+  }
+  try {
+    return ok({ name: upstream.name, forgiven: await sharing.forgive(upstream.name) });
+  } catch (error) {
+    return refuse({ status: 503, title: "Redis failed", detail: messageOf(error) });
+  }
+}
