@@ -156,7 +156,7 @@ describe("the model of Redis", () => {
   it("grants, as the script does, what is left beside what others hold, and once what is asked for twice", async () => {
     const real = new RedisSharedCounts({ client, dimensions: DIMENSIONS, clock: systemClock, prefix: randomUUID() });
     for (const counts of [real, modelOf(new ModelRedis())]) {
-      const nothing = { granted: 0, returned: 0 };
+      const nothing = { granted: 0, returned: 0, forgiven: 0 };
       const item = { backend: "oci", pairs: [nothing, nothing] };
       const ask = async (writer: string, used: number, target: number): Promise<unknown> => {
         const asks = [{ limit: 10, target, need: target }, undefined];
@@ -166,10 +166,10 @@ describe("the model of Redis", () => {
       const { epoch: id } = await counts.merge(bucket, "w", [{ ...item, writer: "w", own: [1, 0] }]);
       await counts.merge(bucket, "w", [{ ...item, writer: "w", own: [1, 0], mark: id }]);
       await counts.ripen(bucket, id);
-      expect(await ask("w", 1, 4)).toEqual({ granted: 4, returned: 0 });
-      expect(await ask("w", 1, 4)).toEqual({ granted: 4, returned: 0 });
+      expect(await ask("w", 1, 4)).toEqual({ granted: 4, returned: 0, forgiven: 0 });
+      expect(await ask("w", 1, 4)).toEqual({ granted: 4, returned: 0, forgiven: 0 });
       // One is used, and three more are held.
-      expect(await ask("v", 0, 20)).toEqual({ granted: 6, returned: 0 });
+      expect(await ask("v", 0, 20)).toEqual({ granted: 6, returned: 0, forgiven: 0 });
     }
     real.close();
   });
