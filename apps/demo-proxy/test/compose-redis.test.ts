@@ -27,6 +27,7 @@ describe("two proxies on one Redis and one Postgres", () => {
         expect(backend).toMatchObject({ usage, unstored: usage, unpushed: NOTHING });
         expect(counter).toEqual({
           kind: "redis",
+          enforcement: "approximate",
           healthy: true,
           sharedAt: expect.stringMatching(/^\d{4}-.*Z$/),
           sharedAgeMs: expect.any(Number),
