@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DrainConflictError, memoryStore } from "@usage/counter-core";
 import type { RedisCounterBackend } from "@usage/counter-redis";
 import { describe, expect, it } from "vitest";
-import { freshPrefix, patientClient } from "./support/counters.ts";
+import { counter, freshPrefix, patientClient } from "./support/counters.ts";
 import { eventually, exactCounter, openings } from "./support/exact.ts";
 import { flush } from "./support/flush.ts";
 import { redisServer } from "./support/servers.ts";
@@ -189,5 +189,26 @@ describe("exact limits", () => {
     const a = await exactCounter(memoryStore(), 10, { prefix: freshPrefix(), claim: openings() });
     expect(() => a.swap("oci", "apiRequests")).toThrow(DrainConflictError);
     expect(() => a.swapAllBackends()).toThrow(DrainConflictError);
+  });
+
+  it("count what instances use beside them that ask for nothing; once that is seen, nobody is granted more", async () => {
+    const [store, prefix] = [memoryStore(), freshPrefix()];
+    const exact = await exactCounter(store, 100, { prefix });
+    const other = await counter({ prefix });
+    other.setLimits("oci", { apiRequests: 100 });
+    let hold: ReturnType<typeof exact.hold>;
+    await expect.poll(() => (hold = exact.hold("oci", { apiRequests: 60 })), SOON).toBeDefined();
+    // It sees what is held, and may pass the limit by what it uses at once.
+    await expect.poll(() => other.heldAll("oci").apiRequests, SOON).toBe(60);
+    other.addAll("oci", { apiRequests: 70 });
+    await expect.poll(() => exact.totalAll("oci").apiRequests, SOON).toBe(70);
+    hold?.count({ apiRequests: 20 });
+    hold?.void();
+    // 90 are counted: ten may still be had, by either.
+    await expect.poll(() => other.totalAll("oci").apiRequests, SOON).toBe(90);
+    expect(exact.fits("oci", { apiRequests: 11 })).toBe(false);
+    await expect.poll(() => exact.tryAddAll("oci", { apiRequests: 10 }), SOON).toBe(true);
+    expect(exact.fits("oci", ONE)).toBe(false);
+    await expect.poll(() => other.tryAddAll("oci", ONE), SOON).toBe(false);
   });
 });
