@@ -34,7 +34,7 @@ export {
 } from "./model/errors.ts";
 export type { Mark } from "./model/mark.ts";
 export { assertBackendName, assertDimensionName } from "./model/names.ts";
-export { currentPeriod, type Period, type PeriodScheme, utcDays, utcMonths, utcMonthsFrom } from "./model/period.ts";
+export type { Period, PeriodScheme } from "./model/period.ts";
 export {
   type PeriodUsage,
   STORAGE_DIMENSIONS,
@@ -44,6 +44,9 @@ export {
   type Usage,
 } from "./model/usage.ts";
 export { isWrittenBy } from "./model/writer.ts";
+export { utcMonthsFrom } from "./periods/anchored-months.ts";
+export { currentPeriod, isoWeeks, utcDays, utcHours, utcMinutes, utcMonths } from "./periods/utc-periods.ts";
+export { daysIn, monthsIn } from "./periods/zoned-periods.ts";
 export { foldableBefore } from "./stores/foldable.ts";
 export { type MemoryStoreOptions, memoryStore } from "./stores/memory-store.ts";
 export {

@@ -3,9 +3,10 @@ import { CounterBase } from "./counter-base.ts";
 import type { CounterParts } from "./held-backends.ts";
 import { type Clock, systemClock } from "./model/clock.ts";
 import { checkedDimensions, checkedNames } from "./model/names.ts";
-import { type PeriodScheme, utcMonths } from "./model/period.ts";
+import type { PeriodScheme } from "./model/period.ts";
 import { STORAGE_DIMENSIONS, type StorageDimension } from "./model/usage.ts";
 import { newWriter } from "./model/writer.ts";
+import { utcMonths } from "./periods/utc-periods.ts";
 import { Rows } from "./request/rows.ts";
 
 export interface LocalCounterOptions<D extends string = StorageDimension> {

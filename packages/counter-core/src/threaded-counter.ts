@@ -7,8 +7,9 @@ import type { UsageRecorder } from "./counter.ts";
 import { CounterBase } from "./counter-base.ts";
 import { heapParts, type LocalCounterOptions } from "./local-counter.ts";
 import { type Clock, systemClock } from "./model/clock.ts";
-import { type Period, type PeriodScheme, utcMonths } from "./model/period.ts";
+import type { Period, PeriodScheme } from "./model/period.ts";
 import type { StorageDimension, StoredUsage, Tally, Usage } from "./model/usage.ts";
+import { utcMonths } from "./periods/utc-periods.ts";
 import { LaneRecorder } from "./request/lane-recorder.ts";
 import { Rows } from "./request/rows.ts";
 

@@ -1,0 +1,38 @@
+import type { PeriodScheme } from "../model/period.ts";
+import { assertAnchorDay, isoDay, monthsFrom } from "./anchored-months.ts";
+import { TimeZone } from "./time-zone.ts";
+
+const DAY_MS = 86_400_000;
+
+/**
+ * Months as clocks in an IANA time zone show them, with keys like `2026-01`; from another day of the month than the first on as
+ * `utcMonthsFrom` has them, with keys like `2026-01-31`. When the zone changes its clocks, a month is shorter or longer.
+ *
+ * @throws RangeError for an unknown zone, and when `anchorDay` is not a whole number from 1 to 31.
+ */
+export function monthsIn(timeZone: string, anchorDay = 1): PeriodScheme {
+  assertAnchorDay(anchorDay);
+  const months = monthsFrom(anchorDay, new TimeZone(timeZone));
+  if (anchorDay !== 1) return months;
+  return {
+    at(timeMs) {
+      const { key, start, end } = months.at(timeMs);
+      return { key: key.slice(0, "2026-01".length), start, end };
+    },
+  };
+}
+
+/**
+ * Days as clocks in an IANA time zone show them, with keys like `2026-01-31`. They have 23, 24 or 25 hours, and more rarely others.
+ *
+ * @throws RangeError for an unknown zone.
+ */
+export function daysIn(timeZone: string): PeriodScheme {
+  const zone = new TimeZone(timeZone);
+  return {
+    at(timeMs) {
+      const day = zone.dayAt(timeMs);
+      return { key: isoDay(day), start: zone.startOf(day), end: zone.startOf(day + DAY_MS) };
+    },
+  };
+}
