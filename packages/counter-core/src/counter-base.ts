@@ -64,6 +64,17 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     return false;
   }
 
+  fitsAmounts(backend: string, amounts: Float64Array): boolean {
+    const row = this.#recorder.rowOf(backend);
+    if (this.periods.fits(row, amounts)) return true;
+    this.noRoom(row, amounts);
+    return false;
+  }
+
+  addAmounts(backend: string, amounts: Float64Array): void {
+    this.#recorder.addAmounts(backend, amounts);
+  }
+
   hold(backend: string, usage: Partial<Usage<D>>, options: HoldOptions = {}): Hold<D> | undefined {
     const recorder = this.#recorder;
     const row = recorder.rowOf(backend);

@@ -50,6 +50,13 @@ export interface UsageRecorder<D extends string = StorageDimension> {
   /** Whether `tryAddAll` would add. */
   fits(backend: string, usage: Partial<Usage<D>>): boolean;
   /**
+   * `fits` for who has read the amounts already: in dimension order, at least four of them, and zero behind the dimensions. That they
+   * are non-negative safe integers is not looked at.
+   */
+  fitsAmounts(backend: string, amounts: Float64Array): boolean;
+  /** `addAll` of such amounts. */
+  addAmounts(backend: string, amounts: Float64Array): void;
+  /**
    * Keeps usage free for work whose cost is known only afterwards, where no total passes its limit with it; otherwise returns
    * undefined. What is held is in every later decision, and not in the totals.
    *

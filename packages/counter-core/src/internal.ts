@@ -26,7 +26,7 @@ export { amountOf, isAmount } from "./model/usage.ts";
 export { writerOf } from "./model/writer.ts";
 export { capsOf, UNLIMITED } from "./request/caps.ts";
 export type { Rows } from "./request/rows.ts";
-export { isDictionary } from "./request/usage-reader.ts";
+export { isDictionary, UsageReader } from "./request/usage-reader.ts";
 export { Cursors } from "./stores/cursors.ts";
 export { assertDelay } from "./util/assert-delay.ts";
 export { inTime, untilAborted, withinTime } from "./util/deadline.ts";

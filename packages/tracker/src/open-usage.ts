@@ -35,24 +35,3 @@ export class OpenUsage<D extends string = StorageDimension> extends UsageTracker
     return this.close();
   }
 }
-
-/**
- * Binds a counter to a store: what was used before is known when it resolves, so limits are never open, and from then on counts
- * are stored by themselves.
- *
- * @throws what reading the store throws; nothing runs then.
- * @example
- * ```ts
- * const usage = await openUsage({ counter, store, limits: { oci: { apiRequests: 50_000 } } });
- * if (usage.tryRecord("oci", { apiRequests: 1 })) await send();
- * await usage.close();
- * ```
- */
-export async function openUsage<D extends string = StorageDimension>(
-  options: OpenUsageOptions<D>,
-): Promise<OpenUsage<D>> {
-  const usage = new OpenUsage(options);
-  await usage.refresh();
-  usage.flusher.start();
-  return usage;
-}

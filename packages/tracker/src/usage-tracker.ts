@@ -47,7 +47,7 @@ export class UsageTracker<D extends string = StorageDimension> {
   readonly #readTimeoutMs: number;
   readonly #clock: Clock;
   readonly #sync: StoreSync<D>;
-  readonly #waitingRoom: WaitingRoom<D>;
+  readonly #waitingRoom: WaitingRoom;
   readonly #admission: Admission<D>;
   readonly #flushed = new Emitter<FlushEvent<D>>();
   readonly #limited = new Emitter<LimitEvent<D>>();
@@ -66,7 +66,7 @@ export class UsageTracker<D extends string = StorageDimension> {
     this.store = store;
     this.#readTimeoutMs = readTimeoutMs;
     this.#clock = clock;
-    this.#waitingRoom = new WaitingRoom(counter, clock);
+    this.#waitingRoom = new WaitingRoom(counter.onFreed, clock);
     this.#limits = new LimitBook(counter.dimensions, limits, defaults);
     this.#sync = new StoreSync({
       counter,
@@ -268,19 +268,14 @@ export class UsageTracker<D extends string = StorageDimension> {
     backend: string,
     usage: Partial<Usage<D>>,
     take: Wish<Hold<D>>["take"],
-    { waitMs = 0, signal }: WaitOptions,
+    options: WaitOptions,
     isOver = () => false,
   ): Promise<Hold<D> | undefined> {
-    assertDelay("waitMs", waitMs, 0);
-    signal?.throwIfAborted();
-    const taken = take();
-    if (taken !== undefined) return taken;
     // What was used already leaves no room however long one waits.
     const isHopeless = (): boolean => isOver() || this.check(backend, usage).reason === "limit";
-    const isWorthIt = waitMs > 0 && !isHopeless();
-    const waited = isWorthIt ? await this.#waitingRoom.wait(backend, { take, isHopeless }, waitMs, signal) : undefined;
-    if (waited === undefined && this.#limited.hasListeners) this.#tellLimit(backend, usage);
-    return waited;
+    const taken = await this.#waitingRoom.take(backend, { take, isHopeless }, options);
+    if (taken === undefined && this.#limited.hasListeners) this.#tellLimit(backend, usage);
+    return taken;
   }
 
   #tellLimit(backend: string, proposed: Partial<Usage<D>>): void {

@@ -1,5 +1,5 @@
-import type { Clock, HoldOptions } from "@usage/counter-core";
-import type { TrackedCounter } from "./tracked-counter.ts";
+import type { Clock, Event, HoldOptions } from "@usage/counter-core";
+import { assertDelay } from "@usage/counter-core/internal";
 
 /** A counter that asks others for room takes whoever has not asked for a second for gone. In milliseconds. */
 const ASK_AGAIN_MS = 400;
@@ -27,20 +27,29 @@ interface Waiting {
 }
 
 /** Those who wait until there is room for what they will use: who came first is tried first, for each backend by itself. */
-export class WaitingRoom<D extends string> {
-  readonly #counter: TrackedCounter<D>;
+export class WaitingRoom {
+  readonly #onFreed: Event<string>;
   readonly #clock: Clock;
   readonly #waiting = new Map<string, Set<Waiting>>();
   #listening: Disposable | undefined;
   #stopAsking: (() => void) | undefined;
 
-  constructor(counter: TrackedCounter<D>, clock: Clock) {
-    this.#counter = counter;
+  /** @param onFreed - Each backend of which something is free again. */
+  constructor(onFreed: Event<string>, clock: Clock) {
+    this.#onFreed = onFreed;
     this.#clock = clock;
   }
 
-  /** Resolves to undefined where there was no room in time, or will be none. */
-  wait<T>(backend: string, wish: Wish<T>, waitMs: number, signal: AbortSignal | undefined): Promise<T | undefined> {
+  /** Takes it now, or waits for it. Resolves to undefined where there was no room in time, or will be none. */
+  async take<T>(backend: string, wish: Wish<T>, { waitMs = 0, signal }: WaitOptions): Promise<T | undefined> {
+    assertDelay("waitMs", waitMs, 0);
+    signal?.throwIfAborted();
+    const taken = wish.take();
+    if (taken !== undefined || waitMs === 0 || wish.isHopeless()) return taken;
+    return this.#wait(backend, wish, waitMs, signal);
+  }
+
+  #wait<T>(backend: string, wish: Wish<T>, waitMs: number, signal: AbortSignal | undefined): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
       // Who has stopped waiting must not be given anything, also in the same turn of the event loop.
       const end = (tell: () => void): void => {
@@ -72,7 +81,7 @@ export class WaitingRoom<D extends string> {
     const others = this.#waiting.get(backend);
     if (others === undefined) this.#waiting.set(backend, new Set([waiting]));
     else others.add(waiting);
-    this.#listening ??= this.#counter.onFreed((freed) => this.#try(freed));
+    this.#listening ??= this.#onFreed((freed) => this.#try(freed));
     if (this.#stopAsking === undefined) this.#askAgain();
   }
 

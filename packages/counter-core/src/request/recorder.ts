@@ -35,7 +35,13 @@ export class Recorder<D extends string> {
   addAll(backend: string, usage: Partial<Usage<D>>): void {
     const row = this.rowOf(backend);
     this.#reader.read(backend, usage, this.#amounts);
-    if (!this.#cells.addAll(row, this.#amounts)) this.refuseOverflow(backend, row);
+    if (!this.#cells.addAll(row, this.#amounts)) this.refuseOverflow(backend, row, this.#amounts);
+  }
+
+  /** `addAll` of what was read already. */
+  addAmounts(backend: string, amounts: Float64Array): void {
+    const row = this.rowOf(backend);
+    if (!this.#cells.addAll(row, amounts)) this.refuseOverflow(backend, row, amounts);
   }
 
   readTotal(backend: string, out: Float64Array): void {
@@ -60,12 +66,12 @@ export class Recorder<D extends string> {
     return this.#amounts;
   }
 
-  /** Throws where the amounts that were read last would take a total past 2^53-1. */
-  refuseOverflow(backend: string, row: number): void {
+  /** Throws where such amounts would take a total past 2^53-1. */
+  refuseOverflow(backend: string, row: number, amounts: Float64Array): void {
     const totals = this.#totals;
     this.#cells.readTotal(row, totals);
     for (const [place, dimension] of this.dimensions.entries()) {
-      const amount = this.#amounts[place] as number;
+      const amount = amounts[place] as number;
       if ((totals[place] as number) + amount > Number.MAX_SAFE_INTEGER) throw tooMuch(backend, dimension, amount);
     }
   }

@@ -1,0 +1,48 @@
+import type { Period, PeriodScheme } from "@usage/counter-core";
+import { isDictionary } from "@usage/counter-core/internal";
+
+/** How a window divides time: the same for all backends, or each has its own (as plans begin on different days). Pure. */
+export type WindowScheme = PeriodScheme | ((backend: string) => PeriodScheme);
+
+const WINDOW_NAME = /^[A-Za-z][A-Za-z0-9_]{0,31}$/;
+
+/** Shorter ones are over before anybody would ask a store for them. */
+const SHORTEST_STORED_MS = 20 * 3_600_000;
+
+/** Whether a period is long enough to be stored: from a day on, and the shortest day of a time zone is one. */
+export function isStored({ start, end }: Period): boolean {
+  return end - start >= SHORTEST_STORED_MS;
+}
+
+/** A scheme whose keys tell its window: `day:2026-01-31`. */
+export function keyedBy(window: string, scheme: PeriodScheme): PeriodScheme {
+  return {
+    at(timeMs) {
+      const { key, start, end } = scheme.at(timeMs);
+      return { key: `${window}:${key}`, start, end };
+    },
+  };
+}
+
+/**
+ * The names of windows, the first of them first.
+ *
+ * @throws RangeError where there is none, or one has a name that is none; TypeError for what is no scheme.
+ */
+export function checkedWindows<W extends string>(windows: Readonly<Record<W, WindowScheme>>): readonly W[] {
+  if (!isDictionary(windows)) throw new TypeError("windows must be an object of period schemes, by the window's name");
+  const names = Object.keys(windows) as W[];
+  if (names.length === 0) throw new RangeError("windows must name at least one window, got none");
+  for (const name of names) {
+    if (!WINDOW_NAME.test(name)) {
+      throw new RangeError(
+        `a window's name must be a letter followed by up to 31 letters, digits and underscores, got ${JSON.stringify(name)}`,
+      );
+    }
+    const scheme: unknown = windows[name];
+    if (typeof scheme !== "function" && typeof (scheme as PeriodScheme | undefined)?.at !== "function") {
+      throw new TypeError(`windows.${name} must be a period scheme, or a function that returns a backend's`);
+    }
+  }
+  return names;
+}
