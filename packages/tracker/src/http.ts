@@ -1,4 +1,5 @@
 import type { Decision } from "./decision.ts";
+import type { WindowedDecision } from "./windows/decide-all.ts";
 
 export interface HeaderOptions {
   /** Milliseconds since the Unix epoch. @default Date.now() */
@@ -34,7 +35,7 @@ const LONGEST_WAIT = 60;
 const MAX_FIELD_INTEGER = 999_999_999_999_999;
 
 /**
- * `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) with one item per limited dimension, and for a
+ * `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) with one item per limited dimension (and window: `"day:apiRequests"`), and for a
  * refusal that lasts at most a minute `Retry-After` (RFC 9110, section 10.2.3): whole seconds to the end of the period.
  *
  * Many clients sleep for as long as `Retry-After` says, and try again on every 429. A longer refusal therefore carries
@@ -42,27 +43,28 @@ const MAX_FIELD_INTEGER = 999_999_999_999_999;
  * only (`t`). So does one by a limit of 0, which the next period has, too. One that is not by what was used (`reason`) says 1. Nothing for an unlimited backend.
  */
 export function toHeaders<D extends string>(
-  decision: Decision<D>,
+  decision: Decision<D> | WindowedDecision<D>,
   options: HeaderOptions = {},
 ): Record<string, string> {
   const { now = Date.now() } = options;
-  const { allowed, limits, remaining, period } = decision;
-  const limited = Object.keys(limits) as D[];
-  if (limited.length === 0) return {};
-  const reset = Math.max(1, Math.ceil((period.end - now) / 1000));
-  const window = Math.round((period.end - period.start) / 1000);
-  const item = (name: D, ...parameters: string[]): string => [`"${name}"`, ...parameters].join(";");
+  const policies = policiesOf(decision);
+  if (policies.length === 0) return {};
+  const item = (name: string, ...parameters: string[]): string => [`"${name}"`, ...parameters].join(";");
+  const quota = ({ name, dimension, of: { limits, period } }: Policy<D>): string => {
+    const window = Math.round((period.end - period.start) / 1000);
+    return item(name, `q=${integer(limits[dimension])}`, `qu="${UNITS.get(dimension) ?? dimension}"`, `w=${window}`);
+  };
   return {
-    RateLimit: limited.map((name) => item(name, `r=${integer(remaining[name])}`, `t=${reset}`)).join(", "),
-    "RateLimit-Policy": limited
-      .map((name) => item(name, `q=${integer(limits[name])}`, `qu="${UNITS.get(name) ?? name}"`, `w=${window}`))
+    RateLimit: policies
+      .map(({ name, dimension, of }) => item(name, `r=${integer(of.remaining[dimension])}`, `t=${resetOf(of, now)}`))
       .join(", "),
-    ...(allowed ? {} : retry(decision, reset)),
+    "RateLimit-Policy": policies.map(quota).join(", "),
+    ...(decision.allowed ? {} : retry(decision, resetOf(decision, now))),
   };
 }
 
 /** The body for a decision that refuses, to be sent as `application/problem+json`. Names no backend. */
-export function toProblem<D extends string>(decision: Decision<D>): QuotaProblem {
+export function toProblem<D extends string>(decision: Decision<D> | WindowedDecision<D>): QuotaProblem {
   const { exceeded, mode, period, reason } = decision;
   if (reason === "held") return waitProblem(decision, `${leftOf(exceeded)} is held for work that is going on`);
   if (reason === "unready") return waitProblem(decision, "What other instances have is not known yet");
@@ -72,7 +74,7 @@ export function toProblem<D extends string>(decision: Decision<D>): QuotaProblem
   const detail =
     closed.length > 0
       ? `The limit of ${closed.join(" and ")} is 0: none of it may be used.`
-      : `The limit of ${exceeded.join(" and ")} in the period ${period.key} leaves no room for this request. The next period begins at ${end}.`;
+      : `The limit of ${exceeded.join(" and ")} in ${windowOf(decision)}the period ${period.key} leaves no room for this request. The next period begins at ${end}.`;
   return {
     type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
     title: "Request cannot be satisfied as assigned quota has been exceeded",
@@ -80,9 +82,43 @@ export function toProblem<D extends string>(decision: Decision<D>): QuotaProblem
     detail,
     ...(closed.length === 0 && { "resets-at": end }),
     error: { message: detail, type: "insufficient_quota", code: "insufficient_quota" },
-    "violated-policies": exceeded,
+    "violated-policies": violatedBy(decision),
     mode,
   };
+}
+
+/** A limit: of a dimension, in a window. */
+interface Policy<D extends string> {
+  readonly name: string;
+  readonly dimension: D;
+  readonly of: Decision<D>;
+}
+
+/** One for each limited dimension and window, as clients see it. */
+function policiesOf<D extends string>(decision: Decision<D> | WindowedDecision<D>): readonly Policy<D>[] {
+  const windows = "windows" in decision ? Object.entries(decision.windows) : [[undefined, decision] as const];
+  return windows.flatMap(([window, of]) => {
+    return (Object.keys(of.limits) as D[]).map((dimension) => ({ name: policyName(window, dimension), dimension, of }));
+  });
+}
+
+/** What refuses: in every window that does. */
+function violatedBy(decision: Decision<string> | WindowedDecision<string>): readonly string[] {
+  const windows = "windows" in decision ? Object.entries(decision.windows) : [[undefined, decision] as const];
+  return windows.flatMap(([window, { exceeded }]) => exceeded.map((dimension) => policyName(window, dimension)));
+}
+
+function policyName(window: string | undefined, dimension: string): string {
+  return window === undefined ? dimension : `${window}:${dimension}`;
+}
+
+function windowOf(decision: object): string {
+  return "window" in decision ? `the window ${String(decision.window)}, ` : "";
+}
+
+/** Whole seconds until the next period. */
+function resetOf({ period }: Decision<string>, now: number): number {
+  return Math.max(1, Math.ceil((period.end - now) / 1000));
 }
 
 /** Nothing is exceeded where others have what is left. */
@@ -91,7 +127,7 @@ function leftOf(exceeded: readonly string[]): string {
 }
 
 /** What is used leaves room, and something that passes is in the way. */
-function waitProblem({ exceeded, mode }: Decision<string>, why: string): QuotaProblem {
+function waitProblem(decision: Decision<string> | WindowedDecision<string>, why: string): QuotaProblem {
   const detail = `${why}: try again in a second.`;
   return {
     type: "about:blank",
@@ -99,8 +135,8 @@ function waitProblem({ exceeded, mode }: Decision<string>, why: string): QuotaPr
     status: 429,
     detail,
     error: { message: detail, type: "rate_limit_exceeded", code: "rate_limit_exceeded" },
-    "violated-policies": exceeded,
-    mode,
+    "violated-policies": violatedBy(decision),
+    mode: decision.mode,
   };
 }
 
