@@ -20,7 +20,7 @@ const limits = { acme: { month: { apiRequests: 1_000 }, day: { apiRequests: 100 
 /** An instance on a store of its own, unless it is given one. */
 async function opened({ store = memoryStore(), clock = new ManualClock("2026-01-30T12:00:00Z") }: Parts = {}) {
   const counter = (periods: PeriodScheme) => new LocalCounterBackend([], { periods, clock });
-  const usage = await openUsage({ windows, counter, store, clock, limits });
+  const usage = await openUsage({ windows, counter, store, clock, limits, random: () => 0 });
   await usage.ensure("acme");
   return { usage, store, clock };
 }
