@@ -4,7 +4,7 @@ import type { Redis } from "ioredis";
 import { beforeEach, describe, expect, inject, it } from "vitest";
 import { ODD_NAMES } from "../../counter-core/src/testing/odd-names.ts";
 import { type Bucket, bucketOf } from "../src/server/keys.ts";
-import { RETENTION_MS, RedisSharedCounts } from "../src/server/redis-shared-counts.ts";
+import { RedisSharedCounts } from "../src/server/redis-shared-counts.ts";
 import type { MergedItem } from "../src/server/shared-counts.ts";
 import { client, freshPrefix, patientClient } from "./support/counters.ts";
 import { countsKey, keysOf, sharedSum } from "./support/shared.ts";
@@ -12,6 +12,7 @@ import { TappedClient } from "./support/tapped-client.ts";
 
 const DIMENSIONS = ["requests", "bytes"];
 const DAY_MS = 86_400_000;
+const RETENTION_MS = 40 * DAY_MS;
 const period = { key: "2026-01", start: Date.UTC(2026, 0, 1), end: Date.UTC(2026, 1, 1) };
 
 describe("the shared counts in Redis", () => {
@@ -39,6 +40,15 @@ describe("the shared counts in Redis", () => {
       expect(ttl).toBeGreaterThan(RETENTION_MS);
       expect(ttl).toBeLessThanOrEqual(RETENTION_MS + DAY_MS);
     }
+  });
+
+  it("end three minutes after the minute, where a period is one", async () => {
+    const minute = { key: "minute:2026-01-30T23:59", start: period.end - DAY_MS - 60_000, end: period.end - DAY_MS };
+    const bucket = { period: minute, number: bucketOf("oci") };
+    await counts.merge(bucket, "w", [{ backend: "oci", writer: "w", own: [1, 2] }]);
+    const ttl = await redis.pttl(countsKey(prefix, minute.key, "oci"));
+    expect(ttl).toBeGreaterThan(2 * 60_000);
+    expect(ttl).toBeLessThanOrEqual(3 * 60_000);
   });
 
   it("have a key and a bucket for each name, whatever is in it, and tell the names as they are", async () => {

@@ -1,7 +1,7 @@
 import type { Clock, Period, PeriodScheme, Tally } from "@usage/counter-core";
 import type { Rows } from "@usage/counter-core/internal";
 import { BUCKETS, bucketOf } from "../server/keys.ts";
-import { RETENTION_MS } from "../server/redis-shared-counts.ts";
+import { sharedUntilMs } from "../server/retention.ts";
 import type { SharedCounts } from "../server/shared-counts.ts";
 import type { Chores } from "./chores.ts";
 import type { RedisEvent } from "./events.ts";
@@ -158,7 +158,7 @@ export class Flushes {
     for (;;) {
       const before = periods.at((looked.at(-1) as Period).start - 1);
       // fault: looks only at what is owed in the current period
-      if (nowMs >= before.end + RETENTION_MS) return looked;
+      if (nowMs >= sharedUntilMs(before)) return looked;
       looked.push(before);
       if (this.#hasLookedBack) return looked;
     }

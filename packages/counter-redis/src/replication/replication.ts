@@ -1,6 +1,6 @@
 import type { Clock, Period } from "@usage/counter-core";
 import { Hop, type PeriodCells, type Periods, type Rows, type Tallies } from "@usage/counter-core/internal";
-import { RETENTION_MS } from "../server/redis-shared-counts.ts";
+import { sharedUntilMs } from "../server/retention.ts";
 import type { Changes, MergedItem, MergeItem, MergeReply } from "../server/shared-counts.ts";
 import { BucketRows } from "./bucket-rows.ts";
 import type { RedisEvent } from "./events.ts";
@@ -44,7 +44,7 @@ export class Replication {
     // fault: shares the current period only
     this.#shared = this.#parts.periods
       .all()
-      .filter(({ period }) => nowMs < period.end + RETENTION_MS)
+      .filter(({ period }) => nowMs < sharedUntilMs(period))
       .map((cells) => this.#shared.find((shared) => shared.cells === cells) ?? this.#begin(cells));
     return this.#shared;
   }

@@ -7,6 +7,7 @@ import { assertPrefix, type Bucket, BucketKeys } from "./keys.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { refusalOf } from "./refusal.ts";
 import { DIMENSION, mergeReplyOf, readReplyOf, textOf } from "./replies.ts";
+import { sharedUntilMs } from "./retention.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts.ts";
 import type {
@@ -35,9 +36,6 @@ export interface RedisSharedCountsOptions {
    */
   readonly replyTimeoutMs?: number;
 }
-
-/** How long counts stay after their period: whoever was away for longer has stored them by itself. */
-export const RETENTION_MS: number = 40 * 86_400_000;
 
 const merge = new Script(scripts.merge);
 const changed = new Script(scripts.changed);
@@ -260,7 +258,7 @@ export class RedisSharedCounts implements SharedCounts {
 
   /** By our clock, which is the one that says when the period ends. */
   #ttlMs({ period }: Bucket): number {
-    return Math.max(1, Math.ceil(period.end + RETENTION_MS - this.#clock.now()));
+    return Math.max(1, Math.ceil(sharedUntilMs(period) - this.#clock.now()));
   }
 
   #nextNonce(): string {
