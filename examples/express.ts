@@ -1,45 +1,17 @@
 // Express 5: monthly limits of requests and response bytes. Each API key is a tenant, and each tenant is a backend.
 // npm install @usage/counter-core @usage/tracker @usage/store-drizzle drizzle-orm better-sqlite3 express
 // node examples/express.ts and then: curl -i -H "x-api-key: key-of-acme" localhost:3000
-import { createServer, type ServerResponse } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { LocalCounterBackend } from "@usage/counter-core";
 import { openSqliteStore } from "@usage/store-drizzle/sqlite";
-import { openUsage, type UsageTracker } from "@usage/tracker";
-import { toHeaders, toProblem } from "@usage/tracker/http";
-import express, { type RequestHandler } from "express";
+import { openUsage } from "@usage/tracker";
+import { metered } from "@usage/tracker/express";
+import express from "express";
 
 const TENANTS = new Map(Object.entries({ "key-of-acme": "acme", "key-of-globex": "globex" }));
 const PLANS = { pro: { apiRequests: 1_000, egressBytes: 2 ** 30 }, trial: { egressBytes: 2 ** 20 } };
-const LEAST = { apiRequests: 1, egressBytes: 1 };
-
-function metered(usage: UsageTracker): RequestHandler {
-  return async (req, res, next) => {
-    const tenant = TENANTS.get(req.get("x-api-key") ?? "");
-    if (tenant === undefined) return void res.status(401).send("unknown API key\n");
-    await usage.ensure(tenant); // reads what was used of a tenant that comes for the first time
-    if (!usage.withinLimits(tenant, LEAST)) {
-      const decision = usage.check(tenant, LEAST);
-      return void res.status(429).set(toHeaders(decision)).type("application/problem+json").json(toProblem(decision));
-    }
-    usage.record(tenant, { apiRequests: 1 });
-    onBytes(res, (egressBytes) => usage.record(tenant, { egressBytes }));
-    next();
-  };
-}
-
-/** Tells the size of each piece of the body about to go out; compressed, if compression is registered after it. */
-function onBytes(res: ServerResponse, count: (bytes: number) => void): void {
-  for (const method of ["write", "end"] as const) {
-    const send = res[method].bind(res) as (...args: unknown[]) => never;
-    res[method] = (piece?: unknown, ...rest: unknown[]) => {
-      const goesOut = !res.destroyed && res.req.method !== "HEAD";
-      if (goesOut && (typeof piece === "string" || piece instanceof Uint8Array)) count(Buffer.byteLength(piece));
-      return send(piece, ...rest);
-    };
-  }
-}
 
 const store = await openSqliteStore("usage.db");
 const usage = await openUsage({
@@ -48,7 +20,8 @@ const usage = await openUsage({
   limits: (tenant) => (tenant === "acme" ? PLANS.pro : PLANS.trial),
 });
 
-const app = express().use(metered(usage));
+const app = express();
+app.use(metered(usage, { key: (req) => TENANTS.get(req.get("x-api-key") ?? ""), responseBytes: "egressBytes" }));
 app.get("/", (_req, res) => void res.send("hello\n"));
 app.get("/large", (_req, res) => void Readable.from(Array(2_000).fill(Buffer.alloc(65_536))).pipe(res));
 

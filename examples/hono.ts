@@ -4,37 +4,12 @@
 import { serve } from "@hono/node-server";
 import { LocalCounterBackend } from "@usage/counter-core";
 import { openSqliteStore } from "@usage/store-drizzle/sqlite";
-import { openUsage, type UsageTracker } from "@usage/tracker";
-import { toHeaders, toProblem } from "@usage/tracker/http";
-import { Hono, type MiddlewareHandler } from "hono";
+import { openUsage } from "@usage/tracker";
+import { metered } from "@usage/tracker/hono";
+import { Hono } from "hono";
 
 const TENANTS = new Map(Object.entries({ "key-of-acme": "acme", "key-of-globex": "globex" }));
 const PLANS = { pro: { apiRequests: 1_000, egressBytes: 2 ** 30 }, trial: { egressBytes: 2 ** 20 } };
-const LEAST = { apiRequests: 1, egressBytes: 1 };
-
-function metered(usage: UsageTracker): MiddlewareHandler {
-  return async (c, next) => {
-    const tenant = TENANTS.get(c.req.header("x-api-key") ?? "");
-    if (tenant === undefined) return c.text("unknown API key\n", 401);
-    await usage.ensure(tenant); // reads what was used of a tenant that comes for the first time
-    if (!usage.withinLimits(tenant, LEAST)) {
-      const decision = usage.check(tenant, LEAST);
-      const headers = { ...toHeaders(decision), "content-type": "application/problem+json" };
-      return c.json(toProblem(decision), 429, headers);
-    }
-    usage.record(tenant, { apiRequests: 1 });
-    await next();
-    if (c.res.body === null) return;
-    // Each piece counts when it is about to go out: nothing more of an answer whose client left.
-    const counted = new TransformStream<Uint8Array, Uint8Array>({
-      transform(piece, controller) {
-        usage.record(tenant, { egressBytes: piece.byteLength });
-        controller.enqueue(piece);
-      },
-    });
-    c.res = new Response(c.res.body.pipeThrough(counted), c.res);
-  };
-}
 
 const store = await openSqliteStore("usage.db");
 const usage = await openUsage({
@@ -43,7 +18,8 @@ const usage = await openUsage({
   limits: (tenant) => (tenant === "acme" ? PLANS.pro : PLANS.trial),
 });
 
-const app = new Hono().use(metered(usage));
+const app = new Hono();
+app.use(metered(usage, { key: (c) => TENANTS.get(c.req.header("x-api-key") ?? ""), responseBytes: "egressBytes" }));
 app.get("/", (c) => c.text("hello\n"));
 app.get("/large", (c) => c.body(ReadableStream.from(Array(2_000).fill(new Uint8Array(65_536)))));
 

@@ -24,7 +24,7 @@ describe.each(["hono.ts", "express.ts", "fastify.ts"])("%s", (file) => {
     const url = await example.url();
 
     for (const headers of [{}, { "x-api-key": "key-of-nobody" }]) {
-      expect((await fetch(url, { headers })).status).toBe(401);
+      expect((await fetch(url, { headers })).status).toBe(403);
     }
     for (let i = 0; i < 2; i++) {
       const answer = await fetch(url, { headers: ACME });

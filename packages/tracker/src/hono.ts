@@ -1,4 +1,4 @@
-import type { Context, Env, MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import type { Admitted } from "./middleware/admitted.ts";
 import { Meter } from "./middleware/meter.ts";
 import type { MeterOptions } from "./middleware/meter-options.ts";
@@ -8,7 +8,7 @@ export type { MeterOptions, ResponseEnd } from "./middleware/meter-options.ts";
 export type { MeterProblem, Refusal } from "./middleware/refusal.ts";
 
 /** What the functions of the options are called with. */
-export type HonoExchange<E extends Env = Env> = [c: Context<E>];
+export type HonoExchange = [c: Context];
 
 /**
  * Hono middleware that counts each request for whom its `key` names, and refuses the one for which a limit leaves no room.
@@ -19,11 +19,11 @@ export type HonoExchange<E extends Env = Env> = [c: Context<E>];
  * app.use(metered(usage, { key: (c) => c.req.header("x-api-key") }));
  * ```
  */
-export function metered<D extends string, E extends Env = Env>(
+export function metered<D extends string>(
   usage: UsageTracker<D>,
-  options: MeterOptions<NoInfer<D>, HonoExchange<E>, Response | Promise<Response>>,
-): MiddlewareHandler<E> {
-  const meter = new Meter<D, HonoExchange<E>, Response | Promise<Response>>(usage, options);
+  options: MeterOptions<NoInfer<D>, HonoExchange, Response | Promise<Response>>,
+): MiddlewareHandler {
+  const meter = new Meter<D, HonoExchange, Response | Promise<Response>>(usage, options);
   const { onRefused } = options;
   return async (c, next) => {
     let hasWaited = false;
@@ -56,12 +56,12 @@ export function metered<D extends string, E extends Env = Env>(
   };
 }
 
-function setHeaders<E extends Env>(c: Context<E>, headers: Readonly<Record<string, string>>): void {
+function setHeaders(c: Context, headers: Readonly<Record<string, string>>): void {
   for (const name in headers) c.header(name, headers[name] as string);
 }
 
 /** Tells of each piece of an answer's body that goes out, and of its end. */
-function watchResponse<D extends string, E extends Env>(c: Context<E>, admitted: Admitted<D>): void {
+function watchResponse<D extends string>(c: Context, admitted: Admitted<D>): void {
   const { body, status } = c.res;
   if (body === null || c.req.method === "HEAD" || status === 101) {
     admitted.end(true);

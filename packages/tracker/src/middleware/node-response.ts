@@ -5,11 +5,19 @@ type Send = (...args: unknown[]) => never;
 
 /** Tells of each piece of an answer's body that goes out, and of its end. */
 export function watchResponse<D extends string>(res: ServerResponse, admitted: Admitted<D>): void {
+  // Where the one is made of the other, as `end` of HTTP/2 is, a piece comes by twice.
+  let isSending = false;
   for (const method of ["write", "end"] as const) {
     const send = res[method].bind(res) as Send;
     res[method] = ((piece: unknown, ...rest: unknown[]): never => {
+      if (isSending) return send(piece, ...rest);
       if (!isGone(res) && hasBody(res)) admitted.countBytes(sizeOf(piece, rest[0]));
-      return send(piece, ...rest);
+      isSending = true;
+      try {
+        return send(piece, ...rest);
+      } finally {
+        isSending = false;
+      }
     }) as Send;
   }
   res.once("finish", () => admitted.end(true));

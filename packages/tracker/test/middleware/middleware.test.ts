@@ -366,6 +366,20 @@ describe.each(FRAMEWORKS)("the middleware for $name", ({ start }) => {
     expect((await fetch(`${url}/hello`, ACME)).status).toBe(429); // used up: waiting would not help
   });
 
+  it("keeps nothing for a client that leaves while it waits", async () => {
+    const { url, usage, settled, handled } = await serve({ waitMs: 60_000, defaults: { apiRequests: 1 } });
+    await usage.ensure("acme");
+    const hold = usage.tryReserve("acme", { apiRequests: 1 });
+    const request = get(`${url}/hello`, { ...ACME, agent: false }).on("error", () => {});
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    request.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 100)); // for the server to notice
+    hold?.void();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await settled()).toEqual({ apiRequests: 0, egressBytes: 0 });
+    expect(handled()).toBe(0);
+  });
+
   it("counts what an answer used whose hold has expired and whose tenant was let go", async () => {
     const { url, usage, used } = await serve({ responseBytes: "egressBytes", ttlMs: 1 });
     const answer = await open(`${url}/silent`);
