@@ -1,10 +1,12 @@
 import type { Request, RequestHandler, Response } from "express";
 import { Meter, type Verdict } from "./middleware/meter.ts";
 import type { MeterOptions } from "./middleware/meter-options.ts";
+import type { MeteredUsage } from "./middleware/metered-usage.ts";
 import { isGone, watchResponse } from "./middleware/node-response.ts";
-import type { UsageTracker } from "./usage-tracker.ts";
 
+export type { QuotaProblem } from "./http.ts";
 export type { MeterOptions, ResponseEnd } from "./middleware/meter-options.ts";
+export type { MeteredUsage } from "./middleware/metered-usage.ts";
 export type { MeterProblem, Refusal } from "./middleware/refusal.ts";
 
 /** What the functions of the options are called with. */
@@ -20,7 +22,7 @@ export type ExpressExchange = [req: Request, res: Response];
  * ```
  */
 export function metered<D extends string>(
-  usage: UsageTracker<D>,
+  usage: MeteredUsage<D>,
   options: MeterOptions<NoInfer<D>, ExpressExchange, unknown>,
 ): RequestHandler {
   const meter = new Meter<D, ExpressExchange, unknown>(usage, options);

@@ -1,10 +1,12 @@
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from "fastify";
 import { Meter, type Verdict } from "./middleware/meter.ts";
 import type { MeterOptions } from "./middleware/meter-options.ts";
+import type { MeteredUsage } from "./middleware/metered-usage.ts";
 import { isGone, watchResponse } from "./middleware/node-response.ts";
-import type { UsageTracker } from "./usage-tracker.ts";
 
+export type { QuotaProblem } from "./http.ts";
 export type { MeterOptions, ResponseEnd } from "./middleware/meter-options.ts";
+export type { MeteredUsage } from "./middleware/metered-usage.ts";
 export type { MeterProblem, Refusal } from "./middleware/refusal.ts";
 
 /** What the functions of the options are called with. */
@@ -21,7 +23,7 @@ export type FastifyExchange = [request: FastifyRequest, reply: FastifyReply];
  * ```
  */
 export function metered<D extends string>(
-  usage: UsageTracker<D>,
+  usage: MeteredUsage<D>,
   options: MeterOptions<NoInfer<D>, FastifyExchange, unknown>,
 ): onRequestHookHandler {
   const meter = new Meter<D, FastifyExchange, unknown>(usage, options);

@@ -2,9 +2,11 @@ import type { Context, MiddlewareHandler } from "hono";
 import type { Admitted } from "./middleware/admitted.ts";
 import { Meter } from "./middleware/meter.ts";
 import type { MeterOptions } from "./middleware/meter-options.ts";
-import type { UsageTracker } from "./usage-tracker.ts";
+import type { MeteredUsage } from "./middleware/metered-usage.ts";
 
+export type { QuotaProblem } from "./http.ts";
 export type { MeterOptions, ResponseEnd } from "./middleware/meter-options.ts";
+export type { MeteredUsage } from "./middleware/metered-usage.ts";
 export type { MeterProblem, Refusal } from "./middleware/refusal.ts";
 
 /** What the functions of the options are called with. */
@@ -20,7 +22,7 @@ export type HonoExchange = [c: Context];
  * ```
  */
 export function metered<D extends string>(
-  usage: UsageTracker<D>,
+  usage: MeteredUsage<D>,
   options: MeterOptions<NoInfer<D>, HonoExchange, Response | Promise<Response>>,
 ): MiddlewareHandler {
   const meter = new Meter<D, HonoExchange, Response | Promise<Response>>(usage, options);

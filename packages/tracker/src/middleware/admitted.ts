@@ -1,10 +1,10 @@
 import { type Awaitable, type Hold, UnknownBackendError, type Usage } from "@usage/counter-core";
 import { isAmount } from "@usage/counter-core/internal";
-import type { UsageTracker } from "../usage-tracker.ts";
 import { isAmounts, kindOf, type ResponseEnd } from "./meter-options.ts";
+import type { MeteredUsage } from "./metered-usage.ts";
 
 export interface AdmittedParts<D extends string> {
-  readonly usage: UsageTracker<D>;
+  readonly usage: MeteredUsage<D>;
   readonly hold: Hold<D>;
   /** What was said of it before. */
   readonly cost: Partial<Usage<D>>;

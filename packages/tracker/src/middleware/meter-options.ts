@@ -1,6 +1,6 @@
 import type { Awaitable, Usage } from "@usage/counter-core";
 import { assertDelay, isAmount, isDictionary } from "@usage/counter-core/internal";
-import type { UsageTracker } from "../usage-tracker.ts";
+import { dimensionsOf, type MeteredUsage } from "./metered-usage.ts";
 import type { Refusal } from "./refusal.ts";
 
 /** How an answer ended. */
@@ -54,7 +54,7 @@ const NAMES = new Set<string>([...FUNCTIONS, "cost", "responseBytes", "waitMs", 
 
 /** @throws TypeError or RangeError that names the option which is wrong. */
 export function assertMeterOptions<D extends string, A extends readonly unknown[], R>(
-  usage: UsageTracker<D>,
+  usage: MeteredUsage<D>,
   options: MeterOptions<D, A, R>,
 ): void {
   if (typeof usage?.tryReserve !== "function") {
@@ -70,7 +70,7 @@ export function assertMeterOptions<D extends string, A extends readonly unknown[
     if (typeof given !== "function") throw new TypeError(`${name} must be a function, got ${kindOf(given)}`);
   }
   const { cost, responseBytes, waitMs = 0, ttlMs } = options;
-  const { dimensions } = usage.counter;
+  const dimensions = dimensionsOf(usage);
   if (cost !== undefined && typeof cost !== "function") assertCost(dimensions, cost);
   if (responseBytes !== undefined && !dimensions.includes(responseBytes)) {
     const known = dimensions.join(", ");

@@ -1,9 +1,9 @@
 import type { Awaitable, Hold, Usage } from "@usage/counter-core";
 import { messageOf } from "@usage/counter-core/internal";
 import { toHeaders } from "../http.ts";
-import type { UsageTracker } from "../usage-tracker.ts";
 import { Admitted } from "./admitted.ts";
 import { assertMeterOptions, isAmounts, isThenable, kindOf, type MeterOptions } from "./meter-options.ts";
+import { dimensionsOf, type MeteredUsage } from "./metered-usage.ts";
 import { type Refusal, refusedBy, refusedFor, refusedWithoutKey } from "./refusal.ts";
 
 /** What becomes of a request. */
@@ -21,18 +21,18 @@ const GONE = { kind: "gone" } as const;
 
 /** What the middlewares have in common: it knows of no framework. */
 export class Meter<D extends string, A extends readonly unknown[], R> {
-  readonly #usage: UsageTracker<D>;
+  readonly #usage: MeteredUsage<D>;
   readonly #options: MeterOptions<D, A, R>;
   readonly #cost: Partial<Usage<D>>;
   readonly #hasEnd: boolean;
 
   /** @throws TypeError or RangeError that names the option which is wrong. */
-  constructor(usage: UsageTracker<D>, options: MeterOptions<D, A, R>) {
+  constructor(usage: MeteredUsage<D>, options: MeterOptions<D, A, R>) {
     assertMeterOptions(usage, options);
     this.#usage = usage;
     this.#options = { ...options };
     const { cost, settle, responseBytes } = options;
-    const first = { [usage.counter.dimensions[0] as D]: 1 } as Partial<Usage<D>>;
+    const first = { [dimensionsOf(usage)[0] as D]: 1 } as Partial<Usage<D>>;
     this.#cost = typeof cost === "object" ? { ...cost } : first;
     this.#hasEnd = settle !== undefined || responseBytes !== undefined;
   }
@@ -78,7 +78,7 @@ export class Meter<D extends string, A extends readonly unknown[], R> {
     // An answer has a byte at least: who has none left is refused.
     const held = responseBytes === undefined || cost[responseBytes] ? cost : { ...cost, [responseBytes]: 1 };
     const holding = ttlMs === undefined ? {} : { ttlMs };
-    if (waitMs === 0 || this.#usage.counter.fits(name, held)) {
+    if (waitMs === 0) {
       return this.#holding(this.#usage.tryReserve(name, held, holding), name, held, cost, exchange);
     }
     return this.#usage.reserve(name, held, { ...holding, waitMs }).then((hold) => {

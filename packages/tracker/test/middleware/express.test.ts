@@ -26,6 +26,17 @@ it("counts the bytes of texts in the encoding in which they go out, whichever wa
   await expect.poll(() => tracker.counter.totalAll("oci")).toMatchObject({ apiRequests: 1, egressBytes: 26 });
 });
 
+it("counts no bytes that Node drops", async () => {
+  const { tracker } = tracked();
+  const app = express().use(metered(tracker, { key: () => "oci", responseBytes: "egressBytes" }));
+  app.use((req, res) => void res.status(req.path === "/304" ? 304 : req.path === "/204" ? 204 : 200).end("dropped"));
+  const url = await serve(app);
+  for (const path of ["/204", "/304"]) await fetch(url + path);
+  await fetch(url, { method: "HEAD" });
+  await expect.poll(() => tracker.counter.heldAll("oci").apiRequests).toBe(0);
+  expect(tracker.counter.totalAll("oci")).toMatchObject({ apiRequests: 3, egressBytes: 0 });
+});
+
 it("sees what other middleware found out before it, and may stand before some routes only", async () => {
   const { tracker } = tracked({ limits: { oci: { apiRequests: 1 } } });
   const app = express();

@@ -3,7 +3,6 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { serve } from "@hono/node-server";
 import type { Awaitable } from "@usage/counter-core";
-import type { UsageTracker } from "@usage/tracker";
 import * as forExpress from "@usage/tracker/express";
 import * as forFastify from "@usage/tracker/fastify";
 import * as forHono from "@usage/tracker/hono";
@@ -47,7 +46,7 @@ export interface Running {
 
 export interface Framework {
   readonly name: string;
-  start(usage: UsageTracker<string>, options: NeutralOptions): Promise<Running>;
+  start(usage: forExpress.MeteredUsage<string>, options: NeutralOptions): Promise<Running>;
 }
 
 const byApiKey = ({ header }: Asked): string | undefined => header("x-api-key");

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { get, type IncomingMessage } from "node:http";
-import { LocalCounterBackend, memoryStore, type UsageStore } from "@usage/counter-core";
-import { UsageTracker, type UsageTrackerOptions } from "@usage/tracker";
-import type { ResponseEnd } from "@usage/tracker/express";
+import { LocalCounterBackend, memoryStore, type UsageStore, utcMinutes, utcMonths } from "@usage/counter-core";
+import { ManualClock } from "@usage/counter-core/testing";
+import { openUsage, UsageTracker, type UsageTrackerOptions } from "@usage/tracker";
+import type { MeteredUsage, ResponseEnd } from "@usage/tracker/express";
 import { Agent } from "undici";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { FRAMEWORKS, HELLO, type NeutralOptions, PIECE, PIECES } from "./frameworks.ts";
@@ -39,7 +40,7 @@ describe.each(FRAMEWORKS)("the middleware for $name", ({ start }) => {
       ...(defaults && { defaults }),
       readTimeoutMs: 2_000,
     });
-    const server = await start(usage as unknown as UsageTracker<string>, options);
+    const server = await start(usage as unknown as MeteredUsage<string>, options);
     onTestFinished(() => server.stop());
     const used = (backend = "acme") => usage.counter.totalAll(backend);
     const held = (backend = "acme") => usage.counter.heldAll(backend);
@@ -244,16 +245,19 @@ describe.each(FRAMEWORKS)("the middleware for $name", ({ start }) => {
   });
 
   it("counts the bytes of answers, none where no body goes out, and refuses whose bytes are used up", async () => {
-    const { url, settled } = await serve({ responseBytes: "egressBytes", defaults: { egressBytes: LARGE } });
+    const { url, settled } = await serve({
+      responseBytes: "egressBytes",
+      defaults: { egressBytes: HELLO_BYTES + LARGE },
+    });
     await fetch(`${url}/hello`, { ...ACME, method: "HEAD" });
     await fetch(`${url}/empty`, ACME);
     expect(await settled()).toEqual({ apiRequests: 2, egressBytes: 0 });
     await (await fetch(`${url}/hello`, ACME)).text();
     expect(await settled()).toEqual({ apiRequests: 3, egressBytes: HELLO_BYTES });
-    const large = await fetch(`${url}/large`, ACME); // passes the limit by what was used before
+    const large = await fetch(`${url}/large`, ACME);
     expect((await large.arrayBuffer()).byteLength).toBe(LARGE);
     expect(await settled()).toEqual({ apiRequests: 4, egressBytes: HELLO_BYTES + LARGE });
-    const refused = await fetch(`${url}/hello`, ACME);
+    const refused = await fetch(`${url}/hello`, ACME); // not one byte is left
     expect(refused.status).toBe(429);
     expect(await refused.json()).toMatchObject({ "violated-policies": ["egressBytes"] });
   });
@@ -392,6 +396,32 @@ describe.each(FRAMEWORKS)("the middleware for $name", ({ start }) => {
     answer.destroy();
     await expect.poll(() => usage.counter.has("acme")).toBe(true);
     await expect.poll(() => used()).toEqual({ apiRequests: 1, egressBytes: PIECE.byteLength });
+  });
+
+  it("takes usage with several windows: the one that is used up refuses, and is named", async () => {
+    const usage = await openUsage({
+      windows: { month: utcMonths, minute: utcMinutes },
+      counter: (periods) => new LocalCounterBackend<D>([], { dimensions: DIMENSIONS, periods }),
+      store: memoryStore({ dimensions: DIMENSIONS }),
+      limits: () => ({ month: { apiRequests: 100 }, minute: { apiRequests: 2 } }),
+      clock: new ManualClock("2026-01-31T23:59:00Z"),
+    });
+    const counted: MeteredUsage<D> = usage;
+    const { url, stop } = await start(counted as unknown as MeteredUsage<string>, { responseBytes: "egressBytes" });
+    onTestFinished(async () => {
+      await stop();
+      await usage.close();
+    });
+    for (let i = 0; i < 2; i++) await (await fetch(`${url}/hello`, ACME)).text();
+    const refused = await fetch(`${url}/hello`, ACME);
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get("ratelimit")).toMatch(/"month:apiRequests";r=98;.*"minute:apiRequests";r=0;/);
+    await expect
+      .poll(() => usage.tracker("month", "acme").counter.totalAll("acme"))
+      .toEqual({
+        apiRequests: 2,
+        egressBytes: 2 * HELLO_BYTES,
+      });
   });
 
   it("takes 10,000 tenants that appear by themselves, and counts each request once", async () => {

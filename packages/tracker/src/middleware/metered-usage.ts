@@ -1,0 +1,19 @@
+import type { Hold, HoldOptions, Usage, UsageStore } from "@usage/counter-core";
+import type { Decision } from "../decision.ts";
+import type { ReserveOptions } from "../waiting-room.ts";
+
+/** What counts for a middleware: what `openUsage` resolves to, with windows or without, or a `UsageTracker`. */
+export interface MeteredUsage<D extends string> {
+  readonly store: Pick<UsageStore<D>, "dimensions">;
+  readonly counter?: { readonly dimensions: readonly D[] };
+  ensure(backend: string): Promise<void> | undefined;
+  tryRecord(backend: string, usage: Partial<Usage<D>>): boolean;
+  tryReserve(backend: string, usage: Partial<Usage<D>>, options?: HoldOptions): Hold<D> | undefined;
+  reserve(backend: string, usage: Partial<Usage<D>>, options?: ReserveOptions): Promise<Hold<D> | undefined>;
+  check(backend: string, proposed: Partial<Usage<D>>): Decision<D>;
+}
+
+/** What it counts, the first one first. */
+export function dimensionsOf<D extends string>({ counter, store }: MeteredUsage<D>): readonly D[] {
+  return counter?.dimensions ?? store.dimensions;
+}
