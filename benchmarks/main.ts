@@ -6,9 +6,28 @@ import { machineText } from "@usage/test-servers";
 import { runChild } from "./child.ts";
 import { type Section, sectionText } from "./report.ts";
 
-const BENCHMARKS = ["counters", "many-backends", "open", "flush", "growth", "redis", "exact", "proxy", "observed"];
+const BENCHMARKS = [
+  "counters",
+  "many-backends",
+  "open",
+  "flush",
+  "growth",
+  "redis",
+  "exact",
+  "middleware",
+  "proxy",
+  "observed",
+];
 const REPORT = new URL("../docs/benchmarks.md", import.meta.url);
-const PEERS = ["rate-limiter-flexible", "@fastify/http-proxy", "undici", "ioredis", "better-sqlite3", "postgres"];
+const PEERS = [
+  "rate-limiter-flexible",
+  "express-rate-limit",
+  "@fastify/http-proxy",
+  "undici",
+  "ioredis",
+  "better-sqlite3",
+  "postgres",
+];
 
 const REPORT_INTRO = `# Benchmarks
 
