@@ -1,170 +1,333 @@
 import { once } from "node:events";
+import Anthropic from "@anthropic-ai/sdk";
+import OpenAI from "openai";
 import { describe, expect, it } from "vitest";
-import { type FakeLlm, startFakeLlm, textEvent, usageEvents } from "./support/fake-llm.ts";
+import {
+  type Answer,
+  chatChunk,
+  eventText,
+  type FakeProvider,
+  sendEvents,
+  sendJson,
+  startFakeProvider,
+} from "./support/fake-provider.ts";
 import { RunningExample } from "./support/run-example.ts";
 import { storeBefore, storedIn } from "./support/stored.ts";
 import { tempFolder } from "./support/temp-folder.ts";
 
-async function startGateway(llm: FakeLlm, folder: string) {
+interface Given {
+  readonly folder?: string;
+  readonly keys?: string;
+}
+
+async function startGateway(provider: FakeProvider, { folder = tempFolder(), keys = "key-1,key-2" }: Given = {}) {
   const example = new RunningExample("llm-gateway.ts", folder, {
-    LLM_URL: llm.url,
-    MAIN_KEY: "key-1",
-    SPARE_KEY: "key-2",
+    OPENAI_URL: provider.url,
+    OPENAI_KEYS: keys,
+    ANTHROPIC_URL: provider.url,
+    ANTHROPIC_KEYS: keys,
   });
-  const url = `${await example.url()}/chat/completions`;
-  const post = (question: object, signal?: AbortSignal): Promise<Response> =>
-    fetch(url, { method: "POST", body: JSON.stringify(question), ...(signal && { signal }) });
+  const url = await example.url();
   return {
-    ask: (content: string, signal?: AbortSignal): Promise<Response> =>
-      post({ model: "small", stream: true, messages: [{ role: "user", content }] }, signal),
-    askForAll: (content: string): Promise<Response> => post({ model: "small", messages: [{ role: "user", content }] }),
+    url,
+    openai: new OpenAI({ baseURL: `${url}/v1`, apiKey: "of-a-client", maxRetries: 0 }),
+    anthropic: new Anthropic({ baseURL: url, apiKey: "of-a-client", maxRetries: 0 }),
     /** Stops it; answers what it stored, by account. */
     async stop() {
       example.terminate();
-      await example.ended();
-      return Object.fromEntries((await storedIn(folder)).map(({ backend, usage }) => [backend, usage]));
+      const output = await example.ended();
+      const stored = Object.fromEntries((await storedIn(folder)).map(({ backend, usage }) => [backend, usage]));
+      return { stored, output };
     },
   };
 }
 
-describe("llm-gateway.ts", () => {
-  it("passes events on while they come, and records the tokens that the upstream tells at the end", async () => {
-    const { promise: firstIsRead, resolve: letGoOn } = Promise.withResolvers<void>();
-    const end = textEvent("world") + usageEvents(7, 21);
-    const cut = end.indexOf("completion_tokens"); // a line may come in two pieces
-    const llm = await startFakeLlm(async (response) => {
-      response.write(textEvent("hello"));
-      await firstIsRead;
-      response.write(end.slice(0, cut));
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      response.end(end.slice(cut));
-    });
-    const gateway = await startGateway(llm, tempFolder());
-    const answer = await gateway.ask("hi");
-    expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+const ASKED = { model: "small", messages: [{ role: "user" as const, content: "hi" }] };
+
+async function all<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const events: T[] = [];
+  for await (const event of stream) events.push(event);
+  return events;
+}
+
+describe("llm-gateway.ts, asked by the client of OpenAI", () => {
+  it("counts what a chat says it has cost, a whole answer or streamed", async () => {
+    const provider = await startFakeProvider();
+    const gateway = await startGateway(provider);
+    const whole = await gateway.openai.chat.completions.create(ASKED);
+    expect(whole.choices[0]?.message.content).toBe("hello world");
+    const chunks = await all(await gateway.openai.chat.completions.create({ ...ASKED, stream: true }));
+    expect(chunks.map(({ choices }) => choices[0]?.delta.content)).toEqual(["hello", " world"]);
+    expect(provider.keys()).toEqual(["key-1", "key-1"]);
+    expect(provider.questions[0]?.body).toEqual(ASKED);
+    expect(provider.questions[1]?.body.stream_options).toEqual({ include_usage: true });
+    const { stored } = await gateway.stop();
+    expect(stored).toEqual({ "openai-1": { requests: 2, inputTokens: 14, outputTokens: 42 } });
+  });
+
+  it.each<[string, { include_usage?: boolean; include_obfuscation?: boolean } | undefined, number]>([
+    ["nothing", undefined, 2],
+    ["other options", { include_obfuscation: false }, 2],
+    ["no usage", { include_usage: false }, 2],
+    ["usage", { include_usage: true }, 3],
+  ])("passes on no chunk that the client did not ask for: %s", async (_, options, chunks) => {
+    const provider = await startFakeProvider();
+    const gateway = await startGateway(provider);
+    const asked = { ...ASKED, stream: true as const, ...(options && { stream_options: options }) };
+    const received = await all(await gateway.openai.chat.completions.create(asked));
+    expect(received).toHaveLength(chunks);
+    expect(received.filter(({ usage }) => usage != null)).toHaveLength(chunks - 2);
+    expect(provider.questions[0]?.body.stream_options).toEqual({ ...options, include_usage: true });
+    const { stored } = await gateway.stop();
+    expect(stored).toEqual({ "openai-1": { requests: 1, inputTokens: 7, outputTokens: 21 } });
+  });
+
+  it("counts responses, streamed or not, and embeddings", async () => {
+    const gateway = await startGateway(await startFakeProvider());
+    const whole = await gateway.openai.responses.create({ model: "small", input: "hi" });
+    expect(whole.output_text).toBe("hello");
+    const events = await all(await gateway.openai.responses.create({ model: "small", input: "hi", stream: true }));
+    expect(events.map(({ type }) => type).at(-1)).toBe("response.completed");
+    expect(events).toHaveLength(4);
+    await gateway.openai.embeddings.create({ model: "small", input: "hi", encoding_format: "float" });
+    const { stored } = await gateway.stop();
+    expect(stored).toEqual({ "openai-1": { requests: 3, inputTokens: 8 + 8 + 9, outputTokens: 44 } });
+  });
+
+  it("holds what max_tokens says: two at once do not pass a limit that has room for one", async () => {
+    const asked = Promise.withResolvers<void>();
+    const letGo = Promise.withResolvers<void>();
+    const slow: Answer = async (_question, response) => {
+      asked.resolve();
+      await letGo.promise;
+      sendJson(response, { choices: [], usage: { prompt_tokens: 1, completion_tokens: 10 } });
+    };
+    const folder = tempFolder();
+    await storeBefore(folder, { "openai-1": { outputTokens: 499_000 } });
+    const provider = await startFakeProvider({ "/v1/chat/completions": slow });
+    const gateway = await startGateway(provider, { folder, keys: "key-1" });
+    const first = gateway.openai.chat.completions.create({ ...ASKED, max_tokens: 600 });
+    await asked.promise;
+    const second = await gateway.openai.chat.completions
+      .create({ ...ASKED, max_completion_tokens: 600 })
+      .catch((e) => e);
+    expect(second).toBeInstanceOf(OpenAI.RateLimitError);
+    expect(second).toMatchObject({ status: 429, code: "rate_limit_exceeded" }); // only held: a second later there may be room
+    letGo.resolve();
+    await first;
+    await gateway.openai.chat.completions.create({ ...ASKED, max_completion_tokens: 600 });
+    const { stored } = await gateway.stop();
+    expect(stored["openai-1"]).toEqual({ requests: 2, inputTokens: 2, outputTokens: 499_020 });
+  });
+
+  it("goes over to the next account when the first one is used up, and refuses when all are", async () => {
+    const provider = await startFakeProvider();
+    const folder = tempFolder();
+    await storeBefore(folder, { "openai-1": { outputTokens: 500_000 }, "openai-2": { requests: 999 } });
+    const gateway = await startGateway(provider, { folder });
+    await gateway.openai.chat.completions.create(ASKED);
+    const refused = await gateway.openai.chat.completions.create(ASKED).catch((error) => error);
+    expect(refused).toMatchObject({ status: 429, code: "insufficient_quota" });
+    expect(refused.headers.get("x-should-retry")).toBe("false");
+    expect(refused.headers.get("ratelimit")).toMatch(/^"requests";r=0;t=\d+$/);
+    expect(provider.keys()).toEqual(["key-2"]);
+    await gateway.stop();
+  });
+
+  it.each([401, 402, 429])(
+    "goes over to the next account when the provider refuses the first with %i",
+    async (status) => {
+      const provider = await startFakeProvider();
+      const gateway = await startGateway(provider, { keys: `answers-${status},key-2` });
+      const answer = await gateway.openai.chat.completions.create(ASKED);
+      expect(answer.choices[0]?.message.content).toBe("hello world");
+      expect(provider.keys()).toEqual([`answers-${status}`, "key-2"]);
+      const { stored } = await gateway.stop();
+      expect(stored).toEqual({ "openai-2": { requests: 1, inputTokens: 7, outputTokens: 21 } });
+    },
+  );
+
+  it("passes on the provider's own words where the last account is refused, too, and any other error at once", async () => {
+    const provider = await startFakeProvider();
+    const gateway = await startGateway(provider, { keys: "answers-401,answers-429" });
+    const refused = await gateway.openai.chat.completions.create(ASKED).catch((error) => error);
+    expect(refused).toMatchObject({ status: 429, message: expect.stringContaining("refused with 429") });
+    const { stored } = await gateway.stop();
+    expect(stored).toEqual({});
+
+    const wrong = await startGateway(provider, { keys: "answers-400,key-2" });
+    expect(await wrong.openai.chat.completions.create(ASKED).catch(({ status }) => status)).toBe(400);
+    expect(provider.keys().at(-1)).toBe("answers-400");
+    expect((await wrong.stop()).stored).toEqual({ "openai-1": { requests: 1 } });
+  });
+
+  it("says so where a provider cannot be reached, and counts the request, which may have been there", async () => {
+    const gateway = await startGateway({ ...(await startFakeProvider()), url: "http://127.0.0.1:1" });
+    expect(await gateway.openai.chat.completions.create(ASKED).catch(({ status }) => status)).toBe(502);
+    expect((await gateway.stop()).stored).toEqual({ "openai-1": { requests: 1 } });
+  });
+
+  it("passes headers both ways, and the client's key to nobody", async () => {
+    const provider = await startFakeProvider();
+    const gateway = await startGateway(provider);
+    const { response } = await gateway.openai.chat.completions
+      .create(ASKED, { headers: { "openai-organization": "org-1", "x-trace": "abc" } })
+      .withResponse();
+    expect(response.headers.get("x-request-id")).toBe("req-1");
+    expect(provider.questions[0]?.headers).toMatchObject({ "openai-organization": "org-1", "x-trace": "abc" });
+    expect(JSON.stringify(provider.questions)).not.toContain("of-a-client");
+    await gateway.stop();
+  });
+
+  it("passes other paths through, each as a request", async () => {
+    const provider = await startFakeProvider();
+    const gateway = await startGateway(provider);
+    const models = await all(gateway.openai.models.list());
+    expect(models.map(({ id }) => id)).toEqual(["small"]);
+    expect(await gateway.openai.files.retrieve("f").catch(({ status }) => status)).toBe(404);
+    const { stored } = await gateway.stop();
+    expect(stored).toEqual({ "openai-1": { requests: 2 } });
+  });
+
+  it("passes events on while they come, in whatever pieces, and what is no JSON as it is", async () => {
+    const firstIsRead = Promise.withResolvers<void>();
+    const end = `${eventText(chatChunk("wörld"))}data: {"choices\n\n${eventText(chatChunk("", { prompt_tokens: 7, completion_tokens: 21 }))}`;
+    const slow: Answer = async (_question, response) => {
+      sendEvents(response, [chatChunk("hello")]);
+      await firstIsRead.promise;
+      for (const byte of Buffer.from(end)) {
+        response.write(Buffer.of(byte));
+        if (byte > 127 || byte === 10) await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      response.end("data: [DONE]\n\n");
+    };
+    const gateway = await startGateway(await startFakeProvider({ "/v1/chat/completions": slow }));
+    const body = JSON.stringify({ ...ASKED, stream: true });
+    const answer = await fetch(`${gateway.url}/v1/chat/completions`, { method: "POST", body });
     let read = "";
     for await (const piece of answer.body?.pipeThrough(new TextDecoderStream()) ?? []) {
       read += piece;
-      if (read === textEvent("hello")) letGoOn();
+      firstIsRead.resolve();
     }
-    expect(read).toBe(textEvent("hello") + end);
-    expect(llm.questions).toMatchObject([
-      { key: "key-1", body: { model: "small", stream: true, stream_options: { include_usage: true } } },
-    ]);
-    expect(await gateway.stop()).toEqual({ main: { requests: 1, inputTokens: 7, outputTokens: 21 } });
-  });
-
-  it("answers as a whole who does not ask for a stream, and records the tokens that the answer tells", async () => {
-    const whole = JSON.stringify(
-      { choices: [{ message: { content: "hello" } }], usage: { prompt_tokens: 7, completion_tokens: 21 } },
-      null,
-      2,
+    expect(read).toBe(
+      `${eventText(chatChunk("hello"))}${eventText(chatChunk("wörld"))}data: {"choices\n\ndata: [DONE]\n\n`,
     );
-    const llm = await startFakeLlm((response) => {
-      response.writeHead(200, { "content-type": "application/json" }).end(whole);
-    });
-    const gateway = await startGateway(llm, tempFolder());
-    const answer = await gateway.askForAll("hi");
-    expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "application/json"]);
-    expect(await answer.text()).toBe(whole);
-    expect(llm.questions[0]?.body).toEqual({ model: "small", messages: [{ role: "user", content: "hi" }] });
-    expect(await gateway.stop()).toEqual({ main: { requests: 1, inputTokens: 7, outputTokens: 21 } });
+    expect((await gateway.stop()).stored).toEqual({ "openai-1": { requests: 1, inputTokens: 7, outputTokens: 21 } });
   });
 
-  it("passes an event on that is no JSON, and records what the others tell", async () => {
-    const events = `data: {"choices\n\n${usageEvents(7, 21)}`;
-    const llm = await startFakeLlm((response) => void response.end(events));
-    const gateway = await startGateway(llm, tempFolder());
-    expect(await (await gateway.ask("hi")).text()).toBe(events);
-    expect(await gateway.stop()).toEqual({ main: { requests: 1, inputTokens: 7, outputTokens: 21 } });
+  it("estimates by a tokenizer what a provider does not say, and reports what is above the hold", async () => {
+    const silent: Answer = (_question, response) => {
+      sendJson(response, { choices: [{ message: { content: "hello world ".repeat(50) } }] });
+    };
+    const gateway = await startGateway(await startFakeProvider({ "/v1/chat/completions": silent }));
+    const content = "The quick brown fox jumps over the lazy dog. ".repeat(20);
+    await gateway.openai.chat.completions.create({ ...ASKED, messages: [{ role: "user", content }], max_tokens: 10 });
+    const { stored, output } = await gateway.stop();
+    const { inputTokens = 0, outputTokens = 0 } = stored["openai-1"] ?? {};
+    expect(outputTokens).toBeGreaterThanOrEqual(100);
+    expect(outputTokens).toBeLessThan(110); // 600 characters: four a token would be 150
+    expect(inputTokens).toBeGreaterThan(180);
+    expect(inputTokens).toBeLessThan(240);
+    expect(output).toContain("openai-1 did not say what an answer has cost");
+    expect(output).toContain(`openai-1 used ${outputTokens - 10} outputTokens more than it held`);
   });
 
-  it("goes over to the spare account when the first one is used up, and refuses when both are", async () => {
-    const llm = await startFakeLlm((response) => void response.end(usageEvents(10, 499_990)));
-    const folder = tempFolder();
-    await storeBefore(folder, { main: { outputTokens: 10 }, spare: { requests: 998 } });
-    const gateway = await startGateway(llm, folder);
-    for (let i = 0; i < 3; i++) await (await gateway.ask("hi")).text();
-    expect(llm.questions.map(({ key }) => key)).toEqual(["key-1", "key-2", "key-2"]);
-
-    const refused = await gateway.ask("hi");
-    expect([refused.status, refused.headers.get("content-type")]).toEqual([429, "application/problem+json"]);
-    expect(refused.headers.get("ratelimit")).toMatch(/^"requests";r=0;t=\d+$/);
-    expect(refused.headers.get("x-should-retry")).toBe("false");
-    expect(await refused.json()).toMatchObject({
-      "violated-policies": ["requests"],
-      error: { code: "insufficient_quota" },
-    });
-    expect(llm.questions).toHaveLength(3);
-    expect(await gateway.stop()).toEqual({
-      main: { requests: 1, inputTokens: 10, outputTokens: 500_000 },
-      spare: { requests: 1_000, inputTokens: 20, outputTokens: 999_980 },
-    });
-  });
-
-  it("sends a question past an account whose input tokens would not do for it, by an estimate", async () => {
-    const llm = await startFakeLlm((response) => void response.end(usageEvents(5, 5)));
-    const folder = tempFolder();
-    await storeBefore(folder, { main: { inputTokens: 1_999_900 } });
-    const gateway = await startGateway(llm, folder);
-    await (await gateway.ask("a long question ".repeat(50))).text(); // about 200 tokens, where 100 are left
-    await (await gateway.ask("a short one")).text();
-    expect(llm.questions.map(({ key }) => key)).toEqual(["key-2", "key-1"]);
-    expect(await gateway.stop()).toMatchObject({ main: { inputTokens: 1_999_905 }, spare: { inputTokens: 5 } });
-  });
-
-  it("records the estimate and what was written when the client leaves, and leaves the upstream, too", async () => {
-    const { promise: leftAlone, resolve } = Promise.withResolvers<void>();
-    const llm = await startFakeLlm(async (response) => {
-      response.write(textEvent("one") + textEvent("two"));
-      await once(response, "close");
-      resolve();
-    });
-    const gateway = await startGateway(llm, tempFolder());
-    const controller = new AbortController();
-    const answer = await gateway.ask("x".repeat(4_000), controller.signal);
-    await answer.body?.getReader().read();
-    controller.abort();
-    await leftAlone;
-    const { main } = await gateway.stop();
-    expect(main).toMatchObject({ requests: 1, outputTokens: 2 });
-    expect(main?.inputTokens).toBeGreaterThan(1_000);
-    expect(main?.inputTokens).toBeLessThan(1_100);
-  });
-
-  it("records the estimate of a client that left before the first event", async () => {
-    const asked = Promise.withResolvers<void>();
+  it("counts by the estimate what was written when the client leaves, and leaves the provider, too", async () => {
     const left = Promise.withResolvers<void>();
-    const leftAlone = Promise.withResolvers<void>();
-    const llm = await startFakeLlm(async (response) => {
-      asked.resolve();
-      await left.promise;
-      response.write(textEvent("one"));
+    const endless: Answer = async (_question, response) => {
+      sendEvents(response, [chatChunk("one two three"), chatChunk(" four five six")]);
       await once(response, "close");
-      leftAlone.resolve();
-    });
-    const gateway = await startGateway(llm, tempFolder());
+      left.resolve();
+    };
+    const gateway = await startGateway(await startFakeProvider({ "/v1/chat/completions": endless }));
+    const stream = await gateway.openai.chat.completions.create({ ...ASKED, stream: true });
+    let seen = 0;
+    for await (const _ of stream) if (++seen === 2) break; // which aborts it
+    await left.promise;
+    const { stored } = await gateway.stop();
+    expect(stored["openai-1"]).toMatchObject({ requests: 1, outputTokens: 6 });
+    expect(stored["openai-1"]?.inputTokens).toBeGreaterThan(1);
+  });
+
+  it("counts the question of a client that left before the first event", async () => {
+    const asked = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    const left = Promise.withResolvers<void>();
+    const slow: Answer = async (_question, response) => {
+      asked.resolve();
+      await goOn.promise;
+      sendEvents(response, [chatChunk("one")]);
+      await once(response, "close");
+      left.resolve();
+    };
+    const gateway = await startGateway(await startFakeProvider({ "/v1/chat/completions": slow }));
     const controller = new AbortController();
-    const answer = gateway.ask("x".repeat(4_000), controller.signal);
+    const answer = gateway.openai.chat.completions.create({ ...ASKED, stream: true }, { signal: controller.signal });
     await asked.promise;
     controller.abort();
     await expect(answer).rejects.toThrow("aborted");
     await new Promise((resolve) => setTimeout(resolve, 100)); // for the gateway to notice
-    left.resolve();
-    await leftAlone.promise;
-    const { main } = await gateway.stop();
-    expect(main?.requests).toBe(1);
-    expect(main?.inputTokens).toBeGreaterThan(1_000);
+    goOn.resolve();
+    await left.promise;
+    const { stored } = await gateway.stop();
+    expect(stored["openai-1"]?.requests).toBe(1);
+    expect(stored["openai-1"]?.inputTokens).toBeGreaterThan(1);
+  });
+});
+
+describe("llm-gateway.ts, asked by the client of Anthropic", () => {
+  const MESSAGE = { ...ASKED, max_tokens: 100 };
+
+  it("counts what a message says it has cost, with what the cache took, a whole answer or streamed", async () => {
+    const provider = await startFakeProvider();
+    const gateway = await startGateway(provider);
+    const whole = await gateway.anthropic.messages.create(MESSAGE);
+    expect(whole.content).toMatchObject([{ text: "hello" }]);
+    const final = await gateway.anthropic.messages.stream(MESSAGE).finalMessage();
+    expect(final.content).toMatchObject([{ text: "hello" }]);
+    expect(provider.keys()).toEqual(["key-1", "key-1"]);
+    expect(provider.questions[1]?.body).toEqual({ ...MESSAGE, stream: true });
+    const { stored } = await gateway.stop();
+    expect(stored).toEqual({ "anthropic-1": { requests: 2, inputTokens: 20, outputTokens: 46 } });
   });
 
-  it("passes an upstream's refusal on, and counts no tokens for it", async () => {
-    const llm = await startFakeLlm((response) => {
-      response.writeHead(400, { "content-type": "application/json" }).end(`{"error":{"message":"no such model"}}`);
-    });
-    const gateway = await startGateway(llm, tempFolder());
-    const answer = await gateway.ask("hi");
-    expect([answer.status, answer.headers.get("content-type")]).toEqual([400, "application/json"]);
-    expect(await answer.json()).toEqual({ error: { message: "no such model" } });
-    expect(await gateway.stop()).toEqual({ main: { requests: 1 } });
+  it("goes over to the next account on 401, and passes models and versions through", async () => {
+    const provider = await startFakeProvider();
+    const gateway = await startGateway(provider, { keys: "answers-401,key-2" });
+    await gateway.anthropic.messages.create(MESSAGE);
+    await all(gateway.anthropic.models.list());
+    expect(provider.keys()).toEqual(["answers-401", "key-2", "answers-401", "key-2"]);
+    expect(provider.questions.map(({ headers }) => headers["anthropic-version"])).toEqual(
+      Array(4).fill(expect.stringMatching(/^\d{4}-\d{2}-\d{2}$/)),
+    );
+    expect(provider.questions.filter(({ headers }) => "authorization" in headers)).toEqual([]);
+    const { stored } = await gateway.stop();
+    expect(stored).toEqual({ "anthropic-2": { requests: 2, inputTokens: 10, outputTokens: 23 } });
+  });
+
+  it("does not take what the first event says for all that was written", async () => {
+    const left = Promise.withResolvers<void>();
+    const endless: Answer = async (_question, response) => {
+      const message = {
+        id: "m",
+        type: "message",
+        role: "assistant",
+        content: [],
+        usage: { input_tokens: 5, output_tokens: 1 },
+      };
+      sendEvents(response, [
+        { type: "message_start", message },
+        { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
+        { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "one two three four" } },
+      ]);
+      await once(response, "close");
+      left.resolve();
+    };
+    const gateway = await startGateway(await startFakeProvider({ "/v1/messages": endless }));
+    const stream = await gateway.anthropic.messages.create({ ...MESSAGE, stream: true });
+    for await (const event of stream) if (event.type === "content_block_delta") break;
+    await left.promise;
+    const { stored } = await gateway.stop();
+    expect(stored).toEqual({ "anthropic-1": { requests: 1, inputTokens: 5, outputTokens: 4 } });
   });
 });
