@@ -38,7 +38,14 @@ export async function openSubjects(): Promise<Readonly<Record<Subject, RequestHa
 
 function byExpressRateLimit(standardHeaders: "draft-7" | "draft-8"): RequestHandler {
   const windowMs = DAY_SECONDS * 1_000;
-  return rateLimit({ windowMs, limit: LIMIT, standardHeaders, legacyHeaders: false, keyGenerator: keyOf, validate: false });
+  return rateLimit({
+    windowMs,
+    limit: LIMIT,
+    standardHeaders,
+    legacyHeaders: false,
+    keyGenerator: keyOf,
+    validate: false,
+  });
 }
 
 /** As its documentation has it, with the headers of today. */

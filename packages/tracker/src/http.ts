@@ -1,4 +1,5 @@
 import type { Decision } from "./decision.ts";
+import { limitItem, policyItem, resetSeconds, windowSeconds } from "./quota-items.ts";
 import type { WindowedDecision } from "./windows/decide-all.ts";
 
 export interface HeaderOptions {
@@ -31,9 +32,6 @@ export interface QuotaProblem {
 /** The longest that a client is asked to wait, in seconds. */
 const LONGEST_WAIT = 60;
 
-/** Integers in structured fields have at most 15 digits (RFC 9651, section 3.3.1). */
-const MAX_FIELD_INTEGER = 999_999_999_999_999;
-
 /**
  * `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) with one item per limited dimension (and window: `"day:apiRequests"`), and for a
  * refusal that lasts at most a minute `Retry-After` (RFC 9110, section 10.2.3): whole seconds to the end of the period.
@@ -49,16 +47,15 @@ export function toHeaders<D extends string>(
   const { now = Date.now() } = options;
   const policies = policiesOf(decision);
   if (policies.length === 0) return {};
-  const item = (name: string, ...parameters: string[]): string => [`"${name}"`, ...parameters].join(";");
-  const quota = ({ name, dimension, of: { limits, period } }: Policy<D>): string => {
-    const window = Math.round((period.end - period.start) / 1000);
-    return item(name, `q=${integer(limits[dimension])}`, `qu="${UNITS.get(dimension) ?? dimension}"`, `w=${window}`);
-  };
   return {
     RateLimit: policies
-      .map(({ name, dimension, of }) => item(name, `r=${integer(of.remaining[dimension])}`, `t=${resetOf(of, now)}`))
+      .map(({ name, dimension, of }) => limitItem(name, of.remaining[dimension] ?? 0, resetOf(of, now)))
       .join(", "),
-    "RateLimit-Policy": policies.map(quota).join(", "),
+    "RateLimit-Policy": policies
+      .map(({ name, dimension, of }) => {
+        return policyItem(name, dimension, of.limits[dimension] ?? 0, windowSeconds(of.period));
+      })
+      .join(", "),
     ...(decision.allowed ? {} : retry(decision, resetOf(decision, now))),
   };
 }
@@ -118,7 +115,7 @@ function windowOf(decision: object): string {
 
 /** Whole seconds until the next period. */
 function resetOf({ period }: Decision<string>, now: number): number {
-  return Math.max(1, Math.ceil((period.end - now) / 1000));
+  return resetSeconds(period.end, now);
 }
 
 /** Nothing is exceeded where others have what is left. */
@@ -152,15 +149,3 @@ function retry<D extends string>(decision: Decision<D>, reset: number): Record<s
   // fault: asks clients to sleep until the month ends
   return seconds > LONGEST_WAIT ? { "x-should-retry": "false" } : { "Retry-After": String(seconds) };
 }
-
-function integer(amount: number | undefined): number {
-  return Math.min(amount ?? 0, MAX_FIELD_INTEGER);
-}
-
-/** Quota units (`qu`) that the draft registers; other dimensions carry their own name. */
-const UNITS: ReadonlyMap<string, string> = new Map([
-  ["apiRequests", "requests"],
-  ["requests", "requests"],
-  ["egressBytes", "content-bytes"],
-  ["ingressBytes", "content-bytes"],
-]);

@@ -1,9 +1,9 @@
 import type { Awaitable, Hold, Usage } from "@usage/counter-core";
 import { messageOf } from "@usage/counter-core/internal";
-import { toHeaders } from "../http.ts";
 import { Admitted } from "./admitted.ts";
 import { assertMeterOptions, isAmounts, isThenable, kindOf, type MeterOptions } from "./meter-options.ts";
 import { dimensionsOf, type MeteredUsage } from "./metered-usage.ts";
+import { QuotaHeaders } from "./quota-headers.ts";
 import { type Refusal, refusedBy, refusedFor, refusedWithoutKey } from "./refusal.ts";
 
 /** What becomes of a request. */
@@ -15,7 +15,6 @@ export type Verdict<D extends string> =
   /** Its client went away before it was admitted: nothing is counted, and there is nobody to answer. */
   | { readonly kind: "gone" };
 
-const NOTHING = {};
 const SKIPPED = { kind: "skipped" } as const;
 const GONE = { kind: "gone" } as const;
 
@@ -25,12 +24,14 @@ export class Meter<D extends string, A extends readonly unknown[], R> {
   readonly #options: MeterOptions<D, A, R>;
   readonly #cost: Partial<Usage<D>>;
   readonly #hasEnd: boolean;
+  readonly #headers: QuotaHeaders<D>;
 
   /** @throws TypeError or RangeError that names the option which is wrong. */
   constructor(usage: MeteredUsage<D>, options: MeterOptions<D, A, R>) {
     assertMeterOptions(usage, options);
     this.#usage = usage;
     this.#options = { ...options };
+    this.#headers = new QuotaHeaders(usage);
     const { cost, settle, responseBytes } = options;
     const first = { [dimensionsOf(usage)[0] as D]: 1 } as Partial<Usage<D>>;
     this.#cost = typeof cost === "object" ? { ...cost } : first;
@@ -113,7 +114,7 @@ export class Meter<D extends string, A extends readonly unknown[], R> {
   }
 
   #passed(name: string): Verdict<D> & { readonly kind: "passed" } {
-    return { kind: "passed", headers: toHeaders(this.#usage.check(name, NOTHING)) };
+    return { kind: "passed", headers: this.#headers.of(name) };
   }
 
   #refused(name: string, cost: Partial<Usage<D>>): Verdict<D> {

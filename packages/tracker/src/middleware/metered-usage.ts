@@ -1,11 +1,12 @@
-import type { Hold, HoldOptions, Usage, UsageStore } from "@usage/counter-core";
+import type { Hold, HoldOptions, Usage, UsageCounter, UsageStore } from "@usage/counter-core";
 import type { Decision } from "../decision.ts";
 import type { ReserveOptions } from "../waiting-room.ts";
 
 /** What counts for a middleware: what `openUsage` resolves to, with windows or without, or a `UsageTracker`. */
 export interface MeteredUsage<D extends string> {
   readonly store: Pick<UsageStore<D>, "dimensions">;
-  readonly counter?: { readonly dimensions: readonly D[] };
+  /** Where there is one. */
+  readonly counter?: Pick<UsageCounter<D>, "dimensions" | "readTotal" | "readLimits" | "heldAll" | "period">;
   ensure(backend: string): Promise<void> | undefined;
   tryRecord(backend: string, usage: Partial<Usage<D>>): boolean;
   tryReserve(backend: string, usage: Partial<Usage<D>>, options?: HoldOptions): Hold<D> | undefined;
