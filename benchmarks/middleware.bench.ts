@@ -11,8 +11,8 @@ router. A sample is 5,000 requests of 16 or 10,000 tenants in turn, one after th
 that its answer has ended; 21 rounds in each of ${PROCESSES} processes. All that pass put two headers on the answer.`,
   `*Nothing* passes on at once: it is what awaiting costs. *Counted* is \`metered\` with a \`key\` only; *held* has \`responseBytes\` too, so
 two limits are in the headers, and the cost is held and settled.`,
-  `*express-rate-limit* is version 8 with its memory store and its validations switched off; its headers of draft 8, which
-ours are, have a hash of the key in them, those of draft 7 have not, and are what is compared with.
+  `*express-rate-limit* is version 8 with its memory store and its validations switched off; its headers of draft 8 have
+a hash of the key in them; those of draft 7 have not, as ours, and are what is compared with.
 *rate-limiter-flexible* is \`RateLimiterMemory.consume\` in the few lines that its documentation has for Express.`,
 ];
 
