@@ -12,7 +12,7 @@ export interface Combination {
 }
 
 /** What the packages work with, and must not need unless it is used. */
-const PEERS = ["vitest", "ioredis", "drizzle-orm", "better-sqlite3", "postgres"];
+const PEERS = ["vitest", "ioredis", "drizzle-orm", "better-sqlite3", "postgres", "express", "fastify", "hono"];
 
 export function absentPeers({ others }: Combination): readonly string[] {
   return PEERS.filter((peer) => !others.includes(peer));
@@ -43,6 +43,13 @@ export const COMBINATIONS: readonly Combination[] = [
     packages: ["counter-core", "tracker"],
     others: [],
     entries: TRACKER_ENTRIES,
+  },
+  {
+    title: "core, tracker, and its middleware",
+    installer: "pnpm",
+    packages: ["counter-core", "tracker"],
+    others: ["express", "@types/express", "fastify", "hono"],
+    entries: [...TRACKER_ENTRIES, "@usage/tracker/express", "@usage/tracker/fastify", "@usage/tracker/hono"],
   },
   {
     title: "core, tracker, and store on SQLite",
