@@ -217,7 +217,14 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
   #turn(nowMs: number): number {
     const before = this.periods.current();
     const untilNext = this.periods.advance(nowMs);
-    if (this.periods.current() !== before) this.periodTurned();
+    const current = this.periods.current();
+    if (current === before) return untilNext;
+    // What is stored of it was let go of as well, and nothing of it need change.
+    // fault: knows nothing of a month that it let go of and into which the clock steps back
+    if (current.generations.allBeganAgain) {
+      for (const name of this.rows.list()) current.generations.unread.add(this.rows.find(name) as number);
+    }
+    this.periodTurned();
     return untilNext;
   }
 

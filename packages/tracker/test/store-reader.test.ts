@@ -104,6 +104,19 @@ describe("a tracker learns", () => {
     expect(total("oci")).toBe(9);
   });
 
+  it("all of a month again into which the clock steps back, where it was let go of, though nothing has changed since", async () => {
+    const { clock, tracker, others, total } = setUp();
+    await others("oci", 5);
+    await tracker.refresh();
+    for (const time of ["2026-03-01T00:00:00Z", "2026-01-15T00:00:01Z"]) {
+      clock.set(time);
+      clock.advance(1_000);
+    }
+    expect(total("oci")).toBe(0);
+    await tracker.refresh();
+    expect(total("oci")).toBe(5);
+  });
+
   it("what others stored while a backend was being brought in, though a read has passed over it meanwhile", async () => {
     const { tracker, store, others, total } = setUp();
     await tracker.refresh();

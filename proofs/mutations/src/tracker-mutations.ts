@@ -33,6 +33,15 @@ export const TRACKER_MUTATIONS: readonly Mutation[] = [
     caughtBy: [reader("what was stored of a backend before it was discarded, though nothing has changed since")],
   },
   {
+    name: "knows nothing of a month that it let go of and into which the clock steps back",
+    edit: drop,
+    caughtBy: [
+      reader(
+        "all of a month again into which the clock steps back, where it was let go of, though nothing has changed since",
+      ),
+    ],
+  },
+  {
     name: "does not look whether the store still has what it took last",
     edit: instead("return false;"),
     caughtBy: [

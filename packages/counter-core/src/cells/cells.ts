@@ -116,6 +116,11 @@ export class Generations {
     this.#initial = initial;
   }
 
+  /** Whether all rows began again: what was counted before was let go of with the period. */
+  get allBeganAgain(): boolean {
+    return this.#initial !== 0;
+  }
+
   /** 0 for a row that never began again. */
   of(row: number): number {
     return this.#renewed.get(row) ?? this.#initial;

@@ -90,6 +90,24 @@ export function periodsContract(name: string, withCounter: WithCounter): void {
         expect(tallies).toContainEqual(ownTally(counter, "2026-02", { apiRequests: 10 }));
       }));
 
+    it("asks again for what others used in a month that it had let go of when the clock steps back into it", () =>
+      withCounter(async (counter, clock) => {
+        const rows = [{ writer: "a", period: "2026-01", backend: "oci", usage: { apiRequests: 100 } }];
+        clock.set("2026-01-15T00:00:00Z");
+        clock.advance(1_000);
+        counter.learn("2026-01", storedUsage("oci", 100, 0));
+        await counter.absorb(rows);
+        clock.set("2026-03-01T00:00:00Z");
+        clock.advance(1_000);
+        clock.set("2026-01-15T00:00:00Z");
+        clock.advance(1_000);
+        // Nothing has changed since: whoever reads what did has nothing to tell.
+        expect(counter.learn("2026-01", new Map(), [])).toContain("oci");
+        await counter.absorb(rows);
+        expect(counter.totalAll("oci").apiRequests).toBe(100);
+        expect(counter.learn("2026-01", new Map(), [])).toEqual([]);
+      }));
+
     it("keeps what is not confirmed for as many periods as it takes", () =>
       withCounter(async (counter, clock) => {
         for (const month of ["2026-01", "2026-02", "2026-03", "2026-04", "2026-05"]) {
