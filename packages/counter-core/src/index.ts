@@ -34,6 +34,7 @@ export {
 } from "./model/errors.ts";
 export type { Mark } from "./model/mark.ts";
 export { assertBackendName, assertDimensionName } from "./model/names.ts";
+export type { Notice, NoticesQuery } from "./model/notice.ts";
 export type { Period, PeriodScheme } from "./model/period.ts";
 export {
   type PeriodUsage,

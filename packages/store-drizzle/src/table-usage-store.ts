@@ -13,6 +13,7 @@ import { Cursors } from "@usage/counter-core/internal";
 import { claimMarks } from "./claim-marks.ts";
 import { foldPeriods } from "./fold-periods.ts";
 import { mergeTallies } from "./merge-tallies.ts";
+import { acknowledgeNotices, takeNotices } from "./notices.ts";
 import { untilAborted } from "./until-aborted.ts";
 import type { Selection, UsageTable } from "./usage-table.ts";
 
@@ -23,7 +24,8 @@ export interface TableStoreOptions {
 }
 
 /** A store that keeps marks. */
-export type TableUsageStore = UsageStore<string> & Required<Pick<UsageStore<string>, "claim">>;
+export type TableUsageStore = UsageStore<string> &
+  Required<Pick<UsageStore<string>, "claim" | "notices" | "acknowledge">>;
 
 /** The store on the tables of either dialect. All SQL is the table's. */
 export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableStoreOptions): TableUsageStore {
@@ -102,6 +104,8 @@ export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableS
     },
 
     claim: (marks) => claimMarks(table, marks),
+    notices: (channel, query) => takeNotices(table, channel, query),
+    acknowledge: (notices) => acknowledgeNotices(table, notices),
   };
 }
 

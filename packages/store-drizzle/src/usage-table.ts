@@ -1,10 +1,17 @@
-import type { StoredUsage, Tally } from "@usage/counter-core";
+import type { NoticesQuery, StoredUsage, Tally } from "@usage/counter-core";
 import type { MarkRow } from "@usage/counter-core/internal";
 import type { TallyRow } from "./tally-rows.ts";
 
 /** A backend's usage in one period, `own` of one writer; in every stored dimension, at most 2^53-1 each, from one read. */
 export interface BackendUsage extends StoredUsage<string> {
   readonly backend: string;
+}
+
+/** A mark whose notice was taken. */
+export interface NoticeRow extends MarkRow {
+  readonly body: string;
+  readonly attempts: number;
+  readonly createdAt: Date;
 }
 
 /** How far the changes of a period are, in a unit of the dialect's own, and in which database that is. */
@@ -52,6 +59,10 @@ export interface UsageTable {
   remove(period: string, backend: string): Promise<void>;
   /** Inserts those that are not there, all of them or none, and resolves with these. All differ; at most `rowsPerChunk`. */
   claim(marks: readonly MarkRow[]): Promise<readonly MarkRow[]>;
+  /** Takes notices that are due, in any order; see `UsageStore.notices`. */
+  notices(channel: string, query: NoticesQuery): Promise<readonly NoticeRow[]>;
+  /** What came with the marks is not due any more. All differ; at most `rowsPerChunk`. */
+  acknowledge(marks: readonly MarkRow[]): Promise<void>;
   /** Deletes the marks of a backend, in every period. */
   removeMarks(backend: string): Promise<void>;
   /** Which of the periods take no rows any more. */

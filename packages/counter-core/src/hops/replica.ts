@@ -1,4 +1,5 @@
 import type { Mark } from "../model/mark.ts";
+import type { Notice, NoticesQuery } from "../model/notice.ts";
 import type { PeriodUsage, StorageDimension, StoredUsage, Tally } from "../model/usage.ts";
 
 /** A tally that a store will never take, and why. */
@@ -69,7 +70,7 @@ export interface UsageStore<D extends string = StorageDimension> {
   tallies(period: string, backends: readonly string[]): Promise<readonly Tally[]>;
   /** Usage over all writers, by period and then by backend, in ascending order. */
   history(query: HistoryQuery): Promise<readonly PeriodUsage[]>;
-  /** Deletes a backend's rows in every period, and its marks. Final only once nobody counts that backend any more. */
+  /** Deletes a backend's rows in every period, and its marks with their notices. Final only once nobody counts that backend any more. */
   remove(backend: string): Promise<void>;
   /**
    * Makes the rows of each period that is over for long one row for each backend and dimension, and closes that period: whatever
@@ -94,10 +95,25 @@ export interface UsageStore<D extends string = StorageDimension> {
    * claimed again, they are not new. So who is not told that a mark is new takes it for somebody else's, and waits for what that
    * one does, or does without. What a store loses, it tells as new once more.
    *
-   * Needed for exact limits only. Absent on stores that keep no marks.
+   * A mark that is new and has a notice puts that into the outbox of its channel, at once with itself: both are there, or neither.
+   * That of a mark that is not new is ignored.
+   *
+   * Needed for exact limits and for thresholds. Absent on stores that keep no marks.
    *
    * @returns Those of `marks` that are new, in their order; of the same ones the first.
    * @throws NameError or RangeError when one of them is no mark: then none is claimed.
    */
   claim?(marks: readonly Mark[]): Promise<readonly Mark[]>;
+  /**
+   * Takes notices of a channel that are due, those that were claimed first before others. Each is due at once, and again after a
+   * pause that doubles with every attempt, until somebody acknowledges it: who takes one and dies delays it, and loses nothing. Of
+   * several who take at once, each notice goes to one. Times are those of the database's clock.
+   *
+   * After a rejection any of them may be taken, by nobody; they are due again after their pause.
+   *
+   * @throws RangeError for a channel that is no name, and a `limit` or `retryMs` that is out of range.
+   */
+  notices?(channel: string, query: NoticesQuery): Promise<readonly Notice[]>;
+  /** These are delivered, and never due again. May be repeated; what the store does not have is ignored. */
+  acknowledge?(notices: readonly Omit<Mark, "notice">[]): Promise<void>;
 }

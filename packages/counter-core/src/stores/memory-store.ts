@@ -1,7 +1,6 @@
 import type { RejectedTally, StoredTotals, TotalsQuery, UsageStore } from "../hops/replica.ts";
 import { type Clock, systemClock } from "../model/clock.ts";
 import { AmountError, PeriodFoldedError } from "../model/errors.ts";
-import { markKey, markRow } from "../model/mark.ts";
 import { assertBackendName, assertDimensionName, checkedDimensions } from "../model/names.ts";
 import {
   amountOf,
@@ -15,6 +14,7 @@ import {
 } from "../model/usage.ts";
 import { Cursors } from "./cursors.ts";
 import { foldableBefore } from "./foldable.ts";
+import { MemoryMarks } from "./memory-marks.ts";
 
 export interface MemoryStoreOptions<D extends string = string> {
   /**
@@ -22,7 +22,7 @@ export interface MemoryStoreOptions<D extends string = string> {
    * @default STORAGE_DIMENSIONS
    */
   readonly dimensions?: readonly D[];
-  /** What `fold` takes for now. @default systemClock */
+  /** What `fold` and `notices` take for now. @default systemClock */
   readonly clock?: Pick<Clock, "now">;
 }
 
@@ -57,7 +57,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): UsageStore<string
   const dimensions = checkedDimensions(options.dimensions ?? STORAGE_DIMENSIONS);
   const cursors = new Cursors();
   const periods = new Map<string, Period>();
-  const marks = new Set<string>();
+  const marks = new MemoryMarks(clock);
   let changes = 0;
 
   const put = ({ period: key, backend: name, writer, usage }: Tally): void => {
@@ -137,7 +137,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): UsageStore<string
 
     async remove(backend) {
       for (const { backends } of periods.values()) backends.delete(backend);
-      for (const key of marks) if (key.startsWith(`${backend}\n`)) marks.delete(key);
+      marks.remove(backend);
     },
 
     async fold(before) {
@@ -154,17 +154,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): UsageStore<string
       return folded.map(([key]) => key);
     },
 
-    async claim(claimed) {
-      const keys = claimed.map((mark) => markKey(markRow(mark)));
-      await new Promise(setImmediate);
-      return claimed.filter((_, index) => {
-        const key = keys[index] as string;
-        // fault: the store in memory tells a mark as new that somebody has claimed
-        const isNew = !marks.has(key);
-        marks.add(key);
-        return isNew;
-      });
-    },
+    claim: (claimed) => marks.claim(claimed),
+    notices: (channel, query) => marks.notices(channel, query),
+    acknowledge: (notices) => marks.acknowledge(notices),
   };
 }
 

@@ -3,6 +3,7 @@ import { foldContract } from "./store-contract/fold-contract.ts";
 import { marksContract } from "./store-contract/marks-contract.ts";
 import { mergingContract } from "./store-contract/merging-contract.ts";
 import { namesContract } from "./store-contract/names-contract.ts";
+import { noticesContract } from "./store-contract/notices-contract.ts";
 import { readingContract } from "./store-contract/reading-contract.ts";
 import type { StoreUnderTest, WithStore } from "./store-contract/subject.ts";
 
@@ -34,4 +35,5 @@ export function usageStoreContract(name: string, options: StoreContractOptions):
   changesContract(name, withStore);
   foldContract(name, withStore);
   marksContract(name, withStore);
+  noticesContract(name, withStore);
 }

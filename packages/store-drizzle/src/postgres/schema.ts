@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { bigint, check, index, pgTable, pgView, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
+import { bigint, check, index, integer, pgTable, pgView, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
 import { assertPrefix, DEFAULT_PREFIX } from "../table-prefix.ts";
 
 /**
@@ -39,7 +39,7 @@ export function usageTables<const P extends string>(prefix: P) {
     period: text("period").notNull().primaryKey(),
     foldedAt: timestamp("folded_at", { withTimezone: true }).notNull().defaultNow(),
   });
-  /** What was claimed, once. The backend or the dimension of a mark that is of none is the empty text. */
+  /** What was claimed, once, and the outbox. The backend or the dimension of a mark that is of none is the empty text. */
   const marks = pgTable(
     `${prefix}marks`,
     {
@@ -48,12 +48,20 @@ export function usageTables<const P extends string>(prefix: P) {
       dimension: text("dimension").notNull(),
       mark: text("mark").notNull(),
       createdAt: timestamp("created_at", { withTimezone: true }).notNull().defaultNow(),
+      /** Who delivers its notice, where it has one. */
+      channel: text("channel"),
+      body: text("body"),
+      /** How often somebody has taken the notice, to deliver it. */
+      attempts: integer("attempts").notNull().default(0),
+      /** When the notice may be taken next; null where there is none, or it is delivered. */
+      dueAt: timestamp("due_at", { withTimezone: true }),
     },
     (table) => [
       primaryKey({
         name: `${prefix}marks_pkey`,
         columns: [table.backend, table.period, table.dimension, table.mark],
       }),
+      index(`${prefix}marks_due`).on(table.channel, table.dueAt).where(sql`${table.dueAt} is not null`),
     ],
   );
   /** The tallies summed over writers, for reports; never above 2^53-1. */

@@ -4,6 +4,7 @@ import { StoreError } from "../errors.ts";
 import type { Position, UsageTable } from "../usage-table.ts";
 import { REFUSAL, type Run } from "./deadline.ts";
 import { closeStatement, foldStatement } from "./fold-statements.ts";
+import { markStatements } from "./marks.ts";
 import { bytes, foldable, type TallyEntry, tallyPages, type UsageEntry, usagePages } from "./pages.ts";
 import type { PostgresTables } from "./schema.ts";
 import { upsertStatement } from "./upsert-statement.ts";
@@ -90,20 +91,7 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
       await run("remove", (db) => db.delete(tallies).where(and(eq(period, key), eq(backend, name))));
     },
 
-    claim(rows) {
-      // fault: Postgres tells a mark as new that somebody has claimed
-      return run("claim", (db) =>
-        db
-          .insert(marks)
-          .values([...rows])
-          .onConflictDoNothing()
-          .returning(),
-      );
-    },
-
-    async removeMarks(name) {
-      await run("remove", (db) => db.delete(marks).where(eq(marks.backend, name)));
-    },
+    ...markStatements(run, marks),
 
     async folded(periods) {
       const rows = await run("fold", (db) =>

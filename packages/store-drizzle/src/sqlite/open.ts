@@ -88,6 +88,8 @@ export async function openSqliteStore(
     history: (query) => keeper.run("reading the history", (store) => store.history(query)),
     remove: (backend) => keeper.run("remove", (store) => store.remove(backend)),
     claim: (marks) => keeper.run("claim", (store) => store.claim(marks)),
+    notices: (channel, query) => keeper.run("taking notices", (store) => store.notices(channel, query)),
+    acknowledge: (notices) => keeper.run("acknowledge", (store) => store.acknowledge(notices)),
     fold: (before) => keeper.run("fold", (store) => store.fold(before)),
     get db() {
       return keeper.current.db;

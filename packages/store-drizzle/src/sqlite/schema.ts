@@ -34,7 +34,7 @@ export function usageTables<const P extends string>(prefix: P) {
     period: text("period").notNull().primaryKey(),
     foldedAt: integer("folded_at", { mode: "timestamp_ms" }).notNull().default(now()),
   });
-  /** What was claimed, once. The backend or the dimension of a mark that is of none is the empty text. */
+  /** What was claimed, once, and the outbox. The backend or the dimension of a mark that is of none is the empty text. */
   const marks = sqliteTable(
     `${prefix}marks`,
     {
@@ -43,8 +43,19 @@ export function usageTables<const P extends string>(prefix: P) {
       dimension: text("dimension").notNull(),
       mark: text("mark").notNull(),
       createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull().default(now()),
+      /** Who delivers its notice, where it has one. */
+      channel: text("channel"),
+      body: text("body"),
+      /** How often somebody has taken the notice, to deliver it. */
+      attempts: integer("attempts").notNull().default(0),
+      /** When the notice may be taken next; null where there is none, or it is delivered. */
+      dueAt: integer("due_at", { mode: "timestamp_ms" }),
     },
-    (table) => [primaryKey({ columns: [table.backend, table.period, table.dimension, table.mark] })],
+    (table) => [
+      primaryKey({ columns: [table.backend, table.period, table.dimension, table.mark] }),
+      // Of all rows: drizzle-kit 0.31 does not read which rows an index has, and would make it anew at every push.
+      index(`${prefix}marks_due`).on(table.channel, table.dueAt),
+    ],
   );
   /** The tallies summed over writers, for reports; never above 2^53-1. */
   const totals = sqliteView(`${prefix}totals`, {

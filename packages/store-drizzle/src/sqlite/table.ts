@@ -1,6 +1,7 @@
 import { and, eq, gt, gte, inArray, lte, max, min, sql } from "drizzle-orm";
 import type { BackendUsage, UsageTable } from "../usage-table.ts";
 import { foldRows } from "./fold-rows.ts";
+import { markStatements } from "./marks.ts";
 import {
   changedPages,
   type Reading,
@@ -111,21 +112,7 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
       await attempt("remove", () => db.delete(tallies).where(where).run());
     },
 
-    async claim(rows) {
-      // fault: SQLite tells a mark as new that somebody has claimed
-      const insert = () =>
-        db
-          .insert(marks)
-          .values([...rows])
-          .onConflictDoNothing()
-          .returning()
-          .all();
-      return await attempt("claim", insert);
-    },
-
-    async removeMarks(name) {
-      await attempt("remove", () => db.delete(marks).where(eq(marks.backend, name)).run());
-    },
+    ...markStatements(db, attempt, marks),
 
     folded: (periods) => attempt("fold", () => foldedOf(periods)),
 
