@@ -139,6 +139,25 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     this.#holds.tellFreed(backend);
   }
 
+  creditAll(backend: string): Usage<D> {
+    const row = this.#recorder.rowOf(backend);
+    const cells = this.periods.current();
+    return this.usage((place) => {
+      const cell = this.cellOf(row, place);
+      return this.periods.limit(cell) === UNLIMITED ? 0 : cells.credit(cell);
+    });
+  }
+
+  setCredit(period: string, backend: string, amounts: Partial<Usage<D>>): void {
+    this.takeOverTime();
+    this.#recorder.rowOf(backend);
+    this.#recorder.read(backend, amounts); // throws before anything changes
+    const cells = this.periods.all().find((held) => held.period.key === period);
+    if (cells === undefined) return;
+    this.setCredits(cells, backend, amounts);
+    this.#holds.tellFreed(backend);
+  }
+
   isAnyAt(ratio: number): boolean {
     return this.periods.isAnyAt(ratio);
   }

@@ -82,12 +82,22 @@ export interface UsageCounter<D extends string = StorageDimension> extends Usage
   readonly onFreed: Event<string>;
   /** What decisions about a backend are worth now. */
   standing(backend: string): Standing<D>;
-  /** The limits that a backend has; the limited dimensions only. */
+  /** The limits that a backend has in the current period, with what was granted for it; the limited dimensions only. */
   limitsOf(backend: string): Limits<D>;
+  /** What of these limits was granted for the current period; 0 in dimensions that are not limited. */
+  creditAll(backend: string): Usage<D>;
   /** The limits in the order of `dimensions` into `out[0..dimensions.length)`, Infinity where there is none, without allocating. */
   readLimits(backend: string, out: Float64Array): void;
-  /** Replaces the limits of a backend. None at first. */
+  /** Replaces the limits of a backend. None at first. What was granted stays. */
   setLimits(backend: string, limits: Limits<D>): void;
+  /**
+   * Replaces what was granted to a backend for one period: its limits are higher by as much until that period ends, and nothing of
+   * the next one is admitted by it. A dimension that is not limited stays so; a limit goes no higher than 2^53-2. Ignored for a
+   * period that is not held.
+   *
+   * @param period - Its key.
+   */
+  setCredit(period: string, backend: string, amounts: Partial<Usage<D>>): void;
   /** Whether any backend has used this part (0.8, say) of a limit that is not 0. */
   isAnyAt(ratio: number): boolean;
   /** The backends that are held, in the order in which they were added. */
@@ -115,6 +125,8 @@ export type ReadRows = (period: string, backends: readonly string[]) => Promise<
 export interface EnsureOptions<D extends string = StorageDimension> {
   /** The limits that each has from its first instant on; absent: none. */
   readonly limitsOf?: (backend: string) => Limits<D>;
+  /** What was granted to each for the period with this key; undefined: nothing. Is part of its limits from its first instant on. */
+  readonly creditOf?: (period: string, backend: string) => Partial<Usage<D>> | undefined;
   /**
    * What to do where the store cannot be read: `reject`, or `admit` the backend with what is known of it, which may be nothing;
    * the next refresh brings the rest. @default "reject"

@@ -6,7 +6,7 @@ import type { Clock } from "./model/clock.ts";
 import { TooManyBackendsError, UnknownUsageError } from "./model/errors.ts";
 import { checkedNames } from "./model/names.ts";
 import type { Period } from "./model/period.ts";
-import { amountOf, type Tally } from "./model/usage.ts";
+import { amountOf, type Tally, type Usage } from "./model/usage.ts";
 import { capsOf, UNLIMITED } from "./request/caps.ts";
 import type { Rows } from "./request/rows.ts";
 
@@ -96,10 +96,14 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
         // fault: goes on from what was read before it was let go of
         if (missing.some((name) => letGo.has(name))) continue;
         this.#assertRoom(missing);
-        const { limitsOf } = options;
+        const { limitsOf, creditOf } = options;
         const caps = limitsOf && missing.map((name) => capsOf(this.dimensions, name, limitsOf(name)));
         hold();
         caps?.forEach((limited, i) => void this.setCaps(this.rows.find(missing[i] as string) as number, limited));
+        for (const name of missing) {
+          const credit = creditOf?.(this.period().key, name);
+          if (credit !== undefined) this.setCredits(this.periods.current(), name, credit);
+        }
         return;
       }
     } finally {
@@ -196,6 +200,7 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
         const cell = this.cellOf(row, place);
         this.clear(cells, cell);
         cells.hops.forEach((_, hop) => void cells.setOthers(hop, cell, 0));
+        this.periods.setCredit(cells, cell, 0);
         this.periods.setLimit(cell, UNLIMITED);
       }
     }
@@ -237,6 +242,14 @@ export abstract class HeldBackends<D extends string> implements OpenCounter<D> {
 
   protected setCaps(row: number, caps: Float64Array): void {
     caps.forEach((cap, place) => void this.periods.setLimit(this.cellOf(row, place), cap));
+  }
+
+  protected setCredits(cells: PeriodCells, backend: string, credit: Partial<Usage<D>>): void {
+    const amounts: Readonly<Record<string, number | undefined>> = credit;
+    const row = this.rows.find(backend) as number;
+    this.dimensions.forEach((dimension, place) => {
+      this.periods.setCredit(cells, this.cellOf(row, place), amounts[dimension] ?? 0);
+    });
   }
 
   #isAnyHeld(cells: PeriodCells, row: number): boolean {

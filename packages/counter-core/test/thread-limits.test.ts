@@ -247,6 +247,24 @@ describe("limits among threads", () => {
     expect(used()).toBe(LIMIT);
   });
 
+  it("have what was granted in them, for the threads, too, until the month ends", () => {
+    const { counter, first, second, used, to } = threaded(10, "2026-01-31T23:00:00Z");
+    while (first.tryAddAll("oci", ONE));
+    counter.setCredit("2026-01", "oci", { apiRequests: 5 });
+    for (const one of [first, second, counter]) expect(one.tryAddAll("oci", ONE)).toBe(true);
+    for (const one of [second, first]) while (one.tryAddAll("oci", ONE));
+    expect(used()).toBe(15);
+    counter.setLimits("oci", { apiRequests: 12 });
+    expect(first.hold("oci", { apiRequests: 3 })).toBeUndefined();
+    expect(first.hold("oci", { apiRequests: 2 })).toBeDefined();
+    counter.setCredit("2026-01", "oci", { apiRequests: 500 });
+    expect(first.tryAddAll("oci", { apiRequests: 20 })).toBe(true);
+    to("2026-02-01T00:00:00Z");
+    for (const one of [first, second, counter]) expect(one.tryAddAll("oci", { apiRequests: 13 })).toBe(false);
+    for (const one of [first, second, counter]) while (one.tryAddAll("oci", ONE));
+    expect(used()).toBe(12);
+  });
+
   it("are what they were where the clock was set back into their month", () => {
     const { counter, first, second, used, to } = threaded(10, "2026-01-31T23:00:00Z");
     const hold = first.hold("oci", { apiRequests: 4 });

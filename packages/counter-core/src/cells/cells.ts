@@ -63,6 +63,8 @@ export interface PeriodCells extends HoldingCells {
   readonly heldRows: RowSet;
   /** What was counted in a cell beyond what was held for it, so that it may have passed its limit. */
   excess(cell: number): number;
+  /** What was granted of a cell for this period: part of its limit. */
+  credit(cell: number): number;
   /** What a cell began with that was taken up again: counted before its backend was let go of. */
   readonly takenUp: Map<number, number>;
 }
@@ -83,9 +85,12 @@ export interface Periods extends RecordingCells, HoldingPeriods {
   tryAddAll(row: number, amounts: Float64Array): boolean;
   /** Whether `tryAddAll` would add. */
   fits(row: number, amounts: Float64Array): boolean;
-  /** The most that the total of a cell may become, of any period; 2^53-1 where it is not limited. */
+  /** The most that the total of a cell may become in the current period, with what was granted for it; 2^53-1 where it is not limited. */
   limit(cell: number): number;
+  /** The limit of every period. What was granted stays. */
   setLimit(cell: number, limit: number): void;
+  /** What was granted of a cell for the period of `cells`. */
+  setCredit(cells: PeriodCells, cell: number, credit: number): void;
   /** Whether any total has reached this part of its cap, where that leaves anything to use. */
   isAnyAt(ratio: number): boolean;
   /** When a row was last used, as of the last look at the clock, in seconds since the Unix epoch. */

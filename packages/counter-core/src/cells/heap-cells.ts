@@ -19,6 +19,7 @@ export class HeapCells implements PeriodCells {
   #held: Float64Array | undefined;
   #excess: Float64Array | undefined;
   #heldElsewhere: Float64Array | undefined;
+  #credits: Float64Array | undefined;
   /** In exact mode: the most of each cell that this process may count and hold. */
   #ceilings: Float64Array | undefined;
   readonly #othersChanged: ((cells: HeapCells, cell: number) => void) | undefined;
@@ -46,6 +47,7 @@ export class HeapCells implements PeriodCells {
     this.#held &&= grown(this.#held, rows * size);
     this.#excess &&= grown(this.#excess, rows * size);
     this.#heldElsewhere &&= grown(this.#heldElsewhere, rows * size);
+    this.#credits &&= grown(this.#credits, rows * size);
     this.#ceilings &&= grown(this.#ceilings, rows * size);
   }
 
@@ -67,6 +69,15 @@ export class HeapCells implements PeriodCells {
   setHeldElsewhere(cell: number, amount: number): void {
     this.#heldElsewhere ??= new Float64Array(this.totals.length);
     this.#heldElsewhere[cell] = amount;
+  }
+
+  credit(cell: number): number {
+    return this.#credits?.[cell] ?? 0;
+  }
+
+  setCredit(cell: number, credit: number): void {
+    this.#credits ??= new Float64Array(this.totals.length);
+    this.#credits[cell] = credit;
   }
 
   /** Infinity where only the limit is minded. */

@@ -1,5 +1,6 @@
 import { Hop } from "../hops/hop.ts";
 import type { Period, PeriodScheme } from "../model/period.ts";
+import { raisedBy } from "../request/caps.ts";
 import { AT_ONCE, type PeriodCells, type Periods } from "./cells.ts";
 import { ClosedPeriods } from "./closed-periods.ts";
 import { type CellsShape, grown, HeapCells } from "./heap-cells.ts";
@@ -25,11 +26,11 @@ export class HeapPeriods implements Periods {
   /** Those of the current period: one look less in every call. */
   #totals: Float64Array;
   /**
-   * The most that the total of a cell may become now: its limit, less what holds keep free. In exact mode what others have and the
+   * The most that the total of a cell may become now: its limit, with what was granted, less what holds keep free. In exact mode what others have and the
    * own ceiling, less what own holds keep free: one comparison admits in both.
    */
   #caps: Float64Array;
-  /** Made where caps do not tell the limits: in exact mode, and once others hold anything. */
+  /** Made where caps do not tell the limits: in exact mode, and once others hold anything, or anything was granted. */
   #limits: Float64Array | undefined;
   readonly #isExact: boolean;
 
@@ -119,7 +120,7 @@ export class HeapPeriods implements Periods {
   }
 
   limit(cell: number): number {
-    return this.#limits?.[cell] ?? (this.#caps[cell] as number) + this.#current.held(cell);
+    return raisedBy(this.#current.credit(cell), this.#baseLimit(cell));
   }
 
   setLimit(cell: number, limit: number): void {
@@ -133,10 +134,17 @@ export class HeapPeriods implements Periods {
     this.#recap(cells as HeapCells, cell);
   }
 
+  setCredit(cells: PeriodCells, cell: number, credit: number): void {
+    if (credit === cells.credit(cell)) return;
+    this.#keepLimits();
+    (cells as HeapCells).setCredit(cell, credit);
+    this.#recap(cells as HeapCells, cell);
+  }
+
   /** What other processes keep free of a cell. */
   setHeldElsewhere(cells: PeriodCells, cell: number, amount: number): void {
     if (amount === cells.heldElsewhere(cell)) return;
-    this.#limits ??= this.#caps.map((_, at) => this.limit(at));
+    this.#keepLimits();
     (cells as HeapCells).setHeldElsewhere(cell, amount);
     this.#recap(cells as HeapCells, cell);
   }
@@ -148,7 +156,7 @@ export class HeapPeriods implements Periods {
       if (!this.fits(row, amounts)) return false;
     } else {
       for (let i = 0; i < size; i++) {
-        const cap = this.#capOf(cells as HeapCells, start + i, this.limit(start + i));
+        const cap = this.#capOf(cells as HeapCells, start + i, this.#baseLimit(start + i));
         if (((cells as HeapCells).totals[start + i] as number) + (amounts[i] as number) > cap) return false;
       }
     }
@@ -196,7 +204,7 @@ export class HeapPeriods implements Periods {
     for (let cell = 0; cell < caps.length; cell++) {
       let cap = caps[cell] as number;
       if (cap === MAX) continue;
-      if (caps !== this.#caps) cap -= cells.held(cell) + cells.heldElsewhere(cell);
+      if (caps !== this.#caps) cap = this.limit(cell) - cells.held(cell) - cells.heldElsewhere(cell);
       if (cap > 0 && (totals[cell] as number) >= ratio * cap) return true;
     }
     return false;
@@ -222,7 +230,8 @@ export class HeapPeriods implements Periods {
       const next = this.#open(nowMs);
       // What either of them holds, or may use, is in the caps.
       const areCapsOther = this.#limits !== undefined || before.openHolds + next.openHolds > 0;
-      const limits = areCapsOther ? this.#caps.map((_, cell) => this.limit(cell)) : undefined;
+      // fault: a month begins with what was granted for the one before
+      const limits = areCapsOther ? this.#caps.map((_, cell) => this.#baseLimit(cell)) : undefined;
       this.#current = next;
       this.#totals = next.totals;
       limits?.forEach((limit, cell) => void this.setLimit(cell, limit));
@@ -290,8 +299,19 @@ export class HeapPeriods implements Periods {
     }
   }
 
-  /** @param limit - The most that the total may become, where that does not follow from the cap. */
-  #capOf(cells: HeapCells, cell: number, limit: number): number {
+  /** The limit of every period. */
+  #baseLimit(cell: number): number {
+    return this.#limits?.[cell] ?? (this.#caps[cell] as number) + this.#current.held(cell);
+  }
+
+  /** From now on caps do not tell the limits. */
+  #keepLimits(): void {
+    this.#limits ??= this.#caps.map((_, cell) => this.#baseLimit(cell));
+  }
+
+  /** @param base - The limit of every period, where that does not follow from the cap. */
+  #capOf(cells: HeapCells, cell: number, base: number): number {
+    const limit = raisedBy(cells.credit(cell), base);
     const free = limit - cells.held(cell) - cells.heldElsewhere(cell);
     // What is not limited needs nobody's leave.
     if (!this.#isExact || limit === MAX) return free;
@@ -299,7 +319,7 @@ export class HeapPeriods implements Periods {
   }
 
   #recap(cells: HeapCells, cell: number): void {
-    if (cells === this.#current) this.#caps[cell] = this.#capOf(cells, cell, this.limit(cell));
+    if (cells === this.#current) this.#caps[cell] = this.#capOf(cells, cell, this.#baseLimit(cell));
   }
 
   #cellsOf(period: Period): HeapCells {

@@ -86,10 +86,19 @@ export class ThreadedPeriods implements Periods {
     this.look(Math.floor(cell / this.#size));
     const before = this.#heap.limit(cell);
     this.#heap.setLimit(cell, limit);
-    if (limit === before) return;
-    if (limit === UNLIMITED) this.#room.unlimit(cell);
+    const now = this.#heap.limit(cell);
+    if (now === before) return;
+    if (now === UNLIMITED) this.#room.unlimit(cell);
     else if (before === UNLIMITED) this.#room.limit(cell, this.#leftOf(cell));
-    else this.#room.change(this.#mark, cell, limit - before);
+    else this.#room.change(this.#mark, cell, now - before);
+  }
+
+  setCredit(cells: PeriodCells, cell: number, credit: number): void {
+    this.look(Math.floor(cell / this.#size));
+    const before = this.#heap.limit(cell);
+    this.#heap.setCredit(cells, cell, credit);
+    // fault: threads hear nothing of what was granted
+    this.#room.change(this.#mark, cell, this.#heap.limit(cell) - before);
   }
 
   tryKeepFree(cells: PeriodCells, row: number, amounts: Float64Array): boolean {

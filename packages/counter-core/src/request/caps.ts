@@ -6,6 +6,11 @@ import { isDictionary, valuesOf } from "./usage-reader.ts";
 /** What the total of a cell may become where there is no limit: beyond it a number is not exact any more. */
 export const UNLIMITED: number = Number.MAX_SAFE_INTEGER;
 
+/** A limit with a credit on top. What is not limited stays so, and what is limited does, too: the sum goes no higher than 2^53-2. */
+export function raisedBy(credit: number, limit: number): number {
+  return limit === UNLIMITED ? UNLIMITED : Math.min(limit + credit, UNLIMITED - 1);
+}
+
 /**
  * Limits in dimension order, as the request path compares with them. A dimension that is absent or undefined is unlimited.
  *

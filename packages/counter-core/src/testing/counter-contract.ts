@@ -1,5 +1,6 @@
 import type { CounterBackend } from "../counter.ts";
 import { countsContract } from "./counter-contract/counts-contract.ts";
+import { creditContract } from "./counter-contract/credit-contract.ts";
 import { holdsContract } from "./counter-contract/holds-contract.ts";
 import { openContract } from "./counter-contract/open-contract.ts";
 import { periodsContract } from "./counter-contract/periods-contract.ts";
@@ -39,5 +40,6 @@ export function counterBackendContract(name: string, options: CounterContractOpt
   holdsContract(name, withCounter);
   talliesContract(name, withCounter);
   if (isOpen) openContract(name, withCounter);
+  creditContract(name, withCounter);
   periodsContract(name, withCounter);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import type { CounterBackend } from "../../counter.ts";
 import { NameError, UnknownBackendError } from "../../model/errors.ts";
-import type { Tally } from "../../model/usage.ts";
+import type { Tally, Usage } from "../../model/usage.ts";
 import type { ManualClock } from "../manual-clock.ts";
 import { type WithCounter, ZERO } from "./subject.ts";
 
@@ -37,6 +37,25 @@ export function openContract(name: string, withCounter: WithCounter): void {
         expect(tallies).toEqual([row(counter.writer, "acme", 1)]);
       }));
 
+    it("limits what it holds from its first instant on, with what was granted for the period", () =>
+      withCounter(async (counter) => {
+        const asked: unknown[] = [];
+        const limitsOf = () => ({ apiRequests: 10 });
+        const creditOf = (...about: unknown[]): Partial<Usage> | undefined => {
+          asked.push(about);
+          return about[1] === "acme" ? { apiRequests: 5 } : undefined;
+        };
+        await counter.ensure(["acme", "umbrella"], async () => [row("a", "acme", 9)], { limitsOf, creditOf });
+        expect(asked).toEqual([
+          ["2026-01", "acme"],
+          ["2026-01", "umbrella"],
+        ]);
+        expect([counter.limitsOf("acme"), counter.limitsOf("umbrella")]).toEqual([
+          { apiRequests: 15 },
+          { apiRequests: 10 },
+        ]);
+      }));
+
     it("asks for many at once, once, and for nothing where all are held", () =>
       withCounter(async (counter) => {
         const read = vi.fn(async () => [row("a", "acme", 5)]);
@@ -66,11 +85,12 @@ export function openContract(name: string, withCounter: WithCounter): void {
         ]);
       }));
 
-    it("gives what it let go of to nobody else: neither counts nor limits", () =>
+    it("gives what it let go of to nobody else: neither counts nor limits nor credit", () =>
       withCounter(async (counter, clock) => {
         await counter.ensure(["acme"], async () => []);
         counter.add("acme", "apiRequests", 3);
         counter.setLimits("acme", { apiRequests: 3 });
+        counter.setCredit("2026-01", "acme", { apiRequests: 100 });
         counter.confirm(await counter.tallies());
         await untilReleased(counter, clock);
         await counter.ensure(["umbrella"], async () => []);
@@ -78,6 +98,8 @@ export function openContract(name: string, withCounter: WithCounter): void {
         expect(counter.loadAll("umbrella")).toEqual(ZERO);
         expect(counter.limitsOf("umbrella")).toEqual({});
         expect(counter.tryAddAll("umbrella", { apiRequests: 5 })).toBe(true);
+        counter.setLimits("umbrella", { apiRequests: 5 });
+        expect([counter.limitsOf("umbrella"), counter.creditAll("umbrella")]).toEqual([{ apiRequests: 5 }, ZERO]);
         expect(await counter.tallies()).toEqual([row(counter.writer, "umbrella", 5)]);
       }));
 
