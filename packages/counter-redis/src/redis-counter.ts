@@ -192,13 +192,12 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
   }
 
   override setLimits(backend: string, limits: Limits<D>): void {
-    const before = this.limitsOf(backend);
-    super.setLimits(backend, limits);
-    const now = this.limitsOf(backend);
-    const isLower = this.dimensions.some((dimension) => {
-      return (now[dimension] ?? UNLIMITED) < (before[dimension] ?? UNLIMITED);
-    });
-    this.#sharing.replication.slices.limited(this.#sharing.replication.current(), this.rowOf(backend), isLower);
+    this.#limited(backend, () => super.setLimits(backend, limits));
+  }
+
+  override setCredit(period: string, backend: string, amounts: Partial<Usage<D>>): void {
+    this.takeOverTime();
+    this.#limited(backend, () => super.setCredit(period, backend, amounts));
   }
 
   override standing(backend: string): Standing<D> {
@@ -287,6 +286,17 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
 
   protected override storeLost(): void {
     this.#sharing.flushes.storeLost();
+  }
+
+  /** What is granted to a slice follows from the limits, with what was granted for the period. */
+  #limited(backend: string, change: () => void): void {
+    const before = this.limitsOf(backend);
+    change();
+    const now = this.limitsOf(backend);
+    const isLower = this.dimensions.some((dimension) => {
+      return (now[dimension] ?? UNLIMITED) < (before[dimension] ?? UNLIMITED);
+    });
+    this.#sharing.replication.slices.limited(this.#sharing.replication.current(), this.rowOf(backend), isLower);
   }
 
   #holdRecalled(shared: SharedPeriod, name: string, { merged, rows }: Recalled): void {
