@@ -1,3 +1,4 @@
+import type { Limits } from "@usage/counter-core";
 import type { Request, RequestHandler, Response } from "express";
 import { Meter, type Verdict } from "./middleware/meter.ts";
 import type { MeterOptions } from "./middleware/meter-options.ts";
@@ -21,11 +22,11 @@ export type ExpressExchange = [req: Request, res: Response];
  * app.use(metered(usage, { key: (req) => req.get("x-api-key") }));
  * ```
  */
-export function metered<D extends string>(
-  usage: MeteredUsage<D>,
-  options: MeterOptions<NoInfer<D>, ExpressExchange, unknown>,
+export function metered<D extends string, L = Limits<D>>(
+  usage: MeteredUsage<D, L>,
+  options: MeterOptions<NoInfer<D>, ExpressExchange, unknown, NoInfer<L>>,
 ): RequestHandler {
-  const meter = new Meter<D, ExpressExchange, unknown>(usage, options);
+  const meter = new Meter<D, ExpressExchange, unknown, L>(usage, options);
   const { onRefused } = options;
   return (req, res, next) => {
     const proceed = (verdict: Verdict<D>): unknown => {

@@ -1,3 +1,4 @@
+import type { Limits } from "@usage/counter-core";
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from "fastify";
 import { Meter, type Verdict } from "./middleware/meter.ts";
 import type { MeterOptions } from "./middleware/meter-options.ts";
@@ -22,11 +23,11 @@ export type FastifyExchange = [request: FastifyRequest, reply: FastifyReply];
  * app.addHook("onRequest", metered(usage, { key: (request) => request.headers["x-api-key"] }));
  * ```
  */
-export function metered<D extends string>(
-  usage: MeteredUsage<D>,
-  options: MeterOptions<NoInfer<D>, FastifyExchange, unknown>,
+export function metered<D extends string, L = Limits<D>>(
+  usage: MeteredUsage<D, L>,
+  options: MeterOptions<NoInfer<D>, FastifyExchange, unknown, NoInfer<L>>,
 ): onRequestHookHandler {
-  const meter = new Meter<D, FastifyExchange, unknown>(usage, options);
+  const meter = new Meter<D, FastifyExchange, unknown, L>(usage, options);
   const { onRefused } = options;
   return (request, reply, done) => {
     const proceed = (verdict: Verdict<D>): unknown => {

@@ -1,3 +1,4 @@
+import type { Limits } from "@usage/counter-core";
 import type { Context, MiddlewareHandler } from "hono";
 import type { Admitted } from "./middleware/admitted.ts";
 import { Meter } from "./middleware/meter.ts";
@@ -21,11 +22,11 @@ export type HonoExchange = [c: Context];
  * app.use(metered(usage, { key: (c) => c.req.header("x-api-key") }));
  * ```
  */
-export function metered<D extends string>(
-  usage: MeteredUsage<D>,
-  options: MeterOptions<NoInfer<D>, HonoExchange, Response | Promise<Response>>,
+export function metered<D extends string, L = Limits<D>>(
+  usage: MeteredUsage<D, L>,
+  options: MeterOptions<NoInfer<D>, HonoExchange, Response | Promise<Response>, NoInfer<L>>,
 ): MiddlewareHandler {
-  const meter = new Meter<D, HonoExchange, Response | Promise<Response>>(usage, options);
+  const meter = new Meter<D, HonoExchange, Response | Promise<Response>, L>(usage, options);
   const { onRefused } = options;
   return async (c, next) => {
     let hasWaited = false;

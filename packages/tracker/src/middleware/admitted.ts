@@ -4,7 +4,7 @@ import { isAmounts, kindOf, type ResponseEnd } from "./meter-options.ts";
 import type { MeteredUsage } from "./metered-usage.ts";
 
 export interface AdmittedParts<D extends string> {
-  readonly usage: MeteredUsage<D>;
+  readonly usage: MeteredUsage<D, never>;
   readonly hold: Hold<D>;
   /** What was said of it before. */
   readonly cost: Partial<Usage<D>>;

@@ -1,4 +1,4 @@
-import type { Awaitable, Usage } from "@usage/counter-core";
+import type { Awaitable, Limits, Usage } from "@usage/counter-core";
 import { assertDelay, isAmount, isDictionary } from "@usage/counter-core/internal";
 import { dimensionsOf, type MeteredUsage } from "./metered-usage.ts";
 import type { Refusal } from "./refusal.ts";
@@ -14,11 +14,16 @@ export interface ResponseEnd {
 /**
  * Whom a request is counted for, and what it costs. `A` is what the framework hands to a handler, `R` what a handler returns.
  *
- * What `skip`, `key` and `cost` throw goes to the framework's error handler, and nothing is counted.
+ * What `skip`, `key`, `plan` and `cost` throw goes to the framework's error handler, and nothing is counted.
  */
-export interface MeterOptions<D extends string, A extends readonly unknown[], R> {
+export interface MeterOptions<D extends string, A extends readonly unknown[], R, L = Limits<D>> {
   /** The name of the backend that is charged: an API key's owner, say. Nothing (undefined, null or ""): the request is refused. */
   readonly key: (...exchange: A) => Awaitable<string | null | undefined>;
+  /**
+   * The limits of whom `key` names, where the request tells which they are: of a session, say. Let it return the same object for the
+   * same plan; undefined: the default ones. They replace what the tracker's `limits` and `setLimits` say. @default what the tracker says
+   */
+  readonly plan?: (...exchange: A) => Awaitable<L | undefined>;
   /**
    * What a request costs, as far as it is known before: it is refused where there is no room for it. With `settle` or
    * `responseBytes` it is held until the answer has ended, otherwise counted at once. @default 1 of the counter's first dimension
@@ -49,13 +54,13 @@ export interface MeterOptions<D extends string, A extends readonly unknown[], R>
   readonly ttlMs?: number;
 }
 
-const FUNCTIONS = ["key", "settle", "skip", "onRefused", "onError"] as const;
+const FUNCTIONS = ["key", "plan", "settle", "skip", "onRefused", "onError"] as const;
 const NAMES = new Set<string>([...FUNCTIONS, "cost", "responseBytes", "waitMs", "ttlMs"]);
 
 /** @throws TypeError or RangeError that names the option which is wrong. */
-export function assertMeterOptions<D extends string, A extends readonly unknown[], R>(
-  usage: MeteredUsage<D>,
-  options: MeterOptions<D, A, R>,
+export function assertMeterOptions<D extends string, A extends readonly unknown[], R, L>(
+  usage: MeteredUsage<D, L>,
+  options: MeterOptions<D, A, R, L>,
 ): void {
   if (typeof usage?.tryReserve !== "function") {
     throw new TypeError("metered takes a tracker first: what openUsage resolves to, or a UsageTracker");

@@ -17,17 +17,21 @@ export type Verdict<D extends string> =
 
 const SKIPPED = { kind: "skipped" } as const;
 const GONE = { kind: "gone" } as const;
+/** Of more names, all are set once again: nobody's memory grows with all who ever came. */
+const MAX_PLANS = 100_000;
 
 /** What the middlewares have in common: it knows of no framework. */
-export class Meter<D extends string, A extends readonly unknown[], R> {
-  readonly #usage: MeteredUsage<D>;
-  readonly #options: MeterOptions<D, A, R>;
+export class Meter<D extends string, A extends readonly unknown[], R, L> {
+  readonly #usage: MeteredUsage<D, L>;
+  readonly #options: MeterOptions<D, A, R, L>;
+  /** What was given last, by name. */
+  readonly #plans = new Map<string, L | undefined>();
   readonly #cost: Partial<Usage<D>>;
   readonly #hasEnd: boolean;
   readonly #headers: QuotaHeaders<D>;
 
   /** @throws TypeError or RangeError that names the option which is wrong. */
-  constructor(usage: MeteredUsage<D>, options: MeterOptions<D, A, R>) {
+  constructor(usage: MeteredUsage<D, L>, options: MeterOptions<D, A, R, L>) {
     assertMeterOptions(usage, options);
     this.#usage = usage;
     this.#options = { ...options };
@@ -41,7 +45,7 @@ export class Meter<D extends string, A extends readonly unknown[], R> {
   /**
    * Decides about a request, at once where nothing has to be waited for. `isGone` says whether its client has left meanwhile.
    *
-   * @throws what `skip`, `key` and `cost` throw, TypeError for what they return, and what is wrong with the tenant's limits.
+   * @throws what `skip`, `key`, `plan` and `cost` throw, TypeError for what they return, and what is wrong with the tenant's limits.
    */
   open(exchange: A, isGone: () => boolean): Awaitable<Verdict<D>> {
     const { skip, key } = this.#options;
@@ -52,6 +56,27 @@ export class Meter<D extends string, A extends readonly unknown[], R> {
   #openFor(name: string | null | undefined, exchange: A, isGone: () => boolean): Awaitable<Verdict<D>> {
     if (name === undefined || name === null || name === "") return { kind: "refused", refusal: refusedWithoutKey() };
     if (typeof name !== "string") throw new TypeError(`key must return a name or nothing, got ${kindOf(name)}`);
+    const { plan } = this.#options;
+    if (plan === undefined) return this.#priced(name, exchange, isGone);
+    return after(plan(...exchange), (limits) => {
+      try {
+        this.#setPlan(name, limits);
+      } catch (error) {
+        return this.#refusedFor(error);
+      }
+      return this.#priced(name, exchange, isGone);
+    });
+  }
+
+  #setPlan(name: string, limits: L | undefined): void {
+    const plans = this.#plans;
+    if (plans.get(name) === limits && plans.has(name)) return;
+    this.#usage.setLimits(name, limits);
+    if (plans.size >= MAX_PLANS) plans.clear();
+    plans.set(name, limits);
+  }
+
+  #priced(name: string, exchange: A, isGone: () => boolean): Awaitable<Verdict<D>> {
     const { cost } = this.#options;
     if (typeof cost !== "function") return this.#ensured(name, this.#cost, exchange, isGone);
     return after(cost(...exchange), (cost) => {
@@ -64,11 +89,7 @@ export class Meter<D extends string, A extends readonly unknown[], R> {
     const admit = (): Awaitable<Verdict<D>> => (isGone() ? GONE : this.#admit(name, cost, exchange, isGone));
     const ensuring = this.#usage.ensure(name);
     if (ensuring === undefined) return admit();
-    return ensuring.then(admit, (error: unknown) => {
-      const refusal = refusedFor<D>(error);
-      if (refusal === undefined) throw error;
-      return { kind: "refused", refusal };
-    });
+    return ensuring.then(admit, (error: unknown) => this.#refusedFor(error));
   }
 
   #admit(name: string, cost: Partial<Usage<D>>, exchange: A, isGone: () => boolean): Awaitable<Verdict<D>> {
@@ -115,6 +136,13 @@ export class Meter<D extends string, A extends readonly unknown[], R> {
 
   #passed(name: string): Verdict<D> & { readonly kind: "passed" } {
     return { kind: "passed", headers: this.#headers.of(name) };
+  }
+
+  /** @throws the error, where that is nobody's business but the server's. */
+  #refusedFor(error: unknown): Verdict<D> {
+    const refusal = refusedFor<D>(error);
+    if (refusal === undefined) throw error;
+    return { kind: "refused", refusal };
   }
 
   #refused(name: string, cost: Partial<Usage<D>>): Verdict<D> {

@@ -6,12 +6,12 @@ const NOTHING = {};
 
 /** The headers of requests that pass: those of `toHeaders`, without the decision, which costs ten times as much as to count. */
 export class QuotaHeaders<D extends string> {
-  readonly #usage: MeteredUsage<D>;
+  readonly #usage: MeteredUsage<D, never>;
   readonly #dimensions: readonly D[];
   readonly #totals: Float64Array;
   readonly #limits: Float64Array;
 
-  constructor(usage: MeteredUsage<D>) {
+  constructor(usage: MeteredUsage<D, never>) {
     this.#usage = usage;
     this.#dimensions = dimensionsOf(usage);
     this.#totals = new Float64Array(this.#dimensions.length);

@@ -24,6 +24,7 @@ export interface Asked {
 /** The options of a test; they become those of each framework. */
 export interface NeutralOptions {
   readonly key?: (asked: Asked) => Awaitable<string | null | undefined>;
+  readonly plan?: (asked: Asked) => Awaitable<Record<string, number> | undefined>;
   readonly cost?: (asked: Asked) => Awaitable<Record<string, number>>;
   readonly settle?: (status: number, end: forExpress.ResponseEnd) => Awaitable<Record<string, number> | undefined>;
   readonly skip?: (asked: Asked) => Awaitable<boolean>;
@@ -66,12 +67,13 @@ const EXPRESS: Framework = {
   async start(usage, given) {
     let handled = 0;
     const errors: unknown[] = [];
-    const { key = byApiKey, cost, settle, skip, refusedText } = given;
+    const { key = byApiKey, plan, cost, settle, skip, refusedText } = given;
     const asked = (req: express.Request): Asked => ({ path: req.path, header: (name) => req.get(name) });
     const app = express();
     app.use(
       forExpress.metered(usage, {
         key: (req) => key(asked(req)),
+        ...(plan && { plan: (req) => plan(asked(req)) }),
         ...(cost && { cost: (req) => cost(asked(req)) }),
         ...(settle && { settle: (_req, res, end) => settle(res.statusCode, end) }),
         ...(skip && { skip: (req) => skip(asked(req)) }),
@@ -119,7 +121,7 @@ const FASTIFY: Framework = {
   async start(usage, given) {
     let handled = 0;
     const errors: unknown[] = [];
-    const { key = byApiKey, cost, settle, skip, refusedText } = given;
+    const { key = byApiKey, plan, cost, settle, skip, refusedText } = given;
     const app = fastify({ forceCloseConnections: true });
     const asked = ({ url, headers }: { url: string; headers: Record<string, unknown> }): Asked => ({
       path: url,
@@ -129,6 +131,7 @@ const FASTIFY: Framework = {
       "onRequest",
       forFastify.metered(usage, {
         key: (request) => key(asked(request)),
+        ...(plan && { plan: (request) => plan(asked(request)) }),
         ...(cost && { cost: (request) => cost(asked(request)) }),
         ...(settle && { settle: (_request, reply, end) => settle(reply.statusCode, end) }),
         ...(skip && { skip: (request) => skip(asked(request)) }),
@@ -168,7 +171,7 @@ const HONO: Framework = {
   async start(usage, given) {
     let handled = 0;
     const errors: unknown[] = [];
-    const { key = byApiKey, cost, settle, skip, refusedText } = given;
+    const { key = byApiKey, plan, cost, settle, skip, refusedText } = given;
     const app = new Hono();
     const asked = ({ req }: { readonly req: HonoRequest }): Asked => ({
       path: req.path,
@@ -177,6 +180,7 @@ const HONO: Framework = {
     app.use(
       forHono.metered(usage, {
         key: (c) => key(asked(c)),
+        ...(plan && { plan: (c) => plan(asked(c)) }),
         ...(cost && { cost: (c) => cost(asked(c)) }),
         ...(settle && { settle: (c, end) => settle(c.res.status, end) }),
         ...(skip && { skip: (c) => skip(asked(c)) }),

@@ -24,6 +24,7 @@ describe.each<[string, Metered]>([
     [{ key, cost: { apiReqests: 1 } }, "cost has no dimension apiReqests: the counter has apiRequests, egressBytes"],
     [{ key, cost: { apiRequests: -1 } }, "cost.apiRequests must be a whole number from 0 to 2^53-1, got -1"],
     [{ key, cost: { apiRequests: "1" } }, "cost.apiRequests must be a whole number from 0 to 2^53-1, got 1"],
+    [{ key, plan: { apiRequests: 1 } }, "plan must be a function"],
     [{ key, settle: {} }, "settle must be a function"],
     [{ key, skip: true }, "skip must be a function, got a value of type boolean"],
     [{ key, onRefused: 429 }, "onRefused must be a function"],

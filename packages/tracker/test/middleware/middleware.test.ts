@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { get, type IncomingMessage } from "node:http";
 import { LocalCounterBackend, memoryStore, type UsageStore, utcMinutes, utcMonths } from "@usage/counter-core";
 import { ManualClock } from "@usage/counter-core/testing";
-import { openUsage, UsageTracker, type UsageTrackerOptions } from "@usage/tracker";
+import { openUsage, UsageTracker, type UsageTrackerOptions, type WindowLimits } from "@usage/tracker";
 import type { MeteredUsage, ResponseEnd } from "@usage/tracker/express";
 import { Agent } from "undici";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -139,6 +139,10 @@ describe.each(FRAMEWORKS)("the middleware for $name", ({ start }) => {
     ],
     ["a cost with a wrong amount", { cost: () => ({ apiRequests: -1 }) }, "apiRequests"],
     ["a cost with a wrong dimension", { cost: () => ({ apiReqests: 1 }) }, "apiReqests"],
+    ["a plan that throws", { plan: () => fail("no plans") }, "no plans"],
+    ["a plan that rejects", { plan: async () => fail("no plans") }, "no plans"],
+    ["a plan with a wrong amount", { plan: () => ({ apiRequests: 0.5 }) }, "apiRequests"],
+    ["a plan that is none", { plan: () => "pro" as never }, "limits"],
     ["a skip that throws", { skip: () => fail("no path") }, "no path"],
   ])("takes the error of %s to the error handler, and counts nothing", async (_, options, message) => {
     const { url, counter, errors, handled } = await serve(options);
@@ -160,6 +164,36 @@ describe.each(FRAMEWORKS)("the middleware for $name", ({ start }) => {
     expect(await statusOf("broken")).toBe(500);
     expect(errors).toMatchObject([{ message: "no plan" }]);
     expect(handled()).toBe(1);
+  });
+
+  it("takes a tenant's plan from the request, also another one than before, and the default one where it says none", async () => {
+    const plans: Record<string, Record<string, number>> = { free: { apiRequests: 1 }, pro: { apiRequests: 3 } };
+    const { url, usage, used } = await serve({
+      defaults: { apiRequests: 0 },
+      plan: async ({ header }) => plans[header("x-plan") ?? ""],
+    });
+    const ask = async (key: string, plan?: string) => {
+      const headers = { "x-api-key": key, ...(plan !== undefined && { "x-plan": plan }) };
+      const answer = await fetch(`${url}/hello`, { headers });
+      return [answer.status, answer.headers.get("ratelimit")?.match(/r=(\d+)/)?.[1]];
+    };
+    expect(await ask("acme", "free")).toEqual([200, "0"]);
+    expect(await ask("acme", "free")).toEqual([429, "0"]);
+    expect(await ask("acme", "pro")).toEqual([200, "1"]);
+    expect(await ask("other", "pro")).toEqual([200, "2"]);
+    expect(await ask("acme", "unknown")).toEqual([429, "0"]);
+    expect(await ask("acme")).toEqual([429, "0"]);
+    expect(used().apiRequests).toBe(2);
+    // What somebody set by hand stays, until the request says something else than before.
+    usage.setLimits("other", { apiRequests: 100 });
+    expect(await ask("other", "pro")).toEqual([200, "98"]);
+    expect(await ask("other", "free")).toEqual([429, "0"]);
+  });
+
+  it("refuses with 403 what cannot be a name, whatever its plan", async () => {
+    const { url, handled } = await serve({ key: () => "x".repeat(257), plan: () => ({ apiRequests: 1 }) });
+    expect((await fetch(`${url}/hello`)).status).toBe(403);
+    expect(handled()).toBe(0);
   });
 
   it("refuses with 503 while it cannot be read what a tenant has used, and takes its next request", async () => {
@@ -406,7 +440,7 @@ describe.each(FRAMEWORKS)("the middleware for $name", ({ start }) => {
       limits: () => ({ month: { apiRequests: 100 }, minute: { apiRequests: 2 } }),
       clock: new ManualClock("2026-01-31T23:59:00Z"),
     });
-    const counted: MeteredUsage<D> = usage;
+    const counted: MeteredUsage<D, WindowLimits<D, "month" | "minute">> = usage;
     const { url, stop } = await start(counted as unknown as MeteredUsage<string>, { responseBytes: "egressBytes" });
     onTestFinished(async () => {
       await stop();
