@@ -57,3 +57,18 @@ export class StoreLossError extends Error {
     this.name = "StoreLossError";
   }
 }
+
+/** A window's function, or what it returns, is no period scheme. Nothing was counted, and no other backend is affected. */
+export class WindowSchemeError extends TypeError {
+  readonly code = "USAGE_WINDOW_SCHEME";
+  readonly window: string;
+  /** Absent where it is that of all backends. */
+  readonly backend?: string;
+
+  constructor(window: string, backend: string | undefined, problem: string, cause?: unknown) {
+    super(`windows.${window} ${problem}`, { cause });
+    this.name = "WindowSchemeError";
+    this.window = window;
+    if (backend !== undefined) this.backend = backend;
+  }
+}

@@ -1,5 +1,5 @@
 export type { Decision } from "./decision.ts";
-export { FlushError, FlushTimeoutError, StoreDimensionsError, StoreLossError } from "./errors.ts";
+export { FlushError, FlushTimeoutError, StoreDimensionsError, StoreLossError, WindowSchemeError } from "./errors.ts";
 export type { FlushEvent, LimitEvent } from "./events.ts";
 export type { LimitsByBackend, LimitsSource } from "./limits.ts";
 export { openUsage } from "./open.ts";
@@ -10,6 +10,8 @@ export { type FlusherStatus, type FlushSchedule, UsageFlusher, type UsageFlusher
 export { UsageTracker, type UsageTrackerOptions } from "./usage-tracker.ts";
 export type { ReserveOptions, WaitOptions } from "./waiting-room.ts";
 export type { WindowedDecision } from "./windows/decide-all.ts";
+export type { OpenWindowsOptions } from "./windows/open-windows-options.ts";
 export type { WindowScheme } from "./windows/window.ts";
+export type { WindowFlushEvent, WindowLimitEvent, WindowTracker } from "./windows/window-events.ts";
 export type { WindowLimits, WindowLimitsSource } from "./windows/window-limits.ts";
-export { type OpenWindowsOptions, WindowedUsage, type WindowLimitEvent } from "./windows/windowed-usage.ts";
+export { WindowedUsage } from "./windows/windowed-usage.ts";

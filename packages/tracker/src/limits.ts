@@ -24,20 +24,20 @@ export class LimitBook<D extends string> {
    */
   constructor(dimensions: readonly D[], source: LimitsSource<D>, defaults: Limits<D>) {
     this.#dimensions = dimensions;
-    this.defaults = checked(dimensions, "the default limits", defaults);
+    this.defaults = checkedLimits(dimensions, "the default limits", defaults);
     this.#source = typeof source === "function" ? source : byName(dimensions, source);
   }
 
   /** @throws what the constructor throws, for limits that the source's function returns. */
   of(backend: string): Limits<D> {
     const limits = this.#own.has(backend) ? this.#own.get(backend) : this.#source(backend);
-    return limits === undefined ? this.defaults : checked(this.#dimensions, backend, limits);
+    return limits === undefined ? this.defaults : checkedLimits(this.#dimensions, backend, limits);
   }
 
   /** Replaces the limits of one backend; undefined: it has the default ones. @throws what the constructor throws. */
   set(backend: string, limits: Limits<D> | undefined): void {
     assertBackendName(backend);
-    this.#own.set(backend, limits === undefined ? undefined : checked(this.#dimensions, backend, limits));
+    this.#own.set(backend, limits === undefined ? undefined : checkedLimits(this.#dimensions, backend, limits));
   }
 }
 
@@ -54,13 +54,17 @@ function byName<D extends string>(
   const copy = new Map<string, Limits<D>>();
   for (const [backend, given] of entries) {
     assertBackendName(backend);
-    copy.set(backend, checked(dimensions, backend, given));
+    copy.set(backend, checkedLimits(dimensions, backend, given));
   }
   return (backend) => copy.get(backend);
 }
 
 /** What is read of limits, which may have getters and change later. */
-function checked<D extends string>(dimensions: readonly D[], backend: string, limits: Limits<D>): Limits<D> {
+export function checkedLimits<D extends string>(
+  dimensions: readonly D[],
+  backend: string,
+  limits: Limits<D>,
+): Limits<D> {
   const caps = capsOf(dimensions, backend, limits);
   return Object.fromEntries(
     dimensions.flatMap((dimension, place) => {

@@ -1,6 +1,7 @@
 import type { StorageDimension } from "@usage/counter-core";
 import { OpenUsage, type OpenUsageOptions } from "./open-usage.ts";
-import { type OpenWindowsOptions, WindowedUsage } from "./windows/windowed-usage.ts";
+import type { OpenWindowsOptions } from "./windows/open-windows-options.ts";
+import { WindowedUsage } from "./windows/windowed-usage.ts";
 
 /**
  * Binds a counter to a store: what was used before is known when it resolves, so limits are never open, and from then on counts

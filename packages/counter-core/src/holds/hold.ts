@@ -27,6 +27,12 @@ export interface Hold<D extends string = StorageDimension> extends Disposable {
    */
   extend(more: Partial<Usage<D>>): boolean;
   /**
+   * Whether `extend` would keep so much more free. For holds of several counters that are one: nothing changes, also where it is false.
+   *
+   * @throws UnknownDimensionError, AmountError.
+   */
+  canExtend(more: Partial<Usage<D>>): boolean;
+  /**
    * Keeps less free, none where it keeps no more than that: for work that turns out smaller or slower than announced.
    *
    * @throws UnknownDimensionError, AmountError.
@@ -39,6 +45,12 @@ export interface Hold<D extends string = StorageDimension> extends Disposable {
    * @throws UnknownDimensionError, AmountError.
    */
   count(part: Partial<Usage<D>>): void;
+  /**
+   * Throws what `count` and `settle` would throw, and changes nothing. For holds of several counters that are one.
+   *
+   * @throws UnknownDimensionError, AmountError; UnknownBackendError as `settle` does.
+   */
+  assertCountable(part: Partial<Usage<D>>): void;
   /**
    * Ends it, and counts what the work used; absent: what it keeps free. More than that passes the limit by as much, and so does
    * whatever is settled after it expired: work that was done is always counted.

@@ -100,6 +100,15 @@ export class Holds<D extends string> {
     return true;
   }
 
+  canExtend(hold: OpenHold<D>, more: Partial<Usage<D>>): boolean {
+    const amounts = this.#parts.recorder.read(hold.backend, more);
+    const { periods } = this.#parts;
+    if (hold.state !== "open" || !periods.tryKeepFree(hold.cells, hold.row, amounts)) return false;
+    // At once, so that nobody hears of it.
+    periods.free(hold.cells, hold.row, amounts);
+    return true;
+  }
+
   shrink(hold: OpenHold<D>, less: Partial<Usage<D>>): void {
     const amounts = this.#parts.recorder.read(hold.backend, less);
     if (hold.state !== "open") return;
@@ -110,6 +119,10 @@ export class Holds<D extends string> {
     const amounts = this.#parts.recorder.read(hold.backend, part);
     this.#assertCountable(hold, amounts);
     this.#add(hold, amounts);
+  }
+
+  assertCountable(hold: OpenHold<D>, part: Partial<Usage<D>>): void {
+    this.#assertCountable(hold, this.#parts.recorder.read(hold.backend, part));
   }
 
   settle(hold: OpenHold<D>, actual: Partial<Usage<D>> | undefined): void {

@@ -40,12 +40,20 @@ export class OpenHold<D extends string> implements Hold<D>, Linked<OpenHold<D>> 
     return this.#holds.extend(this, more);
   }
 
+  canExtend(more: Partial<Usage<D>>): boolean {
+    return this.#holds.canExtend(this, more);
+  }
+
   shrink(less: Partial<Usage<D>>): void {
     this.#holds.shrink(this, less);
   }
 
   count(part: Partial<Usage<D>>): void {
     this.#holds.count(this, part);
+  }
+
+  assertCountable(part: Partial<Usage<D>>): void {
+    this.#holds.assertCountable(this, part);
   }
 
   settle(actual?: Partial<Usage<D>>): void {

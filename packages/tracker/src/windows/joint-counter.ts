@@ -14,7 +14,9 @@ export class JointCounter<D extends string> {
   readonly #amounts: Float64Array;
   readonly #totals: Float64Array;
 
-  constructor(dimensions: readonly D[], counters: readonly TrackedCounter<D>[]) {
+  /** @param counters - One at least. */
+  constructor(counters: readonly TrackedCounter<D>[]) {
+    const [{ dimensions }] = counters as readonly [TrackedCounter<D>];
     this.#counters = counters;
     this.#reader = new UsageReader(dimensions);
     this.#amounts = new Float64Array(Math.max(FEWEST, dimensions.length));
@@ -56,9 +58,19 @@ export class JointCounter<D extends string> {
   }
 
   hold(backend: string, usage: Partial<Usage<D>>, options?: HoldOptions): Hold<D> | undefined {
-    // Nothing comes between: what fits is held.
     if (!this.fits(backend, usage)) return undefined;
-    return new JointHold(this.#counters.map((counter) => counter.hold(backend, usage, options) as Hold<D>));
+    const holds: Hold<D>[] = [];
+    try {
+      for (const counter of this.#counters) {
+        const hold = counter.hold(backend, usage, options);
+        if (hold === undefined) break;
+        holds.push(hold);
+      }
+      return holds.length === this.#counters.length ? new JointHold(holds) : undefined;
+    } finally {
+      // Nothing comes between, so what fits is held; unless a counter is somebody's own.
+      if (holds.length < this.#counters.length) for (const hold of holds) hold.void();
+    }
   }
 
   /** One that throws after another has added would leave them apart. */

@@ -1,5 +1,6 @@
 import type { Period, PeriodScheme } from "@usage/counter-core";
-import { isDictionary } from "@usage/counter-core/internal";
+import { isDictionary, messageOf } from "@usage/counter-core/internal";
+import { WindowSchemeError } from "../errors.ts";
 
 /** How a window divides time: the same for all backends, or each has its own (as plans begin on different days). Pure. */
 export type WindowScheme = PeriodScheme | ((backend: string) => PeriodScheme);
@@ -12,6 +13,33 @@ const SHORTEST_STORED_MS = 20 * 3_600_000;
 /** Whether a period is long enough to be stored: from a day on, and the shortest day of a time zone is one. */
 export function isStored({ start, end }: Period): boolean {
   return end - start >= SHORTEST_STORED_MS;
+}
+
+/** Whether a value looks like a period scheme. */
+export function isScheme(value: unknown): value is PeriodScheme {
+  return typeof (value as PeriodScheme | undefined | null)?.at === "function";
+}
+
+/**
+ * The period of a scheme that holds an instant.
+ *
+ * @throws WindowSchemeError where it throws, or returns what is no such period.
+ */
+export function checkedPeriod(window: string, scheme: PeriodScheme, timeMs: number): Period {
+  const wrong = (what: string, cause?: unknown): Error => {
+    const problem = `must divide time into periods { key, start, end } with start <= time < end: at ${timeMs} it ${what}`;
+    return new WindowSchemeError(window, undefined, problem, cause);
+  };
+  let period: Period | undefined;
+  try {
+    period = scheme.at(timeMs);
+  } catch (error) {
+    throw wrong(`throws ${messageOf(error)}`, error);
+  }
+  const { key, start, end } = period ?? {};
+  const isPeriod = typeof key === "string" && key !== "" && Number.isSafeInteger(start) && Number.isSafeInteger(end);
+  if (isPeriod && (start as number) <= timeMs && timeMs < (end as number)) return period;
+  throw wrong(`returns ${JSON.stringify(period)}`);
 }
 
 /** A scheme whose keys tell its window: `day:2026-01-31`. */
@@ -40,7 +68,7 @@ export function checkedWindows<W extends string>(windows: Readonly<Record<W, Win
       );
     }
     const scheme: unknown = windows[name];
-    if (typeof scheme !== "function" && typeof (scheme as PeriodScheme | undefined)?.at !== "function") {
+    if (typeof scheme !== "function" && !isScheme(scheme)) {
       throw new TypeError(`windows.${name} must be a period scheme, or a function that returns a backend's`);
     }
   }

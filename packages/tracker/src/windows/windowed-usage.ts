@@ -1,5 +1,4 @@
 import {
-  type Awaitable,
   type Clock,
   type Event,
   type Hold,
@@ -7,88 +6,52 @@ import {
   type PeriodScheme,
   type StorageDimension,
   systemClock,
-  UnknownBackendError,
   type Usage,
   type UsageStore,
 } from "@usage/counter-core";
-import { capsOf, Emitter, messageOf } from "@usage/counter-core/internal";
-import type { FlushEvent, LimitEvent } from "../events.ts";
-import { OpenUsage, type OpenUsageOptions } from "../open-usage.ts";
+import { Emitter } from "@usage/counter-core/internal";
+import type { OpenUsage } from "../open-usage.ts";
 import type { FlushOptions, FlushResult, RefreshOptions } from "../store-sync.ts";
-import type { TrackedCounter } from "../tracked-counter.ts";
-import type { UsageTracker } from "../usage-tracker.ts";
-import { type ReserveOptions, WaitingRoom } from "../waiting-room.ts";
-import { decideAll, type WindowedDecision } from "./decide-all.ts";
-import { JointCounter } from "./joint-counter.ts";
-import { passingStore } from "./passing-store.ts";
-import { checkedWindows, isStored, keyedBy, type WindowScheme } from "./window.ts";
+import type { ReserveOptions, WaitOptions } from "../waiting-room.ts";
+import { allOf } from "./all-of.ts";
+import type { WindowedDecision } from "./decide-all.ts";
+import { Joints } from "./joints.ts";
+import { closeCounter, openWindow } from "./open-window.ts";
+import type { OpenWindowsOptions } from "./open-windows-options.ts";
+import { checkedWindows } from "./window.ts";
+import type { WindowFlushEvent, WindowLimitEvent, WindowTracker } from "./window-events.ts";
 import { type WindowLimits, WindowLimitsBook, type WindowLimitsSource } from "./window-limits.ts";
 import { WindowTrackers } from "./window-trackers.ts";
 
-export interface OpenWindowsOptions<D extends string, W extends string>
-  extends Omit<OpenUsageOptions<D>, "counter" | "limits" | "defaults"> {
-  /**
-   * How time is divided, by the window's name: what is used must fit in all of them, and is counted in all. The first one's rows
-   * in the store are those of a counter without windows; the keys of the others begin with their name (`day:2026-01-31`). One
-   * that is shorter than a day is not stored.
-   */
-  readonly windows: Readonly<Record<W, WindowScheme>>;
-  /**
-   * Makes the counter of a window; where the window is a function, one for each scheme that it returns. It divides time by `periods`,
-   * and is closed with what `openUsage` returned, where it can be.
-   */
-  readonly counter: (periods: PeriodScheme, window: W) => Awaitable<TrackedCounter<D>>;
-  /** @default no limits */
-  readonly limits?: WindowLimitsSource<D, W>;
-  /** Of a backend for which `limits` has none. @default no limits */
-  readonly defaults?: WindowLimits<D, W>;
-}
-
-/** A backend was refused a request by a window. */
-export interface WindowLimitEvent<D extends string, W extends string = string> extends LimitEvent<D> {
-  readonly window: W;
-}
-
-/** The trackers that a backend is in, one for each window, and their counters as one. */
-interface Joint<D extends string> {
-  readonly trackers: readonly OpenUsage<D>[];
-  readonly counter: JointCounter<D>;
-  readonly waitingRoom: WaitingRoom;
-}
-
-/** By the trackers of the windows, one level for each. */
-interface Joints<D extends string> {
-  readonly next: Map<OpenUsage<D>, Joints<D>>;
-  joint?: Joint<D>;
-}
-
 /**
  * Usage with several windows: what a backend uses is counted in each of them, and must fit in all. Each is a tracker with a
- * counter of its own; `UsageTracker` says what the methods promise.
+ * counter of its own; `UsageTracker` says what the methods promise. One that throws has counted, held or limited in no window.
  */
 export class WindowedUsage<D extends string = StorageDimension, W extends string = string> {
   readonly store: UsageStore<D>;
+  /** The windows' names, the first one first. */
+  readonly windows: readonly W[];
   readonly #options: OpenWindowsOptions<D, W>;
-  readonly #names: readonly W[];
-  readonly #windows: readonly WindowTrackers<D, W>[];
+  readonly #trackers: readonly WindowTrackers<D, W>[];
+  readonly #joints: Joints<D, W>;
   readonly #clock: Clock;
-  readonly #limits: WindowLimitsBook<D, W>;
   readonly #limited = new Emitter<WindowLimitEvent<D, W>>();
-  readonly #flushed = new Emitter<FlushEvent<D>>();
-  readonly #joints: Joints<D> = { next: new Map() };
-  /** Where all backends are in the same trackers. */
-  #fixed: Joint<D> | undefined;
+  readonly #flushed = new Emitter<WindowFlushEvent<D, W>>();
+  #limits: WindowLimitsBook<D, W>;
+  /** What all counters count, once there is one. */
+  #dimensions: readonly D[] | undefined;
 
   private constructor(options: OpenWindowsOptions<D, W>) {
     const { windows, store, limits = {}, defaults = {}, clock = systemClock } = options;
     this.store = store;
     this.#options = options;
-    this.#names = checkedWindows(windows);
+    this.windows = checkedWindows(windows);
     this.#clock = clock;
-    this.#limits = new WindowLimitsBook(this.#names, limits, defaults);
-    this.#windows = this.#names.map((name) => {
-      return new WindowTrackers(name, windows[name], (scheme) => this.#openTracker(name, scheme));
+    this.#limits = this.#bookOf(limits, defaults);
+    this.#trackers = this.windows.map((window) => {
+      return new WindowTrackers(window, windows[window], (scheme, isLate) => this.#open(window, scheme, isLate));
     });
+    this.#joints = new Joints(this.#trackers, clock);
   }
 
   /** See `openUsage`. */
@@ -97,19 +60,12 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   ): Promise<WindowedUsage<D, W>> {
     const usage = new WindowedUsage<D, W>(options);
     try {
-      const fixed = usage.#windows.filter(({ isFixed }) => isFixed);
-      const trackers = await Promise.all(fixed.map((window) => window.trackerOf("")));
-      if (fixed.length === usage.#windows.length) usage.#fixed = usage.#join(trackers);
+      await allOf(usage.#trackers.filter(({ isFixed }) => isFixed).map((window) => window.openFixed()));
       return usage;
     } catch (error) {
-      await usage.close();
+      await usage.close().catch(() => {});
       throw error;
     }
-  }
-
-  /** The windows' names, the first one first. */
-  get windows(): readonly W[] {
-    return this.#names;
   }
 
   /** Every request that is refused because of a limit. */
@@ -118,42 +74,58 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   }
 
   /** Every flush of a window's tracker that ends. */
-  get onFlush(): Event<FlushEvent<D>> {
+  get onFlush(): Event<WindowFlushEvent<D, W>> {
     return this.#flushed.event;
   }
 
-  /** The tracker that a backend has in a window: its totals, and all that is asked of one window alone. @throws UnknownBackendError. */
-  tracker(window: W, backend: string): UsageTracker<D> {
-    const tracker = this.#jointOf(backend).trackers[this.#names.indexOf(window)];
+  /**
+   * The tracker that a backend has in a window: its totals, and all that is asked of one window alone.
+   *
+   * @throws UnknownBackendError; RangeError for a window that there is not.
+   */
+  tracker(window: W, backend: string): OpenUsage<D> {
+    const tracker = this.#joints.of(backend).trackers[this.windows.indexOf(window)];
     if (tracker === undefined) throw new RangeError(`there is no window ${JSON.stringify(window)}`);
     return tracker;
   }
 
-  /** Holds backends that may be new in all windows. Returns undefined where there is nothing to wait for. */
+  /** All that there are: one for each window, or where its backends have several schemes, for each of those that came. */
+  trackers(): readonly WindowTracker<D, W>[] {
+    return this.#trackers.flatMap((window) => window.all().map((tracker) => ({ window: window.name, tracker })));
+  }
+
+  /**
+   * Holds backends that may be new in all windows. Returns undefined where there is nothing to wait for.
+   *
+   * @throws what `UsageTracker.ensure` throws; WindowSchemeError for a backend whose windows are none.
+   */
   ensure(backends: string | Iterable<string>): Promise<void> | undefined {
     const names = typeof backends === "string" ? [backends] : [...backends];
     const waits = names.flatMap((backend) => this.#ensure(backend) ?? []);
     return waits.length === 0 ? undefined : Promise.all(waits).then(() => {});
   }
 
-  /** Lets go of a backend now. Returns false where something of it is not stored yet. */
+  /**
+   * Lets go of a backend now. Returns false where something of it is not stored yet: some windows may have let go of it all the same,
+   * and `ensure` brings it back.
+   */
   release(backend: string): boolean {
-    return this.#trackersOf(backend).reduce((isGone, tracker) => tracker.release(backend) && isGone, true);
+    return this.#trackersOf(backend).reduce((isGone, { tracker }) => tracker.release(backend) && isGone, true);
   }
 
   record(backend: string, usage: Partial<Usage<D>>): void {
-    this.#jointOf(backend).counter.addAll(backend, usage);
+    this.#joints.of(backend).counter.addAll(backend, usage);
   }
 
   tryRecord(backend: string, usage: Partial<Usage<D>>): boolean {
-    if (this.#jointOf(backend).counter.tryAddAll(backend, usage)) return true;
-    this.#refused(backend, usage);
+    if (this.#joints.of(backend).counter.tryAddAll(backend, usage)) return true;
+    if (this.#limited.hasListeners) this.#tellLimit(backend, usage);
     return false;
   }
 
   withinLimits(backend: string, proposed: Partial<Usage<D>>): boolean {
-    if (this.#jointOf(backend).counter.fits(backend, proposed)) return true;
-    this.#refused(backend, proposed);
+    if (this.#joints.of(backend).counter.fits(backend, proposed)) return true;
+    if (this.#limited.hasListeners) this.#tellLimit(backend, proposed);
     return false;
   }
 
@@ -162,48 +134,72 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   }
 
   tryReserve(backend: string, usage: Partial<Usage<D>>, options: HoldOptions = {}): Hold<D> | undefined {
-    const hold = this.#jointOf(backend).counter.hold(backend, usage, options);
-    if (hold === undefined) this.#refused(backend, usage);
+    const hold = this.#joints.of(backend).counter.hold(backend, usage, options);
+    if (hold === undefined && this.#limited.hasListeners) this.#tellLimit(backend, usage);
     return hold;
   }
 
   async reserve(backend: string, usage: Partial<Usage<D>>, options: ReserveOptions = {}): Promise<Hold<D> | undefined> {
-    const { counter, waitingRoom } = this.#jointOf(backend);
     // The caller may change it while it waits.
     const kept = { ...usage };
-    const take = (): Hold<D> | undefined => counter.hold(backend, kept, options);
-    const isHopeless = (): boolean => this.check(backend, kept).reason === "limit";
-    const hold = await waitingRoom.take(backend, { take, isHopeless }, options);
-    if (hold === undefined) this.#refused(backend, usage);
+    const hold = await this.#joints.of(backend).reserve(backend, kept, options);
+    if (hold === undefined && this.#limited.hasListeners) this.#tellLimit(backend, kept);
     return hold;
   }
 
+  async extend(hold: Hold<D>, more: Partial<Usage<D>>, options: WaitOptions = {}): Promise<boolean> {
+    const { backend } = hold;
+    const kept = { ...more };
+    const isExtended = await this.#joints.of(backend).extend(hold, kept, options);
+    if (!isExtended && this.#limited.hasListeners) this.#tellLimit(backend, kept);
+    return isExtended;
+  }
+
   check(backend: string, proposed: Partial<Usage<D>>): WindowedDecision<D, W> {
-    const { trackers } = this.#jointOf(backend);
-    return decideAll(this.#names, (_, index) => (trackers[index] as UsageTracker<D>).check(backend, proposed));
+    return this.#joints.of(backend).check(backend, proposed);
+  }
+
+  /** Whether any backend has used `ratio` or more of any limit that is not 0, in any window. */
+  nearLimit(ratio: number): boolean {
+    return this.trackers().some(({ tracker }) => tracker.nearLimit(ratio));
   }
 
   /** Replaces the limits of one backend, held or not; undefined: it has the default ones. Holds from the next request on. */
   setLimits(backend: string, limits: WindowLimits<D, W> | undefined): void {
-    const all = this.#all();
-    for (const { tracker, window } of all) {
-      // Throws before anything changes.
-      capsOf(tracker.counter.dimensions, backend, this.#limits.ofWindow(backend, limits, window));
-    }
+    const trackers = this.#trackersOf(backend);
     this.#limits.set(backend, limits);
-    for (const { tracker, window } of all) {
-      if (tracker.counter.has(backend)) tracker.setLimits(backend, this.#limits.of(backend, window));
+    for (const { tracker, window } of trackers) tracker.setLimits(backend, this.#limits.of(backend, window));
+  }
+
+  /** Replaces all limits at once, those of `setLimits` as well. When one of them is wrong, it throws and the old ones stay. */
+  updateLimits(limits: WindowLimitsSource<D, W>): void {
+    const before = this.#limits;
+    const apply = ({ tracker, window }: WindowTracker<D, W>): void => {
+      tracker.updateLimits((backend) => this.#limits.of(backend, window));
+    };
+    const applied: WindowTracker<D, W>[] = [];
+    this.#limits = this.#bookOf(limits, before.defaults);
+    try {
+      for (const one of this.trackers()) {
+        apply(one);
+        applied.push(one);
+      }
+    } catch (error) {
+      this.#limits = before;
+      // fault: leaves new limits in the windows before the one that has a wrong one
+      applied.forEach(apply);
+      throw error;
     }
   }
 
   /** Learns from the store what everybody else used. */
   async refresh(options?: RefreshOptions): Promise<void> {
-    await Promise.all(this.#all().map(({ tracker }) => tracker.refresh(options)));
+    await allOf(this.trackers().map(({ tracker }) => tracker.refresh(options)));
   }
 
-  /** Stores all that is counted and not known to be stored, of every window. */
+  /** Stores all that is counted and not known to be stored, of every window. @throws also AggregateError, of several windows. */
   async flush(options?: FlushOptions): Promise<FlushResult> {
-    const results = await allOf(this.#all().map(({ tracker }) => tracker.flush(options)));
+    const results = await allOf(this.trackers().map(({ tracker }) => tracker.flush(options)));
     return {
       stored: results.reduce((sum, { stored }) => sum + stored, 0),
       rejected: results.flatMap(({ rejected }) => rejected),
@@ -217,9 +213,10 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
    * @throws FlushError that says what is not stored; AggregateError of several.
    */
   async close(): Promise<void> {
-    const all = this.#all();
+    await allOf(this.#trackers.map((window) => window.end()));
+    const all = this.trackers();
     await allOf(all.map(({ tracker }) => tracker.close()));
-    await allOf(all.map(({ tracker }) => closed(tracker.counter)));
+    await allOf(all.map(({ tracker }) => closeCounter(tracker.counter)));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -227,89 +224,64 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   }
 
   #ensure(backend: string): Promise<void> | undefined {
-    const trackers = this.#windows.map((window) => window.find(backend));
-    if (trackers.some((tracker) => tracker === undefined)) return this.#ensureLate(backend);
-    const waits = trackers.flatMap((tracker) => tracker?.ensure(backend) ?? []);
-    return waits.length === 0 ? undefined : Promise.all(waits).then(() => {});
+    try {
+      const trackers = this.#trackers.map((window) => window.find(backend));
+      if (trackers.some((tracker) => tracker === undefined)) return this.#ensureLate(backend);
+      const waits = trackers.flatMap((tracker) => tracker?.ensure(backend) ?? []);
+      return waits.length === 0 ? undefined : Promise.all(waits).then(() => {});
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async #ensureLate(backend: string): Promise<void> {
-    const trackers = await Promise.all(this.#windows.map((window) => window.trackerOf(backend)));
+    const trackers = await Promise.all(this.#trackers.map((window) => window.trackerOf(backend)));
     await Promise.all(trackers.map((tracker) => tracker.ensure(backend)));
   }
 
-  async #openTracker(window: W, periods: PeriodScheme): Promise<OpenUsage<D>> {
-    const { clock, counter: make, store, windows: _, limits: __, defaults: ___, ...options } = this.#options;
-    const isFirst = window === this.#names[0];
-    const counter = await make(isFirst ? periods : keyedBy(window, periods), window);
-    const tracker = new OpenUsage<D>({
-      ...options,
+  async #open(window: W, scheme: PeriodScheme, isLate: boolean): Promise<OpenUsage<D>> {
+    const tracker = await openWindow({
+      options: this.#options,
       clock: this.#clock,
-      counter,
-      store: isStored(periods.at(this.#clock.now())) ? store : passingStore(counter.dimensions),
-      limits: (backend) => this.#limits.of(backend, window),
+      window,
+      scheme,
+      isFirst: window === this.windows[0],
+      limitsOf: (backend) => this.#limits.of(backend, window),
+      onDimensions: (dimensions) => this.#assertCounts(window, dimensions),
     });
-    tracker.onFlush((event) => this.#flushed.emit(event));
-    // Nobody asks for names that the counter has from the start.
-    await tracker.refresh();
+    tracker.onFlush((event) => this.#flushed.emit({ ...event, window }));
+    // Nobody asks for names that a counter has from the start; whoever makes a tracker by coming asks for itself.
+    if (!isLate) await tracker.refresh();
     tracker.flusher.start();
     return tracker;
   }
 
-  #jointOf(backend: string): Joint<D> {
-    if (this.#fixed !== undefined) return this.#fixed;
-    let node: Joints<D> | undefined = this.#joints;
-    for (const window of this.#windows) {
-      const tracker = window.find(backend);
-      if (tracker === undefined) throw new UnknownBackendError(backend);
-      node = node?.next.get(tracker);
-    }
-    return node?.joint ?? this.#join(this.#trackersOf(backend));
+  #bookOf(limits: WindowLimitsSource<D, W>, defaults: WindowLimits<D, W>): WindowLimitsBook<D, W> {
+    const dimensions = (): readonly D[] => this.#dimensions ?? this.store.dimensions;
+    return new WindowLimitsBook({ windows: this.windows, dimensions, limits, defaults });
   }
 
-  #join(trackers: readonly OpenUsage<D>[]): Joint<D> {
-    const [first] = trackers as readonly [OpenUsage<D>];
-    const counter = new JointCounter(
-      first.counter.dimensions,
-      trackers.map((tracker) => tracker.counter),
+  /** Amounts are read once for all windows. */
+  #assertCounts(window: W, dimensions: readonly D[]): void {
+    this.#dimensions ??= dimensions;
+    const [own, others] = [dimensions.join(", "), this.#dimensions.join(", ")];
+    if (own === others) return;
+    throw new TypeError(
+      `counter must return counters of the same dimensions: that of windows.${window} counts ${own}, others count ${others}`,
     );
-    const joint = { trackers, counter, waitingRoom: new WaitingRoom(counter.onFreed, this.#clock) };
-    let node = this.#joints;
-    for (const tracker of trackers) {
-      const next = node.next.get(tracker) ?? { next: new Map() };
-      node.next.set(tracker, next);
-      node = next;
-    }
-    node.joint = joint;
-    return joint;
   }
 
   /** Those that there are. */
-  #trackersOf(backend: string): readonly OpenUsage<D>[] {
-    return this.#windows.flatMap((window) => window.find(backend) ?? []);
+  #trackersOf(backend: string): readonly WindowTracker<D, W>[] {
+    return this.#trackers.flatMap((window) => {
+      const tracker = window.find(backend);
+      return tracker === undefined ? [] : [{ window: window.name, tracker }];
+    });
   }
 
-  #all(): readonly { readonly window: W; readonly tracker: OpenUsage<D> }[] {
-    return this.#windows.flatMap((window) => window.all().map((tracker) => ({ window: window.name, tracker })));
-  }
-
-  #refused(backend: string, proposed: Partial<Usage<D>>): void {
-    if (!this.#limited.hasListeners) return;
+  #tellLimit(backend: string, proposed: Partial<Usage<D>>): void {
     const { window, exceeded, reason, period } = this.check(backend, proposed);
     const tracker = this.tracker(window, backend);
     this.#limited.emit({ tracker, window, backend, exceeded, reason, period: period.key });
   }
-}
-
-/** Waits for all of them, also where one fails. */
-async function allOf<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> {
-  const ends = await Promise.allSettled(promises);
-  const errors = ends.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
-  if (errors.length === 1) throw errors[0];
-  if (errors.length > 1) throw new AggregateError(errors, errors.map(messageOf).join("; "));
-  return ends.flatMap((end) => (end.status === "fulfilled" ? [end.value] : []));
-}
-
-async function closed(counter: object): Promise<void> {
-  if (Symbol.asyncDispose in counter) await (counter as AsyncDisposable)[Symbol.asyncDispose]();
 }

@@ -145,6 +145,28 @@ export function holdsContract(name: string, withCounter: WithCounter): void {
         expect(counter.totalAll("oci").apiRequests).toBe(MAX);
       }));
 
+    it("and says what it would do, doing nothing", () =>
+      withCounter((counter) => {
+        counter.setLimits("oci", { apiRequests: MAX, egressBytes: 10 });
+        counter.add("oci", "apiRequests", MAX - 5);
+        const freed: string[] = [];
+        counter.onFreed((backend) => void freed.push(backend));
+        const hold = counter.hold("oci", { egressBytes: 6 });
+        expect([4, 5, 4].map((egressBytes) => hold?.canExtend({ egressBytes }))).toEqual([true, false, true]);
+        hold?.assertCountable({ apiRequests: 5, egressBytes: 20 });
+        expect(() => hold?.assertCountable({ apiRequests: 6 })).toThrow(/past 2\^53-1/);
+        for (const wrong of [{ apiRequests: -1 }, { tokens: 1 } as Partial<Usage>]) {
+          expect(() => hold?.canExtend(wrong)).toThrow();
+          expect(() => hold?.assertCountable(wrong)).toThrow();
+        }
+        expect(hold).toMatchObject({ state: "open", usage: { ...ZERO, egressBytes: 6 } });
+        expect(counter.totalAll("oci")).toEqual({ ...ZERO, apiRequests: MAX - 5 });
+        expect(counter.heldAll("oci")).toEqual({ ...ZERO, egressBytes: 6 });
+        expect(freed).toEqual([]);
+        hold?.void();
+        expect(hold?.canExtend({})).toBe(false);
+      }));
+
     it("for its time, then it is free again; what is settled later is counted in full, and told", () =>
       withCounter((counter, clock) => {
         counter.setLimits("oci", { apiRequests: 10 });
