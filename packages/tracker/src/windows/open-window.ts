@@ -49,7 +49,6 @@ export async function closeCounter(counter: object): Promise<void> {
 function assertDividedBy<D extends string>(window: string, periods: PeriodScheme, counter: TrackedCounter<D>): void {
   const { key, start, end } = counter.period();
   const own = periods.at(start);
-  // fault: takes a counter that divides time otherwise
   if (own.key === key && own.start === start && own.end === end) return;
   throw new TypeError(
     `counter must return a counter with the periods that it is given: that of windows.${window} is in the period ${key}, not ${own.key}`,

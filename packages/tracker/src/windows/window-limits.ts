@@ -93,7 +93,6 @@ export class WindowLimitsBook<D extends string, W extends string> {
     try {
       return checkedLimits(this.#dimensions(), backend, ofWindow);
     } catch (error) {
-      // fault: does not say in which window a limit is wrong
       if (error instanceof Error) error.message = `window ${window}: ${messageOf(error)}`;
       throw error;
     }
@@ -101,7 +100,6 @@ export class WindowLimitsBook<D extends string, W extends string> {
 
   #assertWindows(backend: string, limits: WindowLimits<D, W>): void {
     // A promise names no window, and would open every limit.
-    // fault: takes limits that are a promise for none
     if (!isDictionary(limits) || ("then" in limits && typeof limits.then === "function")) {
       throw new TypeError(`limits of ${backend} must be an object of limits, by window`);
     }

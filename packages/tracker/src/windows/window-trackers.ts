@@ -81,7 +81,6 @@ export class WindowTrackers<D extends string, W extends string> {
     let opening = this.#opening.get(scheme);
     if (opening !== undefined) return opening;
     opening = this.#openNow(scheme, isLate);
-    // fault: makes a second tracker while the first is being made
     this.#opening.set(scheme, opening);
     return opening;
   }
