@@ -1,4 +1,4 @@
-import { defineProject } from "vitest/config";
+import { defineProject, mergeConfig } from "vitest/config";
 import { shared } from "../../vitest.shared.ts";
 
-export default defineProject(shared);
+export default defineProject(mergeConfig(shared, { test: { execArgv: ["--expose-gc"] } }));

@@ -11,7 +11,7 @@ export type LimitsSource<D extends string> = LimitsByBackend<D> | ((backend: str
 export class LimitBook<D extends string> {
   /** Of a backend for which there are none. */
   readonly defaults: Limits<D>;
-  readonly #dimensions: readonly D[];
+  readonly #copied: Copied<D>;
   readonly #source: (backend: string) => Limits<D> | undefined;
   /** Of single backends, in place of what the source says. */
   readonly #own = new Map<string, Limits<D> | undefined>();
@@ -23,27 +23,51 @@ export class LimitBook<D extends string> {
    * @throws TypeError for limits that are no function, object or Map of objects.
    */
   constructor(dimensions: readonly D[], source: LimitsSource<D>, defaults: Limits<D>) {
-    this.#dimensions = dimensions;
-    this.defaults = checkedLimits(dimensions, "the default limits", defaults);
-    this.#source = typeof source === "function" ? source : byName(dimensions, source);
+    this.#copied = copier(dimensions);
+    this.defaults = this.#copied("the default limits", defaults);
+    this.#source = typeof source === "function" ? byFunction(this.#copied, source) : byName(this.#copied, source);
   }
 
   /** @throws what the constructor throws, for limits that the source's function returns. */
   of(backend: string): Limits<D> {
-    const limits = this.#own.has(backend) ? this.#own.get(backend) : this.#source(backend);
-    return limits === undefined ? this.defaults : checkedLimits(this.#dimensions, backend, limits);
+    return (this.#own.has(backend) ? this.#own.get(backend) : this.#source(backend)) ?? this.defaults;
   }
 
   /** Replaces the limits of one backend; undefined: it has the default ones. @throws what the constructor throws. */
   set(backend: string, limits: Limits<D> | undefined): void {
     assertBackendName(backend);
-    this.#own.set(backend, limits === undefined ? undefined : checkedLimits(this.#dimensions, backend, limits));
+    this.#own.set(backend, limits === undefined ? undefined : this.#copied(backend, limits));
   }
 }
 
-/** A copy, since the caller may change it. */
+/** @throws what is wrong with the limits. */
+type Copied<D extends string> = (backend: string, limits: Limits<D>) => Limits<D>;
+
+/** Copies, since the caller may change the limits; of a plan one, however many backends have it. */
+function copier<D extends string>(dimensions: readonly D[]): Copied<D> {
+  const copies = new WeakMap<Limits<D>, Limits<D>>();
+  return (backend, limits) => {
+    const copy = checkedLimits(dimensions, backend, limits);
+    const known = copies.get(limits);
+    if (known !== undefined && dimensions.every((dimension) => known[dimension] === copy[dimension])) return known;
+    copies.set(limits, copy);
+    return copy;
+  };
+}
+
+/** Whatever the function returns may be wrong, for a single backend. */
+function byFunction<D extends string>(
+  copied: Copied<D>,
+  limitsOf: (backend: string) => Limits<D> | undefined,
+): (backend: string) => Limits<D> | undefined {
+  return (backend) => {
+    const limits = limitsOf(backend);
+    return limits === undefined ? undefined : copied(backend, limits);
+  };
+}
+
 function byName<D extends string>(
-  dimensions: readonly D[],
+  copied: Copied<D>,
   limits: LimitsByBackend<D>,
 ): (backend: string) => Limits<D> | undefined {
   const isMap = limits instanceof Map;
@@ -54,7 +78,7 @@ function byName<D extends string>(
   const copy = new Map<string, Limits<D>>();
   for (const [backend, given] of entries) {
     assertBackendName(backend);
-    copy.set(backend, checkedLimits(dimensions, backend, given));
+    copy.set(backend, copied(backend, given));
   }
   return (backend) => copy.get(backend);
 }

@@ -26,7 +26,33 @@ const WRONG: readonly (readonly [string, unknown, new (...args: never[]) => Erro
   ["of an unknown dimension", { tokens: 1 }, UnknownDimensionError],
 ];
 
+function heapUsed(): number {
+  if (globalThis.gc === undefined) throw new Error("run with --expose-gc");
+  globalThis.gc();
+  return process.memoryUsage().heapUsed;
+}
+
 describe("limits by name", () => {
+  it("are kept once for all who have the same plan, and told apart where it was changed meanwhile", async () => {
+    const { tracker, counter } = tracked();
+    const names = Array.from({ length: 50_000 }, (_, i) => `tenant-${i}`);
+    const plan = { apiRequests: 5, egressBytes: 6, ingressBytes: 7 };
+    const grownBy = (limitsOf: () => Limits): number => {
+      const before = heapUsed();
+      for (const name of names) tracker.setLimits(name, limitsOf());
+      return heapUsed() - before;
+    };
+    grownBy(() => plan); // the names' entries
+    const distinct = grownBy(() => ({ ...plan }));
+    const shared = grownBy(() => plan) + distinct;
+    expect(shared).toBeLessThan(distinct / 2);
+    plan.apiRequests = 9;
+    tracker.setLimits("tenant-1", plan);
+    await tracker.ensure(["tenant-0", "tenant-1"]);
+    expect(counter.limitsOf("tenant-0").apiRequests).toBe(5);
+    expect(counter.limitsOf("tenant-1").apiRequests).toBe(9);
+  });
+
   it("are replaced as a whole, and copied in and out", () => {
     const given = new Map([["oci", { apiRequests: 1 }]]);
     const { tracker, counter } = tracked({ limits: given });
