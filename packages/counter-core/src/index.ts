@@ -32,6 +32,7 @@ export {
   UnknownDimensionError,
   UnknownUsageError,
 } from "./model/errors.ts";
+export type { Grant, GrantReceipt, GrantsQuery, StoredGrant } from "./model/grant.ts";
 export type { Mark } from "./model/mark.ts";
 export { assertBackendName, assertDimensionName } from "./model/names.ts";
 export type { Notice, NoticesQuery } from "./model/notice.ts";

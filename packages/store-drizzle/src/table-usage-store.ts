@@ -12,6 +12,7 @@ import {
 import { Cursors } from "@usage/counter-core/internal";
 import { claimMarks } from "./claim-marks.ts";
 import { foldPeriods } from "./fold-periods.ts";
+import { grantOf, storeGrant } from "./grants.ts";
 import { mergeTallies } from "./merge-tallies.ts";
 import { acknowledgeNotices, takeNotices } from "./notices.ts";
 import { untilAborted } from "./until-aborted.ts";
@@ -23,9 +24,9 @@ export interface TableStoreOptions {
   readonly clock: Pick<Clock, "now">;
 }
 
-/** A store that keeps marks. */
+/** A store that keeps marks and grants. */
 export type TableUsageStore = UsageStore<string> &
-  Required<Pick<UsageStore<string>, "claim" | "notices" | "acknowledge">>;
+  Required<Pick<UsageStore<string>, "claim" | "notices" | "acknowledge" | "grant" | "grants">>;
 
 /** The store on the tables of either dialect. All SQL is the table's. */
 export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableStoreOptions): TableUsageStore {
@@ -94,6 +95,8 @@ export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableS
       // At last: until then somebody may still see what was used, and claim them once more.
       // fault: removes a backend and keeps its marks
       await table.removeMarks(backend);
+      // fault: removes a backend and keeps its grants
+      await table.removeGrants(backend);
     },
 
     async fold(before) {
@@ -106,6 +109,8 @@ export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableS
     claim: (marks) => claimMarks(table, marks),
     notices: (channel, query) => takeNotices(table, channel, query),
     acknowledge: (notices) => acknowledgeNotices(table, notices),
+    grant: (grant) => storeGrant(table, grant),
+    grants: async (query = {}) => (await table.grants(query)).map(grantOf),
   };
 }
 

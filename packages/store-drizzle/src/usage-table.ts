@@ -1,4 +1,4 @@
-import type { NoticesQuery, StoredUsage, Tally } from "@usage/counter-core";
+import type { Grant, GrantsQuery, NoticesQuery, StoredUsage, Tally } from "@usage/counter-core";
 import type { MarkRow } from "@usage/counter-core/internal";
 import type { TallyRow } from "./tally-rows.ts";
 
@@ -11,6 +11,15 @@ export interface BackendUsage extends StoredUsage<string> {
 export interface NoticeRow extends MarkRow {
   readonly body: string;
   readonly attempts: number;
+  readonly createdAt: Date;
+}
+
+/** A grant that is to be stored. */
+export interface NewGrantRow extends Omit<Grant, "by"> {
+  readonly grantedBy: string | null;
+}
+
+export interface GrantRow extends NewGrantRow {
   readonly createdAt: Date;
 }
 
@@ -65,6 +74,12 @@ export interface UsageTable {
   acknowledge(marks: readonly MarkRow[]): Promise<void>;
   /** Deletes the marks of a backend, in every period. */
   removeMarks(backend: string): Promise<void>;
+  /** Inserts a grant where there is none under its id, and resolves with it; with nothing where there is one. */
+  grant(row: NewGrantRow): Promise<readonly GrantRow[]>;
+  /** The earliest first. */
+  grants(query: GrantsQuery & { readonly id?: string }): Promise<readonly GrantRow[]>;
+  /** Deletes the grants of a backend, in every period. */
+  removeGrants(backend: string): Promise<void>;
   /** Which of the periods take no rows any more. */
   folded(periods: readonly string[]): Promise<readonly string[]>;
   /** From now on the periods take no rows any more. No `upsert` that began before is under way once this resolves. */

@@ -61,6 +61,7 @@ describe("a store on a Postgres server of its own", () => {
     await store.db.execute(sql`create role limited login`);
     await store.db.execute(sql`revoke create on schema public from public`);
     await store.db.execute(sql`grant select, insert, update, delete on usage_tallies to limited`);
+    await store.db.execute(sql`grant select, insert, delete on usage_grants to limited`);
     await store.db.execute(sql`grant select, insert on usage_folds to limited`);
     await store.db.execute(sql`grant select, insert, delete on usage_marks to limited`);
     const url = new URL(server.url);
@@ -70,8 +71,11 @@ describe("a store on a Postgres server of its own", () => {
     expect(await storedRequests(limited)).toBe(1);
     const mark = { period: "2026-01", backend: "backend-0", mark: "80%" };
     expect(await limited.claim?.([mark])).toEqual([mark]);
+    const grant = { period: "2026-01", backend: "backend-0", id: "1", amounts: { apiRequests: 1 }, reason: "none" };
+    expect((await limited.grant?.(grant))?.isNew).toBe(true);
     await limited.remove("backend-0");
     expect(await storedRequests(limited)).toBe(0);
+    expect(await limited.grants?.()).toEqual([]);
     expect(await limited.claim?.([mark])).toEqual([mark]);
     await limited.close();
   });

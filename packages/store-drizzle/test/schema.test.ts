@@ -24,6 +24,7 @@ describe("the exported drizzle schema", () => {
   it.each([
     ["usage_tallies", sqliteSchema.usageTallies],
     ["usage_marks", sqliteSchema.usageMarks],
+    ["usage_grants", sqliteSchema.usageGrants],
   ])("is the table %s that the SQLite migration makes", async (name, table) => {
     await using store = await openSqliteStore(":memory:");
     const found = store.db.all(sql`select name, lower(type) as type, "notnull" = 1 as "notNull", pk as "primary"
@@ -37,6 +38,7 @@ describe("the exported drizzle schema", () => {
   it.each([
     ["usage_tallies", postgresSchema.usageTallies],
     ["usage_marks", postgresSchema.usageMarks],
+    ["usage_grants", postgresSchema.usageGrants],
   ])("is the table %s that the Postgres migration makes, which is migrated once", async (name, table) => {
     const schema = await freshSchema();
     const store = await openPostgresStore(schema.url);

@@ -1,3 +1,4 @@
+import type { Grant, GrantReceipt, GrantsQuery, StoredGrant } from "../model/grant.ts";
 import type { Mark } from "../model/mark.ts";
 import type { Notice, NoticesQuery } from "../model/notice.ts";
 import type { PeriodUsage, StorageDimension, StoredUsage, Tally } from "../model/usage.ts";
@@ -70,14 +71,14 @@ export interface UsageStore<D extends string = StorageDimension> {
   tallies(period: string, backends: readonly string[]): Promise<readonly Tally[]>;
   /** Usage over all writers, by period and then by backend, in ascending order. */
   history(query: HistoryQuery): Promise<readonly PeriodUsage[]>;
-  /** Deletes a backend's rows in every period, and its marks with their notices. Final only once nobody counts that backend any more. */
+  /** Deletes a backend's rows in every period, its grants, and its marks with their notices. Final only once nobody counts that backend any more. */
   remove(backend: string): Promise<void>;
   /**
    * Makes the rows of each period that is over for long one row for each backend and dimension, and closes that period: whatever
    * `merge` is sent of it from then on is rejected, with a `PeriodFoldedError`. Usage and history stay what they were, exactly.
    * May be called again after a rejection, and by several at once.
    *
-   * Marks stay: what happened in a period has happened, and is nobody's to claim again.
+   * Marks and grants stay: what happened in a period has happened, and is nobody's to claim again.
    *
    * Folds what `foldableBefore` allows: periods whose key is a calendar date and less than `before`, 40 days after their end. A
    * period of which nothing is stored stays open: what comes late of it is stored as ever, and folded the next time.
@@ -116,4 +117,13 @@ export interface UsageStore<D extends string = StorageDimension> {
   notices?(channel: string, query: NoticesQuery): Promise<readonly Notice[]>;
   /** These are delivered, and never due again. May be repeated; what the store does not have is ignored. */
   acknowledge?(notices: readonly Omit<Mark, "notice">[]): Promise<void>;
+  /**
+   * Stores a grant, durably once it resolves, where there is none under its id yet: of several under the same one, also at once, the
+   * first. After a rejection it may be stored; sent again, it is not new then. Absent on stores that keep no grants.
+   *
+   * @throws NameError, AmountError, RangeError or TypeError when it is no grant.
+   */
+  grant?(grant: Grant): Promise<GrantReceipt>;
+  /** The grants that are asked for, the earliest first. Present where `grant` is. */
+  grants?(query?: GrantsQuery): Promise<readonly StoredGrant[]>;
 }

@@ -2,7 +2,7 @@ import { NameError } from "./errors.ts";
 
 const MAX_BACKEND_LENGTH = 256;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/;
+export const CONTROL_CHARACTER: RegExp = /[\u0000-\u001f\u007f-\u009f]/;
 const DIMENSION = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
 
 /**

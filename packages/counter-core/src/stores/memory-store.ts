@@ -14,6 +14,7 @@ import {
 } from "../model/usage.ts";
 import { Cursors } from "./cursors.ts";
 import { foldableBefore } from "./foldable.ts";
+import { MemoryGrants } from "./memory-grants.ts";
 import { MemoryMarks } from "./memory-marks.ts";
 
 export interface MemoryStoreOptions<D extends string = string> {
@@ -22,7 +23,7 @@ export interface MemoryStoreOptions<D extends string = string> {
    * @default STORAGE_DIMENSIONS
    */
   readonly dimensions?: readonly D[];
-  /** What `fold` and `notices` take for now. @default systemClock */
+  /** What `fold`, `notices` and `grant` take for now. @default systemClock */
   readonly clock?: Pick<Clock, "now">;
 }
 
@@ -58,6 +59,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): UsageStore<string
   const cursors = new Cursors();
   const periods = new Map<string, Period>();
   const marks = new MemoryMarks(clock);
+  const grants = new MemoryGrants(clock);
   let changes = 0;
 
   const put = ({ period: key, backend: name, writer, usage }: Tally): void => {
@@ -138,6 +140,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): UsageStore<string
     async remove(backend) {
       for (const { backends } of periods.values()) backends.delete(backend);
       marks.remove(backend);
+      grants.remove(backend);
     },
 
     async fold(before) {
@@ -157,6 +160,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): UsageStore<string
     claim: (claimed) => marks.claim(claimed),
     notices: (channel, query) => marks.notices(channel, query),
     acknowledge: (notices) => marks.acknowledge(notices),
+    grant: (grant) => grants.grant(grant),
+    grants: (query) => grants.grants(query),
   };
 }
 

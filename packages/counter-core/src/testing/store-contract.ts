@@ -1,5 +1,6 @@
 import { changesContract } from "./store-contract/changes-contract.ts";
 import { foldContract } from "./store-contract/fold-contract.ts";
+import { grantsContract } from "./store-contract/grants-contract.ts";
 import { marksContract } from "./store-contract/marks-contract.ts";
 import { mergingContract } from "./store-contract/merging-contract.ts";
 import { namesContract } from "./store-contract/names-contract.ts";
@@ -35,5 +36,6 @@ export function usageStoreContract(name: string, options: StoreContractOptions):
   changesContract(name, withStore);
   foldContract(name, withStore);
   marksContract(name, withStore);
+  grantsContract(name, withStore);
   noticesContract(name, withStore);
 }

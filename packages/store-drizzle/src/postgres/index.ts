@@ -3,5 +3,5 @@ export type { PrefixOptions } from "../table-prefix.ts";
 export type { TimeoutOptions } from "./deadline.ts";
 export { migrate } from "./migrate.ts";
 export { type OpenPostgresStore, openPostgresStore } from "./open.ts";
-export { usageFolds, usageMarks, usageTables, usageTallies, usageTotals } from "./schema.ts";
+export { usageFolds, usageGrants, usageMarks, usageTables, usageTallies, usageTotals } from "./schema.ts";
 export { type PostgresStoreOptions, postgresUsageStore } from "./store.ts";

@@ -1,5 +1,16 @@
 import { sql } from "drizzle-orm";
-import { bigint, check, index, integer, pgTable, pgView, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
+import {
+  bigint,
+  check,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  pgView,
+  primaryKey,
+  text,
+  timestamp,
+} from "drizzle-orm/pg-core";
 import { assertPrefix, DEFAULT_PREFIX } from "../table-prefix.ts";
 
 /**
@@ -64,6 +75,25 @@ export function usageTables<const P extends string>(prefix: P) {
       index(`${prefix}marks_due`).on(table.channel, table.dueAt).where(sql`${table.dueAt} is not null`),
     ],
   );
+  /** What was granted to backends for single periods, and its trail. */
+  const grants = pgTable(
+    `${prefix}grants`,
+    {
+      backend: text("backend").notNull(),
+      period: text("period").notNull(),
+      id: text("id").notNull(),
+      /** By dimension. */
+      amounts: jsonb("amounts").$type<Readonly<Record<string, number>>>().notNull(),
+      reason: text("reason").notNull(),
+      /** Null where nobody says. */
+      grantedBy: text("granted_by"),
+      createdAt: timestamp("created_at", { withTimezone: true }).notNull().defaultNow(),
+    },
+    (table) => [
+      primaryKey({ name: `${prefix}grants_pkey`, columns: [table.backend, table.period, table.id] }),
+      index(`${prefix}grants_created`).on(table.period, table.createdAt),
+    ],
+  );
   /** The tallies summed over writers, for reports; never above 2^53-1. */
   const totals = pgView(`${prefix}totals`, {
     period: text("period").notNull(),
@@ -75,7 +105,7 @@ export function usageTables<const P extends string>(prefix: P) {
       `select period, backend, dimension, least(sum(amount), 9007199254740991)::bigint as amount from ${prefix}tallies group by period, backend, dimension`,
     ),
   );
-  return { tallies, folds, marks, totals };
+  return { tallies, folds, marks, grants, totals };
 }
 
 export type PostgresTables = ReturnType<typeof usageTables<string>>;
@@ -84,5 +114,6 @@ export const {
   tallies: usageTallies,
   folds: usageFolds,
   marks: usageMarks,
+  grants: usageGrants,
   totals: usageTotals,
 } = usageTables(DEFAULT_PREFIX);

@@ -4,6 +4,7 @@ import { StoreError } from "../errors.ts";
 import type { Position, UsageTable } from "../usage-table.ts";
 import { REFUSAL, type Run } from "./deadline.ts";
 import { closeStatement, foldStatement } from "./fold-statements.ts";
+import { grantStatements } from "./grants.ts";
 import { markStatements } from "./marks.ts";
 import { bytes, foldable, type TallyEntry, tallyPages, type UsageEntry, usagePages } from "./pages.ts";
 import type { PostgresTables } from "./schema.ts";
@@ -23,7 +24,7 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
   run: Run<PgDatabase<TResult, TSchema>>,
   { tables, overlapMs }: PostgresTableOptions,
 ): UsageTable {
-  const { tallies, folds, marks } = tables;
+  const { tallies, folds, marks, grants } = tables;
   const { period, backend, updatedAt } = tallies;
 
   return {
@@ -92,6 +93,7 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
     },
 
     ...markStatements(run, marks),
+    ...grantStatements(run, grants),
 
     async folded(periods) {
       const rows = await run("fold", (db) =>

@@ -3,5 +3,5 @@ export type { PrefixOptions } from "../table-prefix.ts";
 export { migrate } from "./migrate.ts";
 export { type OpenSqliteStore, openSqliteStore } from "./open.ts";
 export type { BusyOptions } from "./retry-while-busy.ts";
-export { usageFolds, usageMarks, usageTables, usageTallies, usageTotals } from "./schema.ts";
+export { usageFolds, usageGrants, usageMarks, usageTables, usageTallies, usageTotals } from "./schema.ts";
 export { type SqliteStoreOptions, sqliteUsageStore } from "./store.ts";

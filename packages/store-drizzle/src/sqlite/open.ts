@@ -90,6 +90,8 @@ export async function openSqliteStore(
     claim: (marks) => keeper.run("claim", (store) => store.claim(marks)),
     notices: (channel, query) => keeper.run("taking notices", (store) => store.notices(channel, query)),
     acknowledge: (notices) => keeper.run("acknowledge", (store) => store.acknowledge(notices)),
+    grant: (grant) => keeper.run("grant", (store) => store.grant(grant)),
+    grants: (query) => keeper.run("reading the grants", (store) => store.grants(query)),
     fold: (before) => keeper.run("fold", (store) => store.fold(before)),
     get db() {
       return keeper.current.db;

@@ -57,6 +57,25 @@ export function usageTables<const P extends string>(prefix: P) {
       index(`${prefix}marks_due`).on(table.channel, table.dueAt),
     ],
   );
+  /** What was granted to backends for single periods, and its trail. */
+  const grants = sqliteTable(
+    `${prefix}grants`,
+    {
+      backend: text("backend").notNull(),
+      period: text("period").notNull(),
+      id: text("id").notNull(),
+      /** By dimension. */
+      amounts: text("amounts", { mode: "json" }).$type<Readonly<Record<string, number>>>().notNull(),
+      reason: text("reason").notNull(),
+      /** Null where nobody says. */
+      grantedBy: text("granted_by"),
+      createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull().default(now()),
+    },
+    (table) => [
+      primaryKey({ columns: [table.backend, table.period, table.id] }),
+      index(`${prefix}grants_created`).on(table.period, table.createdAt),
+    ],
+  );
   /** The tallies summed over writers, for reports; never above 2^53-1. */
   const totals = sqliteView(`${prefix}totals`, {
     period: text("period").notNull(),
@@ -68,7 +87,7 @@ export function usageTables<const P extends string>(prefix: P) {
       `select period, backend, dimension, cast(min(total(amount), 9007199254740991) as integer) as amount from ${prefix}tallies group by period, backend, dimension`,
     ),
   );
-  return { tallies, folds, marks, totals };
+  return { tallies, folds, marks, grants, totals };
 }
 
 export type SqliteTables = ReturnType<typeof usageTables<string>>;
@@ -77,5 +96,6 @@ export const {
   tallies: usageTallies,
   folds: usageFolds,
   marks: usageMarks,
+  grants: usageGrants,
   totals: usageTotals,
 } = usageTables(DEFAULT_PREFIX);

@@ -1,6 +1,7 @@
 import { and, eq, gt, gte, inArray, lte, max, min, sql } from "drizzle-orm";
 import type { BackendUsage, UsageTable } from "../usage-table.ts";
 import { foldRows } from "./fold-rows.ts";
+import { grantStatements } from "./grants.ts";
 import { markStatements } from "./marks.ts";
 import {
   changedPages,
@@ -21,7 +22,7 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
   attempt: Attempt,
   tables: SqliteTables,
 ): UsageTable {
-  const { tallies, folds, marks } = tables;
+  const { tallies, folds, marks, grants } = tables;
   const { period, backend, updatedAt } = tallies;
   const reading: Reading<TSchema> = { db, tallies, attempt };
 
@@ -113,6 +114,7 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
     },
 
     ...markStatements(db, attempt, marks),
+    ...grantStatements(db, attempt, grants),
 
     folded: (periods) => attempt("fold", () => foldedOf(periods)),
 

@@ -1,6 +1,6 @@
 import { integer, sqliteTable } from "drizzle-orm/sqlite-core";
 
-export { usageFolds, usageMarks, usageTallies, usageTotals } from "@usage/store-drizzle/sqlite/schema";
+export { usageFolds, usageGrants, usageMarks, usageTallies, usageTotals } from "@usage/store-drizzle/sqlite/schema";
 
 /** A table of the user's own, which is to be made beside them. */
 export const mine = sqliteTable("mine", { id: integer("id").notNull() });
