@@ -31,6 +31,8 @@ export interface AdmissionParts<D extends string> {
   readonly load: () => Promise<void>;
   /** How often the tracker's reads of the store have moved on; each may have passed over what is not held yet. */
   readonly cursors: () => number;
+  /** Hears that backends are held. */
+  readonly onHeld: (backends: readonly string[]) => void;
   /** Hears that backends are held of which the store was not read, or may have changed since. */
   readonly onUnread: (backends: readonly string[]) => void;
 }
@@ -114,6 +116,7 @@ export class Admission<D extends string> {
       // fault: takes what could not be read of a backend for unchanged
       if (isUnread || cursors !== this.#parts.cursors()) this.#parts.onUnread(backends);
       this.#end(backends, ({ resolve }) => resolve());
+      this.#parts.onHeld(backends);
     } catch (error) {
       if (error instanceof TooManyBackendsError) await this.#holdSome(backends, error);
       else this.#end(backends, ({ reject }) => reject(error));

@@ -5,7 +5,17 @@ export type { LimitsByBackend, LimitsSource } from "./limits.ts";
 export { openUsage } from "./open.ts";
 export { OpenUsage, type OpenUsageOptions } from "./open-usage.ts";
 export type { FlushOptions, FlushResult, RefreshOptions } from "./store-sync.ts";
+export {
+  type Delivery,
+  DeliveryTimeoutError,
+  type ThresholdEvent,
+  type ThresholdFailure,
+} from "./thresholds/threshold-event.ts";
+export { ThresholdNotifier, type ThresholdNotifierOptions } from "./thresholds/threshold-notifier.ts";
+export type { DeliveryTimes, ThresholdOptions } from "./thresholds/threshold-options.ts";
+export type { Thresholds } from "./thresholds/thresholds.ts";
 export type { TrackedCounter } from "./tracked-counter.ts";
+export type { UsageChange } from "./usage-change.ts";
 export { type FlusherStatus, type FlushSchedule, UsageFlusher, type UsageFlusherOptions } from "./usage-flusher.ts";
 export { UsageTracker, type UsageTrackerOptions } from "./usage-tracker.ts";
 export type { ReserveOptions, WaitOptions } from "./waiting-room.ts";

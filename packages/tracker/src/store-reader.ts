@@ -1,6 +1,7 @@
 import type { Clock, StoredTotals, Tally, TotalsQuery, UsageStore } from "@usage/counter-core";
-import { SerialQueue, untilAborted } from "@usage/counter-core/internal";
+import { type Emitter, SerialQueue, untilAborted } from "@usage/counter-core/internal";
 import type { TrackedCounter } from "./tracked-counter.ts";
+import type { UsageChange } from "./usage-change.ts";
 
 /** All that is held is read so often, in milliseconds: what changed shows no loss of what did not. */
 const WHOLE_READ_MS = 600_000;
@@ -19,6 +20,7 @@ export class StoreReader<D extends string> {
   readonly #counter: TrackedCounter<D>;
   readonly #store: UsageStore<D>;
   readonly #clock: Clock;
+  readonly #changes: Emitter<UsageChange<D>>;
   /** One at a time: what is learnt and what is read of it for that belong together. */
   readonly #reads = new SerialQueue();
   #last: LastRead = nothingRead();
@@ -27,10 +29,11 @@ export class StoreReader<D extends string> {
   /** Of the current period and of this run's own name, whose amounts the store tells apart. */
   #watched: readonly Tally[] = [];
 
-  constructor(counter: TrackedCounter<D>, store: UsageStore<D>, clock: Clock) {
+  constructor(counter: TrackedCounter<D>, store: UsageStore<D>, clock: Clock, changes: Emitter<UsageChange<D>>) {
     this.#counter = counter;
     this.#store = store;
     this.#clock = clock;
+    this.#changes = changes;
   }
 
   /** Everything is read the next time: the store may not have any more what it had. */
@@ -86,12 +89,14 @@ export class StoreReader<D extends string> {
       await this.#learn(period, usage, backends, signal);
       this.#forgetUnread(unread);
       this.#readTo(last, { period, cursor, wholeMs: begun });
+      this.#changes.emit({ kind: "read", period, usage, isWhole: true });
       return true;
     }
     const { usage, cursor } = await untilAborted(this.#totals(period, { since: last.cursor }), signal);
     this.#cursors += 1;
     // fault: takes what has not changed for lost
     await this.#learn(period, usage, [...usage.keys()], signal);
+    this.#changes.emit({ kind: "read", period, usage, isWhole: false });
     await this.#readUnread(period, signal);
     this.#readTo(last, { ...last, cursor });
     if (!(await this.#hasLost(period, signal))) return true;

@@ -1,9 +1,10 @@
 import type { Clock, RejectedTally, Tally, UsageStore } from "@usage/counter-core";
-import { assertDelay, SerialQueue, untilAborted, withinTime } from "@usage/counter-core/internal";
+import { assertDelay, type Emitter, SerialQueue, untilAborted, withinTime } from "@usage/counter-core/internal";
 import { FlushTimeoutError, StoreLossError } from "./errors.ts";
 import type { FlushEvent } from "./events.ts";
 import { StoreReader } from "./store-reader.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
+import type { UsageChange } from "./usage-change.ts";
 
 export interface RefreshOptions {
   /** Aborting it rejects the refresh with the signal's reason. */
@@ -48,6 +49,8 @@ export interface StoreSyncParts<D extends string> {
   readonly counter: TrackedCounter<D>;
   readonly store: UsageStore<D>;
   readonly clock: Clock;
+  /** Hears what is stored. */
+  readonly changes: Emitter<UsageChange<D>>;
   /** Hears that what was used is known. */
   readonly onLearned: () => void;
   /** Hears how each flush ended. */
@@ -63,9 +66,9 @@ export class StoreSync<D extends string> {
   #losses: number;
 
   constructor(parts: StoreSyncParts<D>) {
-    const { counter, store, clock } = parts;
+    const { counter, store, clock, changes } = parts;
     this.#parts = parts;
-    this.#reader = new StoreReader(counter, store, clock);
+    this.#reader = new StoreReader(counter, store, clock, changes);
     this.#losses = store.losses?.() ?? 0;
   }
 
@@ -161,13 +164,22 @@ export class StoreSync<D extends string> {
       const stored = without(tallies, done.rejected);
       counter.confirm(stored);
       this.#reader.took(stored);
+      this.#tellStored(stored);
       done.stored = stored.length;
     }
     if (isLost) throw new StoreLossError(MAX_ROUNDS);
   }
 
+  #tellStored(stored: readonly Tally[]): void {
+    const { changes } = this.#parts;
+    if (!changes.hasListeners) return;
+    for (const [period, tallies] of Map.groupBy(stored, ({ period }) => period)) {
+      changes.emit({ kind: "touched", period, backends: tallies.map(({ backend }) => backend) });
+    }
+  }
+
   #noticeLoss(done: Progress): boolean {
-    const { counter, store } = this.#parts;
+    const { counter, store, changes } = this.#parts;
     const losses = store.losses?.() ?? 0;
     // fault: does not send again what a store says it lost
     if (losses === this.#losses) return false;
@@ -175,6 +187,7 @@ export class StoreSync<D extends string> {
     done.lost = true;
     this.#reader.restart();
     counter.unconfirm();
+    changes.emit({ kind: "lost" });
     return true;
   }
 

@@ -6,6 +6,7 @@ import {
   type Limits,
   type StorageDimension,
   systemClock,
+  UnknownBackendError,
   type Usage,
   type UsageStore,
 } from "@usage/counter-core";
@@ -17,6 +18,7 @@ import { LimitBook, type LimitsSource } from "./limits.ts";
 import { assertDimensions } from "./store-dimensions.ts";
 import { type FlushOptions, type FlushResult, type RefreshOptions, StoreSync } from "./store-sync.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
+import type { UsageChange } from "./usage-change.ts";
 import { type ReserveOptions, WaitingRoom, type WaitOptions, type Wish } from "./waiting-room.ts";
 
 export interface UsageTrackerOptions<D extends string = StorageDimension> {
@@ -51,6 +53,7 @@ export class UsageTracker<D extends string = StorageDimension> {
   readonly #admission: Admission<D>;
   readonly #flushed = new Emitter<FlushEvent<D>>();
   readonly #limited = new Emitter<LimitEvent<D>>();
+  readonly #changed = new Emitter<UsageChange<D>>();
   #limits: LimitBook<D>;
 
   /**
@@ -72,6 +75,7 @@ export class UsageTracker<D extends string = StorageDimension> {
       counter,
       store,
       clock,
+      changes: this.#changed,
       onLearned: () => {
         this.#admission.isLoaded = true;
       },
@@ -86,6 +90,7 @@ export class UsageTracker<D extends string = StorageDimension> {
       limitsOf: (backend) => this.#limits.of(backend),
       load: () => this.refresh(),
       cursors: () => this.#sync.cursors,
+      onHeld: (backends) => this.#touched(backends),
       onUnread: (backends) => this.#sync.readNext(backends),
     });
     this.#applyLimits();
@@ -100,6 +105,11 @@ export class UsageTracker<D extends string = StorageDimension> {
   /** Every request that is refused because of a limit. */
   get onLimit(): Event<LimitEvent<D>> {
     return this.#limited.event;
+  }
+
+  /** Each time that what is stored of backends, or what they are limited to, may be another than before; off the request path. */
+  get onChange(): Event<UsageChange<D>> {
+    return this.#changed.event;
   }
 
   /**
@@ -208,6 +218,21 @@ export class UsageTracker<D extends string = StorageDimension> {
     const applied = this.#limits.of(backend);
     if (this.counter.has(backend)) this.counter.setLimits(backend, applied);
     this.#admission.setLimits(backend, applied);
+    this.#touched([backend]);
+  }
+
+  /**
+   * What a backend is limited to, held or not.
+   *
+   * @throws what is wrong with the limits that are returned for one that is not held.
+   */
+  limitsOf(backend: string): Limits<D> {
+    try {
+      return this.counter.limitsOf(backend);
+    } catch (error) {
+      if (!(error instanceof UnknownBackendError)) throw error;
+      return this.#limits.of(backend);
+    }
   }
 
   /** Replaces all limits at once, those of `setLimits` as well. When one of them is wrong, it throws and the old ones stay. */
@@ -262,6 +287,12 @@ export class UsageTracker<D extends string = StorageDimension> {
     // Not by `has`, which is a use: what is idle could never go where limits are read again and again.
     for (const [backend, limits] of held) this.counter.setLimits(backend, limits);
     for (const [backend, limits] of asked) this.#admission.setLimits(backend, limits);
+    this.#touched(this.counter.backends());
+  }
+
+  #touched(backends: readonly string[]): void {
+    if (this.#changed.hasListeners)
+      this.#changed.emit({ kind: "touched", period: this.counter.period().key, backends });
   }
 
   async #take(

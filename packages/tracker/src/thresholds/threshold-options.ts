@@ -1,0 +1,84 @@
+import { assertBackendName, type StorageDimension } from "@usage/counter-core";
+import { assertDelay } from "@usage/counter-core/internal";
+import type { Outbox } from "./notice-courier.ts";
+import type { Delivery, ThresholdEvent } from "./threshold-event.ts";
+import { checkedThresholds, type Thresholds } from "./thresholds.ts";
+
+/** What to be told of, and how. */
+export interface ThresholdOptions<D extends string = StorageDimension> {
+  /**
+   * The parts of each limit that are told of once what is stored reaches them, `[0.5, 0.8, 1]` say; or a function that returns those
+   * of a backend (and of a window, where there are windows). A limit of 0 has none.
+   */
+  readonly thresholds: Thresholds;
+  /**
+   * Is told of each crossing once or more, always with the same `id`: again where it throws, rejects or takes longer than `timeoutMs`,
+   * and where the process dies before that is known to the store.
+   */
+  readonly onThreshold: (event: ThresholdEvent<D>, delivery: Delivery) => Promise<void> | void;
+}
+
+/** When to try again. */
+export interface DeliveryTimes {
+  /** The pause after an attempt that failed, which doubles up to `max`, in milliseconds. @default { first: 30_000, max: 3_600_000 } */
+  readonly retryMs?: { readonly first: number; readonly max: number };
+  /** How long `onThreshold` may take, in milliseconds; less than the first pause. @default 10_000 */
+  readonly timeoutMs?: number;
+}
+
+/** Options that are right, with their defaults. */
+export interface CheckedThresholdOptions<D extends string>
+  extends Pick<ThresholdOptions<D>, "onThreshold">,
+    Required<DeliveryTimes> {
+  readonly store: Outbox;
+  readonly thresholdsOf: (backend: string, window?: string) => readonly number[];
+  readonly channel: string;
+}
+
+const MAX_CHANNEL = 200;
+
+/** @throws like the constructor of `ThresholdNotifier`. */
+export function checkedThresholdOptions<D extends string>(
+  store: object,
+  options: ThresholdOptions<D> & DeliveryTimes & { readonly channel?: string },
+): CheckedThresholdOptions<D> {
+  const { thresholds, onThreshold, channel = "default", retryMs = { first: 30_000, max: 3_600_000 } } = options;
+  const { timeoutMs = 10_000 } = options;
+  if (typeof onThreshold !== "function") {
+    throw new TypeError(`onThreshold must be a function that is told of events, got ${String(onThreshold)}`);
+  }
+  const thresholdsOf = checkedThresholds(thresholds);
+  assertChannel(channel);
+  assertDelay("timeoutMs", timeoutMs);
+  assertDelay("retryMs.first", retryMs.first);
+  assertDelay("retryMs.max", retryMs.max, retryMs.first);
+  if (retryMs.first <= timeoutMs) {
+    throw new RangeError(
+      `retryMs.first must be more than timeoutMs, for so long an attempt may be under way; got ${retryMs.first} and ${timeoutMs}`,
+    );
+  }
+  if (!isOutbox(store)) {
+    throw new TypeError(
+      "thresholds need a store with claim, notices and acknowledge, as memoryStore and those of @usage/store-drizzle have",
+    );
+  }
+  return { store, thresholdsOf, onThreshold, channel, retryMs: { ...retryMs }, timeoutMs };
+}
+
+function assertChannel(channel: unknown): void {
+  try {
+    assertBackendName(channel);
+    if (channel.length <= MAX_CHANNEL) return;
+  } catch {
+    // Said below.
+  }
+  throw new RangeError(
+    `channel must be 1 to ${MAX_CHANNEL} UTF-16 units of well-formed text without control characters, got ${JSON.stringify(channel)}`,
+  );
+}
+
+function isOutbox(store: object): store is Outbox {
+  return ["claim", "notices", "acknowledge"].every(
+    (name) => typeof (store as Record<string, unknown>)[name] === "function",
+  );
+}
