@@ -10,6 +10,8 @@ export interface WindowParts<D extends string, W extends string> {
   readonly clock: Clock;
   readonly window: W;
   readonly scheme: PeriodScheme;
+  /** Whether a backend that has just come waits for it. */
+  readonly isLate: boolean;
   /** Whether its keys are those of a counter without windows. */
   readonly isFirst: boolean;
   readonly limitsOf: (backend: string) => Limits<D>;
@@ -20,11 +22,11 @@ export interface WindowParts<D extends string, W extends string> {
 /**
  * The tracker of a window, with a counter of its own: nothing is open when it throws.
  *
- * @throws what making the counter throws; WindowSchemeError for a scheme that is none; TypeError for a counter that divides time
+ * @throws what making the counter and reading the store throw; WindowSchemeError for a scheme that is none; TypeError for a counter that divides time
  * otherwise or counts something else.
  */
 export async function openWindow<D extends string, W extends string>(parts: WindowParts<D, W>): Promise<OpenUsage<D>> {
-  const { clock, window, scheme, isFirst, limitsOf, onDimensions } = parts;
+  const { clock, window, scheme, isLate, isFirst, limitsOf, onDimensions } = parts;
   const { counter: make, store, windows: _, limits: __, defaults: ___, ...options } = parts.options;
   const period = checkedPeriod(window, scheme, clock.now());
   const periods = isFirst ? scheme : keyedBy(window, scheme);
@@ -33,7 +35,10 @@ export async function openWindow<D extends string, W extends string>(parts: Wind
     assertDividedBy(window, periods, counter);
     onDimensions(counter.dimensions);
     const kept = isStored(period) ? store : passingStore(counter.dimensions);
-    return new OpenUsage<D>({ ...options, clock, counter, store: kept, limits: limitsOf });
+    const tracker = new OpenUsage<D>({ ...options, clock, counter, store: kept, limits: limitsOf });
+    // Nobody asks for names that a counter has from the start; whoever makes a tracker by coming asks for itself.
+    if (!isLate) await tracker.refresh();
+    return tracker;
   } catch (error) {
     await closeCounter(counter).catch(() => {});
     throw error;

@@ -17,7 +17,8 @@ export function isStored({ start, end }: Period): boolean {
 
 /** Whether a value looks like a period scheme. */
 export function isScheme(value: unknown): value is PeriodScheme {
-  return typeof (value as PeriodScheme | undefined | null)?.at === "function";
+  // A string has an `at`, too.
+  return isDictionary(value) && typeof value.at === "function";
 }
 
 /**

@@ -60,9 +60,11 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   ): Promise<WindowedUsage<D, W>> {
     const usage = new WindowedUsage<D, W>(options);
     try {
-      await allOf(usage.#trackers.filter(({ isFixed }) => isFixed).map((window) => window.openFixed()));
+      const fixed = usage.#trackers.filter(({ isFixed }) => isFixed);
+      await Promise.all(fixed.map((window) => window.openFixed()));
       return usage;
     } catch (error) {
+      // Also what is still being opened.
       await usage.close().catch(() => {});
       throw error;
     }
@@ -244,13 +246,12 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
       clock: this.#clock,
       window,
       scheme,
+      isLate,
       isFirst: window === this.windows[0],
       limitsOf: (backend) => this.#limits.of(backend, window),
       onDimensions: (dimensions) => this.#assertCounts(window, dimensions),
     });
     tracker.onFlush((event) => this.#flushed.emit({ ...event, window }));
-    // Nobody asks for names that a counter has from the start; whoever makes a tracker by coming asks for itself.
-    if (!isLate) await tracker.refresh();
     tracker.flusher.start();
     return tracker;
   }
