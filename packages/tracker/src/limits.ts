@@ -23,13 +23,14 @@ export class LimitBook<D extends string> {
    * @throws TypeError for limits that are no function, object or Map of objects.
    */
   constructor(dimensions: readonly D[], source: LimitsSource<D>, defaults: Limits<D>) {
-    this.#copied = copier(dimensions);
+    this.#copied = copier(() => dimensions);
     this.defaults = this.#copied("the default limits", defaults);
     this.#source = typeof source === "function" ? byFunction(this.#copied, source) : byName(this.#copied, source);
   }
 
   /** @throws what the constructor throws, for limits that the source's function returns. */
   of(backend: string): Limits<D> {
+    // fault: limits nobody of whom the plans know nothing
     return (this.#own.has(backend) ? this.#own.get(backend) : this.#source(backend)) ?? this.defaults;
   }
 
@@ -41,12 +42,13 @@ export class LimitBook<D extends string> {
 }
 
 /** @throws what is wrong with the limits. */
-type Copied<D extends string> = (backend: string, limits: Limits<D>) => Limits<D>;
+export type Copied<D extends string> = (backend: string, limits: Limits<D>) => Limits<D>;
 
 /** Copies, since the caller may change the limits; of a plan one, however many backends have it. */
-function copier<D extends string>(dimensions: readonly D[]): Copied<D> {
+export function copier<D extends string>(dimensionsNow: () => readonly D[]): Copied<D> {
   const copies = new WeakMap<Limits<D>, Limits<D>>();
   return (backend, limits) => {
+    const dimensions = dimensionsNow();
     const copy = checkedLimits(dimensions, backend, limits);
     const known = copies.get(limits);
     if (known !== undefined && dimensions.every((dimension) => known[dimension] === copy[dimension])) return known;
@@ -84,11 +86,7 @@ function byName<D extends string>(
 }
 
 /** What is read of limits, which may have getters and change later. */
-export function checkedLimits<D extends string>(
-  dimensions: readonly D[],
-  backend: string,
-  limits: Limits<D>,
-): Limits<D> {
+function checkedLimits<D extends string>(dimensions: readonly D[], backend: string, limits: Limits<D>): Limits<D> {
   const caps = capsOf(dimensions, backend, limits);
   return Object.fromEntries(
     dimensions.flatMap((dimension, place) => {

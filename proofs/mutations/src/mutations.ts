@@ -3,11 +3,13 @@ import { EXACT_MUTATIONS } from "./exact-mutations.ts";
 import { EXACT_PROXY_MUTATIONS } from "./exact-proxy-mutations.ts";
 import { FORGIVE_MUTATIONS } from "./forgive-mutations.ts";
 import { HOLD_MUTATIONS } from "./hold-mutations.ts";
+import { MIDDLEWARE_MUTATIONS } from "./middleware-mutations.ts";
 import type { Mutation } from "./mutation.ts";
 import { PROXY_MUTATIONS } from "./proxy-mutations.ts";
 import { REDIS_MUTATIONS } from "./redis-mutations.ts";
 import { STORE_MUTATIONS } from "./store-mutations.ts";
 import { TRACKER_MUTATIONS } from "./tracker-mutations.ts";
+import { WINDOW_MUTATIONS } from "./window-mutations.ts";
 
 /** docs/reliability.md says which promise each of them breaks. */
 export const MUTATIONS: readonly Mutation[] = [
@@ -18,6 +20,8 @@ export const MUTATIONS: readonly Mutation[] = [
   ...FORGIVE_MUTATIONS,
   ...STORE_MUTATIONS,
   ...TRACKER_MUTATIONS,
+  ...WINDOW_MUTATIONS,
+  ...MIDDLEWARE_MUTATIONS,
   ...PROXY_MUTATIONS,
   ...EXACT_PROXY_MUTATIONS,
 ];

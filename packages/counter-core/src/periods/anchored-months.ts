@@ -23,6 +23,7 @@ export interface Calendar {
 export function monthsFrom(anchorDay: number, calendar: Calendar): PeriodScheme {
   const firstDay = (year: number, month: number): number => {
     const lastDay = new Date(Date.UTC(year, month + 1, 0)).getUTCDate();
+    // fault: begins no month on a day that it has not
     return Date.UTC(year, month, Math.min(anchorDay, lastDay));
   };
   return {

@@ -27,6 +27,7 @@ export class TimeZone implements Calendar {
     if (before === after) return day - before;
     const changed = this.#changeOf(before, day - FAR_MS, day + FAR_MS);
     // By the old offset, unless the clocks were set before they showed that day.
+    // fault: begins a day by the offset that comes after it
     return day - before < changed ? day - before : Math.max(changed, day - after);
   }
 

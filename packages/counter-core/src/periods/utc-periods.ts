@@ -52,6 +52,7 @@ function isoDay(timeMs: number): string {
 
 /** A week belongs to the year of its Thursday. */
 function isoWeek(mondayMs: number): string {
+  // fault: counts a week in the year of its Monday
   const year = new Date(mondayMs + 3 * DAY_MS).getUTCFullYear();
   const fourthOfJanuary = Date.UTC(year, 0, 4);
   const week = 1 + Math.floor((mondayMs + 6 * DAY_MS - fourthOfJanuary) / WEEK_MS);

@@ -32,6 +32,7 @@ export function daysIn(timeZone: string): PeriodScheme {
   return {
     at(timeMs) {
       const day = zone.dayAt(timeMs);
+      // fault: takes every day for 24 hours
       return { key: isoDay(day), start: zone.startOf(day), end: zone.startOf(day + DAY_MS) };
     },
   };

@@ -76,6 +76,7 @@ export class Admitted<D extends string> {
     const { usage, hold, cost, onError } = this.#parts;
     const rest = this.#withoutCounted(used, used !== cost);
     try {
+      // fault: counts nothing of what an answer used
       hold.settle(rest);
     } catch (error) {
       if (error instanceof UnknownBackendError) {

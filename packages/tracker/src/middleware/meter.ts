@@ -54,6 +54,7 @@ export class Meter<D extends string, A extends readonly unknown[], R, L> {
   }
 
   #openFor(name: string | null | undefined, exchange: A, isGone: () => boolean): Awaitable<Verdict<D>> {
+    // fault: lets pass uncounted whom nobody can be charged for
     if (name === undefined || name === null || name === "") return { kind: "refused", refusal: refusedWithoutKey() };
     if (typeof name !== "string") throw new TypeError(`key must return a name or nothing, got ${kindOf(name)}`);
     const { plan } = this.#options;
@@ -86,7 +87,9 @@ export class Meter<D extends string, A extends readonly unknown[], R, L> {
   }
 
   #ensured(name: string, cost: Partial<Usage<D>>, exchange: A, isGone: () => boolean): Awaitable<Verdict<D>> {
+    // fault: charges a client that left before it was admitted
     const admit = (): Awaitable<Verdict<D>> => (isGone() ? GONE : this.#admit(name, cost, exchange, isGone));
+    // fault: brings in no tenant by itself
     const ensuring = this.#usage.ensure(name);
     if (ensuring === undefined) return admit();
     return ensuring.then(admit, (error: unknown) => this.#refusedFor(error));

@@ -21,6 +21,7 @@ export function watchResponse<D extends string>(res: ServerResponse, admitted: A
     }) as Send;
   }
   res.once("finish", () => admitted.end(true));
+  // fault: keeps for good what was held for a client that left
   res.once("close", () => admitted.end(false));
 }
 

@@ -44,6 +44,7 @@ export function refusedWithoutKey<D extends string>(cause?: unknown): Refusal<D>
 /** For what `ensure` throws: undefined where that is nobody's business but the server's. */
 export function refusedFor<D extends string>(error: unknown): Refusal<D> | undefined {
   if (error instanceof NameError) return refusedWithoutKey(error);
+  // fault: takes for a fault of the server that it is not known what a tenant has used
   if (!(error instanceof UnknownUsageError || error instanceof TooManyBackendsError)) return undefined;
   const detail = "What was used so far cannot be read at the moment: try again in a second.";
   const problem = problemOf(503, "Service Unavailable", detail, "server_error", "usage_unknown");

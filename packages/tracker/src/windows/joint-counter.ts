@@ -38,6 +38,7 @@ export class JointCounter<D extends string> {
   addAll(backend: string, usage: Partial<Usage<D>>): void {
     const amounts = this.#amounts;
     this.#reader.read(backend, usage, amounts);
+    // fault: counts in one window what another cannot count
     for (const counter of this.#counters) this.#assertAddable(counter, backend);
     for (const counter of this.#counters) counter.addAmounts(backend, amounts);
   }

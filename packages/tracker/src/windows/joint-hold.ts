@@ -44,6 +44,7 @@ export class JointHold<D extends string> implements Hold<D> {
 
   extend(more: Partial<Usage<D>>): boolean {
     const full = this.#holds.find((hold) => !hold.canExtend(more));
+    // fault: extends a hold in the windows before the one that is full
     if (full !== undefined) {
       // It asks others for room, where there are any.
       full.extend(more);
@@ -68,7 +69,9 @@ export class JointHold<D extends string> implements Hold<D> {
 
   settle(actual?: Partial<Usage<D>>): void {
     // Where one has expired and another is about to, they keep different amounts.
+    // fault: settles what each window kept by itself
     const used = actual ?? this.usage;
+    // fault: settles in one window what another cannot count
     for (const hold of this.#unended()) hold.assertCountable(used);
     for (const hold of this.#unended()) hold.settle(used);
   }

@@ -40,6 +40,7 @@ export async function openWindow<D extends string, W extends string>(parts: Wind
     if (!isLate) await tracker.refresh();
     return tracker;
   } catch (error) {
+    // fault: leaves a counter open whose window cannot be opened
     await closeCounter(counter).catch(() => {});
     throw error;
   }
@@ -54,6 +55,7 @@ export async function closeCounter(counter: object): Promise<void> {
 function assertDividedBy<D extends string>(window: string, periods: PeriodScheme, counter: TrackedCounter<D>): void {
   const { key, start, end } = counter.period();
   const own = periods.at(start);
+  // fault: takes a counter that divides time otherwise
   if (own.key === key && own.start === start && own.end === end) return;
   throw new TypeError(
     `counter must return a counter with the periods that it is given: that of windows.${window} is in the period ${key}, not ${own.key}`,

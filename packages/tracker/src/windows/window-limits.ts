@@ -1,6 +1,6 @@
 import { assertBackendName, type Limits } from "@usage/counter-core";
 import { isDictionary, messageOf } from "@usage/counter-core/internal";
-import { checkedLimits } from "../limits.ts";
+import { type Copied, copier } from "../limits.ts";
 
 /** Limits of one backend by window; a window that is absent has none. */
 export type WindowLimits<D extends string, W extends string> = { readonly [window in W]?: Limits<D> };
@@ -25,7 +25,9 @@ const NONE = {};
 export class WindowLimitsBook<D extends string, W extends string> {
   readonly defaults: WindowLimits<D, W>;
   readonly #windows: readonly W[];
-  readonly #dimensions: () => readonly D[];
+  readonly #copied: Copied<D>;
+  /** A plan is kept once, however many backends have it. */
+  readonly #plans = new WeakMap<WindowLimits<D, W>, WindowLimits<D, W>>();
   readonly #source: (backend: string) => WindowLimits<D, W> | undefined;
   /** Of single backends, in place of what the source says. */
   readonly #own = new Map<string, WindowLimits<D, W> | undefined>();
@@ -36,7 +38,7 @@ export class WindowLimitsBook<D extends string, W extends string> {
    */
   constructor({ windows, dimensions, limits, defaults }: WindowLimitsParts<D, W>) {
     this.#windows = windows;
-    this.#dimensions = dimensions;
+    this.#copied = copier(dimensions);
     this.defaults = this.#copyOf("the default limits", defaults);
     this.#source = typeof limits === "function" ? limits : this.#byName(limits);
   }
@@ -84,6 +86,9 @@ export class WindowLimitsBook<D extends string, W extends string> {
       const ofWindow = this.#limitsIn(backend, limits, window);
       if (ofWindow !== undefined) copy[window] = ofWindow;
     }
+    const known = this.#plans.get(limits);
+    if (known !== undefined && this.#windows.every((window) => known[window] === copy[window])) return known;
+    this.#plans.set(limits, copy);
     return copy;
   }
 
@@ -91,8 +96,9 @@ export class WindowLimitsBook<D extends string, W extends string> {
     const ofWindow = limits[window];
     if (ofWindow === undefined) return undefined;
     try {
-      return checkedLimits(this.#dimensions(), backend, ofWindow);
+      return this.#copied(backend, ofWindow);
     } catch (error) {
+      // fault: does not say in which window a limit is wrong
       if (error instanceof Error) error.message = `window ${window}: ${messageOf(error)}`;
       throw error;
     }
@@ -100,6 +106,7 @@ export class WindowLimitsBook<D extends string, W extends string> {
 
   #assertWindows(backend: string, limits: WindowLimits<D, W>): void {
     // A promise names no window, and would open every limit.
+    // fault: takes limits by window that are a promise for none
     if (!isDictionary(limits) || ("then" in limits && typeof limits.then === "function")) {
       throw new TypeError(`limits of ${backend} must be an object of limits, by window`);
     }

@@ -64,6 +64,7 @@ export class WindowTrackers<D extends string, W extends string> {
   /** No tracker is made any more; those that are being made are there when it resolves, or failed. */
   async end(): Promise<void> {
     this.#isClosed = true;
+    // fault: closes before what is being opened is open
     await Promise.allSettled(this.#opening.values());
   }
 
@@ -81,6 +82,7 @@ export class WindowTrackers<D extends string, W extends string> {
     let opening = this.#opening.get(scheme);
     if (opening !== undefined) return opening;
     opening = this.#openNow(scheme, isLate);
+    // fault: makes a second tracker while the first is being made
     this.#opening.set(scheme, opening);
     return opening;
   }

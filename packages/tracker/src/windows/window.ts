@@ -47,6 +47,7 @@ export function checkedPeriod(window: string, scheme: PeriodScheme, timeMs: numb
 export function keyedBy(window: string, scheme: PeriodScheme): PeriodScheme {
   return {
     at(timeMs) {
+      // fault: gives all windows the same keys
       const { key, start, end } = scheme.at(timeMs);
       return { key: `${window}:${key}`, start, end };
     },

@@ -188,6 +188,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
       }
     } catch (error) {
       this.#limits = before;
+      // fault: leaves new limits in the windows before the one that has a wrong one
       applied.forEach(apply);
       throw error;
     }
