@@ -7,6 +7,8 @@ import { WindowedUsage } from "./windows/windowed-usage.ts";
  * Binds a counter to a store: what was used before is known when it resolves, so limits are never open, and from then on counts
  * are stored by themselves.
  *
+ * With `thresholds`, `onThreshold` is told once a part of a limit is used.
+ *
  * With `windows`, what is used is counted in several periods at once, and must fit in all of them.
  *
  * @throws what reading the store throws, and what is wrong with the options; nothing runs then.
@@ -27,6 +29,6 @@ export async function openUsage<D extends string>(
   if ("windows" in options) return WindowedUsage.open(options);
   const usage = new OpenUsage(options);
   await usage.refresh();
-  usage.flusher.start();
+  usage.start();
   return usage;
 }

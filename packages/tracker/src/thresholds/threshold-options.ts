@@ -20,11 +20,14 @@ export interface ThresholdOptions<D extends string = StorageDimension> {
 
 /** When to try again. */
 export interface DeliveryTimes {
-  /** The pause after an attempt that failed, which doubles up to `max`, in milliseconds. @default { first: 30_000, max: 3_600_000 } */
+  /** The pause after an attempt that failed, which doubles up to `max`, in milliseconds. @default 30_000, up to 3_600_000 */
   readonly retryMs?: { readonly first: number; readonly max: number };
   /** How long `onThreshold` may take, in milliseconds; less than the first pause. @default 10_000 */
   readonly timeoutMs?: number;
 }
+
+/** What is given by hand. */
+export type CheckableOptions<D extends string> = ThresholdOptions<D> & DeliveryTimes & { readonly channel?: string };
 
 /** Options that are right, with their defaults. */
 export interface CheckedThresholdOptions<D extends string>
@@ -37,10 +40,10 @@ export interface CheckedThresholdOptions<D extends string>
 
 const MAX_CHANNEL = 200;
 
-/** @throws like the constructor of `ThresholdNotifier`. */
+/** @throws TypeError or RangeError that names the option that is wrong. */
 export function checkedThresholdOptions<D extends string>(
   store: object,
-  options: ThresholdOptions<D> & DeliveryTimes & { readonly channel?: string },
+  options: CheckableOptions<D>,
 ): CheckedThresholdOptions<D> {
   const { thresholds, onThreshold, channel = "default", retryMs = { first: 30_000, max: 3_600_000 } } = options;
   const { timeoutMs = 10_000 } = options;
@@ -63,6 +66,17 @@ export function checkedThresholdOptions<D extends string>(
     );
   }
   return { store, thresholdsOf, onThreshold, channel, retryMs: { ...retryMs }, timeoutMs };
+}
+
+/** Those that were given; undefined where none were. @throws TypeError where one is given without the other. */
+export function givenThresholds<D extends string>({
+  thresholds,
+  onThreshold,
+}: Partial<ThresholdOptions<D>>): ThresholdOptions<D> | undefined {
+  if (thresholds === undefined && onThreshold === undefined) return undefined;
+  if (onThreshold === undefined) throw new TypeError("thresholds are given without onThreshold: who is to be told?");
+  if (thresholds === undefined) throw new TypeError("onThreshold is given without thresholds: [0.5, 0.8, 1] say");
+  return { thresholds, onThreshold };
 }
 
 function assertChannel(channel: unknown): void {

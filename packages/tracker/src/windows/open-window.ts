@@ -27,7 +27,9 @@ export interface WindowParts<D extends string, W extends string> {
  */
 export async function openWindow<D extends string, W extends string>(parts: WindowParts<D, W>): Promise<OpenUsage<D>> {
   const { clock, window, scheme, isLate, isFirst, limitsOf, onDimensions } = parts;
-  const { counter: make, store, windows: _, limits: __, defaults: ___, ...options } = parts.options;
+  const { counter: make, store, windows: _, limits: __, defaults: ___, ...others } = parts.options;
+  // One teller is for all windows.
+  const { thresholds: ____, onThreshold: _____, ...options } = others;
   const period = checkedPeriod(window, scheme, clock.now());
   const periods = isFirst ? scheme : keyedBy(window, scheme);
   const counter = await make(periods, window);

@@ -12,6 +12,9 @@ import {
 import { Emitter } from "@usage/counter-core/internal";
 import type { OpenUsage } from "../open-usage.ts";
 import type { FlushOptions, FlushResult, RefreshOptions } from "../store-sync.ts";
+import type { ThresholdFailure } from "../thresholds/threshold-event.ts";
+import { givenThresholds } from "../thresholds/threshold-options.ts";
+import { ThresholdTeller } from "../thresholds/threshold-teller.ts";
 import type { ReserveOptions, WaitOptions } from "../waiting-room.ts";
 import { allOf } from "./all-of.ts";
 import type { WindowedDecision } from "./decide-all.ts";
@@ -37,6 +40,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   readonly #clock: Clock;
   readonly #limited = new Emitter<WindowLimitEvent<D, W>>();
   readonly #flushed = new Emitter<WindowFlushEvent<D, W>>();
+  readonly #teller: ThresholdTeller<D> | undefined;
   #limits: WindowLimitsBook<D, W>;
   /** What all counters count, once there is one. */
   #dimensions: readonly D[] | undefined;
@@ -48,6 +52,8 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     this.windows = checkedWindows(windows);
     this.#clock = clock;
     this.#limits = this.#bookOf(limits, defaults);
+    const thresholds = givenThresholds(options);
+    this.#teller = thresholds && new ThresholdTeller(store, thresholds, clock);
     this.#trackers = this.windows.map((window) => {
       return new WindowTrackers(window, windows[window], (scheme, isLate) => this.#open(window, scheme, isLate));
     });
@@ -62,6 +68,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     try {
       const fixed = usage.#trackers.filter(({ isFixed }) => isFixed);
       await Promise.all(fixed.map((window) => window.openFixed()));
+      usage.#startTelling();
       return usage;
     } catch (error) {
       // Also what is still being opened.
@@ -78,6 +85,11 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   /** Every flush of a window's tracker that ends. */
   get onFlush(): Event<WindowFlushEvent<D, W>> {
     return this.#flushed.event;
+  }
+
+  /** Whatever fails about thresholds and is tried again. Where nobody listens, it is a warning of the process. */
+  get onThresholdError(): Event<ThresholdFailure<D>> {
+    return this.#teller?.onError ?? new Emitter<ThresholdFailure<D>>().event;
   }
 
   /**
@@ -218,6 +230,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     await allOf(this.#trackers.map((window) => window.end()));
     const all = this.trackers();
     await allOf(all.map(({ tracker }) => tracker.close()));
+    await this.#teller?.stop();
     await allOf(all.map(({ tracker }) => closeCounter(tracker.counter)));
   }
 
@@ -253,8 +266,17 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
       onDimensions: (dimensions) => this.#assertCounts(window, dimensions),
     });
     tracker.onFlush((event) => this.#flushed.emit({ ...event, window }));
-    tracker.flusher.start();
+    if (tracker.store === this.store) this.#teller?.watch(tracker, window);
+    tracker.start();
     return tracker;
+  }
+
+  /** @throws RangeError where no window is stored. */
+  #startTelling(): void {
+    if (this.#teller === undefined) return;
+    const isAnyStored = this.#trackers.some(({ isFixed }) => !isFixed) || this.#teller.isWatching;
+    if (!isAnyStored) throw new RangeError("thresholds need a window of a day or longer: a shorter one is not stored");
+    this.#teller.start();
   }
 
   #bookOf(limits: WindowLimitsSource<D, W>, defaults: WindowLimits<D, W>): WindowLimitsBook<D, W> {
