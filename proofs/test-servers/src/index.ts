@@ -8,7 +8,7 @@ export { machineText } from "./machine.ts";
 export { type NginxOptions, type NginxServer, startNginx } from "./nginx.ts";
 export { type PgBouncer, type PgBouncerOptions, startPgBouncer } from "./pgbouncer.ts";
 export { type PostgresServer, startPostgres } from "./postgres.ts";
-export { promtoolFindings } from "./promtool.ts";
+export { type PromtoolResult, promtool, promtoolFindings } from "./promtool.ts";
 export { type RedisOptions, type RedisServer, type RedisSnapshot, startRedis } from "./redis.ts";
 export type { RedisVersion } from "./redis-binary.ts";
 export { type RedisCluster, type RedisClusterOptions, startRedisCluster } from "./redis-cluster.ts";

@@ -23,6 +23,7 @@ export class BackendMetrics {
   readonly #reachable: Samples;
   readonly #draining: Samples;
   readonly #trouble: Samples;
+  readonly #problem: Samples;
   readonly #inFlight: Samples;
   readonly #responses: Samples;
   readonly #failures: Samples;
@@ -45,6 +46,10 @@ export class BackendMetrics {
     this.#trouble = text.gauge({
       name: "usage_backend_trouble",
       help: "1 while it is passed over or being tried again, with the code of what failed.",
+    });
+    this.#problem = text.gauge({
+      name: "usage_backend_problem",
+      help: "1 while exact limits cannot be asked for: unready not yet, offline not now.",
     });
     this.#inFlight = text.gauge({
       name: "usage_backend_in_flight_requests",
@@ -83,6 +88,7 @@ export class BackendMetrics {
     this.#reachable.add(backend, Number(report.reachable));
     this.#draining.add(backend, Number(report.draining));
     if (report.trouble !== null) this.#trouble.add(`${backend},${label("code", report.trouble.code)}`, 1);
+    if (report.problem !== null) this.#problem.add(`${backend},${label("problem", report.problem)}`, 1);
     this.#inFlight.add(backend, inFlight);
     for (const [digit, status] of STATUS_LABELS.entries()) {
       const count = traffic.responses[digit] ?? 0;

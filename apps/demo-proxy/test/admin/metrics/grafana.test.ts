@@ -1,9 +1,6 @@
 import { readFileSync } from "node:fs";
-import { startRedis } from "@usage/test-servers";
-import { expect, it, onTestFinished } from "vitest";
-import { startApp, startUpstream, testConfig } from "../../support/app.ts";
-import { call } from "../../support/call.ts";
-import { type Scrape, scrape } from "../../support/metrics.ts";
+import { expect, it } from "vitest";
+import { busyProxy, METRIC } from "../../support/busy-proxy.ts";
 
 interface Panel {
   readonly id: number;
@@ -19,7 +16,6 @@ const dashboard = JSON.parse(readFileSync(new URL("../../../grafana/dashboard.js
   readonly panels: readonly Panel[];
   readonly templating: { readonly list: readonly { name: string; type: string; definition?: string }[] };
 };
-const METRIC = /\b(?:usage|process|nodejs)_\w+/g;
 
 /** The metrics that a panel or a variable asks for. */
 function asked(): Set<string> {
@@ -28,27 +24,6 @@ function asked(): Set<string> {
     ...dashboard.templating.list.map(({ definition = "" }) => definition),
   ];
   return new Set(texts.flatMap((text) => text.match(METRIC) ?? []));
-}
-
-/** Of a proxy that has had something of everything. */
-async function busyProxy(): Promise<Scrape> {
-  const [redis, upstream] = await Promise.all([startRedis(), startUpstream()]);
-  onTestFinished(() => redis.stop());
-  const limits = { apiRequests: 1, egressBytes: 9, ingressBytes: 9 };
-  const config = testConfig([{ name: "oci", url: upstream.url, limits }], {
-    counter: { kind: "redis", url: redis.url, prefix: "usage" },
-  });
-  const { app, proxy, admin } = await startApp(config);
-  for (const status of [200, 429]) expect((await call(proxy, "/objects/5")).status).toBe(status);
-  await app.flusher.flush();
-  let last = await scrape(admin);
-  const names = async () => {
-    last = await scrape(admin);
-    return last.names;
-  };
-  // The event loop is measured at intervals.
-  await expect.poll(names, { timeout: 15_000, interval: 100 }).toContain("nodejs_eventloop_lag_p99_seconds");
-  return last;
 }
 
 it("every metric of the dashboard is there, and the dashboard shows every metric that there is", async () => {
