@@ -100,6 +100,8 @@ async function configure(upstreams: ReadonlyMap<string, SampleUpstream>, file: s
     shutdown: { drainDelayMs: 0, graceMs: 10_000 },
     trustedProxies: [],
     log: { level: "info", access: false },
+    thresholds: [],
+    webhooks: [],
     backends: TIERS.flatMap(({ name, limits }) => {
       const url = upstreams.get(name)?.url;
       return url === undefined ? [] : [{ name, url, limits }];

@@ -1,6 +1,6 @@
 import { type Clock, type StorageDimension, systemClock, type UsageStore } from "@usage/counter-core";
 import type { RedisEvent } from "@usage/counter-redis";
-import { type TrackedCounter, UsageFlusher, UsageTracker } from "@usage/tracker";
+import { type DeliveryTimes, type TrackedCounter, UsageFlusher, UsageTracker } from "@usage/tracker";
 import { apiRoutes } from "./admin/api/api-routes.ts";
 import { UsageRates } from "./admin/api/rates.ts";
 import { dashboardRoutes } from "./admin/dashboard-files.ts";
@@ -25,6 +25,8 @@ import { ProxyServer } from "./proxy/server.ts";
 import { Upstream } from "./proxy/upstream.ts";
 import { ProxyApp } from "./proxy-app.ts";
 import { Readiness } from "./readiness.ts";
+import type { WebhookAttempt } from "./webhooks/delivery-status.ts";
+import { Webhooks } from "./webhooks/webhooks.ts";
 
 /** Parts that stand in for the configured ones. Whoever hands a part in also closes it. */
 export interface ProxyParts {
@@ -40,6 +42,12 @@ export interface ProxyParts {
   readonly accessLog?: AccessLog;
   /** Is told of whatever happens to counts that are shared through Redis. @default nobody is */
   readonly onRedis?: (event: RedisEvent) => void;
+  /** Is told of every attempt to tell a webhook something. @default nobody is */
+  readonly onWebhook?: (attempt: WebhookAttempt) => void;
+  /** Is told why the store cannot be asked what webhooks are to be told. @default nobody is */
+  readonly onWebhookError?: (error: unknown) => void;
+  /** How long an attempt to tell a webhook something may take, and when it is repeated. @default 10 s; 30 s to 1 h */
+  readonly webhookTimes?: DeliveryTimes;
 }
 
 /**
@@ -87,7 +95,9 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const rates = opened.adopt(new UsageRates({ counter, clock }), (rates) => rates.stop());
   rates.start();
   const processMetrics = opened.adopt(new ProcessMetrics(), (metrics) => metrics.stop());
-  const live = new LiveConfig({ config, tracker, flusher, router, clock, admit });
+  const { onWebhook: onAttempt, onWebhookError: onError, webhookTimes: times } = parts;
+  const webhooks = new Webhooks({ config, tracker, clock, onAttempt, onError, times });
+  const live = new LiveConfig({ config, tracker, flusher, router, webhooks, clock, admit });
   const readiness = new Readiness(config.listen);
   const api = {
     config,
@@ -100,6 +110,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     clock,
     rates,
     startedMs: clock.now(),
+    webhooks,
     readiness,
     turns: new Turns(),
     ...(sharing && { sharing }),
@@ -117,5 +128,18 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   });
   const closing = opened.move();
   const closeParts = (): Promise<void> => closing.disposeAsync();
-  return new ProxyApp({ config, readiness, tracker, store, clock, closeParts, flusher, router, proxy, admin, live });
+  return new ProxyApp({
+    config,
+    readiness,
+    tracker,
+    store,
+    clock,
+    closeParts,
+    flusher,
+    router,
+    proxy,
+    admin,
+    live,
+    webhooks,
+  });
 }

@@ -14,6 +14,7 @@ import { messageOf } from "./log/message-of.ts";
 import { redisLog } from "./log/redis-log.ts";
 import { formatUsage, unstoredUsage } from "./log/unstored.ts";
 import { packageVersion } from "./log/version.ts";
+import { webhookErrorLog, webhookLog } from "./log/webhook-log.ts";
 import { HELP, readCommandLine } from "./process/command-line.ts";
 import { reloadOnChange } from "./process/reload.ts";
 import { onSignal } from "./process/signals.ts";
@@ -68,6 +69,8 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
   );
   const app = await compose(config, {
     onRedis: redisLog(log),
+    onWebhook: webhookLog(log),
+    onWebhookError: webhookErrorLog(log),
     ...(config.log.access && { accessLog: accessLog(log) }),
   });
   logFlushes(log, app.tracker);

@@ -8,6 +8,7 @@ import type { LiveConfig } from "./process/live-config.ts";
 import type { Router } from "./proxy/route.ts";
 import type { ProxyServer } from "./proxy/server.ts";
 import type { Readiness } from "./readiness.ts";
+import type { Webhooks } from "./webhooks/webhooks.ts";
 
 export interface ProxyAppParts {
   readonly config: Pick<ProxyConfig, "listen" | "admin">;
@@ -22,6 +23,7 @@ export interface ProxyAppParts {
   readonly proxy: ProxyServer;
   readonly admin: AdminServer;
   readonly live: LiveConfig;
+  readonly webhooks: Webhooks;
 }
 
 export interface Addresses {
@@ -92,6 +94,7 @@ export class ProxyApp {
     readiness.address = await listen("the proxy", proxy, config.listen);
     // fault: flushes only at the end
     this.flusher.start();
+    this.#parts.webhooks.start();
     readiness.ready = true;
     return { proxy: readiness.address, admin: adminAddress };
   }
@@ -106,7 +109,7 @@ export class ProxyApp {
   }
 
   async #stop({ drainDelayMs = 0, graceMs }: StopTimes): Promise<StopReport> {
-    const { readiness, proxy, admin, router, closeParts, clock } = this.#parts;
+    const { readiness, proxy, admin, router, webhooks, closeParts, clock } = this.#parts;
     // A listener that is being opened can only be closed once it is open.
     await this.#starting?.catch(() => {});
     const delayMs = readiness.ready ? drainDelayMs : 0;
@@ -121,6 +124,9 @@ export class ProxyApp {
       () => ({}),
       (flushError: unknown) => ({ flushError }),
     );
+    // What the last flush made known is in the store's outbox by then.
+    // fault: lets go of the store while webhooks are told
+    await webhooks.stop();
     await Promise.all([admin.close(), ...router.upstreams.map((upstream) => upstream.destroy())]);
     // What could not be stored is still shared, where counts are.
     await closeParts();

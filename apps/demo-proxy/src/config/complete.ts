@@ -7,12 +7,13 @@ import type { Path } from "./yaml-nodes.ts";
 const SQLITE_INTERVAL_MS = 1_000;
 const POSTGRES_INTERVAL_MS = 30_000;
 const NEAR_LIMIT_INTERVAL_MS = 5_000;
+const THRESHOLDS: readonly number[] = [0.5, 0.8, 1];
 
 export type Clash = readonly [path: Path, message: string];
 
 /** Fills in what depends on other settings or on where the proxy runs, and tells what contradicts others. */
 export function complete(
-  { store, flush, ...rest }: ConfigFile,
+  { store, flush, thresholds, ...rest }: ConfigFile,
   place: Place,
 ): { readonly config: ProxyConfig; readonly clashes: readonly Clash[] } {
   // A flush to SQLite costs less than a millisecond; what a kill can lose is one interval.
@@ -23,8 +24,9 @@ export function complete(
     ...rest,
     store: store.kind === "sqlite" ? { kind: "sqlite", file: storeFile(store.file, place, clashes) } : store,
     flush: { ...flush, intervalMs, nearLimitIntervalMs },
+    thresholds: thresholds ?? THRESHOLDS,
   };
-  return { config, clashes: [...contradictions(config), ...clashes] };
+  return { config, clashes: [...contradictions(config), ...untold(config, thresholds), ...clashes] };
 }
 
 function storeFile(file: string, place: Place, clashes: Clash[]): string {
@@ -63,4 +65,14 @@ function contradictions({ listen, admin, flush }: ProxyConfig): readonly Clash[]
     clashes.push([["flush", "nearLimitIntervalMs"], message]);
   }
   return clashes;
+}
+
+/** Thresholds of which nobody would be told. */
+function untold({ webhooks, backends }: ProxyConfig, given: ConfigFile["thresholds"]): readonly Clash[] {
+  if (webhooks.length > 0) return [];
+  const paths: readonly (Path | undefined)[] = [
+    given && ["thresholds"],
+    ...backends.map(({ thresholds }, index) => thresholds && ["backends", index, "thresholds"]),
+  ];
+  return paths.flatMap((path) => (path === undefined ? [] : [[path, "nobody would be told; name them in webhooks"]]));
 }

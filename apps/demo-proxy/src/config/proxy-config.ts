@@ -38,6 +38,10 @@ export interface ProxyConfig {
   readonly log: { readonly level: LogLevel; readonly access: boolean };
   /** At least one, with different names. A dimension that is absent from `limits` is unlimited; of one that is 0, nothing may be used. */
   readonly backends: readonly BackendConfig[];
+  /** From which parts of a limit on the webhooks are told, in ascending order; of backends that do not say so themselves. */
+  readonly thresholds: readonly number[];
+  /** Who is told, each with a name of its own. */
+  readonly webhooks: readonly WebhookConfig[];
 }
 
 /** The admin listener. */
@@ -86,4 +90,22 @@ export interface BackendConfig {
   /** @default "upstream" */
   readonly host?: HostPolicy;
   readonly limits: Partial<Usage>;
+  /** @default those of all backends */
+  readonly thresholds?: readonly number[];
 }
+
+/** Who is told that a backend has reached a threshold of a limit. */
+export interface WebhookConfig {
+  /** Deliveries are kept under it. It is no secret. @default the host and port of its url */
+  readonly name: string;
+  /** It may be a secret, but for its host. */
+  readonly url: URL;
+  /** What is sent besides. Their values may be secrets. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** `whsec_` and a key in base64; deliveries are signed with it. */
+  readonly secret?: string;
+  readonly format: WebhookFormat;
+}
+
+/** `json`: the event. `slack`: `{ text }`, which Slack's incoming webhooks take, and those of many others. */
+export type WebhookFormat = "json" | "slack";

@@ -1,5 +1,5 @@
 import { formatAddress } from "../config/address.ts";
-import type { ProxyConfig } from "../config/proxy-config.ts";
+import type { ProxyConfig, WebhookConfig } from "../config/proxy-config.ts";
 import { describeStore } from "../counting/open-store.ts";
 import { describeCounter } from "../counting/opened-counter.ts";
 import { shownUrl } from "./shown-url.ts";
@@ -23,6 +23,8 @@ export function describeConfig(config: ProxyConfig): object {
     cors,
     log,
     backends,
+    thresholds,
+    webhooks,
   } = config;
   return {
     listen: formatAddress(listen),
@@ -46,21 +48,38 @@ export function describeConfig(config: ProxyConfig): object {
     trustedProxies,
     ...(cors && { cors }),
     log,
-    backends: backends.map(({ name, url, host, limits }) => ({
+    backends: backends.map(({ name, url, host, limits, thresholds }) => ({
       name,
       url: shownUrl(url),
       ...(host && { host }),
       limits,
+      ...(thresholds && { thresholds }),
     })),
+    thresholds,
+    webhooks: webhooks.map(shownWebhook),
+  };
+}
+
+/** A webhook as operators see it: of its headers their names, of its secret that there is one. */
+export function shownWebhook({ name, url, headers, secret, format }: WebhookConfig): object {
+  const names = Object.keys(headers);
+  return {
+    name,
+    url: shownUrl(url),
+    format,
+    ...(names.length > 0 && { headers: names }),
+    // fault: shows the secret of a webhook
+    signed: secret !== undefined,
   };
 }
 
 /** The same in a few words. */
-export function summarizeConfig({ counter, store, flush, backends }: ProxyConfig): string {
+export function summarizeConfig({ counter, store, flush, backends, webhooks }: ProxyConfig): string {
   const parts = [
     backends.length === 1 ? "1 backend" : `${backends.length} backends`,
     `counter ${describeCounter(counter)}`,
     `store ${describeStore(store)}, flushed every ${flush.intervalMs} ms`,
+    ...(webhooks.length > 0 ? [webhooks.length === 1 ? "1 webhook" : `${webhooks.length} webhooks`] : []),
   ];
   return parts.join("; ");
 }

@@ -4,15 +4,17 @@ import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { BackendConfig, ProxyConfig } from "../config/proxy-config.ts";
 import type { Router } from "../proxy/route.ts";
 import { Upstream } from "../proxy/upstream.ts";
+import type { Webhooks } from "../webhooks/webhooks.ts";
 
 /** What is taken over while the proxy runs. All else needs a restart. */
-const LIVE: readonly (keyof ProxyConfig)[] = ["backends", "flush", "routing", "shutdown"];
+const LIVE: readonly (keyof ProxyConfig)[] = ["backends", "flush", "routing", "shutdown", "thresholds", "webhooks"];
 
 export interface LiveConfigParts {
   readonly config: ProxyConfig;
   readonly tracker: UsageTracker;
   readonly flusher: Pick<UsageFlusher, "reschedule">;
   readonly router: Router;
+  readonly webhooks: Pick<Webhooks, "update">;
   /** Holds these backends once it is known what was used of them; limits are never open. Rejects where that cannot be known. */
   readonly admit: (names: readonly string[]) => Promise<void>;
   readonly clock: Clock;
@@ -23,7 +25,7 @@ export interface ConfigChange {
   readonly added: readonly string[];
   /** They get no more requests. What was counted of them is kept and stored, and then they are let go of. */
   readonly removed: readonly string[];
-  /** With another address, `Host` or other limits. */
+  /** With another address, `Host`, other limits or thresholds. */
   readonly changed: readonly string[];
   /** Of the file's sections, those that take effect at the next start only. */
   readonly needRestart: readonly string[];
@@ -86,7 +88,7 @@ export class LiveConfig {
   }
 
   async #take(next: ProxyConfig): Promise<ConfigChange> {
-    const { tracker, flusher, router, admit, clock } = this.#parts;
+    const { tracker, flusher, router, webhooks, admit, clock } = this.#parts;
     // Not by the counter, which may also hold what an attempt that failed has added.
     const known = new Set(router.upstreams.map(({ name }) => name));
     const unknown = next.backends.map(({ name }) => name).filter((name) => !known.has(name));
@@ -101,11 +103,13 @@ export class LiveConfig {
     tracker.updateLimits(new Map([...removed, ...next.backends.map(({ name, limits }) => [name, limits] as const)]));
     router.update({ upstreams, policy: next.routing });
     if (!isDeepStrictEqual(next.flush, before.flush)) flusher.reschedule(next.flush);
+    // fault: goes on telling the webhooks of before
+    webhooks.update(next);
     const needRestart = (Object.keys(next) as (keyof ProxyConfig)[]).filter(
       (section) => !LIVE.includes(section) && !isDeepStrictEqual(next[section], this.#started[section]),
     );
-    const { backends, flush, routing, shutdown } = next;
-    this.#config = { ...this.#started, backends, flush, routing, shutdown };
+    const { backends, flush, routing, shutdown, thresholds } = next;
+    this.#config = { ...this.#started, backends, flush, routing, shutdown, thresholds, webhooks: next.webhooks };
     this.#status = { loadedAtMs: clock.now(), needRestart };
     return { ...difference(before, next), needRestart };
   }
@@ -171,6 +175,6 @@ function difference(before: ProxyConfig, next: ProxyConfig): Omit<ConfigChange, 
   };
 }
 
-function settingsOf({ url, host = "upstream", limits }: BackendConfig): readonly unknown[] {
-  return [url.href, host, limits];
+function settingsOf({ url, host = "upstream", limits, thresholds }: BackendConfig): readonly unknown[] {
+  return [url.href, host, limits, thresholds];
 }

@@ -45,6 +45,8 @@ describe("a configuration that names nothing but backends", () => {
       trustedProxies: [],
       log: { level: "info", access: false },
       backends: [{ name: "oci", url: new URL("http://127.0.0.1:9001"), host: "upstream", limits: {} }],
+      thresholds: [0.5, 0.8, 1],
+      webhooks: [],
     });
   });
 
@@ -78,6 +80,9 @@ backends:
     url: https://s3.example.com/bucket/
     host: preserve
     limits: { apiRequests: 50000, egressBytes: 1.5 GiB, ingressBytes: 0 }
+    thresholds: [0.9]
+thresholds: [1, 0.25]
+webhooks: [{ name: ops, url: "https://h/x", headers: { X-A: b }, secret: whsec_${"A".repeat(32)}, format: slack }]
 `);
     expect(config).toEqual({
       listen: { host: "::1", port: 8088 },
@@ -105,6 +110,17 @@ backends:
           url: new URL("https://s3.example.com/bucket/"),
           host: "preserve",
           limits: { apiRequests: 50_000, egressBytes: 1_610_612_736, ingressBytes: 0 },
+          thresholds: [0.9],
+        },
+      ],
+      thresholds: [0.25, 1],
+      webhooks: [
+        {
+          name: "ops",
+          url: new URL("https://h/x"),
+          headers: { "X-A": "b" },
+          secret: `whsec_${"A".repeat(32)}`,
+          format: "slack",
         },
       ],
     });

@@ -9,10 +9,11 @@ import { history } from "./history.ts";
 import { type LiveParts, livePieces } from "./live-report.ts";
 import { release } from "./release.ts";
 import { type ApiParts, lastFlush, usagePieces } from "./usage-report.ts";
+import { listWebhooks, type WebhookParts } from "./webhooks.ts";
 import { withStore } from "./with-store.ts";
 
 /** Every path below `/api`. */
-export function apiRoutes(parts: LiveParts): readonly Route[] {
+export function apiRoutes(parts: LiveParts & WebhookParts): readonly Route[] {
   const { tracker, turns, clock } = parts;
   const inOne = (pieces: () => Iterable<string>) => inOnePeriod(tracker.counter, () => turns.encode(pieces()));
   const events = new EventStream({ report: () => inOne(() => livePieces(parts)), clock });
@@ -21,6 +22,7 @@ export function apiRoutes(parts: LiveParts): readonly Route[] {
     { path: "/api/events", methods: { GET: () => events.answer() } },
     { path: "/api/history", methods: { GET: (request) => history(parts, request) } },
     { path: "/api/audit", methods: { GET: () => withStore(() => answerAudit(parts)) } },
+    { path: "/api/webhooks", methods: { GET: () => listWebhooks(parts) } },
     { path: "/api/flush", methods: { POST: () => flush(parts) } },
     { path: "/api/backends/:name/drain", methods: { POST: (request) => drain(parts, request) } },
     { path: "/api/backends/:name/release", methods: { POST: (request) => release(parts, request) } },

@@ -1,5 +1,7 @@
 import { REDIS_BOUNDS } from "../../counting/timed-redis.ts";
 import type { ProxyServer } from "../../proxy/server.ts";
+import type { DeliveryStatus } from "../../webhooks/delivery-status.ts";
+import type { Webhooks } from "../../webhooks/webhooks.ts";
 import { type ApiParts, backendReport, counterReport } from "../api/usage-report.ts";
 import { inOnePeriod } from "../in-one-period.ts";
 import type { Route } from "../routes.ts";
@@ -12,6 +14,7 @@ export interface MetricsParts extends ApiParts {
   readonly flushes: FlushDurations;
   readonly proxy: Pick<ProxyServer, "connections" | "ownAnswers">;
   readonly processMetrics: ProcessMetrics;
+  readonly webhooks: Pick<Webhooks, "status">;
 }
 
 /** What Prometheus scrapes. Everything is read when it is asked for. */
@@ -32,6 +35,7 @@ function metricsBytes(parts: MetricsParts): Promise<readonly Uint8Array[]> {
     writeProxy(text, parts);
     writeFlushes(text, parts);
     writeSharing(text, parts);
+    writeWebhooks(text, parts);
     parts.processMetrics.write(text);
     return text.bytes();
   });
@@ -63,6 +67,25 @@ function writeFlushes(text: MetricsText, { flusher, flushes, clock }: MetricsPar
   text.gauge(
     { name: "usage_flush_age_seconds", help: "Time since the last good flush; absent before it." },
     lastFlushMs === undefined ? [] : secondsSince(lastFlushMs, clock.now()),
+  );
+}
+
+function writeWebhooks(text: MetricsText, { webhooks }: MetricsParts): void {
+  const all = webhooks.status();
+  if (all.length === 0) return;
+  const samples = (read: (status: DeliveryStatus) => number) =>
+    all.map(([{ name }, status]): Sample => [label("webhook", name), read(status)]);
+  text.counter(
+    { name: "usage_webhook_deliveries_total", help: "Thresholds that a webhook was told." },
+    samples(({ delivered }) => delivered),
+  );
+  text.counter(
+    { name: "usage_webhook_failures_total", help: "Attempts to tell a webhook that failed; they are repeated." },
+    samples(({ failed }) => failed),
+  );
+  text.gauge(
+    { name: "usage_webhook_failing", help: "Attempts to tell a webhook that failed since the last good one." },
+    samples(({ failures }) => failures),
   );
 }
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { refusePlaceholders } from "../placeholder.ts";
 import { expected, section, shown, text } from "./expected.ts";
 import { count, size } from "./values.ts";
+import { thresholds } from "./webhooks.ts";
 
 const backendName = text("a name", (value) => {
   assertBackendName(value);
@@ -46,7 +47,13 @@ const limits = section({
 
 export const backends = z
   .array(
-    section({ name: backendName, url: backendUrl, host, limits: limits.prefault({}) }),
+    section({
+      name: backendName,
+      url: backendUrl,
+      host,
+      limits: limits.prefault({}),
+      thresholds: thresholds.exactOptional(),
+    }),
     expected("a list of backends", "secret"),
   )
   .min(1, "name at least one backend, with its name and url")

@@ -10,9 +10,11 @@ import { counter } from "./counter.ts";
 import { expected, section } from "./expected.ts";
 import { store } from "./store.ts";
 import { address, delay, duration, flag, headSize, part } from "./values.ts";
+import { thresholds, webhooks } from "./webhooks.ts";
 
 /** The configuration as the file has it, checked, with what is missing filled in as far as it depends on nothing else. */
-export interface ConfigFile extends Omit<ProxyConfig, "flush"> {
+export interface ConfigFile extends Omit<ProxyConfig, "flush" | "thresholds"> {
+  readonly thresholds?: ProxyConfig["thresholds"];
   readonly flush: Omit<ProxyConfig["flush"], IntervalKey> & Partial<Pick<ProxyConfig["flush"], IntervalKey>>;
 }
 
@@ -60,4 +62,6 @@ export const configFile: z.ZodType<ConfigFile> = section({
   cors: cors.exactOptional(),
   log: log.prefault({}),
   backends,
+  thresholds: thresholds.exactOptional(),
+  webhooks: webhooks.default([]),
 });
