@@ -120,9 +120,12 @@ export class ThresholdWatch<D extends string> {
     for (const part of slices([...touched])) {
       const crossings: Crossing<D>[] = [];
       for (const [backend, stored] of part) {
-        if (stored !== undefined) crossings.push(...this.#crossings(period, backend, stored.all));
+        if (stored !== undefined) {
+          crossings.push(...this.#crossings(period, backend, stored.all));
+          continue;
+        }
         // fault: asks the store for all that was touched
-        else if (isLast || this.#mayHaveCrossed(period, backend)) unread.push(backend);
+        if (isLast || this.#mayHaveCrossed(period, backend)) unread.push(backend);
       }
       await this.#claim(crossings);
     }

@@ -139,6 +139,50 @@ describe("thresholds", () => {
     expect(namesOf(told).slice(3).sort()).toEqual(["oci 0.8 of 100", "oci 1 of 100", "unheld 0.5 of 100"]);
   });
 
+  it("are found once the store can be asked again, though nothing is counted and nothing flushed any more", async () => {
+    const clock = new ManualClock("2026-01-15T00:00:00Z");
+    const memory = memoryStore({ clock });
+    const state = { isDown: false };
+    const unless = <T>(work: () => Promise<T>): Promise<T> =>
+      state.isDown ? Promise.reject(new Error("down")) : work();
+    const store: UsageStore = {
+      ...memory,
+      claim: (marks) => unless(async () => (await memory.claim?.(marks)) ?? []),
+    };
+    const { told, failures, use, pass } = await notifying({ clock, store });
+    state.isDown = true;
+    await use(85);
+    await pass(60_000);
+    expect(told).toEqual([]);
+    expect(failures).toContainEqual({ error: new Error("down") });
+    state.isDown = false;
+    await pass(20_000);
+    expect(namesOf(told)).toEqual(["oci 0.5 of 100", "oci 0.8 of 100"]);
+  });
+
+  it("are told again under the same ids once all is read anew of a store that lost the marks alone", async () => {
+    const clock = new ManualClock("2026-01-15T00:00:00Z");
+    const memory = memoryStore({ clock });
+    let marks = memoryStore({ clock });
+    const store: UsageStore = {
+      ...memory,
+      claim: async (claimed) => (await marks.claim?.(claimed)) ?? [],
+      notices: async (channel, query) => (await marks.notices?.(channel, query)) ?? [],
+      acknowledge: async (notices) => marks.acknowledge?.(notices),
+    };
+    const { tracker, told, use, pass } = await notifying({ clock, store });
+    await use(50);
+    // As a replica that had the usage and not yet the claim.
+    marks = memoryStore({ clock });
+    await use(1);
+    expect(told).toHaveLength(1);
+    await pass(600_000);
+    await tracker.refresh();
+    await settled();
+    expect(told).toHaveLength(2);
+    expect(told[1]?.id).toBe(told[0]?.id);
+  });
+
   it("are found in the last flush, and told by whoever starts next", async () => {
     const clock = new ManualClock("2026-01-15T00:00:00Z");
     const store = memoryStore({ clock });
