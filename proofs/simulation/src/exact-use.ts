@@ -287,8 +287,9 @@ export class ExactUse {
       const excess = this.#excess.get(name, period, backend, dimension) + forgiven;
       if (used > ceiling + excess) this.#scene.fail(`${what}, and may ${ceiling}`);
       if (this.#scene.losses.count > 0) return;
-      const granted = redis.granted(period, bucketOf(backend), backend, name, dimension) + forgiven;
-      if (ceiling > Math.max(granted, used))
+      const granted = redis.granted(period, bucketOf(backend), backend, name, dimension);
+      // What was settled above a hold counts as granted, before Redis has heard of it.
+      if (ceiling > Math.max(granted + excess, used))
         this.#scene.fail(`${what}, takes ${ceiling} for granted, and has ${granted}`);
     });
   }
