@@ -71,7 +71,7 @@ export function toProblem<D extends string>(decision: Decision<D> | WindowedDeci
   const detail =
     closed.length > 0
       ? `The limit of ${closed.join(" and ")} is 0: none of it may be used.`
-      : `The limit of ${exceeded.join(" and ")} in ${windowOf(decision)}the period ${period.key} leaves no room for this request. The next period begins at ${end}.`;
+      : `The limit of ${exceeded.join(" and ")} in ${spanOf(decision)} leaves no room for this request. The next period begins at ${end}.`;
   return {
     type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
     title: "Request cannot be satisfied as assigned quota has been exceeded",
@@ -109,8 +109,12 @@ function policyName(window: string | undefined, dimension: string): string {
   return window === undefined ? dimension : `${window}:${dimension}`;
 }
 
-function windowOf(decision: object): string {
-  return "window" in decision ? `the window ${String(decision.window)}, ` : "";
+/** The key of a window's period may begin with its name. */
+function spanOf(decision: Decision<string> | WindowedDecision<string>): string {
+  const { key } = decision.period;
+  if (!("window" in decision)) return `the period ${key}`;
+  const { window } = decision;
+  return `the window ${window} (${key.startsWith(`${window}:`) ? key.slice(window.length + 1) : key})`;
 }
 
 /** Whole seconds until the next period. */

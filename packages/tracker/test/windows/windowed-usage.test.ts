@@ -125,7 +125,7 @@ describe("usage with windows", () => {
       "x-should-retry": "false",
     });
     expect(toProblem(byDay)).toMatchObject({
-      detail: expect.stringContaining("in the window day, the period day:2026-01-30"),
+      detail: expect.stringContaining("of apiRequests in the window day (2026-01-30) leaves no room"),
       "resets-at": "2026-01-31T00:00:00.000Z",
       "violated-policies": ["day:apiRequests"],
     });
