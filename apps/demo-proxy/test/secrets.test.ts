@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { startUpstream } from "./support/app.ts";
 import { call } from "./support/call.ts";
 import { Child } from "./support/child.ts";
+import { Receiver } from "./support/receiver.ts";
 import { type RunningProxy, startProxy } from "./support/running-proxy.ts";
 import { tempFolder } from "./support/temp-folder.ts";
 
@@ -50,12 +51,18 @@ describe("a token by reference", () => {
 describe("a secret", () => {
   it("is in no line of the log and in no answer of the admin listener", async () => {
     const upstream = await startUpstream();
+    const refusing = (await Receiver.start(() => 401)).url;
+    const whsec = `whsec_${Buffer.alloc(32, SECRET).toString("base64")}`;
     const folder = tempFolder();
     writeFileSync(join(folder, "key"), SECRET);
     const yaml = (limit: string) => `
 listen: 127.0.0.1:0
 admin: { listen: 127.0.0.1:0, token: "\${ADMIN_TOKEN}" }
 log: { level: debug, access: true }
+flush: { intervalMs: 100 }
+webhooks:
+- { name: away, url: "http://127.0.0.1:1/\${KEY}?key=\${KEY}", headers: { authorization: "Bearer \${KEY}" }, secret: "\${WHSEC}" }
+- { name: refuses, url: "${refusing.href}", headers: { authorization: "Bearer \${KEY}" }, secret: "\${WHSEC}" }
 backends:
 - { name: variable, url: "${upstream.url.href}\${KEY}/", limits: { apiRequests: "${limit}" } }
 - { name: file, url: "${upstream.url.href}\${file:key}" }
@@ -63,15 +70,16 @@ backends:
 - { name: away, url: "http://127.0.0.1:1/\${KEY}" }
 `;
     write(folder, yaml("${LIMIT:-1}"));
-    const proxy = await startProxy(folder, { ADMIN_TOKEN: SECRET, KEY: SECRET });
+    const proxy = await startProxy(folder, { ADMIN_TOKEN: SECRET, KEY: SECRET, WHSEC: whsec });
     const { child } = proxy;
     await call(proxy.proxy, "/objects/1");
     await call(proxy.proxy, "/objects/1");
+    await expect.poll(() => child.errors.match(/webhook-failed/g), { timeout: 15_000 }).toHaveLength(2);
     write(folder, yaml("${KEY}"));
     await expect.poll(() => child.errors, { timeout: 15_000 }).toContain("config-refused");
     const headers = { authorization: `Bearer ${SECRET}` };
     const answers = await Promise.all(
-      ["/api/usage", "/api/audit", "/api/history", "/metrics", "/healthz"].map((path) =>
+      ["/api/usage", "/api/audit", "/api/history", "/api/webhooks", "/metrics", "/healthz"].map((path) =>
         call(proxy.admin, path, { headers }),
       ),
     );
@@ -89,10 +97,17 @@ backends:
         url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/\.\.\.$/),
       })),
     });
+    expect(answers[3]?.json).toMatchObject({
+      webhooks: [
+        { name: "away", trouble: { code: "ECONNREFUSED" }, signed: true, headers: ["authorization"] },
+        { name: "refuses", trouble: { code: "401", reason: "it answers 401; check its headers and its secret" } },
+      ],
+    });
     expect(child.log[0]).toMatchObject({ event: "start", config: { admin: { token: true } } });
     for (const text of told) {
       expect(text.length).toBeGreaterThan(0);
       expect(text).not.toContain("hunter2");
+      expect(text).not.toContain(whsec.slice(6));
     }
   });
 
