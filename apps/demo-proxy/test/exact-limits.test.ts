@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "v
 import type { Address } from "../src/config/address.ts";
 import { startApp } from "./support/app.ts";
 import { call } from "./support/call.ts";
+import { scrape } from "./support/metrics.ts";
 import { startProxy, writeConfig } from "./support/running-proxy.ts";
 import { report, type Servers, SOON, share } from "./support/shared-proxies.ts";
 import { tempFolder } from "./support/temp-folder.ts";
@@ -201,8 +202,10 @@ backends: [{ name: ${name}, url: "${upstream.url.href}", ${limits} }]`,
   it("admit what was granted while they are cut off, then refuse with 503, and go on afterwards", {
     timeout: 60_000,
   }, async () => {
-    const { config, upstream } = await share(servers, { apiRequests: 1_000, enforcement: "exact" });
-    const { proxy } = await startApp(config);
+    const { config, upstream, name } = await share(servers, { apiRequests: 1_000, enforcement: "exact" });
+    const { proxy, admin } = await startApp(config);
+    const isOffline = async () =>
+      (await scrape(admin)).value("usage_backend_problem", { backend: name, problem: "offline" });
     const status = async (): Promise<number> => (await call(proxy, "/objects/1")).status;
     // By its pace more is granted than the next request needs.
     for (let at = 0; at < 200; at++) expect(await status()).toBe(200);
@@ -214,10 +217,12 @@ backends: [{ name: ${name}, url: "${upstream.url.href}", ${limits} }]`,
       expect([status, headers["retry-after"]]).toEqual([503, "1"]);
       expect(json).toMatchObject({ detail: expect.stringContaining("offline") });
     }, SOON);
+    expect(await isOffline()).toBe(1);
     const { apiRequests } = upstream.measured();
     expect(await status()).toBe(503);
     expect(upstream.measured().apiRequests).toBe(apiRequests);
     await servers.redis.resume();
     await vi.waitFor(async () => expect(await status()).toBe(200), SOON);
+    expect(await isOffline()).toBeUndefined();
   });
 });

@@ -9,6 +9,7 @@ import { PROXY_MUTATIONS } from "./proxy-mutations.ts";
 import { REDIS_MUTATIONS } from "./redis-mutations.ts";
 import { STORE_MUTATIONS } from "./store-mutations.ts";
 import { TRACKER_MUTATIONS } from "./tracker-mutations.ts";
+import { WEBHOOK_MUTATIONS } from "./webhook-mutations.ts";
 import { WINDOW_MUTATIONS } from "./window-mutations.ts";
 
 /** docs/reliability.md says which promise each of them breaks. */
@@ -24,4 +25,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...MIDDLEWARE_MUTATIONS,
   ...PROXY_MUTATIONS,
   ...EXACT_PROXY_MUTATIONS,
+  ...WEBHOOK_MUTATIONS,
 ];

@@ -49,6 +49,7 @@ export async function sendWebhook(
       "user-agent": `usage-demo-proxy/${packageVersion()}`,
       ...headers,
       "content-type": "application/json",
+      // fault: gives each delivery an id of its own
       "webhook-id": event.id,
       "webhook-timestamp": String(timestamp),
       // fault: does not sign

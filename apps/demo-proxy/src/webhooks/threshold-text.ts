@@ -1,18 +1,18 @@
 import type { ThresholdEvent } from "@usage/tracker";
 
 const WORDS: Readonly<Record<string, string>> = {
-  apiRequests: "requests",
+  apiRequests: "request",
   egressBytes: "egress",
   ingressBytes: "ingress",
 };
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
-/** An event in a sentence, as in: oci has used 80 % of its requests in 2026-11: 40,012 of 50,000. */
+/** An event in a sentence, as in: oci has reached 80 % of its request limit in 2026-11: 40,012 of 50,000. */
 export function thresholdText({ backend, dimension, threshold, limit, usage, period }: ThresholdEvent): string {
   const what = WORDS[dimension] ?? dimension;
   const amounts = `${amountText(dimension, usage)} of ${amountText(dimension, limit)}`;
-  const part = threshold >= 1 ? "used up" : `used ${percentText(threshold)} of`;
-  return `${backend} has ${part} its ${what} in ${period}: ${amounts}`;
+  const part = threshold === 1 ? "" : `${percentText(threshold)} of `;
+  return `${backend} has reached ${part}its ${what} limit in ${period}: ${amounts}`;
 }
 
 function percentText(part: number): string {

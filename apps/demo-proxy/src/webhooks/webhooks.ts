@@ -124,6 +124,7 @@ export class Webhooks {
   }
 
   async #end({ notifier, ending }: Running): Promise<void> {
+    // fault: lets a webhook that hangs hold up the end
     const cancel = this.#options.clock.after(LAST_WORD_MS, () => ending.abort());
     await notifier.stop();
     cancel();

@@ -15,8 +15,9 @@ export interface Delivery {
   readonly body: string;
 }
 
+type Answer = number | readonly [status: number, headers: Record<string, string>] | "hang";
 /** The answer to the n-th delivery, from 0 on: a status with headers, or none ever. */
-export type Behaviour = (n: number) => number | readonly [status: number, headers: Record<string, string>] | "hang";
+export type Behaviour = (n: number) => Answer | Promise<Answer>;
 
 /** Somebody's server that takes webhooks. */
 export class Receiver {
@@ -46,7 +47,7 @@ export class Receiver {
     this.#server = createServer(async (request, response) => {
       const { method, url: path, headers } = request;
       const n = this.deliveries.push({ method, path, headers, body: await text(request) }) - 1;
-      const answer = this.behaviour(n);
+      const answer = await this.behaviour(n);
       if (answer === "hang") return;
       const [status, more] = typeof answer === "number" ? [answer, {}] : answer;
       response.writeHead(status, more).end("thanks");

@@ -44,7 +44,7 @@ it("the receiver that the page shows takes what is genuine, acts once on it, and
   );
   await call(proxy, "/objects/1");
   await app.flusher.flush();
-  await vi.waitFor(() => expect(output()).toBe("oci: 1 of 2 apiRequests\n"), SOON);
+  await vi.waitFor(() => expect(output()).toBe("oci: 50 % of 2 apiRequests\n"), SOON);
 
   const post = async (changes: Record<string, string> = {}, body = '{"id":"x","backend":"b2"}') => {
     const timestamp = Math.floor(Date.now() / 1_000);

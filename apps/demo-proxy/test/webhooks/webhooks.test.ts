@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { utcMonths } from "@usage/counter-core";
 import type { ThresholdEvent } from "@usage/tracker";
 import { Webhook } from "standardwebhooks";
@@ -102,8 +103,8 @@ describe("a webhook", () => {
     const said = receiver.deliveries.map(({ body }) => JSON.parse(body) as unknown);
     const shown = "&lt;!channel&gt; &amp; co";
     expect(said).toHaveLength(2);
-    expect(said).toContainEqual({ text: `${shown} has used 80 % of its egress in ${PERIOD}: 4 B of 4 B` });
-    expect(said).toContainEqual({ text: `${shown} has used up its egress in ${PERIOD}: 4 B of 4 B` });
+    expect(said).toContainEqual({ text: `${shown} has reached 80 % of its egress limit in ${PERIOD}: 4 B of 4 B` });
+    expect(said).toContainEqual({ text: `${shown} has reached its egress limit in ${PERIOD}: 4 B of 4 B` });
   });
 
   it("is not asked again for what it was told, and the other one is told all the same", async () => {
@@ -201,6 +202,18 @@ describe("a receiver that fails", () => {
     await startApp(config, { webhookTimes });
     await vi.waitFor(() => expect(receiver.deliveries).toHaveLength(2), SOON);
     expect(new Set(receiver.verified().map(({ id }) => id)).size).toBe(1);
+  });
+
+  it("is let answer when the proxy ends, and then not told again", { timeout: 40_000 }, async () => {
+    const receiver = await Receiver.start(() => sleep(700, 204));
+    const { app, use, config } = await start([webhookTo(receiver)], { thresholds: [0.5] });
+    await use(5);
+    await vi.waitFor(() => expect(receiver.deliveries).toHaveLength(1), SOON);
+    await app.stop({ graceMs: 0 });
+    await startApp(config, { webhookTimes: TIMES });
+    // It would be due again by then.
+    await sleep(4_500);
+    expect(receiver.verified()).toHaveLength(1);
   });
 
   it("whose answer is no HTTP has not been told", async () => {

@@ -88,6 +88,7 @@ export class BackendMetrics {
     this.#reachable.add(backend, Number(report.reachable));
     this.#draining.add(backend, Number(report.draining));
     if (report.trouble !== null) this.#trouble.add(`${backend},${label("code", report.trouble.code)}`, 1);
+    // fault: does not measure that exact limits cannot be asked for
     if (report.problem !== null) this.#problem.add(`${backend},${label("problem", report.problem)}`, 1);
     this.#inFlight.add(backend, inFlight);
     for (const [digit, status] of STATUS_LABELS.entries()) {
