@@ -11,6 +11,7 @@ import type { UsageTable } from "./usage-table.ts";
 export async function claimMarks(table: UsageTable, marks: readonly Mark[]): Promise<readonly Mark[]> {
   const rows = marks.map(markRow);
   const byKey = new Map<string, MarkRow>();
+  // fault: keeps the notice of the last of the same marks
   for (const row of rows) if (!byKey.has(markKey(row))) byKey.set(markKey(row), row);
   // In one order, whoever claims them: Postgres waits for whoever is inserting the same, and two would wait for each other.
   // fault: Postgres claims marks in the order in which they are given

@@ -14,6 +14,7 @@ export async function takeNotices(table: UsageTable, channel: string, query: Not
 export async function acknowledgeNotices(table: UsageTable, notices: readonly Omit<Mark, "notice">[]): Promise<void> {
   const rows = [...new Map(notices.map(markRow).map((row) => [markKey(row), row])).values()];
   for (let start = 0; start < rows.length; start += table.rowsPerChunk) {
+    // fault: a notice is never acknowledged
     await table.acknowledge(rows.slice(start, start + table.rowsPerChunk));
     await setImmediate();
   }

@@ -8,6 +8,7 @@ import type { Mutation } from "./mutation.ts";
 import { PROXY_MUTATIONS } from "./proxy-mutations.ts";
 import { REDIS_MUTATIONS } from "./redis-mutations.ts";
 import { STORE_MUTATIONS } from "./store-mutations.ts";
+import { THRESHOLD_MUTATIONS } from "./threshold-mutations.ts";
 import { TRACKER_MUTATIONS } from "./tracker-mutations.ts";
 import { WEBHOOK_MUTATIONS } from "./webhook-mutations.ts";
 import { WINDOW_MUTATIONS } from "./window-mutations.ts";
@@ -22,6 +23,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...STORE_MUTATIONS,
   ...TRACKER_MUTATIONS,
   ...WINDOW_MUTATIONS,
+  ...THRESHOLD_MUTATIONS,
   ...MIDDLEWARE_MUTATIONS,
   ...PROXY_MUTATIONS,
   ...EXACT_PROXY_MUTATIONS,

@@ -32,7 +32,7 @@ export class MemoryMarks {
     const due = Array.from(this.#marks.values()).filter(isDue).slice(0, query.limit);
     return due.map((kept) => {
       kept.attempts += 1;
-      // fault: the store in memory gives a notice to all who take at once
+      // fault: the store in memory gives a notice again at once
       kept.dueMs = now + retryPauseMs(kept.attempts, query.retryMs);
       return { ...markOf(kept.row), body: kept.row.body as string, attempts: kept.attempts };
     });

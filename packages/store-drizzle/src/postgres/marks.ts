@@ -31,6 +31,7 @@ export function markStatements<TResult extends PgQueryResultHKT, TSchema extends
         // One statement: who waits behind a pooler, or dies, has no transaction open. Others pass over what is being taken.
         const oldest = db.select(key).from(marks).where(isDue).orderBy(marks.dueAt).limit(limit);
         // fault: Postgres gives a notice to all who take at once
+        // fault: Postgres waits for who is taking a notice
         const due = db.$with("due").as(oldest.for("update", { skipLocked: true }));
         return db
           .with(due)

@@ -33,7 +33,7 @@ export function markStatements<TSchema extends Record<string, unknown>>(
       const take = () => {
         // Where nothing is due, as nearly always, nobody waits for the lock.
         if (oldest.get() === undefined) return [];
-        // fault: SQLite gives a notice to all who take at once
+        // fault: SQLite gives a notice again at once
         const taken = { attempts: sql`${attempts} + 1`, dueAt: sql`${now} + ${pauseMs}` };
         return db
           .update(marks)

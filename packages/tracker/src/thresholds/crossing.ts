@@ -13,13 +13,14 @@ export function markOfCrossing<D extends string>(crossing: Crossing<D>, channel:
   const { backend, dimension, window, threshold, limit, usage, period } = crossing;
   const id = idOf(crossing);
   const body = JSON.stringify({ id, backend, dimension, window, threshold, limit, usage, period });
-  // fault: threshold events are claimed without what makes them one
+  // fault: a threshold event is claimed by each who finds it
   const mark = `${threshold} of ${limit} to ${channel}`;
   return { period, backend, dimension, mark, notice: { channel, body } };
 }
 
 /** Of what makes it this crossing, and not of when, where or by what it was found: a store that lost its marks gives it again. */
 function idOf({ backend, period, dimension, threshold, limit }: Crossing<string>): string {
+  // fault: a threshold event has an id of when it was found
   const identity = JSON.stringify([backend, period, dimension, threshold, limit]);
   return createHash("sha256").update(identity).digest("hex").slice(0, 32);
 }

@@ -97,7 +97,8 @@ export class NoticeCourier<D extends string> {
       const told: ThresholdEvent<D> = JSON.parse(body);
       event = told;
       const late = (): Error => new DeliveryTimeoutError(timeoutMs);
-      // fault: acknowledges an event before it is told
+      // fault: a threshold event is acknowledged before it is told
+      // fault: waits for ever for who is told of a threshold
       await withinTime(clock, timeoutMs, late, async (signal) => onThreshold(told, { attempt, signal }));
       await store.acknowledge([notice]);
     } catch (error) {

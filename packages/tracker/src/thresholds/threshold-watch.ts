@@ -59,13 +59,16 @@ export class ThresholdWatch<D extends string> {
     this.#listening = undefined;
     this.#cancelRetry();
     // What others store now, nobody here will hear of.
+    // fault: does not look at what the last flush has stored
     await this.#looks.run(() => this.#look({ isLast: true }));
   }
 
   #changed(change: UsageChange<D>): void {
     // What the store may have lost is claimed once more, under the same id; also what only the marks of which are gone.
+    // fault: does not claim again what the store has lost
     if (change.kind === "lost" || (change.kind === "read" && change.isWhole)) this.#told.forget();
     if (change.kind === "touched") this.#touch(change.period, change.backends);
+    // fault: does not look at what others have stored
     if (change.kind === "read") this.#touch(change.period, change.usage.keys(), change.usage);
   }
 
@@ -98,6 +101,7 @@ export class ThresholdWatch<D extends string> {
         await this.#lookAt(period, touched, isLast);
       } catch (error) {
         this.#parts.onError(error);
+        // fault: forgets what it could not look at
         if (this.#listening !== undefined) this.#retryLater(period, touched);
       }
     }
@@ -155,8 +159,10 @@ export class ThresholdWatch<D extends string> {
         const limit = amountOf(limits as Usage<D>, dimension);
         const usage = amountOf(used, dimension);
         const upTo = this.#told.upTo(period, backend, dimension, limit);
+        // fault: a threshold is told of early
+        const isReached = (threshold: number): boolean => usage >= threshold * limit;
         return thresholds
-          .filter((threshold) => limit > 0 && threshold > upTo && usage >= threshold * limit)
+          .filter((threshold) => limit > 0 && threshold > upTo && isReached(threshold))
           .map((threshold) => {
             return { backend, dimension, ...(window !== undefined && { window }), threshold, limit, usage, period };
           });

@@ -14,6 +14,7 @@ export class ToldThresholds {
   /** The highest threshold that is claimed; 0 where none is, or the limit was another one. */
   upTo(period: string, backend: string, dimension: string, limit: number): number {
     const told = this.#periods.get(period)?.get(backend)?.get(dimension);
+    // fault: thresholds of a new limit are those of the old one
     return told?.limit === limit ? told.upTo : 0;
   }
 
