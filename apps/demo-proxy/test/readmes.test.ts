@@ -39,7 +39,7 @@ describe("the examples of the README", () => {
     ["packages/counter-core/README.md", ["true\nfalse\n{ apiRequests: 1, egressBytes: 5242880, ingressBytes: 0 }\n"]],
     ["packages/counter-redis/README.md", ["{ apiRequests: 1, egressBytes: 5242880, ingressBytes: 0 }\n"]],
     ["docs/migrating-from-go.md", ["true 1\n"]],
-    ["packages/tracker/README.md", ["true\n429 {", "true\nminute\n", ""]],
+    ["packages/tracker/README.md", ["true\n429 {", "true\nminute\n", "globex: 0.5 of 1000\nglobex: 0.8 of 1000\n", ""]],
     ["packages/store-drizzle/README.md", ["{ apiRequests: 3, egressBytes: 5242880, ingressBytes: 0 }\n"]],
   ])("%s run, and print what they say", async (readme, outputs) => {
     const folder = tempFolder();
