@@ -32,7 +32,7 @@ export class OpenUsage<D extends string = StorageDimension> extends UsageTracker
     teller?.watch(this, undefined);
   }
 
-  /** Whatever fails about thresholds and is tried again. Where nobody listens, it is a warning of the process. */
+  /** Whatever fails about thresholds and is tried again. Where nobody listens, the first of each kind is a warning of the process. */
   get onThresholdError(): Event<ThresholdFailure<D>> {
     return this.#teller?.onError ?? new Emitter<ThresholdFailure<D>>().event;
   }

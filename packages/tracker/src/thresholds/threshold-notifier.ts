@@ -32,7 +32,7 @@ export class ThresholdNotifier<D extends string = StorageDimension> {
     this.#teller.watch(tracker, window);
   }
 
-  /** Whatever fails and is tried again. Where nobody listens, it is a warning of the process. */
+  /** Whatever fails and is tried again. Where nobody listens, the first of each kind is a warning of the process. */
   get onError(): Event<ThresholdFailure<D>> {
     return this.#teller.onError;
   }

@@ -13,6 +13,8 @@ export class ThresholdTeller<D extends string> {
   readonly #courier: NoticeCourier<D>;
   readonly #watches: ThresholdWatch<D>[] = [];
   readonly #failed = new Emitter<ThresholdFailure<D>>();
+  /** Of what the process was warned. */
+  readonly #warned = new Set<string>();
   #isRunning = false;
 
   /** @throws TypeError or RangeError that names the option that is wrong. */
@@ -58,14 +60,19 @@ export class ThresholdTeller<D extends string> {
     await told;
   }
 
-  /** Where nobody listens it must not be lost. */
+  /** Where nobody listens it must not be lost; while the database is away it would be said every ten seconds. */
   #fail(failure: ThresholdFailure<D>): void {
     if (this.#failed.hasListeners) {
       this.#failed.emit(failure);
       return;
     }
     const { event, error } = failure;
-    const what = event === undefined ? "to look for thresholds" : `to tell of threshold event ${event.id}`;
-    process.emitWarning(`${what} failed, and is tried again: ${messageOf(error)}`, { code: "USAGE_THRESHOLD" });
+    const what = event === undefined ? "to look for thresholds" : "to tell of a threshold";
+    if (this.#warned.has(what)) return;
+    this.#warned.add(what);
+    const advice = "listen to onThresholdError, or a notifier's onError, to hear of each";
+    process.emitWarning(`${what} failed, and is tried again: ${messageOf(error)}; ${advice}`, {
+      code: "USAGE_THRESHOLD",
+    });
   }
 }

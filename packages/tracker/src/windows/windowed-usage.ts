@@ -87,7 +87,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     return this.#flushed.event;
   }
 
-  /** Whatever fails about thresholds and is tried again. Where nobody listens, it is a warning of the process. */
+  /** Whatever fails about thresholds and is tried again. Where nobody listens, the first of each kind is a warning of the process. */
   get onThresholdError(): Event<ThresholdFailure<D>> {
     return this.#teller?.onError ?? new Emitter<ThresholdFailure<D>>().event;
   }

@@ -55,14 +55,20 @@ describe("openUsage with thresholds", () => {
     usage.record("oci", { apiRequests: 50 });
     await usage.flush();
     await settled();
-    expect(warned).toHaveBeenCalledExactlyOnceWith(expect.stringContaining("is tried again: away"), {
-      code: "USAGE_THRESHOLD",
-    });
-    const failures: unknown[] = [];
-    usage.onThresholdError(({ error, attempt }) => void failures.push([error, attempt]));
+    expect(warned).toHaveBeenCalledExactlyOnceWith(
+      expect.stringContaining("to tell of a threshold failed, and is tried again: away"),
+      {
+        code: "USAGE_THRESHOLD",
+      },
+    );
     clock.advance(40_000);
     await settled();
-    expect(failures).toEqual([[new Error("away"), 2]]);
+    expect(warned).toHaveBeenCalledOnce();
+    const failures: unknown[] = [];
+    usage.onThresholdError(({ error, attempt }) => void failures.push([error, attempt]));
+    clock.advance(80_000);
+    await settled();
+    expect(failures).toEqual([[new Error("away"), 3]]);
     expect(warned).toHaveBeenCalledOnce();
     warned.mockRestore();
     await usage.close();

@@ -310,7 +310,7 @@ describe("a delivery", () => {
     expect(begun).toBe(2);
   });
 
-  it("of which the store does not hear is repeated, and one that is told to nobody is a warning", async () => {
+  it("of which the store does not hear is repeated", async () => {
     const clock = new ManualClock("2026-01-15T00:00:00Z");
     const memory = memoryStore({ clock });
     let isDown = true;
