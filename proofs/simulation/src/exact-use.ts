@@ -28,6 +28,8 @@ export class ExactUse {
   readonly #forgiven = new Book();
   /** By run, period, backend: when the last answered push was sent. */
   readonly #served = new Map<string, number>();
+  /** The same, of pushes that said what the run has of limits: it knows nothing of a slice that a snapshot shows again. */
+  readonly #said = new Map<string, number>();
   /** Whether the limit changes: else it is the one that nobody may pass. */
   readonly changes: boolean;
   /** How rare it is that anything fails: where all fails all the time, nothing is granted. */
@@ -52,9 +54,11 @@ export class ExactUse {
     return this.#limit;
   }
 
-  served(run: string, period: string, backend: string, sentAtMs: number): void {
+  served(run: string, period: string, backend: string, sentAtMs: number, hasSaid: boolean): void {
     const key = [run, period, backend].join("\n");
-    this.#served.set(key, Math.max(sentAtMs, this.#served.get(key) ?? 0));
+    for (const times of hasSaid ? [this.#served, this.#said] : [this.#served]) {
+      times.set(key, Math.max(sentAtMs, times.get(key) ?? 0));
+    }
   }
 
   /** Uses something at once, or keeps it free for work that goes on. */
@@ -173,7 +177,7 @@ export class ExactUse {
   /** A writer was forgiven something: others may use it once more. */
   wroteOff(writer: string, period: string, backend: string, dimension: string, amount: number, isNamed: boolean): void {
     const [run = ""] = writer.split(".", 1);
-    const silentMs = this.#scene.timeline.nowMs - (this.#served.get([run, period, backend].join("\n")) ?? 0);
+    const silentMs = this.#scene.timeline.nowMs - (this.#said.get([run, period, backend].join("\n")) ?? 0);
     const what = `${amount} ${dimension} of ${backend} in ${period} that ${writer} has are written off`;
     if (!isNamed && silentMs < LEASE_MS) this.#scene.failLater(`${what}, and it was heard ${silentMs} ms before`);
     this.#scene.say(what);

@@ -197,7 +197,9 @@ class RemoteCounts implements SharedCounts {
     if (exactUse === undefined) return merging;
     const sentAtMs = this.#machine.clock.elapsed() / this.#machine.rate;
     return merging.then((reply) => {
-      for (const { backend } of items) exactUse.served(run, bucket.period.key, backend, sentAtMs);
+      for (const { backend, pairs } of items) {
+        exactUse.served(run, bucket.period.key, backend, sentAtMs, pairs !== undefined);
+      }
       return reply;
     });
   }
