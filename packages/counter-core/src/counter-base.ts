@@ -75,7 +75,7 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     this.#recorder.addAmounts(backend, amounts);
   }
 
-  hold(backend: string, usage: Partial<Usage<D>>, options: HoldOptions = {}): Hold<D> | undefined {
+  hold(backend: string, usage: Partial<Usage<D>>, options?: HoldOptions): Hold<D> | undefined {
     const recorder = this.#recorder;
     const row = recorder.rowOf(backend);
     const amounts = recorder.read(backend, usage);

@@ -151,7 +151,7 @@ export class UsageTracker<D extends string = StorageDimension> {
    *
    * @throws RangeError for a `ttlMs` that is not from 1 to 2^31-1.
    */
-  tryReserve(backend: string, usage: Partial<Usage<D>>, options: HoldOptions = {}): Hold<D> | undefined {
+  tryReserve(backend: string, usage: Partial<Usage<D>>, options?: HoldOptions): Hold<D> | undefined {
     const hold = this.counter.hold(backend, usage, options);
     if (hold === undefined && this.#limited.hasListeners) this.#tellLimit(backend, usage);
     return hold;

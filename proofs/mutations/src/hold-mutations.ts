@@ -88,7 +88,7 @@ export const HOLD_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "tells that there is room before the hold has ended",
-    edit: drop,
+    edit: before("this.tellFreed(hold.backend);"),
     caughtBy: [reserve("keeps nothing more free once the hold has ended, its time is up or it is told to stop")],
   },
 ];

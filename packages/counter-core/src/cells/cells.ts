@@ -30,13 +30,14 @@ export interface HoldingCells {
 /** The cells of all periods, as holds see them. */
 export interface HoldingPeriods {
   current(): HoldingCells;
-  /** Notes that a row is in use. */
-  use(row: number): void;
   /** Keeps amounts of a row free, where no total passes its limit with them; otherwise returns false and changes nothing. */
   tryKeepFree(cells: HoldingCells, row: number, amounts: Float64Array): boolean;
   /** Keeps as much less free of a row. */
   free(cells: HoldingCells, row: number, amounts: Float64Array): void;
-  /** Counts in the period of `cells`, and keeps `kept` of it free no more. What is counted beyond that may pass a limit, and is noted. */
+  /**
+   * Counts in the period of `cells`, and keeps `kept` free no more: what is not counted of that is free again, and what is counted
+   * beyond it may pass a limit, and is noted.
+   */
   countHeld(cells: HoldingCells, row: number, amounts: Float64Array, kept: Float64Array): void;
   /** The first place whose total would pass 2^53-1 with so much more; below zero: none. */
   tooLarge(cells: HoldingCells, row: number, amounts: Float64Array): number;
@@ -93,6 +94,8 @@ export interface Periods extends RecordingCells, HoldingPeriods {
   setCredit(cells: PeriodCells, cell: number, credit: number): void;
   /** Whether any total has reached this part of its cap, where that leaves anything to use. */
   isAnyAt(ratio: number): boolean;
+  /** Notes that a row is in use. */
+  use(row: number): void;
   /** When a row was last used, as of the last look at the clock, in seconds since the Unix epoch. */
   usedAt(row: number): number;
   /** Takes over the time; returns the milliseconds until it wants to know again. */

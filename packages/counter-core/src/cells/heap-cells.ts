@@ -99,6 +99,14 @@ export class HeapCells implements PeriodCells {
     this.#excess[cell] = (this.#excess[cell] as number) + amount;
   }
 
+  /** Notes what was counted in a row beyond what was kept free for it. */
+  noteExcess(start: number, amounts: Float64Array, kept: Float64Array, size: number): void {
+    for (let i = 0; i < size; i++) {
+      const excess = (amounts[i] as number) - (kept[i] as number);
+      if (excess > 0) this.exceed(start + i, excess);
+    }
+  }
+
   mine(cell: number): number {
     return (this.totals[cell] as number) - this.others(cell);
   }

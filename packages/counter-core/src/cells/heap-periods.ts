@@ -160,6 +160,7 @@ export class HeapPeriods implements Periods {
         if (((cells as HeapCells).totals[start + i] as number) + (amounts[i] as number) > cap) return false;
       }
     }
+    this.#touched.add(row);
     this.#keepFree(cells as HeapCells, row, amounts, 1);
     return true;
   }
@@ -170,17 +171,12 @@ export class HeapPeriods implements Periods {
 
   countHeld(cells: PeriodCells, row: number, amounts: Float64Array, kept: Float64Array): void {
     const heap = cells as HeapCells;
-    const { totals } = heap;
     const start = row * this.#size;
-    const isCurrent = heap === this.#current;
-    for (let i = 0; i < this.#size; i++) {
-      const amount = amounts[i] as number;
-      if (isCurrent) totals[start + i] = (totals[start + i] as number) + amount;
-      // fault: counts what a hold used in the month in which it ends
-      else if (amount > 0) this.addIn(cells.period, row, i, amount);
-      if (amount > (kept[i] as number)) heap.exceed(start + i, amount - (kept[i] as number));
-    }
-    if (isCurrent) this.#touched.add(row);
+    if (heap === this.#current) addRow(heap.totals, start, amounts, this.#size);
+    // fault: counts what a hold used in the month in which it ends
+    else this.#addIn(cells.period, row, amounts);
+    this.#touched.add(row);
+    heap.noteExcess(start, amounts, kept, this.#size);
     this.#keepFree(heap, row, kept, -1);
   }
 
@@ -281,6 +277,12 @@ export class HeapPeriods implements Periods {
     else for (const { due } of cells.hops) due.add(row);
   }
 
+  #addIn(period: Period, row: number, amounts: Float64Array): void {
+    for (let i = 0; i < this.#size; i++) {
+      if ((amounts[i] as number) > 0) this.addIn(period, row, i, amounts[i] as number);
+    }
+  }
+
   newGeneration(): number {
     return this.#closed.newGeneration();
   }
@@ -352,6 +354,10 @@ export class HeapPeriods implements Periods {
     if (!this.#isExact) return new HeapCells(period, generations, shape);
     return new HeapCells(period, generations, shape, (cells, cell) => this.#recap(cells, cell));
   }
+}
+
+function addRow(totals: Float64Array, start: number, amounts: Float64Array, size: number): void {
+  for (let i = 0; i < size; i++) totals[start + i] = (totals[start + i] as number) + (amounts[i] as number);
 }
 
 /** The cells of a row behind the first four: all of them, or none. */

@@ -108,9 +108,6 @@ export class Lane implements RecordingCells, HoldingPeriods {
     return cells;
   }
 
-  /** Nothing: all that a counter for threads has stays. */
-  use(): void {}
-
   /** Of a period that is over nothing more can be held: its room is gone. */
   tryKeepFree(cells: LaneCells, row: number, amounts: Float64Array): boolean {
     const start = row * this.#size;
@@ -130,7 +127,7 @@ export class Lane implements RecordingCells, HoldingPeriods {
 
   countHeld(cells: LaneCells, row: number, amounts: Float64Array, kept: Float64Array): void {
     for (let i = 0; i < this.#size; i++) {
-      if (amounts[i] !== 0) this.#countCell(cells, row * this.#size + i, amounts[i] as number, kept[i] as number);
+      this.#countCell(cells, row * this.#size + i, amounts[i] as number, kept[i] as number);
     }
   }
 
@@ -141,6 +138,7 @@ export class Lane implements RecordingCells, HoldingPeriods {
 
   #countCell(cells: LaneCells, cell: number, amount: number, kept: number): void {
     const { start } = cells.period;
+    if (amount === 0 && kept === 0) return;
     this.#hold(cells, cell, -kept);
     // fault: what a thread held is counted in the month in which it ends
     if (start !== this.#start) {
@@ -148,10 +146,8 @@ export class Lane implements RecordingCells, HoldingPeriods {
       this.#countLate();
       return;
     }
-    if (amount > kept) {
-      this.#room.force(this.#slot, this.#mark, cell, amount - kept);
-      this.#room.noteExcess(cell, amount - kept);
-    }
+    this.#room.settle(this.#slot, this.#mark, cell, kept, amount);
+    if (amount > kept) this.#room.noteExcess(cell, amount - kept);
     this.#count(cell, amount);
   }
 

@@ -85,6 +85,12 @@ export class Room {
     if (Atomics.load(this.#control, MARK) === mark) this.#keep(slot, mark, cell, amount, turn);
   }
 
+  /** Counts what was taken: what is not needed of it goes back, and what is beyond it is taken without asking. */
+  settle(slot: number, mark: number, cell: number, taken: number, counted: number): void {
+    if (counted > taken) this.force(slot, mark, cell, counted - taken);
+    else this.give(slot, mark, cell, taken - counted);
+  }
+
   /** How much can be taken of a cell, by whomever; Infinity where it is not limited. */
   available(mark: number, cell: number): number {
     if (Atomics.load(this.#isLimited, cell) === 0) return Number.POSITIVE_INFINITY;

@@ -120,7 +120,7 @@ export class ThreadedPeriods implements Periods {
     if (cells !== this.#heap.current()) return;
     for (let i = 0; i < this.#size; i++) {
       const cell = row * this.#size + i;
-      this.#room.force(this.#room.ownerSlot, this.#mark, cell, (amounts[i] as number) - (kept[i] as number));
+      this.#room.settle(this.#room.ownerSlot, this.#mark, cell, kept[i] as number, amounts[i] as number);
       this.#tell(cell, amounts[i] as number);
     }
   }

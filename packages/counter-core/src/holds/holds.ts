@@ -1,4 +1,4 @@
-import type { HoldingPeriods } from "../cells/cells.ts";
+import { AT_ONCE, type HoldingPeriods } from "../cells/cells.ts";
 import type { HoldOptions } from "../counter.ts";
 import type { Clock } from "../model/clock.ts";
 import { AmountError } from "../model/errors.ts";
@@ -8,12 +8,11 @@ import { assertDelay } from "../util/assert-delay.ts";
 import { Emitter, type Event } from "../util/emitter.ts";
 import type { Hold } from "./hold.ts";
 import { KeptAmounts } from "./kept-amounts.ts";
-import { LinkedList } from "./linked-list.ts";
 import { OpenHold } from "./open-hold.ts";
 
 /** How exactly holds expire, in milliseconds: never early, and at most so much late. */
 const TICK_MS = 1_000;
-const DEFAULT_TTL_MS = 600_000;
+const DEFAULT_TTL_TICKS = ticksOf(600_000);
 
 export interface HoldsParts<D extends string> {
   readonly dimensions: readonly D[];
@@ -26,25 +25,30 @@ export interface HoldsParts<D extends string> {
 
 /** The holds of a counter that are open: what they keep free, what becomes of it, and when they expire. */
 export class Holds<D extends string> {
-  readonly #parts: HoldsParts<D>;
+  readonly #dimensions: readonly D[];
+  readonly #periods: HoldingPeriods;
+  readonly #recorder: Recorder<D>;
+  readonly #clock: Clock;
+  readonly #noRoom: HoldsParts<D>["noRoom"];
   readonly #expired = new Emitter<Hold<D>>();
   readonly #freed = new Emitter<string>();
-  readonly #open = new LinkedList<OpenHold<D>>();
   readonly #kept: KeptAmounts;
-  /** More than any hold keeps. */
-  readonly #all: Float64Array;
-  /** What a step takes out of what a hold keeps. */
-  readonly #taken: Float64Array;
+  /** Those that are open, each at its slot of what is kept. */
+  readonly #open: (OpenHold<D> | undefined)[] = [];
+  // Scratch space for the request path, which runs to completion.
+  readonly #keptNow: Float64Array;
   /** Ticks of a timer that runs while any hold is open: a hold costs no look at the clock. */
   #ticks = 0;
   #isTicking = false;
 
-  constructor(parts: HoldsParts<D>) {
-    this.#parts = parts;
-    const size = parts.dimensions.length;
-    this.#kept = new KeptAmounts(size);
-    this.#all = new Float64Array(size).fill(Number.POSITIVE_INFINITY);
-    this.#taken = new Float64Array(size);
+  constructor({ dimensions, periods, recorder, clock, noRoom }: HoldsParts<D>) {
+    this.#dimensions = dimensions;
+    this.#periods = periods;
+    this.#recorder = recorder;
+    this.#clock = clock;
+    this.#noRoom = noRoom;
+    this.#kept = new KeptAmounts(dimensions.length);
+    this.#keptNow = new Float64Array(Math.max(AT_ONCE, dimensions.length));
   }
 
   /** Each hold that expires. */
@@ -58,29 +62,23 @@ export class Holds<D extends string> {
   }
 
   /** Keeps amounts free that were just read, where they fit. @throws RangeError for a time that no timer can wait. */
-  open(
-    backend: string,
-    row: number,
-    amounts: Float64Array,
-    { ttlMs = DEFAULT_TTL_MS }: HoldOptions,
-  ): Hold<D> | undefined {
-    assertDelay("ttlMs", ttlMs);
-    const { periods } = this.#parts;
+  open(backend: string, row: number, amounts: Float64Array, options?: HoldOptions): Hold<D> | undefined {
+    const ttlTicks = options?.ttlMs === undefined ? DEFAULT_TTL_TICKS : ticksOf(options.ttlMs);
+    const periods = this.#periods;
     const cells = periods.current();
     if (!periods.tryKeepFree(cells, row, amounts)) return undefined;
-    const ends = this.#ticks + 1 + Math.ceil(ttlMs / TICK_MS);
-    const hold = new OpenHold(this, backend, row, cells, this.#kept.take(amounts), ends);
-    this.#open.add(hold);
+    const slot = this.#kept.take(amounts);
+    const hold = new OpenHold(this, backend, row, cells, slot, this.#ticks + 1 + ttlTicks);
+    this.#open[slot] = hold;
     cells.openHolds += 1;
-    periods.use(row);
     if (!this.#isTicking) this.#tick();
     return hold;
   }
 
   /** What a hold keeps free, as a usage object. */
   usageOf(hold: OpenHold<D>): Usage<D> {
-    const { dimensions } = this.#parts;
-    return Object.fromEntries(dimensions.map((dimension, place) => [dimension, this.#keptOf(hold, place)])) as Usage<D>;
+    const kept = this.#keptBy(hold);
+    return Object.fromEntries(this.#dimensions.map((dimension, place) => [dimension, kept[place]])) as Usage<D>;
   }
 
   /** Something of a backend may be free that was not. */
@@ -89,119 +87,126 @@ export class Holds<D extends string> {
   }
 
   extend(hold: OpenHold<D>, more: Partial<Usage<D>>): boolean {
-    const amounts = this.#parts.recorder.read(hold.backend, more);
-    const { periods, noRoom } = this.#parts;
+    const amounts = this.#recorder.read(hold.backend, more);
     if (hold.state !== "open") return false;
-    if (!periods.tryKeepFree(hold.cells, hold.row, amounts)) {
-      if (hold.cells === periods.current()) noRoom(hold.row, amounts);
+    if (!this.#periods.tryKeepFree(hold.cells, hold.row, amounts)) {
+      if (hold.cells === this.#periods.current()) this.#noRoom(hold.row, amounts);
       return false;
     }
-    this.#kept.add(hold.start, amounts);
+    this.#kept.add(hold.slot, amounts);
     return true;
   }
 
   canExtend(hold: OpenHold<D>, more: Partial<Usage<D>>): boolean {
-    const amounts = this.#parts.recorder.read(hold.backend, more);
-    const { periods } = this.#parts;
-    if (hold.state !== "open" || !periods.tryKeepFree(hold.cells, hold.row, amounts)) return false;
+    const amounts = this.#recorder.read(hold.backend, more);
+    if (hold.state !== "open" || !this.#periods.tryKeepFree(hold.cells, hold.row, amounts)) return false;
     // At once, so that nobody hears of it.
-    periods.free(hold.cells, hold.row, amounts);
+    this.#periods.free(hold.cells, hold.row, amounts);
     return true;
   }
 
   shrink(hold: OpenHold<D>, less: Partial<Usage<D>>): void {
-    const amounts = this.#parts.recorder.read(hold.backend, less);
+    const amounts = this.#recorder.read(hold.backend, less);
     if (hold.state !== "open") return;
-    if (this.#free(hold, amounts)) this.tellFreed(hold.backend);
+    const freed = this.#keptUpTo(hold, amounts);
+    this.#kept.takeOut(hold.slot, freed);
+    this.#periods.free(hold.cells, hold.row, freed);
+    if (isAny(freed)) this.tellFreed(hold.backend);
   }
 
   count(hold: OpenHold<D>, part: Partial<Usage<D>>): void {
-    const amounts = this.#parts.recorder.read(hold.backend, part);
-    this.#assertCountable(hold, amounts);
-    this.#add(hold, amounts);
+    const amounts = this.#recorder.read(hold.backend, part);
+    const row = this.#rowOf(hold);
+    this.#assertCountable(hold, row, amounts);
+    const kept = this.#keptUpTo(hold, amounts);
+    this.#periods.countHeld(hold.cells, row, amounts, kept);
+    if (hold.state === "open") this.#kept.takeOut(hold.slot, kept);
   }
 
   assertCountable(hold: OpenHold<D>, part: Partial<Usage<D>>): void {
-    this.#assertCountable(hold, this.#parts.recorder.read(hold.backend, part));
+    const amounts = this.#recorder.read(hold.backend, part);
+    this.#assertCountable(hold, this.#rowOf(hold), amounts);
   }
 
   settle(hold: OpenHold<D>, actual: Partial<Usage<D>> | undefined): void {
     // fault: counts what is settled a second time
     if (hasEnded(hold)) return;
-    const { recorder } = this.#parts;
-    const amounts = actual === undefined ? this.#allOf(hold) : recorder.read(hold.backend, actual);
-    this.#assertCountable(hold, amounts);
+    const used = actual === undefined ? undefined : this.#recorder.read(hold.backend, actual);
+    const kept = this.#keptBy(hold);
+    const amounts = used ?? kept;
+    const row = this.#rowOf(hold);
+    this.#assertCountable(hold, row, amounts);
     // fault: counts nothing of what is settled after its time
-    this.#add(hold, amounts);
-    this.end(hold, "settled");
+    this.#periods.countHeld(hold.cells, row, amounts, kept);
+    this.#close(hold, "settled");
+    if (this.#freed.hasListeners && isAnyLess(amounts, kept)) this.#freed.emit(hold.backend);
   }
 
   /** Gives back what a hold keeps free. */
-  end(hold: OpenHold<D>, state: "settled" | "voided" | "expired"): void {
+  end(hold: OpenHold<D>, state: "voided" | "expired"): void {
     if (hasEnded(hold)) return;
+    const kept = this.#keptBy(hold);
+    if (hold.state === "open") this.#periods.free(hold.cells, hold.row, kept);
+    // Before anybody is told: else whoever waits tries in vain, and there may be thousands.
+    // fault: tells that there is room before the hold has ended
+    this.#close(hold, state);
+    if (isAny(kept)) this.tellFreed(hold.backend);
+  }
+
+  /** Of what the hold kept free, nothing is kept any more. */
+  #close(hold: OpenHold<D>, state: "settled" | "voided" | "expired"): void {
     if (hold.state === "open") {
-      this.#open.delete(hold);
+      this.#kept.give(hold.slot);
+      this.#open[hold.slot] = undefined;
       hold.cells.openHolds -= 1;
-      const isAnyFreed = this.#free(hold, this.#all);
-      this.#kept.give(hold.start);
-      // fault: tells that there is room before the hold has ended
-      hold.state = state;
-      // Else whoever waits tries in vain, and there may be thousands.
-      if (isAnyFreed) this.tellFreed(hold.backend);
     }
     hold.state = state;
   }
 
-  #add(hold: OpenHold<D>, amounts: Float64Array): void {
-    const taken = this.#taken;
-    if (hold.state === "open") this.#kept.takeOut(hold.start, amounts, taken);
-    else taken.fill(0);
-    this.#parts.periods.countHeld(hold.cells, this.#rowOf(hold), amounts, taken);
+  #assertCountable(hold: OpenHold<D>, row: number, amounts: Float64Array): void {
+    const place = this.#periods.tooLarge(hold.cells, row, amounts);
+    if (place < 0) return;
+    const dimension = this.#dimensions[place] as D;
+    throw new AmountError(hold.backend, dimension, amounts[place], "would take the total past 2^53-1");
   }
 
   /** An open hold keeps its backend held; one that expired does not, and its row may be another's. */
   #rowOf({ state, row, backend }: OpenHold<D>): number {
     // fault: counts a late settle in the row that its backend had
-    return state === "open" ? row : this.#parts.recorder.rowOf(backend);
+    return state === "open" ? row : this.#recorder.rowOf(backend);
   }
 
-  /** Keeps so much less free of each place, nothing where it kept less; returns whether anything is free of that. */
-  #free(hold: OpenHold<D>, amounts: Float64Array): boolean {
-    const taken = this.#taken;
-    if (!this.#kept.takeOut(hold.start, amounts, taken)) return false;
-    this.#parts.periods.free(hold.cells, hold.row, taken);
-    return true;
+  /** What a hold keeps free: nothing once it has ended. Valid until this is asked again. */
+  #keptBy({ state, slot }: OpenHold<D>): Float64Array {
+    const kept = this.#keptNow;
+    if (state === "open") this.#kept.read(slot, kept);
+    else kept.fill(0);
+    return kept;
   }
 
-  #keptOf({ state, start }: OpenHold<D>, place: number): number {
-    return state === "open" ? this.#kept.of(start, place) : 0;
-  }
-
-  #allOf(hold: OpenHold<D>): Float64Array {
-    return Float64Array.from(this.#parts.dimensions, (_, place) => this.#keptOf(hold, place));
-  }
-
-  #assertCountable(hold: OpenHold<D>, amounts: Float64Array): void {
-    const { dimensions, periods } = this.#parts;
-    const place = periods.tooLarge(hold.cells, this.#rowOf(hold), amounts);
-    if (place < 0) return;
-    const dimension = dimensions[place] as D;
-    throw new AmountError(hold.backend, dimension, amounts[place], "would take the total past 2^53-1");
+  /** So much of the amounts as a hold keeps free. */
+  #keptUpTo(hold: OpenHold<D>, amounts: Float64Array): Float64Array {
+    const kept = this.#keptBy(hold);
+    for (let place = 0; place < kept.length; place++) {
+      kept[place] = Math.min(kept[place] as number, amounts[place] as number);
+    }
+    return kept;
   }
 
   #tick(): void {
     this.#isTicking = true;
-    this.#parts.clock.after(TICK_MS, () => {
+    this.#clock.after(TICK_MS, () => {
       this.#ticks += 1;
       this.#expire();
-      if (this.#open.isEmpty) this.#isTicking = false;
-      else this.#tick();
+      if (this.#open.some((hold) => hold !== undefined)) this.#tick();
+      else this.#isTicking = false;
     });
   }
 
   #expire(): void {
-    for (const hold of this.#open.list()) {
-      if (hold.ends > this.#ticks) continue;
+    // Whoever is told of one may open and end others.
+    for (const hold of [...this.#open]) {
+      if (hold?.state !== "open" || hold.ends > this.#ticks) continue;
       this.end(hold, "expired");
       this.#expired.emit(hold);
     }
@@ -211,4 +216,19 @@ export class Holds<D extends string> {
 /** One that expired can still be settled: work that was done is counted. */
 function hasEnded({ state }: { readonly state: Hold["state"] }): boolean {
   return state === "settled" || state === "voided";
+}
+
+function isAny(amounts: Float64Array): boolean {
+  return amounts.some((amount) => amount > 0);
+}
+
+/** Whether any of the amounts is less than what was kept for it. */
+function isAnyLess(amounts: Float64Array, kept: Float64Array): boolean {
+  return kept.some((amount, place) => (amounts[place] as number) < amount);
+}
+
+/** @throws RangeError for a time that no timer can wait. */
+function ticksOf(ttlMs: number): number {
+  assertDelay("ttlMs", ttlMs);
+  return Math.ceil(ttlMs / TICK_MS);
 }

@@ -1,11 +1,11 @@
 /**
- * What open holds keep free, by dimension, in one array: a hold has a slot of it, from its `start` on, until it ends. So what a
- * hold costs does not grow with what it keeps.
+ * What open holds keep free, by dimension, in one array: a hold has a slot of it until it ends. So what a hold costs does not grow
+ * with what it keeps.
  */
 export class KeptAmounts {
   readonly #size: number;
   #amounts: Float64Array;
-  /** Where slots start that were given back. */
+  /** Slots that were given back. */
   readonly #free: number[] = [];
   #used = 0;
 
@@ -15,52 +15,51 @@ export class KeptAmounts {
     this.#amounts = new Float64Array(16 * size);
   }
 
-  /** Returns where a slot with these amounts starts. */
+  /** Returns a slot with these amounts. */
   take(amounts: Float64Array): number {
-    const start = this.#free.pop() ?? this.#grow();
+    const slot = this.#free.pop() ?? this.#grow();
     const own = this.#amounts;
+    const start = slot * this.#size;
     for (let place = 0; place < this.#size; place++) own[start + place] = amounts[place] as number;
-    return start;
+    return slot;
   }
 
-  /** A slot that keeps nothing any more. */
-  give(start: number): void {
-    this.#free.push(start);
+  /** A slot that nobody needs any more. */
+  give(slot: number): void {
+    this.#free.push(slot);
   }
 
-  of(start: number, place: number): number {
-    return this.#amounts[start + place] as number;
-  }
-
-  add(start: number, more: Float64Array): void {
+  /** Writes what is in a slot to `out`. */
+  read(slot: number, out: Float64Array): void {
     const own = this.#amounts;
-    for (let place = 0; place < this.#size; place++) {
-      own[start + place] = (own[start + place] as number) + (more[place] as number);
-    }
+    const start = slot * this.#size;
+    for (let place = 0; place < this.#size; place++) out[place] = own[start + place] as number;
   }
 
-  /** Takes as much of it out as there is, which is in `out` then; returns whether that is anything. */
-  takeOut(start: number, amounts: Float64Array, out: Float64Array): boolean {
+  add(slot: number, amounts: Float64Array): void {
+    this.#change(slot, amounts, 1);
+  }
+
+  takeOut(slot: number, amounts: Float64Array): void {
+    this.#change(slot, amounts, -1);
+  }
+
+  #change(slot: number, amounts: Float64Array, sign: 1 | -1): void {
     const own = this.#amounts;
-    let isAny = false;
+    const start = slot * this.#size;
     for (let place = 0; place < this.#size; place++) {
-      const kept = own[start + place] as number;
-      const taken = Math.min(amounts[place] as number, kept);
-      own[start + place] = kept - taken;
-      out[place] = taken;
-      if (taken > 0) isAny = true;
+      own[start + place] = (own[start + place] as number) + sign * (amounts[place] as number);
     }
-    return isAny;
   }
 
   #grow(): number {
-    const start = this.#used;
-    this.#used += this.#size;
-    if (this.#used > this.#amounts.length) {
+    const slot = this.#used;
+    this.#used += 1;
+    if (this.#used * this.#size > this.#amounts.length) {
       const larger = new Float64Array(2 * this.#amounts.length);
       larger.set(this.#amounts);
       this.#amounts = larger;
     }
-    return start;
+    return slot;
   }
 }

@@ -3,28 +3,25 @@ import type { Period } from "../model/period.ts";
 import type { Usage } from "../model/usage.ts";
 import type { Hold } from "./hold.ts";
 import type { Holds } from "./holds.ts";
-import type { Linked } from "./linked-list.ts";
 
 /** A hold as its counter keeps it. */
-export class OpenHold<D extends string> implements Hold<D>, Linked<OpenHold<D>> {
-  next: OpenHold<D> | undefined = undefined;
-  previous: OpenHold<D> | undefined = undefined;
+export class OpenHold<D extends string> implements Hold<D> {
   state: Hold["state"] = "open";
   readonly backend: string;
   readonly row: number;
   readonly cells: HoldingCells;
   /** Where what it keeps free is, while it is open. */
-  readonly start: number;
+  readonly slot: number;
   /** The tick at which it expires. */
   readonly ends: number;
   readonly #holds: Holds<D>;
 
-  constructor(holds: Holds<D>, backend: string, row: number, cells: HoldingCells, start: number, ends: number) {
+  constructor(holds: Holds<D>, backend: string, row: number, cells: HoldingCells, slot: number, ends: number) {
     this.#holds = holds;
     this.backend = backend;
     this.row = row;
     this.cells = cells;
-    this.start = start;
+    this.slot = slot;
     this.ends = ends;
   }
 
