@@ -28,6 +28,11 @@ export const WEBHOOK_MUTATIONS: readonly Mutation[] = [
     caughtBy: [TOLD_AGAIN, webhook("is not followed to where it redirects"), KILLED],
   },
   {
+    name: "waits for the end of an answer that says nothing more",
+    edit: change(/signal: rest/, "signal"),
+    caughtBy: [webhook("has been told once its status has come, however long the rest of its answer takes")],
+  },
+  {
     name: "takes a failed delivery for a good one",
     edit: drop,
     caughtBy: [

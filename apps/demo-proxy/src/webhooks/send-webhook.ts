@@ -27,6 +27,8 @@ export interface SendOptions {
 
 /** What a receiver may write in an answer that nobody reads. */
 const MOST_ANSWER_BYTES = 65_536;
+/** How long that may take, from its status on. */
+const LONGEST_ANSWER_MS = 500;
 
 /**
  * One attempt to deliver an event: resolves once the receiver has answered 2xx. A redirect is not followed, since what is
@@ -57,8 +59,10 @@ export async function sendWebhook(
     },
     body,
   });
-  // The status says all; how the rest of it ends changes nothing.
-  await answer.dump({ limit: MOST_ANSWER_BYTES, signal }).catch(() => {});
+  // The status says all; how the rest of it ends, and whether it does, changes nothing.
+  const rest = AbortSignal.timeout(LONGEST_ANSWER_MS);
+  // fault: waits for the end of an answer that says nothing more
+  await answer.dump({ limit: MOST_ANSWER_BYTES, signal: rest }).catch(() => {});
   // fault: takes any answer for a delivery
   if (statusCode < 200 || statusCode > 299) throw new WebhookError(statusCode);
 }

@@ -15,8 +15,8 @@ export interface Delivery {
   readonly body: string;
 }
 
-type Answer = number | readonly [status: number, headers: Record<string, string>] | "hang";
-/** The answer to the n-th delivery, from 0 on: a status with headers, or none ever. */
+type Answer = number | readonly [status: number, headers: Record<string, string>] | "hang" | "trickle";
+/** The answer to the n-th delivery, from 0 on: a status with headers, none ever, or one whose body never ends. */
 export type Behaviour = (n: number) => Answer | Promise<Answer>;
 
 /** Somebody's server that takes webhooks. */
@@ -49,6 +49,14 @@ export class Receiver {
       const n = this.deliveries.push({ method, path, headers, body: await text(request) }) - 1;
       const answer = await this.behaviour(n);
       if (answer === "hang") return;
+      if (answer === "trickle") {
+        const timer = setInterval(() => response.write("."), 50);
+        response
+          .on("close", () => clearInterval(timer))
+          .writeHead(200)
+          .flushHeaders();
+        return;
+      }
       const [status, more] = typeof answer === "number" ? [answer, {}] : answer;
       response.writeHead(status, more).end("thanks");
     });

@@ -204,6 +204,16 @@ describe("a receiver that fails", () => {
     expect(new Set(receiver.verified().map(({ id }) => id)).size).toBe(1);
   });
 
+  it("has been told once its status has come, however long the rest of its answer takes", async () => {
+    const receiver = await Receiver.start(() => "trickle");
+    const { use, listed } = await start([webhookTo(receiver)], { thresholds: [0.5] });
+    await use(5);
+    await vi.waitFor(async () => expect((await listed()).webhooks).toMatchObject([{ delivered: 1, failed: 0 }]), SOON);
+    // It would be due again by then.
+    await sleep(4_500);
+    expect(receiver.verified()).toHaveLength(1);
+  });
+
   it("is let answer when the proxy ends, and then not told again", { timeout: 40_000 }, async () => {
     const receiver = await Receiver.start(() => sleep(700, 204));
     const { app, use, config } = await start([webhookTo(receiver)], { thresholds: [0.5] });
@@ -310,16 +320,15 @@ describe("a reload", () => {
     await vi.waitFor(() => expect(thresholdsOf(receiver.verified())).toEqual([0.2]), SOON);
   });
 
-  it("begins anew with a limit that changes", async () => {
+  it("begins anew with a limit that changes: what is reached of it already is told now", async () => {
     const receiver = await Receiver.start();
     const started = await start([webhookTo(receiver)], { thresholds: [0.5] });
     await started.use(5);
     await vi.waitFor(() => expect(receiver.verified()).toHaveLength(1), SOON);
     const [backend = expect.unreachable()] = started.config.backends;
-    await taken(started, { backends: [{ ...backend, limits: { apiRequests: 12 } }] });
-    await started.use(1);
+    await taken(started, { backends: [{ ...backend, limits: { apiRequests: 9 } }] });
     await vi.waitFor(() => expect(receiver.verified()).toHaveLength(2), SOON);
     const [before, after] = receiver.verified();
-    expect([before?.limit, after?.limit, before?.id === after?.id]).toEqual([10, 12, false]);
+    expect([before?.limit, after?.limit, before?.id === after?.id]).toEqual([10, 9, false]);
   });
 });
