@@ -19,6 +19,7 @@ import { assertDimensions } from "./store-dimensions.ts";
 import { type FlushOptions, type FlushResult, type RefreshOptions, StoreSync } from "./store-sync.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
 import type { UsageChange } from "./usage-change.ts";
+import { isUsedUp } from "./used-up.ts";
 import { type ReserveOptions, WaitingRoom, type WaitOptions, type Wish } from "./waiting-room.ts";
 
 export interface UsageTrackerOptions<D extends string = StorageDimension> {
@@ -303,7 +304,7 @@ export class UsageTracker<D extends string = StorageDimension> {
     isOver = () => false,
   ): Promise<Hold<D> | undefined> {
     // What was used already leaves no room however long one waits.
-    const isHopeless = (): boolean => isOver() || this.check(backend, usage).reason === "limit";
+    const isHopeless = (): boolean => isOver() || isUsedUp(this.counter, backend, usage);
     const taken = await this.#waitingRoom.take(backend, { take, isHopeless }, options);
     if (taken === undefined && this.#limited.hasListeners) this.#tellLimit(backend, usage);
     return taken;
