@@ -16,6 +16,11 @@ const REPLACED: NamedTest = {
   file: "apps/demo-proxy/test/thresholds/store-replaced.test.ts",
   title: "a SQLite file that is deleted, with what it had to tell, is told of again under the same ids",
 };
+const SCHEDULES: NamedTest = {
+  file: "apps/demo-proxy/test/thresholds/schedules.test.ts",
+  title:
+    "every threshold that is crossed is told once or more, under one id, never early, whatever fails in whatever order",
+};
 const LOOKING: NamedTest = {
   file: "packages/tracker/test/thresholds/looking-costs.test.ts",
   title: "a look costs what has changed and may have crossed something, of 20,000 backends",
