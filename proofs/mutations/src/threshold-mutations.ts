@@ -47,6 +47,7 @@ export const THRESHOLD_MUTATIONS: readonly Mutation[] = [
       fleet(
         "that somebody claimed and did not take, or took and did not tell, before it was killed are told by another",
       ),
+      SCHEDULES,
     ],
   },
   {
