@@ -5,6 +5,7 @@ import { Agent } from "undici";
 import type { ProxyConfig, WebhookConfig } from "../config/proxy-config.ts";
 import { DeliveryStatus, type WebhookAttempt } from "./delivery-status.ts";
 import { sendWebhook } from "./send-webhook.ts";
+import { thresholdsOf } from "./thresholds-of.ts";
 
 /** What of a configuration says who is told of what. */
 export type WebhooksConfig = Pick<ProxyConfig, "webhooks" | "thresholds" | "backends">;
@@ -111,6 +112,7 @@ export class Webhooks {
   async #deliver(event: ThresholdEvent, late: AbortSignal, to: Omit<Running, "notifier">): Promise<void> {
     const { webhook, status, ending } = to;
     const { clock, onAttempt = () => {} } = this.#options;
+    // fault: goes on with an attempt that is given up
     const signal = AbortSignal.any([ending.signal, late]);
     try {
       await sendWebhook(webhook, event, { dispatcher: this.#agent, nowMs: clock.now(), signal });
@@ -129,10 +131,4 @@ export class Webhooks {
     await notifier.stop();
     cancel();
   }
-}
-
-/** Those of all backends, and those of backends that have their own. */
-function thresholdsOf({ thresholds, backends }: WebhooksConfig) {
-  const own = backends.flatMap(({ name, thresholds }) => (thresholds ? [[name, thresholds] as const] : []));
-  return { thresholds, own: new Map(own) };
 }

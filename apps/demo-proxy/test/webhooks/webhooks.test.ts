@@ -118,6 +118,22 @@ describe("a webhook", () => {
   });
 });
 
+it("what is reached in this period is listed, by the thresholds of each backend", async () => {
+  const receiver = await Receiver.start();
+  const limits = { apiRequests: 10, egressBytes: 8, ingressBytes: 0 };
+  const { use, admin } = await start([webhookTo(receiver)], { limits, thresholds: [0.3, 0.5] });
+  const listed = async () => (await call(admin, "/api/thresholds")).json;
+  expect(await listed()).toEqual({ period: PERIOD, reached: [] });
+  await use(4);
+  expect(await listed()).toEqual({
+    period: PERIOD,
+    reached: [
+      { backend: "oci", dimension: "apiRequests", limit: 10, usage: 4, reached: [0.3] },
+      { backend: "oci", dimension: "egressBytes", limit: 8, usage: 4, reached: [0.3, 0.5] },
+    ],
+  });
+});
+
 describe("a receiver that fails", () => {
   const cases: readonly (readonly [string, Behaviour, object])[] = [
     ["an error", (n) => (n < 2 ? 500 : 200), { code: "500", reason: "it answers 500; it is asked again" }],

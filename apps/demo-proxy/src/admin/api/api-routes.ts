@@ -8,12 +8,13 @@ import { EventStream } from "./events.ts";
 import { history } from "./history.ts";
 import { type LiveParts, livePieces } from "./live-report.ts";
 import { release } from "./release.ts";
+import { type ThresholdParts, thresholdPieces } from "./thresholds.ts";
 import { type ApiParts, lastFlush, usagePieces } from "./usage-report.ts";
 import { listWebhooks, type WebhookParts } from "./webhooks.ts";
 import { withStore } from "./with-store.ts";
 
 /** Every path below `/api`. */
-export function apiRoutes(parts: LiveParts & WebhookParts): readonly Route[] {
+export function apiRoutes(parts: LiveParts & ThresholdParts & WebhookParts): readonly Route[] {
   const { tracker, turns, clock } = parts;
   const inOne = (pieces: () => Iterable<string>) => inOnePeriod(tracker.counter, () => turns.encode(pieces()));
   const events = new EventStream({ report: () => inOne(() => livePieces(parts)), clock });
@@ -22,6 +23,7 @@ export function apiRoutes(parts: LiveParts & WebhookParts): readonly Route[] {
     { path: "/api/events", methods: { GET: () => events.answer() } },
     { path: "/api/history", methods: { GET: (request) => history(parts, request) } },
     { path: "/api/audit", methods: { GET: () => withStore(() => answerAudit(parts)) } },
+    { path: "/api/thresholds", methods: { GET: async () => okBytes(await inOne(() => thresholdPieces(parts))) } },
     { path: "/api/webhooks", methods: { GET: () => listWebhooks(parts) } },
     { path: "/api/flush", methods: { POST: () => flush(parts) } },
     { path: "/api/backends/:name/drain", methods: { POST: (request) => drain(parts, request) } },
