@@ -187,6 +187,7 @@ describe("thresholds", () => {
     const clock = new ManualClock("2026-01-15T00:00:00Z");
     const store = memoryStore({ clock });
     const first = await notifying({ clock, store });
+    await settled();
     first.tracker.record("oci", { apiRequests: 50 });
     await first.tracker.flush();
     await first.notifier.stop();
