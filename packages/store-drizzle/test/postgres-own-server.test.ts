@@ -49,12 +49,15 @@ describe("a store on a Postgres server of its own", () => {
       period: "2026-01",
       backend: "oci",
       mark: `${index}`,
+      notice: { channel: "default", body: `${index}` },
     }));
     expect(await store.claim?.(marks)).toHaveLength(3_000);
     await server.kill();
     await server.start();
     const again = () => store.claim?.(marks).catch((reason: unknown) => reason);
     await expect.poll(again, { timeout: 8_000 }).toEqual([]);
+    const query = { limit: 1_000, retryMs: { first: 60_000, max: 60_000 } };
+    for (let round = 0; round < 3; round++) expect(await store.notices?.("default", query)).toHaveLength(1_000);
   });
 
   it("needs no right to create where an administrator has migrated", async () => {
@@ -73,6 +76,14 @@ describe("a store on a Postgres server of its own", () => {
     expect(await limited.claim?.([mark])).toEqual([mark]);
     const grant = { period: "2026-01", backend: "backend-0", id: "1", amounts: { apiRequests: 1 }, reason: "none" };
     expect((await limited.grant?.(grant))?.isNew).toBe(true);
+    const query = { limit: 10, retryMs: { first: 60_000, max: 60_000 } };
+    await expect(limited.notices?.("default", query)).rejects.toThrow("permission denied");
+    await store.db.execute(sql`grant update on usage_marks to limited`);
+    const told = { ...mark, mark: "90%", notice: { channel: "default", body: "told" } };
+    expect(await limited.claim?.([told])).toEqual([told]);
+    const notices = (await limited.notices?.("default", query)) ?? [];
+    expect(notices).toMatchObject([{ body: "told" }]);
+    await limited.acknowledge?.(notices);
     await limited.remove("backend-0");
     expect(await storedRequests(limited)).toBe(0);
     expect(await limited.grants?.()).toEqual([]);
