@@ -132,18 +132,20 @@ describe.each(places)("thresholds on %s", { timeout: 120_000 }, (_, placeOf) => 
     // What the last of them left, one that uses nothing finds and tells.
     receiver.mood = () => "takes";
     const last = await start({ most: 0 });
-    const expected = [...(await crossed())].sort();
-    expect(expected.length).toBeGreaterThan(BACKENDS.length);
-    await expect
-      .poll(() => [...new Set(receiver.taken.map(nameOf))].sort(), { timeout: 30_000, interval: 100 })
-      .toEqual(expected);
+    // With Redis it also stores what the dead had shared, so more may be crossed by and by.
+    const isLeft = async (): Promise<readonly string[]> => {
+      const told = new Set(receiver.taken.map(nameOf));
+      return (await crossed()).filter((name) => !told.has(name));
+    };
+    await expect.poll(isLeft, { timeout: 30_000, interval: 100 }).toEqual([]);
     await end(last);
+    expect(await isLeft()).toEqual([]);
     expect(early).toEqual([]);
-    const ids = Map.groupBy(receiver.received, ({ event }) => nameOf(event));
-    expect([...ids.values()].map((received) => new Set(received.map(({ event }) => event.id)).size)).toEqual(
-      expected.map(() => 1),
-    );
-    expect(new Set(receiver.received.map(({ event }) => event.id)).size).toBe(expected.length);
+    const ids = new Map(receiver.received.map(({ event }) => [nameOf(event), event.id]));
+    expect(receiver.received.filter(({ event }) => ids.get(nameOf(event)) !== event.id)).toEqual([]);
+    expect(new Set(ids.values()).size).toBe(ids.size);
+    expect([...ids.keys()].sort()).toEqual([...(await crossed())].sort());
+    expect(ids.size).toBeGreaterThan(BACKENDS.length);
   });
 
   it("that somebody claimed and did not take, or took and did not tell, before it was killed are told by another", async () => {
