@@ -14,6 +14,7 @@ const BENCHMARKS = [
   "growth",
   "redis",
   "exact",
+  "windows",
   "middleware",
   "proxy",
   "observed",

@@ -64,15 +64,28 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     return false;
   }
 
-  fitsAmounts(backend: string, amounts: Float64Array): boolean {
-    const row = this.#recorder.rowOf(backend);
+  findRow(backend: string): number | undefined {
+    return this.rows.find(backend);
+  }
+
+  fitsRow(row: number, amounts: Float64Array): boolean {
     if (this.periods.fits(row, amounts)) return true;
     this.noRoom(row, amounts);
     return false;
   }
 
-  addAmounts(backend: string, amounts: Float64Array): void {
-    this.#recorder.addAmounts(backend, amounts);
+  tryAddRow(row: number, amounts: Float64Array): boolean {
+    if (this.periods.tryAddAll(row, amounts)) return true;
+    this.noRoom(row, amounts);
+    return false;
+  }
+
+  takeBackRow(row: number, amounts: Float64Array): void {
+    this.periods.takeBack(row, amounts);
+  }
+
+  addRow(row: number, amounts: Float64Array): boolean {
+    return this.periods.addAll(row, amounts);
   }
 
   hold(backend: string, usage: Partial<Usage<D>>, options?: HoldOptions): Hold<D> | undefined {

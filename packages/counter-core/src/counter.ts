@@ -50,13 +50,6 @@ export interface UsageRecorder<D extends string = StorageDimension> {
   /** Whether `tryAddAll` would add. */
   fits(backend: string, usage: Partial<Usage<D>>): boolean;
   /**
-   * `fits` for who has read the amounts already: in dimension order, at least four of them, and zero behind the dimensions. That they
-   * are non-negative safe integers is not looked at.
-   */
-  fitsAmounts(backend: string, amounts: Float64Array): boolean;
-  /** `addAll` of such amounts. */
-  addAmounts(backend: string, amounts: Float64Array): void;
-  /**
    * Keeps usage free for work whose cost is known only afterwards, where no total passes its limit with it; otherwise returns
    * undefined. What is held is in every later decision, and not in the totals.
    *
@@ -68,12 +61,30 @@ export interface UsageRecorder<D extends string = StorageDimension> {
 }
 
 /**
+ * The steps of `addAll` and `tryAddAll`, for who counts the same in several counters: in all of them, or in none. Amounts are in
+ * dimension order, at least four of them, and zero behind the dimensions; that they are non-negative safe integers is not looked at.
+ * A row is a backend's until the event loop turns.
+ */
+export interface RowCounter {
+  /** Undefined for a backend that is not held. */
+  findRow(backend: string): number | undefined;
+  /** Whether no total would pass its limit, or 2^53-1. */
+  fitsRow(row: number, amounts: Float64Array): boolean;
+  /** Adds where it fits; otherwise returns false and adds nothing. */
+  tryAddRow(row: number, amounts: Float64Array): boolean;
+  /** Adds, also past a limit; returns false and adds nothing where a total would pass 2^53-1. */
+  addRow(row: number, amounts: Float64Array): boolean;
+  /** Takes back what was added just now. */
+  takeBackRow(row: number, amounts: Float64Array): void;
+}
+
+/**
  * The request path's view of the counts.
  *
  * A backend's total is what this process counted plus what everybody else counted: `mine + others`. `mine` is exact.
  * `others` is the highest lower bound seen in this period, so a total is never above the truth.
  */
-export interface UsageCounter<D extends string = StorageDimension> extends UsageRecorder<D> {
+export interface UsageCounter<D extends string = StorageDimension> extends UsageRecorder<D>, RowCounter {
   /** What open holds keep free of a backend in the current period: those of all, as far as they are known. */
   heldAll(backend: string): Usage<D>;
   /** What was counted of it in the current period beyond what was held for it, here. Its limit may be passed by as much. */

@@ -6,6 +6,7 @@ export type {
   Limits,
   OpenCounter,
   ReadRows,
+  RowCounter,
   Standing,
   TallySource,
   UsageCounter,

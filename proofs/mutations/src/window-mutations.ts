@@ -5,6 +5,7 @@ const windows = (title: string): NamedTest => ({ file: "packages/tracker/test/wi
 const joint = (title: string): NamedTest => ({ file: "packages/tracker/test/windows/joint-hold.test.ts", title });
 const limits = (title: string): NamedTest => ({ file: "packages/tracker/test/windows/window-limits.test.ts", title });
 const opening = (title: string): NamedTest => ({ file: "packages/tracker/test/windows/window-opening.test.ts", title });
+const fleet = (title: string): NamedTest => ({ file: "proofs/chaos/test/windows.test.ts", title });
 const zones = (title: string): NamedTest => ({
   file: "packages/counter-core/test/periods/zoned-periods.test.ts",
   title,
@@ -16,12 +17,26 @@ export const WINDOW_MUTATIONS: readonly Mutation[] = [
   {
     name: "gives all windows the same keys",
     edit: instead("return scheme.at(timeMs);"),
-    caughtBy: [windows("begins at zero in each window when that one ends, over midnight and the month's end")],
+    caughtBy: [
+      windows("begins at zero in each window when that one ends, over midnight and the month's end"),
+      fleet(
+        "pass neither, use both up, and store the rows of each, over midnight and the month's end, while all that they need fails",
+      ),
+    ],
   },
   {
-    name: "counts in one window what another cannot count",
+    name: "stores windows that are shorter than a day",
+    edit: yields("true"),
+    caughtBy: [fleet("share it by Redis, and store nothing of it")],
+  },
+  {
+    name: "counts in the windows before the one that refuses",
     edit: drop,
-    caughtBy: [windows("adds in none what would pass the largest number in one of them")],
+    caughtBy: [
+      windows("is counted in each of them, and must fit in all"),
+      windows("adds in none what would pass the largest number in one of them"),
+      joint("is recorded in none where one of them does not hold its backend"),
+    ],
   },
   {
     name: "extends a hold in the windows before the one that is full",

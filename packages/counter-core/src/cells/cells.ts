@@ -84,6 +84,8 @@ export interface HopCells {
 export interface Periods extends RecordingCells, HoldingPeriods {
   /** `addAll` where no total passes its cap; otherwise returns false and changes nothing. */
   tryAddAll(row: number, amounts: Float64Array): boolean;
+  /** Takes back what was added just now. */
+  takeBack(row: number, amounts: Float64Array): void;
   /** Whether `tryAddAll` would add. */
   fits(row: number, amounts: Float64Array): boolean;
   /** The most that the total of a cell may become in the current period, with what was granted for it; 2^53-1 where it is not limited. */

@@ -101,6 +101,13 @@ export class HeapPeriods implements Periods {
     return true;
   }
 
+  takeBack(row: number, amounts: Float64Array): void {
+    const start = row * this.#size;
+    for (let i = 0; i < this.#size; i++) {
+      this.#totals[start + i] = (this.#totals[start + i] as number) - (amounts[i] as number);
+    }
+  }
+
   fits(row: number, amounts: Float64Array): boolean {
     const totals = this.#totals;
     const caps = this.#caps;

@@ -65,6 +65,13 @@ export class ThreadedPeriods implements Periods {
     return true;
   }
 
+  /** Of the same period, though another thread may have turned to the next one. */
+  takeBack(row: number, amounts: Float64Array): void {
+    this.#heap.takeBack(row, amounts);
+    for (let i = 0; i < this.#size; i++) this.#tell(row * this.#size + i, -(amounts[i] as number));
+    this.#giveAll(row, amounts, this.#size);
+  }
+
   fits(row: number, amounts: Float64Array): boolean {
     this.look(row);
     for (let i = 0; i < this.#size; i++) {

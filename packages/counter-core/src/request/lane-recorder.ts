@@ -33,10 +33,6 @@ export class LaneRecorder<D extends string> extends Recorder<D> implements Usage
     return this.#lane.fits(row, this.read(backend, usage));
   }
 
-  fitsAmounts(backend: string, amounts: Float64Array): boolean {
-    return this.#lane.fits(this.rowOf(backend), amounts);
-  }
-
   hold(backend: string, usage: Partial<Usage<D>>, options?: HoldOptions): Hold<D> | undefined {
     const row = this.rowOf(backend);
     return this.#holds.open(backend, row, this.read(backend, usage), options);

@@ -38,12 +38,6 @@ export class Recorder<D extends string> {
     if (!this.#cells.addAll(row, this.#amounts)) this.refuseOverflow(backend, row, this.#amounts);
   }
 
-  /** `addAll` of what was read already. */
-  addAmounts(backend: string, amounts: Float64Array): void {
-    const row = this.rowOf(backend);
-    if (!this.#cells.addAll(row, amounts)) this.refuseOverflow(backend, row, amounts);
-  }
-
   readTotal(backend: string, out: Float64Array): void {
     this.#cells.readTotal(this.rowOf(backend), out);
   }

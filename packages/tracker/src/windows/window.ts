@@ -12,6 +12,7 @@ const SHORTEST_STORED_MS = 20 * 3_600_000;
 
 /** Whether a period is long enough to be stored: from a day on, and the shortest day of a time zone is one. */
 export function isStored({ start, end }: Period): boolean {
+  // fault: stores windows that are shorter than a day
   return end - start >= SHORTEST_STORED_MS;
 }
 

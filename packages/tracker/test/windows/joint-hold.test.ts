@@ -1,8 +1,10 @@
 import {
   AmountError,
+  attach,
   type Hold,
   LocalCounterBackend,
   type PeriodScheme,
+  ThreadedCounterBackend,
   UnknownBackendError,
   UnknownDimensionError,
   utcDays,
@@ -167,6 +169,47 @@ describe("a hold of several windows", () => {
       ["day:2026-01-31", 70],
       ["day:2026-02-01", 100],
     ]);
+  });
+});
+
+describe("usage of several windows", () => {
+  it("is recorded in none where one of them does not hold its backend", async () => {
+    const { usage } = await holding();
+    expect(usage.tracker("day", "acme").release("acme")).toBe(true);
+    const month = usage.tracker("month", "acme");
+    for (const use of [
+      () => usage.record("acme", { apiRequests: 1 }),
+      () => usage.tryRecord("acme", { apiRequests: 1 }),
+      () => usage.withinLimits("acme", { apiRequests: 1 }),
+      () => usage.tryReserve("acme", { apiRequests: 1 }),
+    ]) {
+      expect(use).toThrow(UnknownBackendError);
+      expect(month.counter.totalAll("acme").apiRequests).toBe(0);
+      expect(month.counter.heldAll("acme").apiRequests).toBe(0);
+    }
+  });
+
+  it("passes the limit of no window whose threads count at once", async () => {
+    const clock = new ManualClock("2026-01-30T12:00:00Z");
+    const made: ThreadedCounterBackend[] = [];
+    const counter = (periods: PeriodScheme) => {
+      made.push(new ThreadedCounterBackend(["acme"], { periods, clock }));
+      return made.at(-1) as ThreadedCounterBackend;
+    };
+    const { usage } = await holding({ clock, counter });
+    const [, day] = made;
+    // It has what is left of the day.
+    const other = attach((day as ThreadedCounterBackend).handle, {
+      clock,
+      periods: { at: (timeMs) => ({ ...utcDays.at(timeMs), key: `day:${utcDays.at(timeMs).key}` }) },
+    });
+    expect(other.tryAddAll("acme", { apiRequests: 60 })).toBe(true);
+    expect(usage.tryRecord("acme", { apiRequests: 41 })).toBe(false);
+    expect(usage.tryRecord("acme", { apiRequests: 30 })).toBe(true);
+    expect(other.tryAddAll("acme", { apiRequests: 11 })).toBe(false);
+    expect(other.tryAddAll("acme", { apiRequests: 10 })).toBe(true);
+    expect(usage.tryRecord("acme", { apiRequests: 1 })).toBe(false);
+    expect(seen(usage, "acme")).toEqual({ month: [30, 0], day: [100, 0] });
   });
 });
 

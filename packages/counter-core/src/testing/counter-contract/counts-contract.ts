@@ -27,6 +27,29 @@ export function countsContract(name: string, withCounter: WithCounter): void {
         expect(counter.totalAll("b2")).toEqual(ZERO);
       }));
 
+    it("adds to a row where it fits, or past the limit, and takes it back as if it had never been", () =>
+      withCounter(async (counter) => {
+        counter.setLimits("oci", { apiRequests: 5 });
+        counter.addAll("b2", { apiRequests: 7 });
+        const row = counter.findRow("oci") as number;
+        expect(counter.findRow("gone")).toBeUndefined();
+        const amounts = (apiRequests: number) => Float64Array.of(apiRequests, 2, 3, 0);
+        expect([5, 6].map((requests) => counter.fitsRow(row, amounts(requests)))).toEqual([true, false]);
+        expect(counter.tryAddRow(row, amounts(6))).toBe(false);
+        expect(counter.tryAddRow(row, amounts(5))).toBe(true);
+        expect(counter.addRow(row, amounts(4))).toBe(true);
+        expect(counter.addRow(row, amounts(MAX))).toBe(false);
+        expect(counter.totalAll("oci")).toEqual({ apiRequests: 9, egressBytes: 4, ingressBytes: 6 });
+        counter.takeBackRow(row, amounts(4));
+        counter.takeBackRow(row, amounts(5));
+        expect(counter.totalAll("oci")).toEqual(ZERO);
+        expect(counter.loadAll("oci")).toEqual(ZERO);
+        expect(await counter.tallies()).toHaveLength(1);
+        expect(counter.tryAddAll("oci", { apiRequests: 5 })).toBe(true);
+        expect(counter.tryAddAll("oci", { apiRequests: 1 })).toBe(false);
+        expect(counter.totalAll("b2")).toEqual({ ...ZERO, apiRequests: 7 });
+      }));
+
     it("reads totals in dimension order into an array, and writes nothing behind them", () =>
       withCounter((counter) => {
         counter.addAll("oci", { apiRequests: 1, egressBytes: 2, ingressBytes: 3 });
