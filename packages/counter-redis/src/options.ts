@@ -39,6 +39,12 @@ export interface EnforcementOptions {
   readonly claim?: ClaimOpened;
 }
 
+/** @throws RangeError for an `enforcement` that there is not. */
+export function isExactBy({ enforcement = "approximate" }: EnforcementOptions): boolean {
+  if (["exact", "approximate"].includes(enforcement)) return enforcement === "exact";
+  throw new RangeError(`enforcement must be "exact" or "approximate", got ${JSON.stringify(enforcement)}`);
+}
+
 /** The same dimensions and periods on every instance. */
 export interface RedisCounterOptions<D extends string = StorageDimension>
   extends LocalCounterOptions<D>,

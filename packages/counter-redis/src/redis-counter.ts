@@ -14,7 +14,7 @@ import {
   utcMonths,
 } from "@usage/counter-core";
 import { CounterBase, heapParts, type KnownUsage, UNLIMITED } from "@usage/counter-core/internal";
-import type { RedisConnectOptions, RedisCounterOptions } from "./options.ts";
+import { isExactBy, type RedisConnectOptions, type RedisCounterOptions } from "./options.ts";
 import type { RedisEvent } from "./replication/events.ts";
 import type { Forgiven, ForgiveOptions } from "./replication/forgiving.ts";
 import type { Recalled } from "./replication/recall.ts";
@@ -46,11 +46,8 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
    * @throws RangeError for an option that is out of range.
    */
   constructor(counts: SharedCounts, options: RedisCounterOptions<D> = {}) {
-    const { backends = [], periods: scheme = utcMonths, enforcement = "approximate" } = options;
-    if (!["exact", "approximate"].includes(enforcement)) {
-      throw new RangeError(`enforcement must be "exact" or "approximate", got ${JSON.stringify(enforcement)}`);
-    }
-    const isExact = enforcement === "exact";
+    const { backends = [], periods: scheme = utcMonths } = options;
+    const isExact = isExactBy(options);
     const parts = heapParts(backends, options, 2, isExact);
     super(parts);
     // What somebody takes out of it is in no sum, and no limit could hold.
@@ -119,12 +116,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
   /** What this process counted in the current period and has not shared, as far as known. */
   unpushedAll(backend: string): Usage<D> {
     const row = this.rowOf(backend);
-    const cells = this.periods.current();
-    const { confirmed } = this.#sharing.replication.hop.of(cells);
-    return this.usage((place) => {
-      const cell = this.cellOf(row, place);
-      return Math.max(0, cells.mine(cell) - (confirmed[cell] as number));
-    });
+    return this.usage((place) => this.#sharing.replication.unpushed(this.cellOf(row, place)));
   }
 
   /**
@@ -140,12 +132,9 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
    * cluster that is away. They are tried again every `probeIntervalMs`.
    */
   refused(): readonly string[] {
-    const current = this.#sharing.replication.current();
-    if (!current.hasRefused()) return [];
-    return this.backends().filter((backend) => {
-      const row = this.rowOf(backend);
-      return current.isRefused(row) || this.#sharing.replication.bucketOf(current, row).isAway;
-    });
+    const { replication } = this.#sharing;
+    if (!replication.current().hasRefused()) return [];
+    return this.backends().filter((backend) => replication.isRefused(this.rowOf(backend)));
   }
 
   /**
@@ -202,9 +191,10 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
 
   override standing(backend: string): Standing<D> {
     const row = this.rowOf(backend);
-    const amounts = this.#sharing.replication.slices.forgivenOf(this.#sharing.replication.current(), row);
+    const { replication, isExact } = this.#sharing;
+    const amounts = replication.slices.forgivenOf(replication.current(), row);
     const forgiven = amounts && { forgiven: this.usage((place) => amounts[place] as number) };
-    if (this.#sharing.isExact) return { mode: "exact", ...this.#sharing.standing(row), ...forgiven };
+    if (isExact) return { mode: "exact", ...this.#sharing.standing(row), ...forgiven };
     const asOf = this.sharedAtMs();
     return { mode: "approximate", ...(asOf !== undefined && { asOf }), ...forgiven };
   }
@@ -300,26 +290,13 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
   }
 
   #holdRecalled(shared: SharedPeriod, name: string, { merged, rows }: Recalled): void {
-    const { cells } = shared;
     const stored = this.amountsOf(rows?.find(({ writer }) => writer === this.writer)?.usage);
     // Only where both answered, nobody can have a larger tally of ours.
     // fault: goes on under its name from what one replica alone knows
     const isKnown = merged !== undefined && rows !== undefined;
     const mine = stored.map((amount, place) => Math.max(amount, merged?.own[place] ?? 0));
     const row = this.admit(name, isKnown ? { mine, stored } : undefined);
-    if (rows !== undefined) this.store.raiseBy(cells, row, rows);
-    if (merged === undefined) return;
-    // What is there under the run's own name is this row's only where it counts on under that name.
-    const nothing = this.dimensions.map(() => 0);
-    const own = cells.generations.of(row) === 0 ? merged.own : nothing;
-    this.#sharing.replication.learnRow(shared, row, merged, own, nothing);
-    const none = nothing.map(() => ({ granted: 0, returned: 0, forgiven: 0 }));
-    const isOwn = cells.generations.of(row) === 0;
-    const slices = merged.slices && { ...merged.slices, pairs: isOwn ? merged.slices.pairs : none };
-    const item = { backend: name, writer: this.writer, own };
-    this.#sharing.replication.slices.takeUp(shared, row, item, { ...merged, own, ...(slices && { slices }) });
-    // Whatever happened since it was asked for is found with the next push.
-    // fault: trusts what it was told before it held a backend
-    shared.apply(row, { kind: "changed" });
+    if (rows !== undefined) this.store.raiseBy(shared.cells, row, rows);
+    if (merged !== undefined) this.#sharing.recall.takeUp(shared, name, row, merged);
   }
 }

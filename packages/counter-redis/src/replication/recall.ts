@@ -80,6 +80,22 @@ export class Recall {
     return (name) => ({ merged: found.get(name), rows: byName.get(name) ?? [] });
   }
 
+  /** Takes over what Redis showed of a backend that is held now. */
+  takeUp(shared: SharedPeriod, backend: string, row: number, merged: MergedItem): void {
+    const { run: writer, dimensions, replication } = this.#parts;
+    const nothing = dimensions.map(() => 0);
+    const none = dimensions.map(() => ({ granted: 0, returned: 0, forgiven: 0 }));
+    // What is there under the run's own name is this row's only where it counts on under that name.
+    const isOwn = shared.cells.generations.of(row) === 0;
+    const own = isOwn ? merged.own : nothing;
+    const slices = merged.slices && { ...merged.slices, pairs: isOwn ? merged.slices.pairs : none };
+    replication.learnRow(shared, row, merged, own, nothing);
+    replication.slices.takeUp(shared, row, { backend, writer, own }, { ...merged, own, ...(slices && { slices }) });
+    // Whatever happened since it was asked for is found with the next push.
+    // fault: trusts what it was told before it held a backend
+    shared.apply(row, { kind: "changed" });
+  }
+
   /** What is shared of them, merged with what is brought; without those that cannot be used. Rejects where Redis is away. */
   async #look(
     shared: SharedPeriod,

@@ -71,6 +71,18 @@ export class Replication {
     return shared.buckets[this.#bucketRows.of(row)] as BucketState;
   }
 
+  /** Whether what is shared of a row of the current period could not be used when it was last tried. */
+  isRefused(row: number): boolean {
+    const current = this.current();
+    return current.isRefused(row) || this.bucketOf(current, row).isAway;
+  }
+
+  /** What was counted here in a cell of the current period and is not known to be shared. */
+  unpushed(cell: number): number {
+    const cells = this.#parts.periods.current();
+    return Math.max(0, cells.mine(cell) - (this.hop.of(cells).confirmed[cell] as number));
+  }
+
   rowsOf({ number }: BucketState): readonly number[] {
     return this.#bucketRows.in(number);
   }

@@ -1,6 +1,6 @@
 import type { Clock, PeriodScheme, Standing } from "@usage/counter-core";
 import { Emitter, type HeapPeriods, type Rows, type Tallies } from "@usage/counter-core/internal";
-import type { EnforcementOptions, ReplicationOptions } from "../options.ts";
+import { type EnforcementOptions, isExactBy, type ReplicationOptions } from "../options.ts";
 import type { SharedCounts } from "../server/shared-counts.ts";
 import { BucketCalls } from "./bucket-calls.ts";
 import { Chores } from "./chores.ts";
@@ -56,9 +56,9 @@ export class Sharing {
   /** @throws RangeError for an option that is out of range. */
   constructor(parts: SharingParts, counts: SharedCounts, options: ReplicationOptions & EnforcementOptions) {
     const { run, dimensions, rows, periods, scheme, tallies, clock, freed } = parts;
-    const { enforcement = "approximate", leaseMs = LEASE_MS, forgiveAfterMs, claim } = options;
+    const { leaseMs = LEASE_MS, forgiveAfterMs, claim } = options;
     const { pushTimeoutMs = PUSH_TIMEOUT_MS, syncIntervalMs = 25 } = options;
-    const isExact = enforcement === "exact";
+    const isExact = isExactBy(options);
     const emit = (event: RedisEvent): void => this.events.emit(event);
     const isSharing = (): boolean => this.isSharing;
     const exchanges = new Exchanges(clock, pushTimeoutMs);

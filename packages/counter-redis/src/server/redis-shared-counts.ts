@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "@usage/counter-core";
-import { amountOf } from "@usage/counter-core/internal";
-import { ConnectionErrors } from "./connection-errors.ts";
-import { NotConnectedError, PushTimeoutError, RefusedCountsError } from "./errors.ts";
+import { PushTimeoutError, RefusedCountsError } from "./errors.ts";
 import { assertPrefix, type Bucket, BucketKeys } from "./keys.ts";
+import { dimensionsOf, mergeArgsOf } from "./merge-args.ts";
+import { RedisCalls } from "./redis-calls.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { refusalOf } from "./refusal.ts";
-import { DIMENSION, mergeReplyOf, readReplyOf, textOf } from "./replies.ts";
+import { mergeReplyOf, readReplyOf, textOf } from "./replies.ts";
 import { sharedUntilMs } from "./retention.ts";
 import { Script } from "./script.ts";
 import * as scripts from "./scripts.ts";
@@ -18,7 +18,6 @@ import type {
   MergeReply,
   Owed,
   Owing,
-  Pair,
   ReadReply,
   SharedCounts,
   Silent,
@@ -45,19 +44,12 @@ const ripen = new Script(scripts.ripen);
 const oweAll = new Script(scripts.oweAll);
 const forgive = new Script(scripts.forgive);
 const forget = new Script(scripts.forget);
-/** How a script says that a key of the bucket itself holds something else. */
-const SPOILT = /^USAGE_SPOILT (epoch|changes) (.*)/;
-
-const NO_PAIR: Pair = { granted: 0, returned: 0, forgiven: 0 };
-
-type Args = readonly (string | number)[];
-
 /** The shared counts on a Redis server or cluster. Each call is of one bucket, so of one slot. */
 export class RedisSharedCounts implements SharedCounts {
   readonly batchSize = 200;
   readonly isDivided: boolean;
   readonly #client: RedisClient;
-  readonly #connectionErrors: ConnectionErrors;
+  readonly #calls: RedisCalls;
   /** The prefix. */
   readonly name: string;
   readonly #dimensions: readonly string[];
@@ -65,13 +57,13 @@ export class RedisSharedCounts implements SharedCounts {
   readonly #replyTimeoutMs: number;
   readonly #keys = new WeakMap<Bucket, BucketKeys>();
   readonly #nonce = randomUUID();
-  #calls = 0;
+  #called = 0;
 
   /** @throws RangeError for a prefix that would not work. */
   constructor({ client, prefix, dimensions, clock, replyTimeoutMs = 800 }: RedisSharedCountsOptions) {
     assertPrefix(prefix);
     this.#client = client;
-    this.#connectionErrors = new ConnectionErrors(client);
+    this.#calls = new RedisCalls(client);
     this.isDivided = client.isCluster;
     this.name = prefix;
     this.#dimensions = dimensions;
@@ -93,7 +85,7 @@ export class RedisSharedCounts implements SharedCounts {
 
   async versions(buckets: readonly Bucket[]): Promise<readonly (string | undefined)[]> {
     const keys = buckets.map((bucket) => this.#keysOf(bucket).version);
-    if (!this.#client.isCluster) return ((await this.#call("mget", keys)) as readonly unknown[]).map(textOf);
+    if (!this.#client.isCluster) return ((await this.#calls.call("mget", keys)) as readonly unknown[]).map(textOf);
     // In a cluster they are in as many slots.
     const late = Promise.withResolvers<never>();
     const timeout = new PushTimeoutError(this.#replyTimeoutMs);
@@ -107,20 +99,25 @@ export class RedisSharedCounts implements SharedCounts {
 
   async changed(bucket: Bucket, epoch: string, cursor: number): Promise<Changes> {
     const keys = this.#keysOf(bucket);
-    const [id, version, ...backends] = await this.#run(changed, keys, [keys.epoch, keys.changes], [epoch, cursor]);
+    const [id, version, ...backends] = await this.#calls.run(
+      changed,
+      keys,
+      [keys.epoch, keys.changes],
+      [epoch, cursor],
+    );
     return { epoch: String(id), version: Number(version), backends: names(backends) };
   }
 
   async count(bucket: Bucket, backends: readonly string[]): Promise<number> {
     const keys = this.#keysOf(bucket);
     const hashes = backends.map((backend) => keys.counts(backend));
-    return Number(await this.#refusable(keys.counts("*"), () => this.#call("exists", hashes)));
+    return Number(await this.#calls.refusable(keys.counts("*"), () => this.#calls.call("exists", hashes)));
   }
 
   async owing(bucket: Bucket): Promise<Owing> {
     const keys = this.#keysOf(bucket);
     const args = [this.#ttlMs(bucket), this.#nextNonce()];
-    const [epoch, ...fields] = await this.#run(owing, keys, [keys.epoch, keys.changes, keys.version], args);
+    const [epoch, ...fields] = await this.#calls.run(owing, keys, [keys.epoch, keys.changes, keys.version], args);
     const owed: Owed[] = [];
     for (let i = 0; i < fields.length; i += 3) {
       owed.push({ run: String(fields[i]), since: Number(fields[i + 1]), last: Number(fields[i + 2]) });
@@ -130,7 +127,9 @@ export class RedisSharedCounts implements SharedCounts {
 
   async changedSince(bucket: Bucket, version: number): Promise<readonly string[]> {
     const { changes } = this.#keysOf(bucket);
-    const found = await this.#refusable(changes, () => this.#call("zrangebyscore", [changes, version, "+inf"]));
+    const found = await this.#calls.refusable(changes, () =>
+      this.#calls.call("zrangebyscore", [changes, version, "+inf"]),
+    );
     return names(found as readonly unknown[]);
   }
 
@@ -140,7 +139,7 @@ export class RedisSharedCounts implements SharedCounts {
       backends.map(async (backend) => {
         const key = keys.counts(backend);
         try {
-          return readReplyOf(await this.#call("hgetall", [key]), key, bucket.period.key, backend);
+          return readReplyOf(await this.#calls.call("hgetall", [key]), key, bucket.period.key, backend);
         } catch (error) {
           const refusal = refusalOf(key, error);
           if (refusal === undefined) throw error;
@@ -153,17 +152,17 @@ export class RedisSharedCounts implements SharedCounts {
   async report(bucket: Bucket, epoch: string, stored: readonly StoredUpTo[]): Promise<void> {
     const keys = this.#keysOf(bucket);
     const args = stored.flatMap(({ run, version }) => [run, version]);
-    await this.#run(report, keys, [keys.epoch], [epoch, ...args]);
+    await this.#calls.run(report, keys, [keys.epoch], [epoch, ...args]);
   }
 
   async oweAll(bucket: Bucket): Promise<void> {
     const keys = this.#keysOf(bucket);
-    await this.#run(oweAll, keys, [keys.epoch], []);
+    await this.#calls.run(oweAll, keys, [keys.epoch], []);
   }
 
   async ripen(bucket: Bucket, epoch: string): Promise<void> {
     const keys = this.#keysOf(bucket);
-    await this.#run(ripen, keys, [keys.epoch], [epoch]);
+    await this.#calls.run(ripen, keys, [keys.epoch], [epoch]);
   }
 
   async forgive(
@@ -174,7 +173,7 @@ export class RedisSharedCounts implements SharedCounts {
     const keys = this.#keysOf(bucket);
     const args = [this.#ttlMs(bucket), backend, Math.ceil(silentMs), writer, ...this.#dimensions];
     const all = [keys.epoch, keys.changes, keys.version, keys.counts(backend)];
-    const reply = await this.#run(forgive, keys, all, args);
+    const reply = await this.#calls.run(forgive, keys, all, args);
     const forgiven: ForgivenAmounts[] = [];
     const width = 1 + this.#dimensions.length;
     for (let i = 0; i < reply.length; i += width) {
@@ -185,25 +184,19 @@ export class RedisSharedCounts implements SharedCounts {
 
   async forget(bucket: Bucket, backend: string): Promise<void> {
     const keys = this.#keysOf(bucket);
-    await this.#run(forget, keys, [keys.changes, keys.counts(backend)], [backend]);
+    await this.#calls.run(forget, keys, [keys.changes, keys.counts(backend)], [backend]);
   }
 
   close(): void {
-    this.#connectionErrors.close();
+    this.#calls.close();
   }
 
   async #merge(bucket: Bucket, run: string, items: readonly MergeItem[]): Promise<MergeReply> {
     const keys = this.#keysOf(bucket);
-    const dimensions = this.#dimensionsOf(items);
-    const args: (string | number)[] = [this.#ttlMs(bucket), this.#nextNonce(), run, dimensions.length, ...dimensions];
-    for (const item of items) {
-      const { backend, writer, rows = [], mark = "" } = item;
-      const others = rows.filter((row) => row.writer !== writer);
-      args.push(backend, writer, packed(amountsOf(item, dimensions.length)), mark, others.length);
-      for (const row of others) args.push(row.writer, packed(dimensions.map((name) => amountOf(row.usage, name))));
-    }
+    const dimensions = dimensionsOf(this.#dimensions, items);
+    const args = [this.#ttlMs(bucket), this.#nextNonce(), ...mergeArgsOf(run, dimensions, items)];
     const hashes = items.map(({ backend }) => keys.counts(backend));
-    const reply = await this.#run(merge, keys, [keys.epoch, keys.changes, keys.version, ...hashes], args);
+    const reply = await this.#calls.run(merge, keys, [keys.epoch, keys.changes, keys.version, ...hashes], args);
     return mergeReplyOf(reply, hashes, dimensions.length, this.#dimensions.length);
   }
 
@@ -231,21 +224,12 @@ export class RedisSharedCounts implements SharedCounts {
 
   async #versionAt(key: string): Promise<string> {
     try {
-      return textOf(await this.#call("get", [key]));
+      return textOf(await this.#calls.call("get", [key]));
     } catch (error) {
       // It is made anew with the next change.
       if (refusalOf(key, error) !== undefined) return "";
       throw error;
     }
-  }
-
-  /** Ours, then what else the store's rows have. */
-  #dimensionsOf(items: readonly MergeItem[]): readonly string[] {
-    const dimensions = new Set(this.#dimensions);
-    for (const { rows = [] } of items) {
-      for (const { usage } of rows) for (const name in usage) if (DIMENSION.test(name)) dimensions.add(name);
-    }
-    return [...dimensions];
   }
 
   #keysOf(bucket: Bucket): BucketKeys {
@@ -262,60 +246,9 @@ export class RedisSharedCounts implements SharedCounts {
   }
 
   #nextNonce(): string {
-    this.#calls += 1;
-    return `${this.#nonce}-${this.#calls}`;
+    this.#called += 1;
+    return `${this.#nonce}-${this.#called}`;
   }
-
-  async #run(script: Script, of: BucketKeys, keys: readonly string[], args: Args): Promise<readonly unknown[]> {
-    // Of several keys Redis does not say which one may not be used: the last is a backend's, where there is one.
-    return this.#refusable(keys.at(-1) as string, async () => {
-      this.#assertReady();
-      try {
-        const reply = await script.run(this.#client, keys, args);
-        return Array.isArray(reply) ? reply : [reply];
-      } catch (error) {
-        const [, which, reason = ""] = (error instanceof Error && SPOILT.exec(error.message)) || [];
-        throw which === undefined ? error : new RefusedCountsError(which === "epoch" ? of.epoch : of.changes, reason);
-      }
-    });
-  }
-
-  async #call(command: string, args: (string | number)[]): Promise<unknown> {
-    this.#assertReady();
-    return this.#client.call(command, args);
-  }
-
-  async #refusable<T>(key: string, call: () => Promise<T>): Promise<T> {
-    try {
-      return await call();
-    } catch (error) {
-      throw error instanceof RefusedCountsError ? error : (refusalOf(key, error) ?? error);
-    }
-  }
-
-  /** Otherwise commands would pile up in the client until it is connected again. */
-  #assertReady(): void {
-    const { status } = this.#client;
-    if (status !== "ready") throw new NotConnectedError(status, this.#connectionErrors.last);
-    this.#connectionErrors.forget();
-  }
-}
-
-/** Nothing more than the counts where nobody ever held anything. */
-function amountsOf({ own, pairs, asks }: MergeItem, size: number): readonly number[] {
-  const amounts = Array.from({ length: size }, (_, d) => own[d] ?? 0);
-  if (pairs === undefined) return amounts;
-  for (let d = 0; d < size; d++) {
-    const { granted, returned, forgiven } = pairs[d] ?? NO_PAIR;
-    amounts.push(granted, returned, forgiven);
-  }
-  if (asks === undefined) return amounts;
-  for (let d = 0; d < size; d++) amounts.push(asks[d]?.limit ?? 0, asks[d]?.target ?? 0, asks[d]?.need ?? 0);
-  return amounts;
-}
-
-function packed(amounts: readonly number[]): string {
-  return amounts.join(" ");
 }
 
 /** Without the one that keeps the set from being empty. */
