@@ -24,6 +24,7 @@ import type { OpenWindowsOptions } from "./open-windows-options.ts";
 import { checkedWindows } from "./window.ts";
 import type { WindowFlushEvent, WindowLimitEvent, WindowTracker } from "./window-events.ts";
 import { type WindowLimits, WindowLimitsBook, type WindowLimitsSource } from "./window-limits.ts";
+import { WindowSet } from "./window-set.ts";
 import { WindowTrackers } from "./window-trackers.ts";
 
 /**
@@ -35,7 +36,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   /** The windows' names, the first one first. */
   readonly windows: readonly W[];
   readonly #options: OpenWindowsOptions<D, W>;
-  readonly #trackers: readonly WindowTrackers<D, W>[];
+  readonly #set: WindowSet<D, W>;
   readonly #joints: Joints<D, W>;
   readonly #clock: Clock;
   readonly #limited = new Emitter<WindowLimitEvent<D, W>>();
@@ -54,10 +55,11 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     this.#limits = this.#bookOf(limits, defaults);
     const thresholds = givenThresholds(options);
     this.#teller = thresholds && new ThresholdTeller(store, thresholds, clock);
-    this.#trackers = this.windows.map((window) => {
+    const trackers = this.windows.map((window) => {
       return new WindowTrackers(window, windows[window], (scheme, isLate) => this.#open(window, scheme, isLate));
     });
-    this.#joints = new Joints(this.#trackers, clock);
+    this.#set = new WindowSet(trackers);
+    this.#joints = new Joints(trackers, clock);
   }
 
   /** See `openUsage`. */
@@ -66,8 +68,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   ): Promise<WindowedUsage<D, W>> {
     const usage = new WindowedUsage<D, W>(options);
     try {
-      const fixed = usage.#trackers.filter(({ isFixed }) => isFixed);
-      await Promise.all(fixed.map((window) => window.openFixed()));
+      await usage.#set.openFixed();
       usage.#startTelling();
       return usage;
     } catch (error) {
@@ -105,7 +106,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
 
   /** All that there are: one for each window, or where its backends have several schemes, for each of those that came. */
   trackers(): readonly WindowTracker<D, W>[] {
-    return this.#trackers.flatMap((window) => window.all().map((tracker) => ({ window: window.name, tracker })));
+    return this.#set.all();
   }
 
   /**
@@ -115,7 +116,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
    */
   ensure(backends: string | Iterable<string>): Promise<void> | undefined {
     const names = typeof backends === "string" ? [backends] : [...backends];
-    const waits = names.flatMap((backend) => this.#ensure(backend) ?? []);
+    const waits = names.flatMap((backend) => this.#set.ensure(backend) ?? []);
     return waits.length === 0 ? undefined : Promise.all(waits).then(() => {});
   }
 
@@ -124,7 +125,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
    * and `ensure` brings it back.
    */
   release(backend: string): boolean {
-    return this.#trackersOf(backend).reduce((isGone, { tracker }) => tracker.release(backend) && isGone, true);
+    return this.#set.of(backend).reduce((isGone, { tracker }) => tracker.release(backend) && isGone, true);
   }
 
   record(backend: string, usage: Partial<Usage<D>>): void {
@@ -180,7 +181,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
 
   /** Replaces the limits of one backend, held or not; undefined: it has the default ones. Holds from the next request on. */
   setLimits(backend: string, limits: WindowLimits<D, W> | undefined): void {
-    const trackers = this.#trackersOf(backend);
+    const trackers = this.#set.of(backend);
     this.#limits.set(backend, limits);
     for (const { tracker, window } of trackers) tracker.setLimits(backend, this.#limits.of(backend, window));
   }
@@ -227,7 +228,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
    * @throws FlushError that says what is not stored; AggregateError of several.
    */
   async close(): Promise<void> {
-    await allOf(this.#trackers.map((window) => window.end()));
+    await this.#set.end();
     const all = this.trackers();
     await allOf(all.map(({ tracker }) => tracker.close()));
     await this.#teller?.stop();
@@ -236,22 +237,6 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #ensure(backend: string): Promise<void> | undefined {
-    try {
-      const trackers = this.#trackers.map((window) => window.find(backend));
-      if (trackers.some((tracker) => tracker === undefined)) return this.#ensureLate(backend);
-      const waits = trackers.flatMap((tracker) => tracker?.ensure(backend) ?? []);
-      return waits.length === 0 ? undefined : Promise.all(waits).then(() => {});
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  async #ensureLate(backend: string): Promise<void> {
-    const trackers = await Promise.all(this.#trackers.map((window) => window.trackerOf(backend)));
-    await Promise.all(trackers.map((tracker) => tracker.ensure(backend)));
   }
 
   async #open(window: W, scheme: PeriodScheme, isLate: boolean): Promise<OpenUsage<D>> {
@@ -274,7 +259,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   /** @throws RangeError where no window is stored. */
   #startTelling(): void {
     if (this.#teller === undefined) return;
-    const isAnyStored = this.#trackers.some(({ isFixed }) => !isFixed) || this.#teller.isWatching;
+    const isAnyStored = this.#set.windows.some(({ isFixed }) => !isFixed) || this.#teller.isWatching;
     if (!isAnyStored) throw new RangeError("thresholds need a window of a day or longer: a shorter one is not stored");
     this.#teller.start();
   }
@@ -292,14 +277,6 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     throw new TypeError(
       `counter must return counters of the same dimensions: that of windows.${window} counts ${own}, others count ${others}`,
     );
-  }
-
-  /** Those that there are. */
-  #trackersOf(backend: string): readonly WindowTracker<D, W>[] {
-    return this.#trackers.flatMap((window) => {
-      const tracker = window.find(backend);
-      return tracker === undefined ? [] : [{ window: window.name, tracker }];
-    });
   }
 
   #tellLimit(backend: string, proposed: Partial<Usage<D>>): void {
