@@ -9,6 +9,7 @@ import { BACKENDS, limitedTracker } from "../counters/subjects.ts";
 import { type DimensionCount, dimensionsOf, makerOf } from "../counters/usage-shapes.ts";
 import { openClient } from "../redis/clients.ts";
 import { interleave, roundsOf, type Sample } from "../rounds.ts";
+import { threadTimeNs } from "../thread-time.ts";
 
 /** What one process measures. */
 export interface AdmissionOptions {
@@ -73,12 +74,12 @@ function sampleOf(run: () => number): Sample {
     let ns = 0;
     for (let turn = 0; measured < CALLS; turn++) {
       if (turn > 20 * (CALLS / SLICE)) throw new Error(`only ${measured} calls were admitted`);
-      const start = process.threadCpuUsage();
+      const startNs = threadTimeNs();
       const allowed = run();
-      const { user, system } = process.threadCpuUsage(start);
+      const tookNs = threadTimeNs() - startNs;
       if (allowed === SLICE) {
         measured += SLICE;
-        ns += (user + system) * 1e3;
+        ns += tookNs;
         await setImmediate();
       } else await sleep(REFILL_MS);
     }
