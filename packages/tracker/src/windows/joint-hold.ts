@@ -71,9 +71,10 @@ export class JointHold<D extends string> implements Hold<D> {
     // Where one has expired and another is about to, they keep different amounts.
     // fault: settles what each window kept by itself
     const used = actual ?? this.usage;
+    const unended = this.#holds.filter(({ state }) => state !== "settled" && state !== "voided");
     // fault: settles in one window what another cannot count
-    for (const hold of this.#unended()) hold.assertCountable(used);
-    for (const hold of this.#unended()) hold.settle(used);
+    for (const hold of unended) hold.assertCountable(used);
+    for (const hold of unended) hold.settle(used);
   }
 
   void(): void {
@@ -82,9 +83,5 @@ export class JointHold<D extends string> implements Hold<D> {
 
   [Symbol.dispose](): void {
     this.void();
-  }
-
-  #unended(): readonly Hold<D>[] {
-    return this.#holds.filter(({ state }) => state !== "settled" && state !== "voided");
   }
 }
