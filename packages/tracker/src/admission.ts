@@ -5,6 +5,7 @@ import {
   type Tally,
   TooManyBackendsError,
   UnknownUsageError,
+  type Usage,
   type UsageStore,
 } from "@usage/counter-core";
 import { inTime } from "@usage/counter-core/internal";
@@ -27,6 +28,8 @@ export interface AdmissionParts<D extends string> {
   readonly readTimeoutMs: number;
   /** Throws for limits that are wrong. */
   readonly limitsOf: (backend: string) => Limits<D>;
+  /** What was granted to a backend; undefined: nothing that is known. */
+  readonly creditOf: (period: string, backend: string) => Partial<Usage<D>> | undefined;
   /** Reads what was used of the backends that the counter had from the start. */
   readonly load: () => Promise<void>;
   /** How often the tracker's reads of the store have moved on; each may have passed over what is not held yet. */
@@ -66,7 +69,7 @@ export class Admission<D extends string> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     try {
       assertBackendName(backend);
-      const limits = counter.has(backend) ? counter.limitsOf(backend) : limitsOf(backend);
+      const limits = counter.has(backend) ? limitsWithoutCredit(counter, backend) : limitsOf(backend);
       this.#asked.set(backend, { promise, resolve, reject, limits });
     } catch (error) {
       return Promise.reject(error);
@@ -100,7 +103,7 @@ export class Admission<D extends string> {
   }
 
   async #hold(backends: readonly string[]): Promise<void> {
-    const { counter, whenUnknown } = this.#parts;
+    const { counter, creditOf, whenUnknown } = this.#parts;
     const limitsOf = (backend: string): Limits<D> => this.#asked.get(backend)?.limits ?? {};
     let isUnread = false;
     let cursors = this.#parts.cursors();
@@ -112,7 +115,7 @@ export class Admission<D extends string> {
       return rows;
     };
     try {
-      await counter.ensure(backends, read, { whenUnknown, limitsOf });
+      await counter.ensure(backends, read, { whenUnknown, limitsOf, creditOf });
       // fault: takes what could not be read of a backend for unchanged
       if (isUnread || cursors !== this.#parts.cursors()) this.#parts.onUnread(backends);
       this.#end(backends, ({ resolve }) => resolve());
@@ -162,6 +165,16 @@ export class Admission<D extends string> {
       });
     return this.#loading;
   }
+}
+
+/** The limits of every period of a backend that is held. */
+function limitsWithoutCredit<D extends string>(counter: TrackedCounter<D>, backend: string): Limits<D> {
+  const [limits, credit] = [counter.limitsOf(backend), counter.creditAll(backend)];
+  const entries = counter.dimensions.flatMap((dimension) => {
+    const limit = limits[dimension];
+    return limit === undefined ? [] : [[dimension, Math.max(0, limit - credit[dimension])] as const];
+  });
+  return Object.fromEntries(entries) as Limits<D>;
 }
 
 function without(names: readonly string[], others: readonly string[]): readonly string[] {

@@ -29,7 +29,7 @@ export interface Decision<D extends string> {
    * for now. `unready`, `offline`: in exact mode, others cannot be asked for it yet, or now. Absent when allowed.
    */
   readonly reason?: "limit" | "held" | "unready" | "offline";
-  /** When asking again may help, in milliseconds; absent when allowed, and where the limit of an exceeded dimension is 0. */
+  /** When asking again may help, in milliseconds; absent when allowed, and where the limit of an exceeded dimension is 0, but for what was granted. */
   readonly retryAfterMs?: number;
   /** What is left before the proposal, of the limited dimensions only; never below zero. */
   readonly remaining: Limits<D>;
@@ -37,8 +37,10 @@ export interface Decision<D extends string> {
   readonly usage: Usage<D>;
   /** What work that is going on keeps free. */
   readonly held: Usage<D>;
-  /** The limited dimensions only; 0 means that nothing may be used. */
+  /** The limited dimensions only, with what was granted for this period; 0 means that nothing may be used. */
   readonly limits: Limits<D>;
+  /** What of the limits was granted for this period alone: the next one begins without it. Absent: nothing. */
+  readonly granted?: Limits<D>;
   readonly period: Period;
 }
 
@@ -61,7 +63,12 @@ export function decide<D extends string>(
   const leaves = (dimension: D, taken: number): boolean => taken + (proposed[dimension] ?? 0) <= limitOf(dimension);
   const exceeded = counter.dimensions.filter((dimension) => !leaves(dimension, usage[dimension] + held[dimension]));
   const isUsedUp = exceeded.some((dimension) => !leaves(dimension, usage[dimension]));
-  const isClosed = exceeded.some((dimension) => limitOf(dimension) === 0);
+  const credit = counter.creditAll(backend);
+  const granted = limited
+    .filter((dimension) => credit[dimension] > 0)
+    .map((dimension) => [dimension, credit[dimension]]);
+  // fault: tells who waits for the next period that it has what was granted for this one
+  const isClosed = exceeded.some((dimension) => limitOf(dimension) <= credit[dimension]);
   const remaining = limited.map((dimension) => {
     return [dimension, Math.max(0, limitOf(dimension) - usage[dimension] - held[dimension])];
   });
@@ -80,6 +87,7 @@ export function decide<D extends string>(
     usage,
     held,
     limits,
+    ...(granted.length > 0 && { granted: Object.fromEntries(granted) as Limits<D> }),
     period,
   };
 }

@@ -1,4 +1,4 @@
-import type { Tally } from "@usage/counter-core";
+import type { StoredGrant, Tally } from "@usage/counter-core";
 
 /** The last flush left something behind. It is still counted: `stop` may be called again. */
 export class FlushError extends Error {
@@ -70,5 +70,22 @@ export class WindowSchemeError extends TypeError {
     this.name = "WindowSchemeError";
     this.window = window;
     if (backend !== undefined) this.backend = backend;
+  }
+}
+
+/** Somebody has granted other amounts under this id before. Nothing was changed. */
+export class GrantConflictError extends Error {
+  readonly code = "USAGE_GRANT_CONFLICT";
+  /** What is stored under the id. */
+  readonly grant: StoredGrant;
+
+  constructor(grant: StoredGrant) {
+    const { period, backend, id, amounts, createdAt } = grant;
+    super(
+      `the grant ${JSON.stringify(id)} of ${JSON.stringify(backend)} in ${period} is of ${JSON.stringify(amounts)} since ` +
+        `${new Date(createdAt).toISOString()}: grant other amounts under another id`,
+    );
+    this.name = "GrantConflictError";
+    this.grant = grant;
   }
 }

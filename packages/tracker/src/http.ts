@@ -62,7 +62,7 @@ export function toHeaders<D extends string>(
 
 /** The body for a decision that refuses, to be sent as `application/problem+json`. Names no backend. */
 export function toProblem<D extends string>(decision: Decision<D> | WindowedDecision<D>): QuotaProblem {
-  const { exceeded, mode, period, reason } = decision;
+  const { exceeded, granted, mode, period, reason } = decision;
   if (reason === "held") return waitProblem(decision, `${leftOf(exceeded)} is held for work that is going on`);
   if (reason === "unready") return waitProblem(decision, "What other instances have is not known yet");
   if (reason === "offline") return waitProblem(decision, "Other instances cannot be asked for what they have left");
@@ -70,7 +70,7 @@ export function toProblem<D extends string>(decision: Decision<D> | WindowedDeci
   const end = new Date(period.end).toISOString();
   const detail =
     closed.length > 0
-      ? `The limit of ${closed.join(" and ")} is 0: none of it may be used.`
+      ? `The limit of ${closed.join(" and ")} is ${granted === undefined ? "0: none of it" : "0, and what was granted is used up: no more of it"} may be used.`
       : `The limit of ${exceeded.join(" and ")} in ${spanOf(decision)} leaves no room for this request. The next period begins at ${end}.`;
   return {
     type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
@@ -141,9 +141,9 @@ function waitProblem(decision: Decision<string> | WindowedDecision<string>, why:
   };
 }
 
-/** The exceeded dimensions of which nothing may be used, in this period or any other. */
-function closedFor<D extends string>({ exceeded, limits }: Decision<D>): readonly D[] {
-  return exceeded.filter((dimension) => limits[dimension] === 0);
+/** The exceeded dimensions of which nothing may be used in the next period, either: all there is was granted for this one. */
+function closedFor<D extends string>({ exceeded, limits, granted = {} }: Decision<D>): readonly D[] {
+  return exceeded.filter((dimension) => (limits[dimension] ?? Number.POSITIVE_INFINITY) <= (granted[dimension] ?? 0));
 }
 
 function retry<D extends string>(decision: Decision<D>, reset: number): Record<string, string> {

@@ -1,6 +1,14 @@
 export type { Decision } from "./decision.ts";
-export { FlushError, FlushTimeoutError, StoreDimensionsError, StoreLossError, WindowSchemeError } from "./errors.ts";
+export {
+  FlushError,
+  FlushTimeoutError,
+  GrantConflictError,
+  StoreDimensionsError,
+  StoreLossError,
+  WindowSchemeError,
+} from "./errors.ts";
 export type { FlushEvent, LimitEvent } from "./events.ts";
+export type { GrantOptions } from "./grants/grant-options.ts";
 export type { LimitsByBackend, LimitsSource } from "./limits.ts";
 export { openUsage } from "./open.ts";
 export { OpenUsage, type OpenUsageOptions } from "./open-usage.ts";

@@ -2,6 +2,7 @@ import type { Clock, RejectedTally, Tally, UsageStore } from "@usage/counter-cor
 import { assertDelay, type Emitter, SerialQueue, untilAborted, withinTime } from "@usage/counter-core/internal";
 import { FlushTimeoutError, StoreLossError } from "./errors.ts";
 import type { FlushEvent } from "./events.ts";
+import type { GrantBook } from "./grants/grant-book.ts";
 import { StoreReader } from "./store-reader.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
 import type { UsageChange } from "./usage-change.ts";
@@ -51,6 +52,8 @@ export interface StoreSyncParts<D extends string> {
   readonly clock: Clock;
   /** Hears what is stored. */
   readonly changes: Emitter<UsageChange<D>>;
+  /** What was granted on top of limits. */
+  readonly grants: GrantBook<D>;
   /** Hears that what was used is known. */
   readonly onLearned: () => void;
   /** Hears how each flush ended. */
@@ -74,10 +77,14 @@ export class StoreSync<D extends string> {
 
   /** Learns from the store. Rejects after so many milliseconds, or when `outer` aborts. */
   refresh(timeoutMs: number, outer: AbortSignal | undefined): Promise<void> {
-    const { clock, onLearned } = this.#parts;
+    const { clock, grants, onLearned } = this.#parts;
     const late = (): Error => new FlushTimeoutError(timeoutMs, "reading the totals");
     return withinTime(clock, timeoutMs, late, async (signal) => {
-      await this.#reader.read(outer === undefined ? signal : AbortSignal.any([outer, signal]));
+      const either = outer === undefined ? signal : AbortSignal.any([outer, signal]);
+      // Before what was used: nobody is told that a part of a limit is used that is higher by then.
+      // fault: does not learn what others have granted
+      await grants.read(either);
+      await this.#reader.read(either);
       onLearned();
     });
   }
@@ -186,6 +193,7 @@ export class StoreSync<D extends string> {
     this.#losses = losses;
     done.lost = true;
     this.#reader.restart();
+    this.#parts.grants.restart();
     counter.unconfirm();
     changes.emit({ kind: "lost" });
     return true;

@@ -14,6 +14,9 @@ import { assertDelay, Emitter } from "@usage/counter-core/internal";
 import { Admission } from "./admission.ts";
 import { type Decision, decide } from "./decision.ts";
 import type { FlushEvent, LimitEvent } from "./events.ts";
+import { GrantBook } from "./grants/grant-book.ts";
+import { type GrantOptions, readGrant } from "./grants/grant-options.ts";
+import { storeGrant } from "./grants/store-grant.ts";
 import { LimitBook, type LimitsSource } from "./limits.ts";
 import { assertDimensions } from "./store-dimensions.ts";
 import { type FlushOptions, type FlushResult, type RefreshOptions, StoreSync } from "./store-sync.ts";
@@ -52,6 +55,7 @@ export class UsageTracker<D extends string = StorageDimension> {
   readonly #sync: StoreSync<D>;
   readonly #waitingRoom: WaitingRoom;
   readonly #admission: Admission<D>;
+  readonly #grants: GrantBook<D>;
   readonly #flushed = new Emitter<FlushEvent<D>>();
   readonly #limited = new Emitter<LimitEvent<D>>();
   readonly #changed = new Emitter<UsageChange<D>>();
@@ -72,11 +76,18 @@ export class UsageTracker<D extends string = StorageDimension> {
     this.#clock = clock;
     this.#waitingRoom = new WaitingRoom(counter.onFreed, clock);
     this.#limits = new LimitBook(counter.dimensions, limits, defaults);
+    this.#grants = new GrantBook({
+      counter,
+      store,
+      clock,
+      onRaised: (period, backends) => this.#changed.emit({ kind: "touched", period, backends }),
+    });
     this.#sync = new StoreSync({
       counter,
       store,
       clock,
       changes: this.#changed,
+      grants: this.#grants,
       onLearned: () => {
         this.#admission.isLoaded = true;
       },
@@ -89,6 +100,7 @@ export class UsageTracker<D extends string = StorageDimension> {
       whenUnknown,
       readTimeoutMs,
       limitsOf: (backend) => this.#limits.of(backend),
+      creditOf: (period, backend) => this.#grants.creditOf(period, backend),
       load: () => this.refresh(),
       cursors: () => this.#sync.cursors,
       onHeld: (backends) => this.#touched(backends),
@@ -246,6 +258,22 @@ export class UsageTracker<D extends string = StorageDimension> {
       this.#limits = before;
       throw error;
     }
+  }
+
+  /**
+   * Grants a backend credit for one period: its limits are higher by as much until that ends. Holds here once it resolves, on other
+   * instances with their next refresh or flush, and is stored with its trail. What is not limited is not raised.
+   *
+   * @returns Whether it is new. Who grants again under the same id, also in doubt whether the first call came through, grants once.
+   * @throws GrantConflictError where other amounts are stored under the id; TypeError where the store keeps no grants; what is wrong
+   * with any part of it: NameError, AmountError, UnknownDimensionError, RangeError or TypeError. Rejects while the store is away:
+   * it may be stored all the same, and is learnt with the next refresh then.
+   */
+  async grant(backend: string, amounts: Partial<Usage<D>>, options: GrantOptions): Promise<boolean> {
+    const grant = readGrant(this.counter, backend, amounts, options);
+    const { isNew, grant: stored } = await storeGrant(this.store, grant, this.#clock, this.#readTimeoutMs);
+    this.#grants.add(stored);
+    return isNew;
   }
 
   /** Says what was used of a backend in this period; replaces what was known of it. For those who keep their own books. */
