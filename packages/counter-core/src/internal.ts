@@ -26,7 +26,7 @@ export { type MarkRow, markKey, markOf, markRow } from "./model/mark.ts";
 export { assertNoticesQuery } from "./model/notice.ts";
 export { amountOf, isAmount } from "./model/usage.ts";
 export { writerOf } from "./model/writer.ts";
-export { capsOf, UNLIMITED } from "./request/caps.ts";
+export { capsOf, raisedBy, UNLIMITED } from "./request/caps.ts";
 export type { Rows } from "./request/rows.ts";
 export { isDictionary, UsageReader } from "./request/usage-reader.ts";
 export { Cursors } from "./stores/cursors.ts";

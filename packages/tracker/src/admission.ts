@@ -8,8 +8,9 @@ import {
   type Usage,
   type UsageStore,
 } from "@usage/counter-core";
-import { inTime } from "@usage/counter-core/internal";
+import { withinTime } from "@usage/counter-core/internal";
 import { FlushTimeoutError } from "./errors.ts";
+import { limitsWithoutCredit } from "./grants/credit.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
 
 /** Somebody who waits until a backend is held. */
@@ -30,6 +31,8 @@ export interface AdmissionParts<D extends string> {
   readonly limitsOf: (backend: string) => Limits<D>;
   /** What was granted to a backend; undefined: nothing that is known. */
   readonly creditOf: (period: string, backend: string) => Partial<Usage<D>> | undefined;
+  /** Reads what was granted for this period, where that was not done yet. */
+  readonly loadCredit: (signal: AbortSignal) => Promise<void>;
   /** Reads what was used of the backends that the counter had from the start. */
   readonly load: () => Promise<void>;
   /** How often the tracker's reads of the store have moved on; each may have passed over what is not held yet. */
@@ -145,9 +148,12 @@ export class Admission<D extends string> {
   }
 
   #read(period: string, backends: readonly string[]): Promise<readonly Tally[]> {
-    const { store, clock, readTimeoutMs } = this.#parts;
+    const { store, clock, readTimeoutMs, loadCredit } = this.#parts;
     const late = (): Error => new FlushTimeoutError(readTimeoutMs, "reading what was used");
-    return inTime(clock, readTimeoutMs, late, () => store.tallies(period, backends));
+    return withinTime(clock, readTimeoutMs, late, async (signal) => {
+      const [tallies] = await Promise.all([store.tallies(period, backends), loadCredit(signal)]);
+      return tallies;
+    });
   }
 
   /** Once for all who wait for it. */
@@ -165,16 +171,6 @@ export class Admission<D extends string> {
       });
     return this.#loading;
   }
-}
-
-/** The limits of every period of a backend that is held. */
-function limitsWithoutCredit<D extends string>(counter: TrackedCounter<D>, backend: string): Limits<D> {
-  const [limits, credit] = [counter.limitsOf(backend), counter.creditAll(backend)];
-  const entries = counter.dimensions.flatMap((dimension) => {
-    const limit = limits[dimension];
-    return limit === undefined ? [] : [[dimension, Math.max(0, limit - credit[dimension])] as const];
-  });
-  return Object.fromEntries(entries) as Limits<D>;
 }
 
 function without(names: readonly string[], others: readonly string[]): readonly string[] {

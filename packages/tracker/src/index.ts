@@ -32,4 +32,4 @@ export type { OpenWindowsOptions } from "./windows/open-windows-options.ts";
 export type { WindowScheme } from "./windows/window.ts";
 export type { WindowFlushEvent, WindowLimitEvent, WindowTracker } from "./windows/window-events.ts";
 export type { WindowLimits, WindowLimitsSource } from "./windows/window-limits.ts";
-export { WindowedUsage } from "./windows/windowed-usage.ts";
+export { WindowedUsage, type WindowGrantOptions } from "./windows/windowed-usage.ts";

@@ -85,6 +85,8 @@ export class StoreSync<D extends string> {
       // fault: does not learn what others have granted
       await grants.read(either);
       await this.#reader.read(either);
+      // The period may have changed with that.
+      await grants.load(either);
       onLearned();
     });
   }

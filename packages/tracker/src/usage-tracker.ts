@@ -14,6 +14,7 @@ import { assertDelay, Emitter } from "@usage/counter-core/internal";
 import { Admission } from "./admission.ts";
 import { type Decision, decide } from "./decision.ts";
 import type { FlushEvent, LimitEvent } from "./events.ts";
+import { limitsWithCredit, limitsWithoutCredit } from "./grants/credit.ts";
 import { GrantBook } from "./grants/grant-book.ts";
 import { type GrantOptions, readGrant } from "./grants/grant-options.ts";
 import { storeGrant } from "./grants/store-grant.ts";
@@ -101,6 +102,7 @@ export class UsageTracker<D extends string = StorageDimension> {
       readTimeoutMs,
       limitsOf: (backend) => this.#limits.of(backend),
       creditOf: (period, backend) => this.#grants.creditOf(period, backend),
+      loadCredit: (signal) => this.#grants.load(signal),
       load: () => this.refresh(),
       cursors: () => this.#sync.cursors,
       onHeld: (backends) => this.#touched(backends),
@@ -235,17 +237,13 @@ export class UsageTracker<D extends string = StorageDimension> {
   }
 
   /**
-   * What a backend is limited to, held or not.
+   * What a backend is limited to, held or not, with what is known to be granted for a period.
    *
+   * @param period - Its key: the current one, or the one before that. @default the current one
    * @throws what is wrong with the limits that are returned for one that is not held.
    */
-  limitsOf(backend: string): Limits<D> {
-    try {
-      return this.counter.limitsOf(backend);
-    } catch (error) {
-      if (!(error instanceof UnknownBackendError)) throw error;
-      return this.#limits.of(backend);
-    }
+  limitsOf(backend: string, period: string = this.counter.period().key): Limits<D> {
+    return limitsWithCredit(this.#limitsOfAll(backend), this.#grants.creditOf(period, backend));
   }
 
   /** Replaces all limits at once, those of `setLimits` as well. When one of them is wrong, it throws and the old ones stay. */
@@ -307,6 +305,16 @@ export class UsageTracker<D extends string = StorageDimension> {
    */
   flush(options: FlushOptions = {}): Promise<FlushResult> {
     return this.#sync.flush(options);
+  }
+
+  /** The limits of every period. */
+  #limitsOfAll(backend: string): Limits<D> {
+    try {
+      return limitsWithoutCredit(this.counter, backend);
+    } catch (error) {
+      if (!(error instanceof UnknownBackendError)) throw error;
+      return this.#limits.of(backend);
+    }
   }
 
   /** Gives every backend that is held or being brought in its limits: all of them, or none where one is wrong. */

@@ -34,7 +34,6 @@ export class MemoryGrants {
     backend,
     since = Number.NEGATIVE_INFINITY,
   }: GrantsQuery = {}): Promise<readonly StoredGrant[]> {
-    await new Promise(setImmediate);
     return Array.from(this.#grants.values()).filter((grant) => {
       const isAsked = (period ?? grant.period) === grant.period && (backend ?? grant.backend) === grant.backend;
       return isAsked && grant.createdAt >= since;

@@ -8,6 +8,9 @@ const WHOLE_READ_MS = 600_000;
 /** What was stored so long before the last that was seen is read again, in milliseconds: grants are not seen in the order of their times. */
 const OVERLAP_MS = 300_000;
 
+/** By backend, and then by `grantKey`. */
+type KnownGrants = Map<string, Map<string, Known>>;
+
 interface Known {
   readonly grant: StoredGrant;
   /** How many reads had begun when it was learnt. */
@@ -23,7 +26,7 @@ export interface GrantBookParts<D extends string> {
 }
 
 /**
- * The grants of the current period that are known here: they are few. The counter has them as credit, what it holds later as well.
+ * The grants of the current period that are known here, and of the one before: they are few. The counter has them as credit, what it holds later as well.
  *
  * What the store does not have any more of a backend that is held, it gets again, as it does with counts.
  */
@@ -31,8 +34,9 @@ export class GrantBook<D extends string> {
   readonly #parts: GrantBookParts<D>;
   readonly #reading = new SerialQueue();
   #period = "";
-  /** By backend, and then by `grantKey`. */
-  #known = new Map<string, Map<string, Known>>();
+  #known: KnownGrants = new Map();
+  /** What was known of the period before: what is stored late of that has its limits. */
+  #before: { readonly period: string; readonly known: KnownGrants } | undefined;
   #reads = 0;
   /** When all were last read; undefined: they are to be read. */
   #wholeMs: number | undefined;
@@ -44,7 +48,9 @@ export class GrantBook<D extends string> {
 
   /** What is known to be granted to a backend, by dimension; undefined: nothing. */
   creditOf(period: string, backend: string): Partial<Usage<D>> | undefined {
-    const known = period === this.#period ? this.#known.get(backend) : undefined;
+    const ofPeriod =
+      period === this.#period ? this.#known : period === this.#before?.period ? this.#before.known : undefined;
+    const known = ofPeriod?.get(backend);
     if (known === undefined) return undefined;
     const credit: Partial<Record<D, number>> = {};
     for (const { grant } of known.values()) {
@@ -71,6 +77,11 @@ export class GrantBook<D extends string> {
     this.#wholeMs = undefined;
   }
 
+  /** `read`, where nothing was read yet of the current period. */
+  async load(signal: AbortSignal): Promise<void> {
+    if (!this.#isLoaded()) await this.#reading.run(async () => this.#isLoaded() || this.#read(signal));
+  }
+
   /** Learns what others have granted for the current period. */
   read(signal: AbortSignal): Promise<void> {
     return this.#reading.run(() => this.#read(signal));
@@ -83,6 +94,11 @@ export class GrantBook<D extends string> {
       key = counter.period().key;
       await this.#readPeriod(key, signal);
     }
+  }
+
+  #isLoaded(): boolean {
+    const { counter, store } = this.#parts;
+    return store.grants === undefined || (this.#wholeMs !== undefined && this.#period === counter.period().key);
   }
 
   async #readPeriod(period: string, signal: AbortSignal): Promise<void> {
@@ -125,8 +141,10 @@ export class GrantBook<D extends string> {
 
   #turnTo(period: string): void {
     if (period === this.#period) return;
+    const before = { period: this.#period, known: this.#known };
     this.#period = period;
-    this.#known = new Map();
+    this.#known = this.#before?.period === period ? this.#before.known : new Map();
+    this.#before = before;
     this.#wholeMs = undefined;
     this.#latestMs = 0;
   }

@@ -154,7 +154,7 @@ export class ThresholdWatch<D extends string> {
     try {
       const thresholds = thresholdsOf(backend);
       if (thresholds.length === 0) return [];
-      const limits = tracker.limitsOf(backend);
+      const limits = tracker.limitsOf(backend, period);
       return tracker.counter.dimensions.flatMap((dimension) => {
         const limit = amountOf(limits as Usage<D>, dimension);
         const usage = amountOf(used, dimension);

@@ -1,4 +1,5 @@
 import {
+  assertBackendName,
   type Clock,
   type Event,
   type Hold,
@@ -10,6 +11,7 @@ import {
   type UsageStore,
 } from "@usage/counter-core";
 import { Emitter } from "@usage/counter-core/internal";
+import type { GrantOptions } from "../grants/grant-options.ts";
 import type { OpenUsage } from "../open-usage.ts";
 import type { FlushOptions, FlushResult, RefreshOptions } from "../store-sync.ts";
 import type { ThresholdFailure } from "../thresholds/threshold-event.ts";
@@ -26,6 +28,11 @@ import type { WindowFlushEvent, WindowLimitEvent, WindowTracker } from "./window
 import { type WindowLimits, WindowLimitsBook, type WindowLimitsSource } from "./window-limits.ts";
 import { WindowSet } from "./window-set.ts";
 import { WindowTrackers } from "./window-trackers.ts";
+
+export interface WindowGrantOptions<W extends string = string> extends GrantOptions {
+  /** @default the first one */
+  readonly window?: W;
+}
 
 /**
  * Usage with several windows: what a backend uses is counted in each of them, and must fit in all. Each is a tracker with a
@@ -205,6 +212,23 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
       applied.forEach(apply);
       throw error;
     }
+  }
+
+  /**
+   * Grants a backend credit for one period of one window.
+   *
+   * @throws what `UsageTracker.grant` throws; RangeError for a window that there is not, or that is not stored.
+   */
+  async grant(backend: string, amounts: Partial<Usage<D>>, options: WindowGrantOptions<W>): Promise<boolean> {
+    const { window = this.windows[0] as W, ...rest } = { ...options };
+    const trackers = this.#trackers.find(({ name }) => name === window);
+    if (trackers === undefined) throw new RangeError(`there is no window ${JSON.stringify(window)}`);
+    assertBackendName(backend);
+    const tracker = await trackers.trackerOf(backend);
+    // What is over within the hour needs no trail.
+    if (tracker.store !== this.store)
+      throw new RangeError(`the window ${JSON.stringify(window)} is not stored: grant in another one`);
+    return tracker.grant(backend, amounts, rest);
   }
 
   /** Learns from the store what everybody else used. */
