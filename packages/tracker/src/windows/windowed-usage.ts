@@ -221,7 +221,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
    */
   async grant(backend: string, amounts: Partial<Usage<D>>, options: WindowGrantOptions<W>): Promise<boolean> {
     const { window = this.windows[0] as W, ...rest } = { ...options };
-    const trackers = this.#trackers.find(({ name }) => name === window);
+    const trackers = this.#set.windows.find(({ name }) => name === window);
     if (trackers === undefined) throw new RangeError(`there is no window ${JSON.stringify(window)}`);
     assertBackendName(backend);
     const tracker = await trackers.trackerOf(backend);
