@@ -2,6 +2,7 @@ import { COUNTER_MUTATIONS } from "./counter-mutations.ts";
 import { EXACT_MUTATIONS } from "./exact-mutations.ts";
 import { EXACT_PROXY_MUTATIONS } from "./exact-proxy-mutations.ts";
 import { FORGIVE_MUTATIONS } from "./forgive-mutations.ts";
+import { GRANT_MUTATIONS } from "./grant-mutations.ts";
 import { HOLD_MUTATIONS } from "./hold-mutations.ts";
 import { MIDDLEWARE_MUTATIONS } from "./middleware-mutations.ts";
 import type { Mutation } from "./mutation.ts";
@@ -23,6 +24,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...STORE_MUTATIONS,
   ...TRACKER_MUTATIONS,
   ...WINDOW_MUTATIONS,
+  ...GRANT_MUTATIONS,
   ...THRESHOLD_MUTATIONS,
   ...MIDDLEWARE_MUTATIONS,
   ...PROXY_MUTATIONS,
