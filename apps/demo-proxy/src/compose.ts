@@ -2,6 +2,7 @@ import { type Clock, type StorageDimension, systemClock, type UsageStore } from 
 import type { RedisEvent } from "@usage/counter-redis";
 import { type DeliveryTimes, type TrackedCounter, UsageFlusher, UsageTracker } from "@usage/tracker";
 import { apiRoutes } from "./admin/api/api-routes.ts";
+import type { MadeGrant } from "./admin/api/grants.ts";
 import { UsageRates } from "./admin/api/rates.ts";
 import { dashboardRoutes } from "./admin/dashboard-files.ts";
 import { guard } from "./admin/guard.ts";
@@ -42,6 +43,8 @@ export interface ProxyParts {
   readonly accessLog?: AccessLog;
   /** Is told of whatever happens to counts that are shared through Redis. @default nobody is */
   readonly onRedis?: (event: RedisEvent) => void;
+  /** Is told of every grant that operators make here. @default nobody is */
+  readonly onGrant?: (grant: MadeGrant) => void;
   /** Is told of every attempt to tell a webhook something. @default nobody is */
   readonly onWebhook?: (attempt: WebhookAttempt) => void;
   /** Is told why the store cannot be asked what webhooks are to be told. @default nobody is */
@@ -114,6 +117,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     readiness,
     turns: new Turns(),
     ...(sharing && { sharing }),
+    ...(parts.onGrant && { onGrant: parts.onGrant }),
   };
   const { listen, ...access } = config.admin;
   const admin = new AdminServer({

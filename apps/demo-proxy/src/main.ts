@@ -9,6 +9,7 @@ import { accessLog } from "./log/access-log.ts";
 import { BackendWatch } from "./log/backend-watch.ts";
 import { describeConfig, summarizeConfig } from "./log/describe-config.ts";
 import { logFlushes } from "./log/flush-log.ts";
+import { grantLog } from "./log/grant-log.ts";
 import { createLogger, type Log } from "./log/logger.ts";
 import { messageOf } from "./log/message-of.ts";
 import { redisLog } from "./log/redis-log.ts";
@@ -69,6 +70,7 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
   );
   const app = await compose(config, {
     onRedis: redisLog(log),
+    onGrant: grantLog(log),
     onWebhook: webhookLog(log),
     onWebhookError: webhookErrorLog(log),
     ...(config.log.access && { accessLog: accessLog(log) }),

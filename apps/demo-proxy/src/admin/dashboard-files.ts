@@ -22,6 +22,7 @@ const FILES = [
   "dashboard.js",
   "dom.js",
   "format.js",
+  "grants.js",
   "history.css",
   "history.js",
   "icon.svg",

@@ -38,6 +38,11 @@ export function ok(body: unknown): JsonAnswer {
   return { status: 200, headers: { "content-type": "application/json" }, body };
 }
 
+/** What was asked for is new. */
+export function created(body: unknown): JsonAnswer {
+  return { ...ok(body), status: 201 };
+}
+
 /** JSON that was written in turns. */
 export function okBytes(bytes: readonly Uint8Array[]): BytesAnswer {
   return { status: 200, headers: { "content-type": "application/json" }, bytes };

@@ -1,9 +1,17 @@
+import type { JsonBody } from "./json-body.ts";
 import { type Answer, badRequest, refuse } from "./problem.ts";
 
 export interface RouteRequest {
   /** The parts of the path that the route names, percent-decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  /** Nothing of a body is read before. */
+  readonly readJson: () => Promise<JsonBody>;
+}
+
+/** What came, as far as it is not in its path. */
+export interface Asked extends Pick<RouteRequest, "readJson"> {
+  readonly method: string;
 }
 
 /** One path, its segments either fixed or named (`:name`), and what answers it by method. */
@@ -13,7 +21,11 @@ export interface Route {
 }
 
 /** Answers with the route that fits: 404 when none has this path, 405 when it is there for other methods. */
-export function dispatch(routes: readonly Route[], method: string, target: string): Answer | Promise<Answer> {
+export function dispatch(
+  routes: readonly Route[],
+  { method, readJson }: Asked,
+  target: string,
+): Answer | Promise<Answer> {
   const [path = "", query = ""] = split(target);
   const segments = path.split("/").map(decode);
   if (!segments.every((segment) => segment !== undefined)) return badRequest("The path is not valid percent-encoding.");
@@ -21,7 +33,7 @@ export function dispatch(routes: readonly Route[], method: string, target: strin
     const params = match(route.path.split("/"), segments);
     if (params === undefined) continue;
     const handler = Object.entries(route.methods).find(([name]) => name === (method === "HEAD" ? "GET" : method))?.[1];
-    return handler === undefined ? notAllowed(route) : handler({ params, query: new URLSearchParams(query) });
+    return handler === undefined ? notAllowed(route) : handler({ params, query: new URLSearchParams(query), readJson });
   }
   return refuse({ status: 404, title: "Not found", detail: "There is nothing at this path." });
 }

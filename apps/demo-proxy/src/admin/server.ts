@@ -4,6 +4,7 @@ import type { Address } from "../config/address.ts";
 import { writeBody } from "./answer-body.ts";
 import { rebase } from "./base-path.ts";
 import type { Guard } from "./guard.ts";
+import { readJsonBody } from "./json-body.ts";
 import { type Answer, refuse, type StreamAnswer } from "./problem.ts";
 import { dispatch, type Route } from "./routes.ts";
 
@@ -86,12 +87,14 @@ export class AdminServer {
     await writeBody(response, body, this.#silenceMs);
   }
 
-  async #answer({ method = "", url = "", headers }: IncomingMessage): Promise<Answer> {
+  async #answer(request: IncomingMessage): Promise<Answer> {
+    const { method = "", url = "", headers } = request;
     try {
       const rebased = this.#rebase(url);
       if ("answer" in rebased) return rebased.answer;
       const { target } = rebased;
-      return this.#guard({ method, target, headers }) ?? (await dispatch(this.#routes, method, target));
+      const asked = { method, readJson: () => readJsonBody(request) };
+      return this.#guard({ method, target, headers }) ?? (await dispatch(this.#routes, asked, target));
     } catch (error) {
       const detail = error instanceof Error ? error.message : "Something that is not an error was thrown.";
       return refuse({ status: 500, title: "Internal error", detail });

@@ -3,6 +3,7 @@ import { Backends } from "./backends.js";
 import { request, savedToken, saveToken } from "./client.js";
 import { byId, setAttribute, setText } from "./dom.js";
 import { formatInstant } from "./format.js";
+import { Grants } from "./grants.js";
 import { History } from "./history.js";
 import { Live } from "./live.js";
 import { Status } from "./status.js";
@@ -10,10 +11,12 @@ import { Status } from "./status.js";
 /** @typedef {import("../admin/api/live-report.ts").LiveReport} LiveReport */
 
 const HISTORY_MS = 60_000;
+const GRANTS_MS = 60_000;
 const AUDIT_MS = 5_000;
 
 const status = new Status({ flush });
 const backends = new Backends({ drain: askToDrain, resume: (name) => void act(name, "resume") });
+const grants = new Grants();
 const history = new History();
 const audit = new Audit();
 const live = new Live({ onReport: show, onConnection: tell });
@@ -21,7 +24,13 @@ const live = new Live({ onReport: show, onConnection: tell });
 /** @type {LiveReport | undefined} */
 let shown;
 /** When what is asked for now and then was asked for. */
-const asked = { history: Number.NEGATIVE_INFINITY, audit: Number.NEGATIVE_INFINITY };
+const asked = {
+  history: Number.NEGATIVE_INFINITY,
+  grants: Number.NEGATIVE_INFINITY,
+  audit: Number.NEGATIVE_INFINITY,
+};
+/** What each backend was granted when the grants were asked for. */
+let credit = "";
 
 live.connect();
 
@@ -39,6 +48,8 @@ function show(report) {
   showEmpty(report);
   showConfig(report);
   if (changed || performance.now() - asked.history > HISTORY_MS) void loadHistory();
+  const granted = JSON.stringify(report.backends.map(({ name, granted }) => [name, granted]));
+  if (changed || granted !== credit || performance.now() - asked.grants > GRANTS_MS) void loadGrants(granted);
   if (changed || performance.now() - asked.audit > AUDIT_MS) void loadAudit();
 }
 
@@ -69,6 +80,17 @@ async function loadHistory() {
     if (shown !== undefined) history.show(shown);
   } catch (error) {
     setText(byId("history-summary"), `Cannot be read now. ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** @param {string} granted */
+async function loadGrants(granted) {
+  asked.grants = performance.now();
+  credit = granted;
+  try {
+    grants.load(await request("api/grants"));
+  } catch (error) {
+    grants.fail(error);
   }
 }
 

@@ -12,6 +12,7 @@ export class Meter {
   #fill = element("span", { class: "fill" });
   #ahead = element("span", { class: "ahead" });
   #bar;
+  #granted = element("p", { class: "meter-granted muted", hidden: true });
   #outlook = element("p", { class: "meter-outlook muted" });
   node;
 
@@ -25,7 +26,14 @@ export class Meter {
     this.#bar = element("div", { class: "bar", role: "meter", "aria-label": label }, this.#ahead, this.#fill);
     const head = element("p", { class: "meter-head" });
     head.append(element("span", { class: "meter-label" }, LABELS[dimension]), this.#value, this.#percent);
-    this.node = element("div", { class: "meter", "data-dimension": dimension }, head, this.#bar, this.#outlook);
+    this.node = element(
+      "div",
+      { class: "meter", "data-dimension": dimension },
+      head,
+      this.#bar,
+      this.#granted,
+      this.#outlook,
+    );
   }
 
   /**
@@ -49,9 +57,13 @@ export class Meter {
     setAttribute(this.#bar, "aria-valuemin", 0);
     setAttribute(this.#bar, "aria-valuemax", end);
     setAttribute(this.#bar, "aria-valuenow", limit === 0 ? end : Math.min(used, end));
-    setAttribute(this.#bar, "aria-valuetext", `${text}, ${percent}`);
+    const granted = backend.granted[dimension] ?? 0;
+    const credit = granted > 0 ? `includes ${formatAmount(dimension, granted)} granted` : "";
+    setAttribute(this.#bar, "aria-valuetext", [text, percent, credit].filter(Boolean).join(", "));
     this.#fill.style.inlineSize = width(part);
     this.#ahead.style.inlineSize = width(partOf(atEnd, limit));
+    setText(this.#granted, credit.replace("i", "I"));
+    this.#granted.hidden = credit === "";
     setText(this.#outlook, this.#words(backend, time));
   }
 

@@ -63,6 +63,7 @@ describe("GET /api/usage", () => {
           unstored: { apiRequests: 1, egressBytes: put, ingressBytes: 100 },
           unpushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           limits: { apiRequests: 3, egressBytes: 1_000 },
+          granted: {},
         },
         {
           name: "b2",
@@ -79,6 +80,7 @@ describe("GET /api/usage", () => {
           unstored: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           unpushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           limits: {},
+          granted: {},
         },
       ],
     });

@@ -90,6 +90,39 @@ describe("the dashboard", () => {
     expect(complaints).toEqual([]);
   });
 
+  it("shows what was granted as part of the limit, why, and takes it from there without a reload", async () => {
+    const { app, proxy, admin } = await start();
+    for (let n = 0; n < 21; n += 1) await call(proxy, "/objects/1");
+    const { page, complaints } = await openPage(browser, admin);
+    await untilLive(page);
+    const { shows, hasState, article } = card(page, "oci");
+    await hasState("exhausted");
+    await shows("apiRequests", /20 of 20\s+100 %/);
+    expect(await textOf(article)).not.toContain("granted");
+    expect(await page.locator("#grants-section").isVisible()).toBe(false);
+    const grant = (name: string, body: object) => {
+      const path = `/api/backends/${encodeURIComponent(name)}/grants`;
+      return call(admin, path, { method: "POST", body: JSON.stringify(body) });
+    };
+    const amounts = { apiRequests: 5_000, egressBytes: "10 MiB" };
+    await grant("oci", { id: "ticket-4711", amounts, reason: HOSTILE, by: "ada@example.com" });
+    await hasState("active");
+    await shows("apiRequests", /20 of 5,020\s+< 1 %\s+Includes 5,000 granted/);
+    await shows("egressBytes", /of 20 MiB\s+< 1 %\s+Includes 10 MiB granted/);
+    expect(await article.getByRole("meter", { name: "Requests of oci" }).getAttribute("aria-valuetext")).toBe(
+      "20 of 5,020, < 1 %, includes 5,000 granted",
+    );
+    const grants = page.getByRole("region", { name: "What was granted, and why" });
+    await expect.poll(() => textOf(grants), { timeout: 15_000 }).toContain("5,000 requests, 10 MiB out");
+    const line = await textOf(grants.getByRole("row").nth(1));
+    for (const part of ["oci", HOSTILE, "ada@example.com", "ticket-4711", "UTC"]) expect(line).toContain(part);
+    // Another one, of somebody else, stands before it.
+    await app.tracker.grant("oci", { apiRequests: 1 }, { id: "2", reason: "second" });
+    await expect.poll(() => textOf(grants.getByRole("row").nth(1)), { timeout: 15_000 }).toContain("second");
+    expect(await textOf(page.locator("#grants-summary"))).toContain("2 grants for ");
+    expect(complaints).toEqual([]);
+  });
+
   it("shows a limit of 0 as closed, and no number that is none", async () => {
     const upstream = await startUpstream();
     const { proxy, admin } = await startApp(

@@ -32,6 +32,10 @@ async function start(token?: string) {
   const { key: period } = started.app.tracker.counter.period();
   const usage = { apiRequests: 123_456_789, egressBytes: 8e15, ingressBytes: 4e15 };
   await started.app.store.merge([{ writer: "import", period, backend: `a-long-name-${"x".repeat(200)}`, usage }]);
+  const grant = { id: "1".repeat(256), reason: `x${"y z".repeat(300)}`, by: "ada@example.com" };
+  for (const name of ["full", `a-long-name-${"x".repeat(200)}`]) {
+    await started.app.tracker.grant(name, { apiRequests: 1, egressBytes: 2 ** 50 }, grant);
+  }
   for (let n = 0; n < 5; n += 1) await call(started.proxy, "/objects/100");
   await call(started.admin, "/api/backends/leaving/drain", { method: "POST" });
   return started;
@@ -80,6 +84,7 @@ describe.each([375, 768, 1440])("at %d px", (width) => {
       await expect.poll(() => textOf(card(page, "gone").article)).toContain("ECONNREFUSED");
       for (const summary of await page.locator("summary").all()) await summary.click();
       await page.locator("#audit table").waitFor();
+      await page.locator("#grants table").waitFor();
       const overflow = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth");
       expect(overflow).toBeLessThanOrEqual(0);
       expect(await violations(page)).toEqual([]);
@@ -109,6 +114,7 @@ describe("with the keyboard alone", () => {
       "Drain full",
       "Drain free",
       "Resume leaving",
+      "What was granted, and why",
       "In numbers",
       "How these numbers are made",
     ];

@@ -5,6 +5,7 @@ import type { Route } from "../routes.ts";
 import { audit } from "./audit.ts";
 import { drain, resume } from "./drain.ts";
 import { EventStream } from "./events.ts";
+import { type GrantParts, grant, listGrants } from "./grants.ts";
 import { history } from "./history.ts";
 import { type LiveParts, livePieces } from "./live-report.ts";
 import { release } from "./release.ts";
@@ -14,7 +15,7 @@ import { listWebhooks, type WebhookParts } from "./webhooks.ts";
 import { withStore } from "./with-store.ts";
 
 /** Every path below `/api`. */
-export function apiRoutes(parts: LiveParts & ThresholdParts & WebhookParts): readonly Route[] {
+export function apiRoutes(parts: LiveParts & ThresholdParts & WebhookParts & GrantParts): readonly Route[] {
   const { tracker, turns, clock } = parts;
   const inOne = (pieces: () => Iterable<string>) => inOnePeriod(tracker.counter, () => turns.encode(pieces()));
   const events = new EventStream({ report: () => inOne(() => livePieces(parts)), clock });
@@ -25,8 +26,10 @@ export function apiRoutes(parts: LiveParts & ThresholdParts & WebhookParts): rea
     { path: "/api/audit", methods: { GET: () => withStore(() => answerAudit(parts)) } },
     { path: "/api/thresholds", methods: { GET: async () => okBytes(await inOne(() => thresholdPieces(parts))) } },
     { path: "/api/webhooks", methods: { GET: () => listWebhooks(parts) } },
+    { path: "/api/grants", methods: { GET: (request) => listGrants(parts, request) } },
     { path: "/api/flush", methods: { POST: () => flush(parts) } },
     { path: "/api/backends/:name/drain", methods: { POST: (request) => drain(parts, request) } },
+    { path: "/api/backends/:name/grants", methods: { POST: (request) => grant(parts, request) } },
     { path: "/api/backends/:name/release", methods: { POST: (request) => release(parts, request) } },
     { path: "/api/backends/:name/resume", methods: { POST: (request) => resume(parts, request) } },
   ];

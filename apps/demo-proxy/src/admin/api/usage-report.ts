@@ -80,7 +80,10 @@ export interface BackendReport {
   readonly unstored: Usage;
   /** What this instance has not shared; zero where counts are not shared. */
   readonly unpushed: Usage;
+  /** With what was granted for this period. */
   readonly limits: Partial<Usage>;
+  /** What of the limits was granted for this period alone. */
+  readonly granted: Partial<Usage>;
 }
 
 /** The JSON of a {@link UsageReport}, to be written in turns: all numbers of one backend are of one moment. */
@@ -155,7 +158,7 @@ export function backendReport(parts: ApiParts, upstream: Upstream): BackendRepor
   const { tracker, sharing } = parts;
   const { name, url, draining } = upstream;
   // The least that the proxy proposes for a GET: the request, and a response of unknown length.
-  const { reason, usage, held, limits } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
+  const { reason, usage, held, limits, granted = {} } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
   const { problem } = tracker.counter.standing(name);
   const unstored = tracker.counter.loadAll(name);
   return {
@@ -173,5 +176,6 @@ export function backendReport(parts: ApiParts, upstream: Upstream): BackendRepor
     unstored,
     unpushed: sharing?.unpushedAll(name) ?? NOTHING,
     limits,
+    granted,
   };
 }

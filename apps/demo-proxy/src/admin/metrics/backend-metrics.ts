@@ -111,6 +111,7 @@ class DimensionMetrics {
   readonly #dimension: StorageDimension;
   readonly #usage: Samples;
   readonly #limits: Samples;
+  readonly #granted: Samples;
   readonly #unstored: Samples;
   readonly #unpushed: Samples;
   readonly #held: Samples;
@@ -123,7 +124,11 @@ class DimensionMetrics {
     this.#usage = text.gauge({ name: `usage_${name}`, help: `${used}.` });
     this.#limits = text.gauge({
       name: `usage_limit_${name}`,
-      help: `Limit of a period in ${what}; absent where there is none, 0 where nothing may be used.`,
+      help: `Limit of a period in ${what}; absent where there is none, 0 where nothing may be used. What was granted is part of it.`,
+    });
+    this.#granted = text.gauge({
+      name: `usage_granted_${name}`,
+      help: `What of the limit was granted for this period alone, in ${what}; absent where there is no limit.`,
     });
     this.#unstored = text.gauge({
       name: `usage_unstored_${name}`,
@@ -143,11 +148,14 @@ class DimensionMetrics {
     });
   }
 
-  add(backend: LabelText, { usage, limits, unstored, unpushed, held, excess }: BackendReport): void {
+  add(backend: LabelText, { usage, limits, granted, unstored, unpushed, held, excess }: BackendReport): void {
     const dimension = this.#dimension;
     const limit = limits[dimension];
     this.#usage.add(backend, usage[dimension]);
-    if (limit !== undefined) this.#limits.add(backend, limit);
+    if (limit !== undefined) {
+      this.#limits.add(backend, limit);
+      this.#granted.add(backend, granted[dimension] ?? 0);
+    }
     this.#unstored.add(backend, unstored[dimension]);
     this.#unpushed.add(backend, unpushed[dimension]);
     this.#held.add(backend, held[dimension]);

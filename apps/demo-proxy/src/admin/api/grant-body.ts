@@ -1,0 +1,48 @@
+import { z } from "zod";
+import { expected, section, wholeNumber } from "../../config/schema/expected.ts";
+import { size } from "../../config/schema/values.ts";
+
+/** What `POST /api/backends/:name/grants` takes. */
+export type GrantBody = z.output<typeof grantBody>;
+
+const someRequests = wholeNumber("requests", 1, Number.MAX_SAFE_INTEGER);
+const someBytes = size.refine((bytes) => bytes > 0, expected("more than 0 bytes"));
+
+const amounts = section({
+  apiRequests: someRequests.optional(),
+  egressBytes: someBytes.optional(),
+  ingressBytes: someBytes.optional(),
+});
+
+const grantBody = section({
+  id: words("an id of your own, by which it is granted once", 256),
+  amounts: amounts.refine((given) => Object.values(given).some((amount) => amount !== undefined), {
+    error: "expected one amount or more, got none",
+  }),
+  reason: words("a reason", 1_000),
+  by: words("who grants it", 256).optional(),
+  period: words("the current period, such as 2026-01", 256).optional(),
+});
+
+/** The grant that a body asks for, or what is wrong with it, field by field. */
+export function readGrantBody(body: unknown): { readonly grant: GrantBody } | { readonly trouble: string } {
+  const { data, error } = grantBody.safeParse(body);
+  if (error === undefined) return { grant: data };
+  return { trouble: error.issues.flatMap(troublesOf).join("; ") };
+}
+
+function troublesOf({ path, message, ...issue }: z.core.$ZodIssue): readonly string[] {
+  const at = (names: readonly PropertyKey[]): string => names.map(String).join(".");
+  if (issue.code !== "unrecognized_keys") return [`${at(path) || "the body"}: ${message}`];
+  return issue.keys.map((key) => `${at([...path, key])}: unknown key; known here: ${message}`);
+}
+
+/** As stores take it. */
+function words(what: string, longest: number) {
+  const wanted = expected(`${what}: 1 to ${longest} characters of text on one line`);
+  return z
+    .string(wanted)
+    .min(1, wanted)
+    .max(longest, wanted)
+    .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), wanted);
+}

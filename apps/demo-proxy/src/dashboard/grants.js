@@ -1,0 +1,43 @@
+import { byId, element, setText } from "./dom.js";
+import { formatInstant, formatPeriod, formatUsage } from "./format.js";
+
+/** @typedef {{ period: string, grants: readonly import("../admin/api/grants.ts").GrantReport[] }} GrantList */
+
+/** What was granted on top of limits for this period, and why; hidden while nothing was. */
+export class Grants {
+  /** @param {GrantList} list */
+  load({ period, grants }) {
+    byId("grants-section").hidden = grants.length === 0;
+    const number = grants.length === 1 ? "1 grant" : `${grants.length} grants`;
+    setText(byId("grants-summary"), `${number} for ${formatPeriod(period)}, part of its limits alone`);
+    byId("grants").replaceChildren(...(grants.length === 0 ? [] : [draw(grants)]));
+  }
+
+  /** @param {unknown} error why they could not be read */
+  fail(error) {
+    setText(byId("grants-summary"), `Cannot be read now. ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** @param {GrantList["grants"]} grants */
+function draw(grants) {
+  const titles = ["Backend", "Granted", "Reason", "By", "When", "Id"];
+  const lines = grants.map(({ backend, amounts, reason, by, grantedAt, id }) => {
+    const given = formatUsage({ apiRequests: 0, egressBytes: 0, ingressBytes: 0, ...amounts });
+    return element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, backend),
+      ...[given, reason, by ?? "", formatInstant(grantedAt), id].map((text, index) =>
+        element("td", { class: index === 1 && "reason" }, text),
+      ),
+    );
+  });
+  const head = element("tr", {}, ...titles.map((title) => element("th", { scope: "col" }, title)));
+  const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...lines));
+  return element(
+    "div",
+    { class: "scroll panel", tabindex: 0, role: "region", "aria-label": "What was granted, and why" },
+    table,
+  );
+}
