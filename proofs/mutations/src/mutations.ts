@@ -6,6 +6,7 @@ import { GRANT_MUTATIONS } from "./grant-mutations.ts";
 import { HOLD_MUTATIONS } from "./hold-mutations.ts";
 import { MIDDLEWARE_MUTATIONS } from "./middleware-mutations.ts";
 import type { Mutation } from "./mutation.ts";
+import { PROXY_GRANT_MUTATIONS } from "./proxy-grant-mutations.ts";
 import { PROXY_MUTATIONS } from "./proxy-mutations.ts";
 import { REDIS_MUTATIONS } from "./redis-mutations.ts";
 import { STORE_MUTATIONS } from "./store-mutations.ts";
@@ -30,4 +31,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...PROXY_MUTATIONS,
   ...EXACT_PROXY_MUTATIONS,
   ...WEBHOOK_MUTATIONS,
+  ...PROXY_GRANT_MUTATIONS,
 ];

@@ -9,7 +9,7 @@ export class Grants {
   load({ period, grants }) {
     byId("grants-section").hidden = grants.length === 0;
     const number = grants.length === 1 ? "1 grant" : `${grants.length} grants`;
-    setText(byId("grants-summary"), `${number} for ${formatPeriod(period)}, part of its limits alone`);
+    setText(byId("grants-summary"), `${number} for ${formatPeriod(period)}, and for no other period`);
     byId("grants").replaceChildren(...(grants.length === 0 ? [] : [draw(grants)]));
   }
 

@@ -44,6 +44,22 @@ describe("a client of the admin listener that takes its time", () => {
     expect(afterMs).toBeLessThan(12_000);
   });
 
+  it("gets 10 seconds for a grant whose body does not end", { timeout: 60_000 }, async () => {
+    const head = "POST /api/backends/oci/grants HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n";
+    const socket = await open(await start());
+    let answer = "";
+    socket.on("data", (chunk) => {
+      answer += String(chunk);
+    });
+    const begun = performance.now();
+    socket.write(head);
+    const timer = setInterval(() => socket.write(" "), 200);
+    await once(socket, "close").finally(() => clearInterval(timer));
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(performance.now() - begun).toBeGreaterThan(9_900);
+    expect(performance.now() - begun).toBeLessThan(20_000);
+  });
+
   it("gets its answer without the body that it is still sending, and is let go", { timeout: 60_000 }, async () => {
     const head = "POST /api/flush HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n";
     const socket = await open(await start());

@@ -87,10 +87,10 @@ async function store(
   const given = Object.fromEntries(Object.entries(amounts).filter(([, amount]) => amount !== undefined));
   try {
     const isNew = await tracker.grant(backend, given, options);
-    // fault: says that each grant is new
     if (isNew) onGrant?.({ backend, amounts: given, ...options });
     const { limits, granted = {} } = tracker.check(backend, {});
     const body: GrantAnswer = { name: backend, period, id, amounts: given, granted, limits };
+    // fault: says that each grant is new
     return isNew ? created(body) : ok(body);
   } catch (error) {
     if (error instanceof GrantConflictError) return conflict(`Nothing was granted: ${error.message}.`);

@@ -158,7 +158,10 @@ export function backendReport(parts: ApiParts, upstream: Upstream): BackendRepor
   const { tracker, sharing } = parts;
   const { name, url, draining } = upstream;
   // The least that the proxy proposes for a GET: the request, and a response of unknown length.
-  const { reason, usage, held, limits, granted = {} } = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
+  const decision = tracker.check(name, { apiRequests: 1, egressBytes: 1 });
+  const { reason, usage, held, limits } = decision;
+  // fault: does not tell what was granted from the limit
+  const granted = decision.granted ?? {};
   const { problem } = tracker.counter.standing(name);
   const unstored = tracker.counter.loadAll(name);
   return {
