@@ -21,6 +21,11 @@ export const GRANT_MUTATIONS: readonly Mutation[] = [
     name: "a month begins with what was granted for the one before",
     edit: change(/this\.#baseLimit\(cell\)/, "this.limit(cell)"),
     caughtBy: [
+      {
+        file: "proofs/chaos/test/grants.test.ts",
+        title:
+          "use all of it and what was granted, and no more, and the next month begins without it, while Redis forgets and the database fails",
+      },
       contract("of one period: the next one begins without it, at its first request"),
       grants("is not part of the next one, which has its own; the limits of the one before are still known"),
     ],
