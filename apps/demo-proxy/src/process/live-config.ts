@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Clock } from "@usage/counter-core";
+import type { Clock, StorageDimension, Usage } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { BackendConfig, ProxyConfig } from "../config/proxy-config.ts";
 import type { Router } from "../proxy/route.ts";
@@ -99,7 +99,7 @@ export class LiveConfig {
     const upstreams = this.#upstreams(next);
     // What is removed keeps the limits that it had for as long as it is shown.
     // fault: takes the limits of a backend with it
-    const removed = upstreams.map(({ name }) => [name, tracker.counter.limitsOf(name)] as const);
+    const removed = upstreams.map(({ name }) => [name, limitsOf(tracker.counter, name)] as const);
     tracker.updateLimits(new Map([...removed, ...next.backends.map(({ name, limits }) => [name, limits] as const)]));
     router.update({ upstreams, policy: next.routing });
     if (!isDeepStrictEqual(next.flush, before.flush)) flusher.reschedule(next.flush);
@@ -177,4 +177,11 @@ function difference(before: ProxyConfig, next: ProxyConfig): Omit<ConfigChange, 
 
 function settingsOf({ url, host = "upstream", limits, thresholds }: BackendConfig): readonly unknown[] {
   return [url.href, host, limits, thresholds];
+}
+
+/** Those of every period: what was granted for this one is added by itself. */
+function limitsOf(counter: UsageTracker["counter"], name: string): Partial<Usage> {
+  const credit = counter.creditAll(name);
+  const limits = Object.entries(counter.limitsOf(name)) as [StorageDimension, number][];
+  return Object.fromEntries(limits.map(([dimension, limit]) => [dimension, limit - credit[dimension]]));
 }

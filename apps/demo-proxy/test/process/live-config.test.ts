@@ -143,6 +143,31 @@ describe("a configuration that is taken over while the proxy runs", () => {
     expect(lines.map(({ event }) => event)).toEqual(["limit-reached", "drain"]);
   });
 
+  it("has what was granted to a backend once in its limits, however often it is taken over after that backend is removed", async () => {
+    const upstream = await startHeldUpstream();
+    const [oci, b2] = ["oci", "b2"].map((name) => ({ name, url: upstream.url, limits: { apiRequests: 5 } })) as [
+      BackendConfig,
+      BackendConfig,
+    ];
+    const config = testConfig([oci, b2]);
+    const { app, proxy } = await startApp(config);
+    await app.tracker.grant("oci", { apiRequests: 3 }, { id: "one", reason: "an outage" });
+    const running = call(proxy, "/objects/1");
+    const held = await upstream.next();
+    for (let i = 0; i < 3; i++) {
+      await app.live.take(async () => ({
+        ...config,
+        backends: [b2],
+        flush: { ...config.flush, intervalMs: 60_000 + i },
+      }));
+      expect(app.tracker.counter.limitsOf("oci")).toEqual({ apiRequests: 8 });
+    }
+    await app.live.take(async () => config);
+    expect(app.tracker.counter.limitsOf("oci")).toEqual({ apiRequests: 8 });
+    held.end("oci");
+    await running;
+  });
+
   it("drains a backend that is removed, keeps its counts, and resumes it when it is there again", async () => {
     const upstream = await startHeldUpstream();
     const [oci, b2] = ["oci", "b2"].map((name) => ({ name, url: upstream.url, limits: {} })) as [
