@@ -17,6 +17,8 @@ const path = fc.oneof(
     "/api/history",
     "/api/events",
     "/api/flush",
+    "/api/grants",
+    "/api/backends/oci/grants",
     "/api/backends/oci/drain",
     "/metrics",
   ),
@@ -54,7 +56,8 @@ const caller = fc.oneof(
     .map((origin) => [`Authorization: Bearer ${TOKEN}`, origin]),
 );
 const host = fc.constantFrom("127.0.0.1", "localhost:8081", "evil.example", "[::1]", "", "127.0.0.1.evil.example");
-const body = fc.oneof(fc.constant(""), junk, fc.constant("x".repeat(5_000)));
+const grant = JSON.stringify({ id: "1", amounts: { apiRequests: 1 }, reason: "r" });
+const body = fc.oneof(fc.constant(""), fc.constant(grant), junk, fc.constant("x".repeat(5_000)));
 
 const request = fc
   .record({ method, path, caller, host, body, header: fc.option(junk) })
@@ -90,6 +93,7 @@ it(`answers ${REQUESTS} odd requests without failing, and lets none of them chan
   expect([...statuses.keys()]).toEqual(expect.arrayContaining(["200", "400", "401", "403", "404", "405"]));
   expect(app.router.upstreams.map(({ draining }) => draining)).toEqual([false, true]);
   expect(app.flusher.status()).toEqual({ failures: 0 });
+  expect((await call(admin, "/api/grants", { headers })).json).toMatchObject({ grants: [] });
   expect((await call(admin, "/api/usage", { headers })).status).toBe(200);
 });
 
