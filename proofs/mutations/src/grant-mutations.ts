@@ -11,6 +11,7 @@ const stored = (dialect: "sqlite" | "postgres", title: string): NamedTest => ({
   title,
 });
 const memory = (title: string): NamedTest => ({ file: "packages/counter-core/test/store-contract.test.ts", title });
+const shared = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/admin/api/grants-fleet.test.ts", title });
 const ONCE = "stores a grant once, with its trail, also where the reply was lost, or the store is opened again";
 const ONE_OF_MANY = "takes one of many that grant under the same id at once, and tells all others which";
 const AGAIN = "onConflictDoUpdate({ target: [grants.backend, grants.period, grants.id], set: { reason: row.reason } })";
@@ -53,7 +54,11 @@ export const GRANT_MUTATIONS: readonly Mutation[] = [
   {
     name: "Postgres grants again what it has granted",
     edit: change(/onConflictDoNothing\(\)/, AGAIN),
-    caughtBy: [stored("postgres", ONCE), stored("postgres", ONE_OF_MANY)],
+    caughtBy: [
+      stored("postgres", ONCE),
+      stored("postgres", ONE_OF_MANY),
+      shared("is made once by proxies that are asked at once, and with exact limits all of it is used and no more"),
+    ],
   },
   {
     name: "removes a backend and keeps its grants",
@@ -73,7 +78,10 @@ export const GRANT_MUTATIONS: readonly Mutation[] = [
   {
     name: "does not learn what others have granted",
     edit: drop,
-    caughtBy: [grants("is learnt with the next refresh, and with the next flush")],
+    caughtBy: [
+      grants("is learnt with the next refresh, and with the next flush"),
+      shared("is learnt by a proxy that nobody asked with its next flush"),
+    ],
   },
   {
     name: "does not store again what the store has lost of grants",
