@@ -23,7 +23,7 @@ describe("rights", () => {
       const url = new URL(folder, import.meta.url);
       for (const file of readdirSync(url)) {
         const text = readFileSync(new URL(file, url), "utf8");
-        const calls = /(?:client\.call|#call|redis\.p?call)\((?<quote>['"])(?<name>\w+)\k<quote>/g;
+        const calls = /(?:client\.call|#calls?(?:\.call)?|redis\.p?call)\((?<quote>['"])(?<name>\w+)\k<quote>/g;
         for (const { groups } of text.matchAll(calls)) sent.add(String(groups?.name).toLowerCase());
       }
     }
