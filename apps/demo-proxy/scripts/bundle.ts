@@ -6,7 +6,7 @@ import { BundleError, writeBundle } from "./bundle/write-bundle.ts";
 const HELP = `Usage: bundle [FOLDER]
 
 Writes the proxy as it is deployed: JavaScript in a few files, the dashboard, and
-SQLite's driver for this platform. The folder needs Node >= 22.14 and nothing else;
+SQLite's driver for this platform. The folder needs Node >= 24 and nothing else;
 copy it to where it runs, and start app/usage-proxy.js in it.
 
   FOLDER       absent, empty, or an earlier bundle, which is replaced; relative to

@@ -179,10 +179,10 @@ describe("the command line", () => {
       (args) => new Child("src/main.ts", args, folder),
     );
     expect([await help.exit(), help.errors]).toEqual([0, ""]);
-    expect(help.output).toMatch(/^Usage: start --config FILE/);
+    expect(help.output).toMatch(/^Usage: usage-proxy --config FILE/);
     for (const child of wrong) {
       expect(await child.exit()).toBe(2);
-      expect(child.errors).toContain("Usage: start --config FILE");
+      expect(child.errors).toContain("Usage: usage-proxy --config FILE");
     }
   });
 

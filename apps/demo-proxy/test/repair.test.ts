@@ -155,6 +155,6 @@ describe("a count that somebody poisoned", () => {
     const { code, errors } = await runRepair(tempFolder(), ...args);
     expect(code).toBe(2);
     expect(errors).toContain(complaint);
-    expect(errors).toContain("Usage: repair --config FILE");
+    expect(errors).toContain("Usage: usage-proxy-repair --config FILE");
   });
 });

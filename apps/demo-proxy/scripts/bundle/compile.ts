@@ -1,5 +1,6 @@
 import { build, type Metafile } from "esbuild";
 
+export const PROGRAMS = ["usage-proxy", "usage-proxy-repair", "usage-proxy-health"] as const;
 /** What stays a package of its own beside the bundle, since it is native. */
 export const NATIVE = "better-sqlite3";
 /** ioredis asks for its colours in debug output, and does without. */
@@ -11,7 +12,7 @@ export interface Compiled {
 }
 
 /**
- * Compiles the two programs from the sources, with what they share in files that both load. A part that is imported where it is
+ * Compiles the programs from the sources, with what they share in files that several load. A part that is imported where it is
  * configured stays a file of its own, which is not read otherwise. Nothing of it looks up a package, but SQLite's driver:
  * Node reads the package.json of a package anew for each module, and drizzle-orm's costs some 150 MB.
  *
@@ -20,7 +21,7 @@ export interface Compiled {
 export async function compile(appFolder: string, outFolder: string): Promise<Compiled> {
   const { warnings, metafile } = await build({
     absWorkingDir: appFolder,
-    entryPoints: ["src/bin/usage-proxy.ts", "src/bin/usage-proxy-repair.ts"],
+    entryPoints: PROGRAMS.map((program) => `src/bin/${program}.ts`),
     outdir: outFolder,
     chunkNames: "[name]-[hash]",
     bundle: true,
@@ -32,7 +33,7 @@ export async function compile(appFolder: string, outFolder: string): Promise<Com
     lineLimit: 120,
     legalComments: "none",
     platform: "node",
-    target: "node22.14",
+    target: "node24",
     format: "esm",
     conditions: ["@usage/source"],
     external: [NATIVE, OPTIONAL],

@@ -2,14 +2,13 @@ import { chmod, cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compile, NATIVE } from "./compile.ts";
+import { compile, NATIVE, PROGRAMS } from "./compile.ts";
 import { thirdPartyText } from "./third-party.ts";
 
 /** The name by which a bundle is known again. */
 const NAME = "usage-proxy";
 const APP = fileURLToPath(new URL("../..", import.meta.url));
 const LICENSE = fileURLToPath(new URL("../../../../LICENSE", import.meta.url));
-const PROGRAMS = ["usage-proxy", "usage-proxy-repair"] as const;
 
 /** The bundle cannot be written there. What was there is as it was. */
 export class BundleError extends Error {

@@ -8,8 +8,9 @@ export type Command =
   /** What is wrong with it, in a line. */
   | { readonly kind: "wrong"; readonly message: string };
 
-export const HELP = `Usage: start --config FILE
-       start --check FILE
+export const HELP = `Usage: usage-proxy --config FILE
+       usage-proxy --check FILE
+In a checkout of the repository, usage-proxy is: npx -y pnpm@12 start
 
 Runs the proxy on a YAML file, until SIGTERM or SIGINT: then it takes no more
 requests, lets running ones end, stores what is counted, and exits.

@@ -7,8 +7,9 @@ import { openCorrectableStore } from "./correctable-store.ts";
 import { type Correction, repair } from "./repair.ts";
 import { readWriterCounts, type SharedPlace, type WriterCounts } from "./writer-counts.ts";
 
-const HELP = `Usage: repair --config FILE --backend NAME [--period 2026-01]
-              [--writer W --dimension D --amount N] [--yes]
+const HELP = `Usage: usage-proxy-repair --config FILE --backend NAME [--period 2026-01]
+                          [--writer W --dimension D --amount N] [--yes]
+In a checkout of the repository, usage-proxy-repair is: npx -y pnpm@12 repair
 
 Shows what each writer has of a backend in a month, in Redis and in the store, the
 largest first. With --yes, and with every instance stopped: stores what Redis has of

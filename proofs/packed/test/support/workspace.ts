@@ -17,6 +17,9 @@ export const NODES: readonly string[] = [
   resolve("node26/bin/node"),
 ];
 
+/** Those that the proxy is for: it and undici need more than the packages do. */
+export const PROXY_NODES: readonly string[] = NODES.slice(1);
+
 /** A script, for the Node that runs this one. */
 export const TSC: string = fileURLToPath(new URL("../bin/tsc", pathToFileURL(resolve("typescript"))));
 
