@@ -19,6 +19,7 @@ import { exactLimitsOf } from "./counting/exact-limits-of.ts";
 import { openCounter } from "./counting/open-counter.ts";
 import { openStore } from "./counting/open-store.ts";
 import type { OpenedCounter } from "./counting/opened-counter.ts";
+import { credentialsOf } from "./credentials/backend-credentials.ts";
 import { LiveConfig } from "./process/live-config.ts";
 import type { AccessLog } from "./proxy/access-entry.ts";
 import { Router } from "./proxy/route.ts";
@@ -80,7 +81,16 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   await admit(config.backends.map(({ name }) => name));
 
   const upstreams = config.backends.map(
-    ({ name, url, host }) => new Upstream({ name, url, timeouts, heads, clock, ...(host && { host }) }),
+    ({ name, url, host, ...backend }) =>
+      new Upstream({
+        name,
+        url,
+        timeouts,
+        heads,
+        clock,
+        credentials: credentialsOf(backend, clock),
+        ...(host && { host }),
+      }),
   );
   const router = new Router({ tracker, upstreams, policy, exact: exactLimitsOf(config.counter) });
   const proxy = new ProxyServer({
@@ -89,6 +99,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     heads,
     clock,
     trustedProxies: config.trustedProxies,
+    clients: config.clients,
     ...(config.cors && { cors: config.cors }),
     ...(parts.accessLog && { accessLog: parts.accessLog }),
   });
@@ -100,7 +111,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const processMetrics = opened.adopt(new ProcessMetrics(), (metrics) => metrics.stop());
   const { onWebhook: onAttempt, onWebhookError: onError, webhookTimes: times } = parts;
   const webhooks = new Webhooks({ config, tracker, clock, onAttempt, onError, times });
-  const live = new LiveConfig({ config, tracker, flusher, router, webhooks, clock, admit });
+  const live = new LiveConfig({ config, tracker, flusher, router, proxy, webhooks, clock, admit });
   const readiness = new Readiness(config.listen);
   const api = {
     config,

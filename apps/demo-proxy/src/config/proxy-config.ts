@@ -1,4 +1,6 @@
 import type { Usage } from "@usage/counter-core";
+import type { ClientKey } from "../credentials/client-key.ts";
+import type { Secret } from "../credentials/secret.ts";
 import type { LogLevel } from "../log/log-level.ts";
 import type { CorsOptions } from "../proxy/cors.ts";
 import type { HeadLimits } from "../proxy/head-limits.ts";
@@ -32,6 +34,8 @@ export interface ProxyConfig {
   };
   /** Whose word is taken for how a request came to them: IP addresses and networks. */
   readonly trustedProxies: readonly string[];
+  /** Who may use the proxy, by keys of its own. Absent: whoever reaches it, and what they send for themselves is passed on. */
+  readonly clients?: readonly ClientConfig[];
   /** Which pages of other sites may read the answers of the proxy's own. Absent: none. */
   readonly cors?: CorsOptions;
   /** `access` writes a line for every request. */
@@ -92,6 +96,31 @@ export interface BackendConfig {
   readonly limits: Partial<Usage>;
   /** @default those of all backends */
   readonly thresholds?: readonly number[];
+  readonly headers?: BackendHeaders;
+  /** How the proxy shows who it is. What clients sent for themselves is dropped then. */
+  readonly auth?: BackendAuth;
+}
+
+/** What is changed in the headers of every request, names in lower case. */
+export interface BackendHeaders {
+  readonly set?: ReadonlyMap<string, Secret>;
+  readonly remove?: readonly string[];
+}
+
+export type BackendAuth =
+  | { readonly kind: "bearer"; readonly token: Secret }
+  | {
+      readonly kind: "s3";
+      readonly region: string;
+      readonly accessKeyId: Secret;
+      readonly secretAccessKey: Secret;
+      /** It takes the place of the bucket that a client names in the path. */
+      readonly bucket?: string;
+    };
+
+export interface ClientConfig {
+  readonly name: string;
+  readonly key: ClientKey;
 }
 
 /** Who is told that a backend has reached a threshold of a limit. */

@@ -2,12 +2,22 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock, StorageDimension, Usage } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { BackendConfig, ProxyConfig } from "../config/proxy-config.ts";
+import { credentialsOf } from "../credentials/backend-credentials.ts";
 import type { Router } from "../proxy/route.ts";
+import type { ProxyServer } from "../proxy/server.ts";
 import { Upstream } from "../proxy/upstream.ts";
 import type { Webhooks } from "../webhooks/webhooks.ts";
 
 /** What is taken over while the proxy runs. All else needs a restart. */
-const LIVE: readonly (keyof ProxyConfig)[] = ["backends", "flush", "routing", "shutdown", "thresholds", "webhooks"];
+const LIVE: readonly (keyof ProxyConfig)[] = [
+  "backends",
+  "clients",
+  "flush",
+  "routing",
+  "shutdown",
+  "thresholds",
+  "webhooks",
+];
 
 export interface LiveConfigParts {
   readonly config: ProxyConfig;
@@ -15,6 +25,8 @@ export interface LiveConfigParts {
   readonly flusher: Pick<UsageFlusher, "reschedule">;
   readonly router: Router;
   readonly webhooks: Pick<Webhooks, "update">;
+  /** Learns who may send requests. */
+  readonly proxy: Pick<ProxyServer, "setClients">;
   /** Holds these backends once it is known what was used of them; limits are never open. Rejects where that cannot be known. */
   readonly admit: (names: readonly string[]) => Promise<void>;
   readonly clock: Clock;
@@ -25,7 +37,7 @@ export interface ConfigChange {
   readonly added: readonly string[];
   /** They get no more requests. What was counted of them is kept and stored, and then they are let go of. */
   readonly removed: readonly string[];
-  /** With another address, `Host`, other limits or thresholds. */
+  /** With another address, `Host`, other limits, thresholds or credentials. */
   readonly changed: readonly string[];
   /** Of the file's sections, those that take effect at the next start only. */
   readonly needRestart: readonly string[];
@@ -88,7 +100,7 @@ export class LiveConfig {
   }
 
   async #take(next: ProxyConfig): Promise<ConfigChange> {
-    const { tracker, flusher, router, webhooks, admit, clock } = this.#parts;
+    const { tracker, flusher, router, proxy, webhooks, admit, clock } = this.#parts;
     // Not by the counter, which may also hold what an attempt that failed has added.
     const known = new Set(router.upstreams.map(({ name }) => name));
     const unknown = next.backends.map(({ name }) => name).filter((name) => !known.has(name));
@@ -102,14 +114,17 @@ export class LiveConfig {
     const removed = upstreams.map(({ name }) => [name, limitsOf(tracker.counter, name)] as const);
     tracker.updateLimits(new Map([...removed, ...next.backends.map(({ name, limits }) => [name, limits] as const)]));
     router.update({ upstreams, policy: next.routing });
+    proxy.setClients(next.clients);
     if (!isDeepStrictEqual(next.flush, before.flush)) flusher.reschedule(next.flush);
     // fault: goes on telling the webhooks of before
     webhooks.update(next);
     const needRestart = (Object.keys(next) as (keyof ProxyConfig)[]).filter(
       (section) => !LIVE.includes(section) && !isDeepStrictEqual(next[section], this.#started[section]),
     );
-    const { backends, flush, routing, shutdown, thresholds } = next;
-    this.#config = { ...this.#started, backends, flush, routing, shutdown, thresholds, webhooks: next.webhooks };
+    const { backends, clients, flush, routing, shutdown, thresholds, webhooks: told } = next;
+    const { clients: _, ...started } = this.#started;
+    const live = { backends, ...(clients && { clients }), flush, routing, shutdown, thresholds, webhooks: told };
+    this.#config = { ...started, ...live };
     this.#status = { loadedAtMs: clock.now(), needRestart };
     return { ...difference(before, next), needRestart };
   }
@@ -137,10 +152,11 @@ export class LiveConfig {
     const { timeouts, heads } = this.#started;
     const configured = new Set(this.#config.backends.map(({ name }) => name));
     const current = new Map(router.upstreams.map((upstream) => [upstream.name, upstream]));
-    const kept = backends.map(({ name, url, host = "upstream" }) => {
+    const kept = backends.map(({ name, url, host = "upstream", ...backend }) => {
+      const credentials = credentialsOf(backend, clock);
       const known = current.get(name);
       current.delete(name);
-      if (known === undefined) return new Upstream({ name, url, host, timeouts, heads, clock });
+      if (known === undefined) return new Upstream({ name, url, host, timeouts, heads, clock, credentials });
       // One that an operator drains goes on draining; one that was removed resumes.
       const draining = known.draining && configured.has(name);
       const upstream =
@@ -149,6 +165,7 @@ export class LiveConfig {
           : new Upstream({ name, url, host, timeouts, heads, clock, traffic: known.traffic });
       // Ends its connections once the running requests have ended.
       if (upstream !== known) void known.close();
+      upstream.credentials = credentials;
       upstream.draining = draining;
       return upstream;
     });
@@ -175,8 +192,8 @@ function difference(before: ProxyConfig, next: ProxyConfig): Omit<ConfigChange, 
   };
 }
 
-function settingsOf({ url, host = "upstream", limits, thresholds }: BackendConfig): readonly unknown[] {
-  return [url.href, host, limits, thresholds];
+function settingsOf({ url, host = "upstream", limits, thresholds, headers, auth }: BackendConfig): readonly unknown[] {
+  return [url.href, host, limits, thresholds, headers, auth];
 }
 
 /** Those of every period: what was granted for this one is added by itself. */

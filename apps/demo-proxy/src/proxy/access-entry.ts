@@ -10,6 +10,8 @@ export interface AccessEntry {
   readonly method: string;
   /** Without the query, which may hold a signature or a token. */
   readonly path: string;
+  /** The client whose key it had, where clients have keys. */
+  readonly client?: string;
   /** 0 when nothing was answered. */
   readonly status: number;
   /** The last one that was asked; absent when none was. */
@@ -28,6 +30,7 @@ export interface AccessEntry {
 /** What only the exchange knows of a request that is over. */
 interface Course {
   /** The last one that was asked. */
+  readonly client: string | undefined;
   readonly upstream: Upstream | undefined;
   readonly egressBytes: number;
   readonly durationMs: number;
@@ -39,11 +42,12 @@ interface Course {
 export function accessEntry(
   { method = "", url = "" }: IncomingMessage,
   response: ServerResponse,
-  { upstream, egressBytes, durationMs, failure, cut }: Course,
+  { client, upstream, egressBytes, durationMs, failure, cut }: Course,
 ): AccessEntry {
   return {
     method,
     path: url.replace(/[?#].*$/s, ""),
+    ...(client !== undefined && { client }),
     status: response.headersSent ? response.statusCode : 0,
     ...(upstream !== undefined && { backend: upstream.name }),
     egressBytes,

@@ -1,11 +1,13 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "@usage/counter-core";
+import type { ClientIdentity } from "../credentials/client-identity.ts";
+import type { Clients } from "../credentials/clients.ts";
 import { type AccessEntry, type AccessLog, accessEntry } from "./access-entry.ts";
 import { Attempt, type AttemptObserver, isBusy } from "./attempt.ts";
 import type { BodyDimension } from "./body-room.ts";
 import { Candidates } from "./candidates.ts";
 import { breakOff, ClientResponse } from "./client-response.ts";
-import { askedHost, askedOrigin } from "./forwarded.ts";
+import { askedHost, askedOrigin, calledHosts } from "./forwarded.ts";
 import { type BodyLength, bodyLengthOf } from "./framing.ts";
 import { responseHeaders } from "./headers.ts";
 import { endResponse, isBodyPending } from "./linger.ts";
@@ -16,6 +18,7 @@ import { brokenBy, cutFor, refusalOf } from "./refusal.ts";
 import { mayBeRepeated } from "./repeatable.ts";
 import type { RequestBody } from "./request-body.ts";
 import type { Admitted, Router } from "./route.ts";
+import { sealProblem } from "./s3-problem.ts";
 import type { TrustedProxies } from "./trusted-proxies.ts";
 import { offersUpgrade } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
@@ -29,6 +32,8 @@ export interface ExchangeContext {
   readonly closing: boolean;
   readonly ownAnswers: OwnAnswers;
   readonly trustedProxies: TrustedProxies;
+  /** Who may send requests; undefined: anybody. */
+  readonly clients: Clients | undefined;
   /** What this instance is called in the `Via` of requests. */
   readonly pseudonym: string;
   readonly accessLog: AccessLog | undefined;
@@ -45,6 +50,7 @@ export class Exchange implements AttemptObserver, Addressee {
   readonly #forwarded: ClientResponse;
   readonly #expectation: Expectation;
   readonly #bodyLength: BodyLength | undefined;
+  #client: ClientIdentity | undefined;
   #outgoing: Outgoing | undefined;
   #candidates: Candidates | undefined;
   #attempt: Attempt | undefined;
@@ -80,9 +86,10 @@ export class Exchange implements AttemptObserver, Addressee {
     });
     if (offersUpgrade(this.#request)) response.shouldKeepAlive = false;
     const { closing, pseudonym } = this.#context;
-    const outgoing = closing
-      ? problems.CLOSING
-      : outgoingRequest(this.#request, this.#bodyLength, this.#expectation, { trusted: this.#trusted, pseudonym });
+    const refusal = closing ? problems.CLOSING : this.#identify();
+    const outgoing =
+      refusal ??
+      outgoingRequest(this.#request, this.#bodyLength, this.#expectation, { trusted: this.#trusted, pseudonym });
     if ("status" in outgoing) {
       this.#answer(outgoing);
     } else {
@@ -90,6 +97,15 @@ export class Exchange implements AttemptObserver, Addressee {
       this.#candidates = new Candidates(this.#context.router, outgoing.demand);
       this.#tryNext();
     }
+  }
+
+  #identify(): problems.Problem | undefined {
+    const { clients, clock } = this.#context;
+    const identity = clients?.identify(this.#request, calledHosts(this.#request, this.#trusted), clock.now());
+    if (identity === undefined) return undefined;
+    if ("status" in identity) return identity;
+    this.#client = identity;
+    return undefined;
   }
 
   /** What the client sent next on this connection cannot be read on: the exchange and the connection end. */
@@ -256,7 +272,15 @@ export class Exchange implements AttemptObserver, Addressee {
       headers: upstream.headersFor(headers, askedHost(request)),
       body,
     };
-    upstream.dispatch(sent, this.#attempt);
+    body?.onBroken((error) => this.#refuseBody(error));
+    upstream.dispatch(upstream.withCredentials(sent, this.#client), this.#attempt);
+  }
+
+  /** The body is not what its client has signed: the backend gets no more of it. */
+  #refuseBody(error: Error): void {
+    if (this.#answered) return;
+    this.#stop(ignore);
+    this.#breakOff(sealProblem(error));
   }
 
   /** The client must not take a response that broke off for a whole one. */
@@ -282,6 +306,7 @@ export class Exchange implements AttemptObserver, Addressee {
 
   #entry(): AccessEntry {
     return accessEntry(this.#request, this.#response, {
+      client: this.#client?.name,
       upstream: this.#upstream,
       egressBytes: this.#attempt?.egressBytes ?? 0,
       durationMs: performance.now() - this.#begun,

@@ -52,6 +52,13 @@ export function askedOrigin(request: IncomingMessage, trusted: boolean): string 
   return host !== undefined && PLAIN_HOST.test(host) ? `${scheme}://${host}` : undefined;
 }
 
+/** What the client may have called this proxy: the host that it asked for, and what a trusted proxy in front says of it. */
+export function calledHosts(request: IncomingMessage, trusted: boolean): readonly string[] {
+  const host = askedHost(request) ?? "";
+  const told = trusted ? first(request.headers["x-forwarded-host"]) : undefined;
+  return told === undefined || told === host ? [host] : [host, told];
+}
+
 /** A list header with our own element at its end. Undici and node answer a repeated header as an array in some cases. */
 export function appended(before: string | readonly string[] | undefined, own: string): string {
   return before === undefined || before.length === 0 ? own : `${before.toString()}, ${own}`;

@@ -89,6 +89,12 @@ const REPLACED: ReadonlySet<string> = new Set([
   "x-forwarded-proto",
 ]);
 
+/** Whether a header of requests is the proxy's to decide, so that no configuration may. */
+export function decidedByProxy(name: string): boolean {
+  const lower = name.toLowerCase();
+  return NOT_FORWARDED.has(lower) || REPLACED.has(lower) || lower.startsWith("proxy-");
+}
+
 /** The header names that a `Connection` header makes hop-by-hop, in lower case. */
 function nominatedBy(connection: string | readonly string[] | undefined): ReadonlySet<string> | undefined {
   if (connection === undefined || connection === "keep-alive" || connection === "close") return undefined;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Cors } from "./cors.ts";
 import { type Problem, writeProblem } from "./problem.ts";
+import { asS3, speaksS3 } from "./s3-problem.ts";
 
 const CODES = 600;
 
@@ -18,8 +19,9 @@ export class OwnAnswers {
   write(request: IncomingMessage, response: ServerResponse, problem: Problem): void {
     const preflight = this.#cors?.preflight(request);
     if (preflight === undefined) {
-      this.count(problem.status);
-      writeProblem(response, this.#cors?.readable(request, problem) ?? problem);
+      const told = speaksS3(request) ? asS3(problem) : problem;
+      this.count(told.status);
+      writeProblem(response, this.#cors?.readable(request, told) ?? told);
     } else {
       this.count(preflight.status);
       response.writeHead(preflight.status, preflight.headers);

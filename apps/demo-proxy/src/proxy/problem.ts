@@ -10,6 +10,8 @@ export interface Problem {
   readonly body: string;
 }
 
+const KEY_WANTED = "This proxy wants a key of its own, and the request has none that it knows.";
+
 export const CONNECT_REFUSED: Problem = problem(501, "This proxy opens no tunnels: CONNECT is not supported.");
 export const UPGRADE_REFUSED: Problem = problem(501, "This proxy cannot switch protocols: it carries no WebSockets.", {
   connection: "close",
@@ -41,6 +43,16 @@ export const UNREACHABLE_OR_FULL: Problem = problem(
   "The backends with room left cannot be reached at the moment.",
   retryAfter(5),
 );
+export const UNAUTHENTICATED: Problem = problem(
+  401,
+  KEY_WANTED,
+  { "www-authenticate": 'Bearer realm="usage-proxy", Basic realm="usage-proxy"', "x-should-retry": "false" },
+  { error: { message: KEY_WANTED, type: "authentication_error", code: "invalid_api_key" } },
+);
+/** The backend does not know who the proxy says that it is. */
+export const CREDENTIALS_REFUSED: Problem = problem(502, "The backend does not accept the credentials of this proxy.", {
+  "x-should-retry": "false",
+});
 export const CONNECT_FAILED: Problem = problem(502, "No backend could be connected to.");
 export const CONNECT_TIMEOUT: Problem = problem(504, "No backend could be connected to in time.");
 export const BAD_RESPONSE: Problem = problem(
@@ -111,7 +123,7 @@ export function notToBeRepeated(refusal: Problem): Problem {
 
 /** Writes head and body of an answer. The caller ends the response, which lets it read on before the connection closes. */
 export function writeProblem(response: ServerResponse, { status, headers, body }: Problem): void {
-  response.writeHead(status, STATUS_CODES[status], { ...headers, ...entityHeaders(body) });
+  response.writeHead(status, STATUS_CODES[status], { ...entityHeaders(body), ...headers });
   response.write(body);
 }
 

@@ -2,6 +2,12 @@ import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import type { BodyRoom } from "./body-room.ts";
 
+/** Makes what is sent of what came. Both throw where that cannot be what the client meant. */
+export interface BodyDecoder {
+  push(chunk: Buffer): Buffer;
+  end(): Buffer;
+}
+
 /**
  * A request's body as it is handed to the upstream's connection, which reads it at its own pace and destroys it in the end.
  * The request itself stays ours: its connection must survive to carry the answer. Nothing is read before the first
@@ -9,11 +15,14 @@ import type { BodyRoom } from "./body-room.ts";
  */
 export class RequestBody extends Readable {
   readonly #request: IncomingMessage;
+  #decoder: BodyDecoder | undefined;
+  #onBroken: ((error: Error) => void) | undefined;
   #started = false;
   #hungry = false;
   #received = 0;
   #room: BodyRoom | undefined;
   #onNoRoom: ((bytes: number) => void) | undefined;
+  #endsThen = false;
   /** A piece of it that waits for room. */
   #unpassed: Buffer | undefined;
 
@@ -49,6 +58,16 @@ export class RequestBody extends Readable {
     this.#onNoRoom = onNoRoom;
   }
 
+  /** From now on what a decoder makes of it is handed on; nothing has been read before. */
+  decode(decoder: BodyDecoder | undefined): void {
+    this.#decoder = decoder;
+  }
+
+  /** @param listener is told that a decoder could not go on: the body does not go on then. */
+  onBroken(listener: (error: Error) => void): void {
+    this.#onBroken = listener;
+  }
+
   override _read(): void {
     this.#hungry = true;
     if (this.#unpassed !== undefined) return;
@@ -60,13 +79,38 @@ export class RequestBody extends Readable {
     this.#request.on("data", (chunk: Buffer) => {
       if (this.destroyed) return;
       this.#received += chunk.length;
-      if (this.#room?.take(chunk.length) === false) void this.#await(this.#room, chunk);
-      else this.#pass(chunk);
+      const decoder = this.#decoder;
+      if (decoder === undefined) this.#take(chunk);
+      else this.#decode(() => decoder.push(chunk));
     });
     this.#request.on("end", () => {
       this.#hungry = false;
-      if (!this.destroyed) this.push(null);
+      const decoder = this.#decoder;
+      if (this.destroyed || (decoder !== undefined && !this.#decode(() => decoder.end()))) return;
+      if (this.#unpassed === undefined) this.push(null);
+      else this.#endsThen = true;
     });
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#room?.take(chunk.length) === false) void this.#await(this.#room, chunk);
+    else this.#pass(chunk);
+  }
+
+  /** @returns whether the body goes on. */
+  #decode(make: () => Buffer): boolean {
+    try {
+      const made = make();
+      if (made.length > 0) this.#take(made);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      this.#decoder = undefined;
+      this.#hungry = false;
+      this.#request.pause();
+      this.#onBroken?.(error);
+      return false;
+    }
   }
 
   #pass(chunk: Buffer): void {
@@ -86,7 +130,8 @@ export class RequestBody extends Readable {
     }
     this.#unpassed = undefined;
     this.#pass(chunk);
-    if (this.#hungry) this.#request.resume();
+    if (this.#endsThen) this.push(null);
+    else if (this.#hungry) this.#request.resume();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {

@@ -4,6 +4,8 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "@usage/counter-core";
 import type { Address } from "../config/address.ts";
+import type { ClientConfig } from "../config/proxy-config.ts";
+import { Clients } from "../credentials/clients.ts";
 import type { AccessLog } from "./access-entry.ts";
 import { createLimitedServer, MAX_PIPELINED, problemOfClientError } from "./client-limits.ts";
 import { Cors, type CorsOptions } from "./cors.ts";
@@ -27,6 +29,8 @@ export interface ProxyServerOptions {
   readonly clock: Clock;
   /** Is told of every request that is over. @default nobody is */
   readonly accessLog?: AccessLog;
+  /** Who may send requests, by keys of the proxy's own. @default anybody */
+  readonly clients?: readonly ClientConfig[] | undefined;
   /** Which pages of other sites may read what the proxy itself answers. @default none */
   readonly cors?: CorsOptions;
   /** Addresses and networks of the proxies that are believed when they say how a request came to them. @default none */
@@ -39,6 +43,8 @@ export class ProxyServer {
   readonly ownAnswers: OwnAnswers;
   readonly trustedProxies: TrustedProxies;
   readonly accessLog: AccessLog | undefined;
+  /** Undefined: anybody. */
+  clients: Clients | undefined;
   /** So that a request is known that comes back from where this instance has sent it. */
   readonly pseudonym: string = `${VIA}-${randomUUID().slice(0, 8)}`;
   readonly #server: Server;
@@ -60,6 +66,7 @@ export class ProxyServer {
     this.ownAnswers = new OwnAnswers(cors && new Cors(cors));
     this.trustedProxies = new TrustedProxies(trustedProxies);
     this.accessLog = options.accessLog;
+    this.setClients(options.clients);
     this.#router = router;
     this.#clock = clock;
     this.#timeouts = timeouts;
@@ -71,6 +78,11 @@ export class ProxyServer {
       .on("checkExpectation", (request, response) => this.#accept(request, response, "unknown"))
       .on("connect", (_request, socket) => this.#refuse(socket, CONNECT_REFUSED))
       .on("clientError", (error, socket) => this.#refuse(socket, problemOfClientError(error)));
+  }
+
+  /** Whoever sends a request from now on must be one of them; undefined: anybody may. */
+  setClients(clients: readonly ClientConfig[] | undefined): void {
+    this.clients = clients && new Clients(clients);
   }
 
   /** Requests that are being answered. */

@@ -1,5 +1,7 @@
 import type { Clock } from "@usage/counter-core";
 import { type Dispatcher, Pool } from "undici";
+import { type BackendCredentials, type Sent, withoutOwn } from "../credentials/backend-credentials.ts";
+import type { ClientIdentity } from "../credentials/client-identity.ts";
 import { connectorTo } from "./connector.ts";
 import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
 import { BackendHealth, type BackendTrouble } from "./health.ts";
@@ -24,6 +26,8 @@ export interface UpstreamOptions {
   readonly unreachableMs?: number;
   /** Certificates (PEM) that an https upstream is trusted by, instead of the ones that Node brings along. */
   readonly ca?: string;
+  /** @default none: what clients send is passed on */
+  readonly credentials?: BackendCredentials | undefined;
   readonly clock: Clock;
   /** What the backend was asked and answered before, at another address of it. @default nothing */
   readonly traffic?: UpstreamTraffic;
@@ -38,6 +42,8 @@ export class Upstream {
   readonly addresses: UpstreamAddresses;
   /** A draining upstream gets no new requests; running ones end. */
   draining = false;
+  /** How the proxy shows the backend who it is. May be replaced: requests to come have the new ones. */
+  credentials: BackendCredentials | undefined;
   readonly traffic: UpstreamTraffic;
   readonly health: BackendHealth;
   readonly #basePath: string;
@@ -52,6 +58,7 @@ export class Upstream {
     this.name = name;
     this.url = url;
     this.host = host;
+    this.credentials = options.credentials;
     this.addresses = new UpstreamAddresses(url);
     this.traffic = options.traffic ?? new UpstreamTraffic();
     this.#basePath = url.pathname.replace(/\/+$/, "");
@@ -88,12 +95,18 @@ export class Upstream {
 
   /** The path of this upstream for a path that a client asked for. */
   pathFor(path: string): string {
-    return this.#basePath + path;
+    return this.#basePath + (this.credentials?.pathFor(path) ?? path);
   }
 
   /** The headers of this upstream for a request; `asked` is the host that its client asked for, undefined where it named none. */
   headersFor(headers: string[], asked: string | undefined): string[] {
     return this.host === "preserve" && asked !== undefined ? [...headers, "host", asked] : headers;
+  }
+
+  /** A request with the backend's own credentials. Those by which the proxy knows its clients are no backend's business. */
+  withCredentials(request: Sent, client: ClientIdentity | undefined): Sent {
+    if (this.credentials !== undefined) return this.credentials.apply(request, this.url.host, client);
+    return client === undefined ? request : withoutOwn(request);
   }
 
   /** Sends a request once, on a connection of its own. Every outcome is told to the handler. */

@@ -1,6 +1,8 @@
 import { assertBackendName, STORAGE_DIMENSIONS, type Usage } from "@usage/counter-core";
 import { z } from "zod";
 import { refusePlaceholders } from "../placeholder.ts";
+import type { BackendAuth, BackendHeaders } from "../proxy-config.ts";
+import { backendAuth, backendHeaders } from "./credentials.ts";
 import { expected, section, shown, text } from "./expected.ts";
 import { count, size } from "./values.ts";
 import { thresholds } from "./webhooks.ts";
@@ -18,7 +20,7 @@ const backendUrl = text(
     if (url.protocol !== "http:" && url.protocol !== "https:") throw new RangeError("expected http:// or https://");
     if (url.username !== "" || url.password !== "") {
       throw new RangeError(
-        "a user or password cannot stand here: clients send their own Authorization, which is passed on",
+        "a user or password cannot stand here: clients send their own Authorization, or auth and headers.set give the proxy's",
       );
     }
     if (/[?#]/.test(value))
@@ -53,11 +55,23 @@ export const backends = z
       host,
       limits: limits.prefault({}),
       thresholds: thresholds.exactOptional(),
-    }),
+      headers: backendHeaders.exactOptional(),
+      auth: backendAuth.exactOptional(),
+    }).superRefine(refuseTwoAuthorizations),
     expected("a list of backends", "secret"),
   )
   .min(1, "name at least one backend, with its name and url")
   .superRefine(refuseDuplicates, { when: () => true });
+
+/** Who a request is from is said once. */
+function refuseTwoAuthorizations(
+  { headers, auth }: { readonly headers?: BackendHeaders; readonly auth?: BackendAuth },
+  context: z.core.$RefinementCtx,
+): void {
+  if (auth === undefined || !headers?.set?.has("authorization")) return;
+  const message = "cannot stand beside auth, which sets it; leave one of them out";
+  context.addIssue({ code: "custom", path: ["headers", "set", "authorization"], message });
+}
 
 /** Also runs when something else in the list is wrong, so that one reading of the file finds everything. */
 function refuseDuplicates(list: unknown, context: z.core.$RefinementCtx): void {

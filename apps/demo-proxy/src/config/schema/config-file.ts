@@ -7,6 +7,7 @@ import { admin } from "./admin.ts";
 import { backends } from "./backends.ts";
 import { cors, trustedProxies } from "./clients.ts";
 import { counter } from "./counter.ts";
+import { clients } from "./credentials.ts";
 import { expected, section } from "./expected.ts";
 import { store } from "./store.ts";
 import { address, delay, duration, flag, headSize, part } from "./values.ts";
@@ -59,6 +60,7 @@ export const configFile: z.ZodType<ConfigFile> = section({
   heads: heads.prefault({}),
   shutdown: shutdown.prefault({}),
   trustedProxies: trustedProxies.default([]),
+  clients: clients.exactOptional(),
   cors: cors.exactOptional(),
   log: log.prefault({}),
   backends,
