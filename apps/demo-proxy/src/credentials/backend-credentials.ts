@@ -1,7 +1,9 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { Clock } from "@usage/counter-core";
 import type { BackendAuth, BackendConfig, BackendHeaders } from "../config/proxy-config.ts";
 import type { RequestBody } from "../proxy/request-body.ts";
 import type { BodySeal, ClientIdentity } from "./client-identity.ts";
+import { type CredentialsRefusal, plainRefusal, s3Refusal } from "./credentials-refusal.ts";
 import { isOwnHeader, withoutOwnHeaders, withoutOwnParameters } from "./own-credentials.ts";
 import { headerOf, S3Signer, withoutHeader } from "./s3-signer.ts";
 import { splitTarget } from "./signature-v4.ts";
@@ -71,6 +73,12 @@ export class BackendCredentials {
       headers = named ? signed.headers : withoutHeader(signed.headers, "host");
     }
     return { method, path, headers, body };
+  }
+
+  /** Whether an answer may say that the backend does not accept these credentials; undefined where it does not. */
+  refusalIn(status: number, headers: IncomingHttpHeaders): CredentialsRefusal | undefined {
+    if (!this.#dropsOwn) return undefined;
+    return this.signs ? s3Refusal(status, headers) : plainRefusal(status);
   }
 
   #withoutDropped(headers: readonly string[]): string[] {

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { Clock } from "@usage/counter-core";
 import type { ClientIdentity } from "../credentials/client-identity.ts";
 import type { Clients } from "../credentials/clients.ts";
+import { CredentialsError, type CredentialsRefusal } from "../credentials/credentials-refusal.ts";
 import { type AccessEntry, type AccessLog, accessEntry } from "./access-entry.ts";
 import { Attempt, type AttemptObserver, isBusy } from "./attempt.ts";
 import type { BodyDimension } from "./body-room.ts";
@@ -54,6 +55,8 @@ export class Exchange implements AttemptObserver, Addressee {
   #outgoing: Outgoing | undefined;
   #candidates: Candidates | undefined;
   #attempt: Attempt | undefined;
+  /** Whether the answer that has begun may be one to the proxy's own credentials. */
+  #refusal: CredentialsRefusal | undefined;
   #cut: BodyDimension | undefined;
   /** Why the last attempt could not connect, or broke. */
   #failure: Error | undefined;
@@ -189,6 +192,11 @@ export class Exchange implements AttemptObserver, Addressee {
     this.#failure = undefined;
     const [response, upstream] = [this.#response, this.#upstream];
     if (upstream === undefined || (isBusy(status) && this.#sendElsewhere(upstream))) return;
+    this.#refusal = upstream.credentials?.refusalIn(status, headers);
+    if (this.#refusal?.isCertain) {
+      this.#credentialsRefused(upstream);
+      return;
+    }
     const forwarded = responseHeaders(headers, status, upstream.addresses, this);
     const length = headers["content-length"];
     const carriesBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304;
@@ -201,12 +209,30 @@ export class Exchange implements AttemptObserver, Addressee {
   }
 
   data(chunk: Buffer): boolean {
+    if (this.#refusal !== undefined && this.#upstream !== undefined) {
+      const isRefusal = this.#refusal.isIn(chunk);
+      this.#refusal = undefined;
+      if (isRefusal) {
+        this.#credentialsRefused(this.#upstream);
+        return false;
+      }
+    }
     if (this.#forwarded.write(chunk)) return true;
     if (!this.#drains) {
       this.#drains = true;
       this.#response.on("drain", () => this.#attempt?.resume());
     }
     return false;
+  }
+
+  /** The client is well known, and the backend does not know the proxy: what it says of that is none of the client's business. */
+  #credentialsRefused(upstream: Upstream): void {
+    if (this.#sendElsewhere(upstream)) return;
+    const error = new CredentialsError();
+    upstream.traffic.broke(error);
+    this.#stop(ignore);
+    this.#failure = error;
+    this.#answer(problems.CREDENTIALS_REFUSED);
   }
 
   ended(): void {

@@ -8,7 +8,7 @@ export function speaksS3({ headers, url = "" }: IncomingMessage): boolean {
   const { authorization } = headers;
   if (authorization?.startsWith("AWS4-") === true) return authorization.includes("/s3/aws4_request");
   if (authorization?.startsWith("AWS ") === true) return true;
-  if ("x-amz-content-sha256" in headers) return true;
+  for (const name in headers) if (name.startsWith("x-amz-") || name.startsWith("amz-sdk-")) return true;
   return url.includes("?") && /[?&](?:x-amz-(?:signature|algorithm)|awsaccesskeyid)=/i.test(url);
 }
 

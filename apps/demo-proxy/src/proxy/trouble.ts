@@ -67,6 +67,10 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ["UNABLE_TO_GET_ISSUER_CERT", INCOMPLETE],
   ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", INCOMPLETE],
   ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", INCOMPLETE],
+  [
+    "CREDENTIALS_REFUSED",
+    "it does not accept the credentials of this proxy; check auth and headers.set of the backend, and the clock of this machine",
+  ],
   ["CERT_HAS_EXPIRED", "its certificate has expired; renew it, and check the clock of this machine"],
   ["CERT_NOT_YET_VALID", "its certificate is not valid yet; check its dates, and the clock of this machine"],
   ["CERT_REVOKED", "its certificate was revoked; give it another one"],
