@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest";
+import { ConfigError } from "../../src/config/config-error.ts";
+import { parseConfig } from "../../src/config/read-config.ts";
+
+const BACKEND = "backends: [{ name: oci, url: 'http://127.0.0.1:9001' }]";
+
+function complaints(text: string): string {
+  try {
+    parseConfig(text, { file: "proxy.yaml", folder: "/here" });
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  return "";
+}
+
+const withBackend = (settings: string): string =>
+  `backends: [{ name: oci, url: 'http://127.0.0.1:9001', ${settings} }]`;
+
+describe("credentials that cannot be meant", () => {
+  it.each([
+    [
+      "a short key",
+      `clients: [{ name: a, key: short-secret }]\n${BACKEND}`,
+      "clients[0].key: needs at least 16 characters",
+    ],
+    ["a placeholder", `clients: [{ name: a, key: "<your-key-here-01>" }]\n${BACKEND}`, "clients[0].key: a placeholder"],
+    [
+      "a hash that is none",
+      `clients: [{ name: a, key: "sha256:secret-0123" }]\n${BACKEND}`,
+      "expected 64 hexadecimal digits",
+    ],
+    [
+      "a name with a slash",
+      `clients: [{ name: a/b, key: secret-0123456789 }]\n${BACKEND}`,
+      "clients[0].name: expected a name of letters",
+    ],
+    ["nobody", `clients: []\n${BACKEND}`, "clients: name at least one client"],
+    [
+      "one name twice",
+      `clients: [{ name: a, key: secret-0123456789 }, { name: a, key: secret-9876543210 }]\n${BACKEND}`,
+      "clients[1].name: is already the name of clients[0]",
+    ],
+    [
+      "one key twice",
+      `clients: [{ name: a, key: secret-0123456789 }, { name: b, key: secret-0123456789 }]\n${BACKEND}`,
+      "clients[1].key: is already the key of clients[0]",
+    ],
+    [
+      "an unknown kind",
+      withBackend("auth: { kind: basic, token: secret-1 }"),
+      "backends[0].auth.kind: expected bearer or s3",
+    ],
+    ["no token", withBackend("auth: { kind: bearer }"), "backends[0].auth.token: is missing"],
+    [
+      "a token with a line break",
+      withBackend('auth: { kind: bearer, token: "secret\\n1" }'),
+      "backends[0].auth.token: expected letters",
+    ],
+    [
+      "no region",
+      withBackend("auth: { kind: s3, accessKeyId: secret-1, secretAccessKey: secret-2 }"),
+      "backends[0].auth.region: is missing; give a region",
+    ],
+    ["a key that is misspelt", withBackend("auth: { kind: bearer, tokn: secret-1 }"), "did you mean token?"],
+    ["a header that is none", withBackend("headers: { set: { 'a b': secret-1 } }"), "expected the name of a header"],
+    [
+      "the length of a body",
+      withBackend("headers: { set: { content-length: secret-1 } }"),
+      "the proxy itself decides on this header",
+    ],
+    [
+      "a header of the connection",
+      withBackend("headers: { remove: [Connection] }"),
+      "the proxy itself decides on this header",
+    ],
+    [
+      "a value with a line break",
+      withBackend('headers: { set: { x-a: "secret\\r\\nx: y" } }'),
+      "has signs that no header may have",
+    ],
+    [
+      "two authorizations",
+      withBackend("auth: { kind: bearer, token: secret-1 }, headers: { set: { Authorization: secret-2 } }"),
+      "headers.set.authorization: cannot stand beside auth",
+    ],
+  ])("are told without a word of them: %s", (_, text, complaint) => {
+    const told = complaints(text);
+    expect(told).toContain(complaint);
+    expect(told).not.toMatch(/secret-\d|short-secret|your-key/);
+  });
+});
