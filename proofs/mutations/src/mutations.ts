@@ -1,4 +1,5 @@
 import { COUNTER_MUTATIONS } from "./counter-mutations.ts";
+import { CREDENTIALS_MUTATIONS } from "./credentials-mutations.ts";
 import { EXACT_MUTATIONS } from "./exact-mutations.ts";
 import { EXACT_PROXY_MUTATIONS } from "./exact-proxy-mutations.ts";
 import { FORGIVE_MUTATIONS } from "./forgive-mutations.ts";
@@ -29,6 +30,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...THRESHOLD_MUTATIONS,
   ...MIDDLEWARE_MUTATIONS,
   ...PROXY_MUTATIONS,
+  ...CREDENTIALS_MUTATIONS,
   ...EXACT_PROXY_MUTATIONS,
   ...WEBHOOK_MUTATIONS,
   ...PROXY_GRANT_MUTATIONS,

@@ -81,6 +81,14 @@ export class BackendCredentials {
     return this.signs ? s3Refusal(status, headers) : plainRefusal(status);
   }
 
+  /** The headers of an answer without what signs a request: S3 redirects to the whole link that it was asked by. */
+  shown(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+    const { location } = headers;
+    if (!this.signs || location === undefined) return headers;
+    // fault: leads clients to a provider by a link that the proxy has signed
+    return { ...headers, location: withoutOwnParameters(location) };
+  }
+
   #withoutDropped(headers: readonly string[]): string[] {
     const kept: string[] = [];
     for (let at = 0; at + 1 < headers.length; at += 2) {

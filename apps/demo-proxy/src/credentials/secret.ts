@@ -25,6 +25,7 @@ export class Secret {
   }
 
   toJSON(): string {
+    // fault: shows a secret to whoever prints it
     return "[secret]";
   }
 

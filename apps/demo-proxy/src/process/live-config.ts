@@ -114,6 +114,7 @@ export class LiveConfig {
     const removed = upstreams.map(({ name }) => [name, limitsOf(tracker.counter, name)] as const);
     tracker.updateLimits(new Map([...removed, ...next.backends.map(({ name, limits }) => [name, limits] as const)]));
     router.update({ upstreams, policy: next.routing });
+    // fault: goes on taking keys that are gone
     proxy.setClients(next.clients);
     if (!isDeepStrictEqual(next.flush, before.flush)) flusher.reschedule(next.flush);
     // fault: goes on telling the webhooks of before

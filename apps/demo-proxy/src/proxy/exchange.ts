@@ -192,12 +192,18 @@ export class Exchange implements AttemptObserver, Addressee {
     this.#failure = undefined;
     const [response, upstream] = [this.#response, this.#upstream];
     if (upstream === undefined || (isBusy(status) && this.#sendElsewhere(upstream))) return;
+    // fault: tells clients what a backend says of the proxy's credentials
     this.#refusal = upstream.credentials?.refusalIn(status, headers);
     if (this.#refusal?.isCertain) {
       this.#credentialsRefused(upstream);
       return;
     }
-    const forwarded = responseHeaders(headers, status, upstream.addresses, this);
+    const forwarded = responseHeaders(
+      upstream.credentials?.shown(headers) ?? headers,
+      status,
+      upstream.addresses,
+      this,
+    );
     const length = headers["content-length"];
     const carriesBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304;
     if (this.#context.closing) response.shouldKeepAlive = false;

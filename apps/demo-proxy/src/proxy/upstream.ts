@@ -106,6 +106,7 @@ export class Upstream {
   /** A request with the backend's own credentials. Those by which the proxy knows its clients are no backend's business. */
   withCredentials(request: Sent, client: ClientIdentity | undefined): Sent {
     if (this.credentials !== undefined) return this.credentials.apply(request, this.url.host, client);
+    // fault: sends keys of the proxy's own to backends
     return client === undefined ? request : withoutOwn(request);
   }
 

@@ -136,7 +136,7 @@ describe("what a client sent for itself reaches no provider", () => {
       `auth: { kind: s3, region: r, accessKeyId: id-of-the-proxy, secretAccessKey: ${PROVIDER} }`,
     ],
     ["a backend without credentials, where clients have keys", CLIENTS, "limits: {}"],
-  ])("%s", async (_, clients, backend) => {
+  ])("is dropped on the way to %s", async (_, clients, backend) => {
     const { proxy, sent, upstream } = await start(
       () => backend,
       (_request, response) => response.end(),

@@ -17,6 +17,7 @@ import { type Clock, systemClock } from "@usage/counter-core";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { AccessEntry } from "../../src/proxy/access-entry.ts";
 import { send } from "../proxy/client.ts";
+import { startUpstream } from "../proxy/node-upstream.ts";
 import { startConfigured } from "../support/configured-app.ts";
 import { type S3Server, startS3Server } from "../support/s3-server.ts";
 
@@ -197,6 +198,24 @@ describe("where the store does not know the account of the proxy", () => {
     expect(server.arrivals.map(({ status }) => status)).toEqual([403, 403, 403]);
     expect(logged).toMatchObject([{ client: "app", status: 502, trouble: { code: "CREDENTIALS_REFUSED" } }, {}, {}]);
     expect(JSON.stringify(logged)).not.toMatch(/PROVIDERKEYID|another\/secret/);
+  });
+});
+
+describe("where the store redirects to another address of its own", () => {
+  it("nobody is handed a link that the proxy has signed", async () => {
+    const upstream = await startUpstream(({ url = "" }, response) => {
+      response.writeHead(307, { location: `http://elsewhere.example.com${url}` }).end();
+    });
+    const { origin } = await startConfigured(`clients: [{ name: app, key: ${KEY} }]
+backends:
+- name: s3
+  url: http://127.0.0.1:${upstream.port}
+  auth: { kind: s3, region: auto, accessKeyId: ${ACCOUNT.id}, secretAccessKey: ${ACCOUNT.secret} }`);
+    const link = await getSignedUrl(clientOf(origin), new GetObjectCommand({ Bucket, Key: "x" }), { expiresIn: 60 });
+    const { headers } = await fetch(link, { redirect: "manual" });
+    expect(upstream.requests[0]?.url).toContain(`X-Amz-Credential=${ACCOUNT.id}`);
+    expect(headers.get("location")).toMatch(/^http:\/\/elsewhere\.example\.com\/photos\/x\?/);
+    expect(headers.get("location")).not.toMatch(/X-Amz-(?:Credential|Signature)/);
   });
 });
 

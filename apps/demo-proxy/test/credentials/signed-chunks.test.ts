@@ -64,10 +64,8 @@ backends:
 - name: s3
   url: http://127.0.0.1:${server.port}
   auth: { kind: s3, region: auto, accessKeyId: ${ACCOUNT.id}, secretAccessKey: ${ACCOUNT.secret} }`);
-  const put = (chunked: Chunked, body: readonly Buffer[] = chunked.frames) => {
-    const whole = Buffer.concat(body);
-    return send(proxy.port, "/bucket/key", { method: "PUT", headers: chunked.headers, body: whole });
-  };
+  const put = ({ headers, frames }: Chunked, body: Buffer | readonly Buffer[] = Buffer.concat(frames)) =>
+    send(proxy.port, "/bucket/key", { method: "PUT", headers, body });
   return { server, port: proxy.port, put, ingress: () => app.tracker.counter.totalAll("s3").ingressBytes };
 }
 

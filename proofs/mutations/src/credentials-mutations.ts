@@ -1,0 +1,66 @@
+import { change, drop, never, yields } from "./edits.ts";
+import type { Mutation, NamedTest } from "./mutation.ts";
+
+const credentials = (file: string, title: string): NamedTest => ({
+  file: `apps/demo-proxy/test/credentials/${file}.test.ts`,
+  title,
+});
+const s3 = (title: string): NamedTest => credentials("s3-clients", title);
+const DROPPED = credentials("llm-clients", "is dropped on the way to %s");
+const CHANGED = credentials("signed-chunks", "that was changed %s is refused, and no store takes it for whole");
+
+export const CREDENTIALS_MUTATIONS: readonly Mutation[] = [
+  { name: "hands a client's own credentials to a provider", edit: drop, caughtBy: [DROPPED] },
+  { name: "sends keys of the proxy's own to backends", edit: yields("request"), caughtBy: [DROPPED] },
+  {
+    name: "takes every key for that of a client",
+    edit: yields('{ name: "anybody" }'),
+    caughtBy: [credentials("llm-clients", "that the proxy does not know is refused at once, in words: %s")],
+  },
+  { name: "takes whoever names a client for that client", edit: never, caughtBy: [s3("by another key")] },
+  {
+    name: "takes requests that were signed whenever",
+    edit: change(/> SKEW_MS/, "> Number.MAX_VALUE"),
+    caughtBy: [s3("that is sent again later than 15 minutes after it was made, or before")],
+  },
+  {
+    name: "takes links that have expired",
+    edit: yields("undefined"),
+    caughtBy: [s3("of a link that has expired, and of one of another time")],
+  },
+  {
+    name: "takes headers that are not signed",
+    edit: drop,
+    caughtBy: [s3("that does not cover a header of S3")],
+  },
+  { name: "takes chunks for signed that somebody else has written", edit: never, caughtBy: [CHANGED] },
+  { name: "sends the end of a body before its signatures are verified", edit: never, caughtBy: [CHANGED] },
+  {
+    name: "tells clients what a backend says of the proxy's credentials",
+    edit: drop,
+    caughtBy: [
+      s3("the client is told so, and nothing of the account"),
+      credentials("llm-clients", "learns nothing of a token that the provider does not accept"),
+    ],
+  },
+  {
+    name: "leads clients to a provider by a link that the proxy has signed",
+    edit: yields("headers"),
+    caughtBy: [s3("nobody is handed a link that the proxy has signed")],
+  },
+  {
+    name: "shows a secret to whoever prints it",
+    edit: yields("this.reveal()"),
+    caughtBy: [
+      credentials(
+        "secrets",
+        "are not in the configuration as whoever dumps it sees it, and of a client's key no more than a hash is kept",
+      ),
+    ],
+  },
+  {
+    name: "goes on taking keys that are gone",
+    edit: drop,
+    caughtBy: [credentials("secrets", "are taken over while the proxy runs")],
+  },
+];
