@@ -208,7 +208,11 @@ export class Exchange implements AttemptObserver, Addressee {
     const carriesBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304;
     if (this.#context.closing) response.shouldKeepAlive = false;
     // A response of known length follows its head; another may keep the client waiting for its first byte.
-    const pass = (): void => this.#forwarded.head(status, reason, forwarded, !carriesBody || length !== undefined);
+    const pass = (): void => {
+      this.#forwarded.head(status, reason, forwarded, !carriesBody || length !== undefined);
+      // What the answer is about may only show in its body.
+      if (carriesBody && this.#refusal !== undefined) this.#forwarded.keepHead();
+    };
     const attempt = this.#attempt;
     if (!carriesBody || length === undefined || attempt?.expectEgress(Number(length)) !== false) pass();
     else if (!this.#sendElsewhere(upstream, Number(length))) attempt.expectSoon(Number(length), pass);
@@ -233,6 +237,7 @@ export class Exchange implements AttemptObserver, Addressee {
 
   /** The client is well known, and the backend does not know the proxy: what it says of that is none of the client's business. */
   #credentialsRefused(upstream: Upstream): void {
+    this.#forwarded.dropHead();
     if (this.#sendElsewhere(upstream)) return;
     const error = new CredentialsError();
     upstream.traffic.broke(error);

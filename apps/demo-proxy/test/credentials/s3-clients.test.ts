@@ -201,6 +201,37 @@ describe("where the store does not know the account of the proxy", () => {
   });
 });
 
+describe("where the store says that only after the head of its answer", () => {
+  const XML = `<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>${ACCOUNT.id}</AWSAccessKeyId></Error>`;
+
+  async function startRefusing(more = "") {
+    const upstream = await startUpstream((_request, response) => {
+      response.writeHead(403, { "content-type": "application/xml" }).flushHeaders();
+      setTimeout(() => response.end(XML), 50);
+    });
+    return startConfigured(`clients: [{ name: app, key: ${KEY} }]
+backends:
+- name: s3
+  url: http://127.0.0.1:${upstream.port}
+  auth: { kind: s3, region: auto, accessKeyId: ${ACCOUNT.id}, secretAccessKey: ${ACCOUNT.secret} }
+${more}`);
+  }
+
+  it("the client is told so all the same", async () => {
+    const { origin } = await startRefusing();
+    const response = await fetch(`${origin}/x/y`, { headers: { "x-api-key": KEY } });
+    expect([response.status, await response.text()]).toEqual([502, expect.not.stringContaining(ACCOUNT.id)]);
+  });
+
+  it("another backend is asked, where there is one", async () => {
+    const other = await startUpstream((_request, response) => response.end("of the other one"));
+    const { origin, app } = await startRefusing(`- { name: other, url: "http://127.0.0.1:${other.port}" }`);
+    const response = await fetch(`${origin}/x/y`, { headers: { "x-api-key": KEY } });
+    expect([response.status, await response.text()]).toEqual([200, "of the other one"]);
+    expect(app.tracker.counter.totalAll("s3")).toEqual({ apiRequests: 1, ingressBytes: 0, egressBytes: XML.length });
+  });
+});
+
 describe("where the store redirects to another address of its own", () => {
   it("nobody is handed a link that the proxy has signed", async () => {
     const upstream = await startUpstream(({ url = "" }, response) => {
