@@ -44,6 +44,11 @@ export const CREDENTIALS_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "has backends show the proxy's credentials to clients",
+    edit: drop,
+    caughtBy: [credentials("llm-clients", "is not sent where the backend would send it back")],
+  },
+  {
     name: "leads clients to a provider by a link that the proxy has signed",
     edit: yields("headers"),
     caughtBy: [s3("nobody is handed a link that the proxy has signed")],

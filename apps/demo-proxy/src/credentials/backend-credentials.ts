@@ -59,6 +59,9 @@ export class BackendCredentials {
    */
   apply(request: Sent, host: string, client: ClientIdentity | undefined): Sent {
     const { method, body } = request;
+    // Whoever is asked so sends back all that it got.
+    // fault: has backends show the proxy's credentials to clients
+    if (method === "TRACE") return withoutOwn(request);
     const inQuery = this.signs && /[?&]x-amz-signature=/i.test(request.path);
     let { path, headers } = this.#dropsOwn || client !== undefined ? withoutOwn(request) : request;
     if (this.#dropped.size > 0) headers = this.#withoutDropped(headers);

@@ -150,6 +150,17 @@ describe("what a client sent for itself reaches no provider", () => {
     expect(upstream.requests[0]?.url).toMatch(/^\/v1\/x\?a=1&b=%2f&key-marker=k|^\/v1\/x\?.*a=1&b=%2F&key-marker=k/i);
   });
 
+  it("is not sent where the backend would send it back", async () => {
+    const echo: RequestListener = ({ rawHeaders }, response) => response.end(rawHeaders.join("\n"));
+    const { proxy } = await start(() => `auth: { kind: bearer, token: ${PROVIDER} }`, echo);
+    const headers = { authorization: `Bearer ${KEY}` };
+    expect((await send(proxy.port, "/x", { headers })).text).toContain(PROVIDER);
+    const { text } = await send(proxy.port, "/x", { method: "TRACE", headers });
+    expect(text).toContain("x-forwarded-for");
+    expect(text).not.toContain(PROVIDER);
+    expect(text).not.toContain(KEY);
+  });
+
   it("unless neither clients nor the backend have credentials here: then all of it does", async () => {
     const { proxy, upstream } = await start(
       () => "headers: { set: { x-custom: ours }, remove: [x-gone] }",

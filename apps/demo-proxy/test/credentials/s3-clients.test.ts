@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
+import S3rver from "@20minutes/s3rver";
 import {
   CopyObjectCommand,
   DeleteObjectCommand,
@@ -20,6 +21,7 @@ import { send } from "../proxy/client.ts";
 import { startUpstream } from "../proxy/node-upstream.ts";
 import { startConfigured } from "../support/configured-app.ts";
 import { type S3Server, startS3Server } from "../support/s3-server.ts";
+import { tempFolder } from "../support/temp-folder.ts";
 
 const Bucket = "photos";
 const KEY = "clients-own-key-0123";
@@ -178,6 +180,55 @@ describe("the SDK of S3 with a key of the proxy's, on a store that knows the pro
     const basic = { authorization: `Basic ${Buffer.from(`app:${KEY}`).toString("base64")}` };
     expect(await (await fetch(`${origin}/${Bucket}/x`, { headers: basic })).text()).toBe("plain");
     expectOnlyProvider(server);
+  });
+});
+
+describe("S3rver, which verifies signatures by itself", () => {
+  it("takes what the proxy has signed", async () => {
+    const server = new S3rver({
+      address: "127.0.0.1",
+      port: 0,
+      silent: true,
+      directory: tempFolder(),
+      vhostBuckets: false,
+      configureBuckets: [{ name: Bucket }],
+    });
+    const { port } = await server.run();
+    onTestFinished(() => server.close());
+    const account = (secret: string) => `clients: [{ name: app, key: ${KEY} }]
+backends:
+- { name: s3, url: "http://127.0.0.1:${port}", auth: { kind: s3, region: us-east-1, accessKeyId: S3RVER, secretAccessKey: "${secret}" } }`;
+    const { origin } = await startConfigured(account("S3RVER"));
+    const client = clientOf(origin, { requestChecksumCalculation: "WHEN_REQUIRED" });
+    const Body = randomBytes(6 * 1_048_576);
+    const params = { Bucket, Key: "a folder/\u00fc + ().bin", Body: Readable.from([Body]) };
+    await new Upload({ client, params }).done();
+    expect((await read(client, params.Key)).equals(Body)).toBe(true);
+    const link = await getSignedUrl(client, new GetObjectCommand({ Bucket, Key: params.Key }), { expiresIn: 60 });
+    expect(Buffer.from(await (await fetch(link)).arrayBuffer()).equals(Body)).toBe(true);
+    // It does verify: with another secret it takes nothing.
+    const { origin: wrong } = await startConfigured(account("another-secret"));
+    expect((await fetch(`${wrong}/${Bucket}/x`, { headers: { "x-api-key": KEY } })).status).toBe(502);
+  });
+});
+
+describe("a proxy in front", () => {
+  it("may have another Host, which it tells, where it is trusted", async () => {
+    const link = async (trusted: string, headers: Record<string, string>) => {
+      const server = await startS3Server(ACCOUNT);
+      const { proxy } = await startConfigured(`trustedProxies: [${trusted}]
+clients: [{ name: app, key: ${KEY} }]
+backends:
+- name: s3
+  url: http://127.0.0.1:${server.port}
+  auth: { kind: s3, region: auto, accessKeyId: ${ACCOUNT.id}, secretAccessKey: ${ACCOUNT.secret} }`);
+      const outside = clientOf("https://s3.example.com");
+      const url = new URL(await getSignedUrl(outside, new GetObjectCommand({ Bucket, Key: "x" }), { expiresIn: 60 }));
+      return (await send(proxy.port, url.pathname + url.search, { headers })).status;
+    };
+    expect(await link("127.0.0.1", { "x-forwarded-host": "s3.example.com" })).toBe(404);
+    expect(await link("10.0.0.1", { "x-forwarded-host": "s3.example.com" })).toBe(403);
+    expect(await link("10.0.0.1", { host: "s3.example.com" })).toBe(404);
   });
 });
 

@@ -57,13 +57,15 @@ function upload(port: number, chunks: readonly Buffer[], checksum?: string): Chu
   return { headers: { ...signed, authorization }, frames };
 }
 
-async function start() {
+async function start(counter = "", limits = "") {
   const server = await startS3Server(ACCOUNT);
   const { app, proxy } = await startConfigured(`clients: [{ name: app, key: ${KEY} }]
+${counter}
 backends:
 - name: s3
   url: http://127.0.0.1:${server.port}
-  auth: { kind: s3, region: auto, accessKeyId: ${ACCOUNT.id}, secretAccessKey: ${ACCOUNT.secret} }`);
+  auth: { kind: s3, region: auto, accessKeyId: ${ACCOUNT.id}, secretAccessKey: ${ACCOUNT.secret} }
+  ${limits}`);
   const put = ({ headers, frames }: Chunked, body: Buffer | readonly Buffer[] = Buffer.concat(frames)) =>
     send(proxy.port, "/bucket/key", { method: "PUT", headers, body });
   return { server, port: proxy.port, put, ingress: () => app.tracker.counter.totalAll("s3").ingressBytes };
@@ -153,6 +155,30 @@ describe("an upload of signed chunks", () => {
     const reply = await put(chunked, forged(chunked.frames, 4, "x-amz-checksum-crc32:".length));
     expect([reply.status, reply.text]).toEqual([403, expect.stringContaining("SignatureDoesNotMatch")]);
     expect(server.objects.size).toBe(0);
+  });
+
+  it("is cut where an exact limit leaves it no room, and the store does not take it for whole", async () => {
+    const { server, port, put, ingress } = await start(
+      "counter: { kind: local, enforcement: exact }",
+      `limits: { ingressBytes: ${CONTENT.length} }`,
+    );
+    expect((await put(upload(port, CHUNKS.slice(0, 2)))).status).toBe(200);
+    const chunked = upload(port, CHUNKS);
+    const reply = await put(chunked, chunked.frames);
+    expect([reply.status, reply.text]).toEqual([429, expect.stringContaining("<Code>QuotaExceeded</Code>")]);
+    expect(server.objects.get("bucket/key")?.length).toBe(131_072);
+    expect(ingress()).toBeLessThanOrEqual(CONTENT.length);
+  });
+
+  it("without its length is refused", async () => {
+    const { server, port } = await start();
+    const { headers } = upload(port, [], undefined);
+    const { "x-amz-decoded-content-length": _, ...others } = headers;
+    const authorization = { authorization: `Bearer ${KEY}` };
+    const ask = { method: "PUT", headers: { ...others, ...authorization }, body: "0\r\n\r\n" };
+    const reply = await send(port, "/bucket/key", ask);
+    expect([reply.status, reply.text]).toEqual([400, expect.stringContaining("<Code>InvalidRequest</Code>")]);
+    expect(server.arrivals).toEqual([]);
   });
 
   it("comes in whatever pieces", async () => {
