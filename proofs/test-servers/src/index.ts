@@ -13,3 +13,4 @@ export { type RedisOptions, type RedisServer, type RedisSnapshot, startRedis } f
 export type { RedisVersion } from "./redis-binary.ts";
 export { type RedisCluster, type RedisClusterOptions, startRedisCluster } from "./redis-cluster.ts";
 export { type RedisReplica, startReplica } from "./redis-replica.ts";
+export { unitExposure, unitFindings } from "./systemd-analyze.ts";
