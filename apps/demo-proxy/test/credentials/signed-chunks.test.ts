@@ -1,6 +1,9 @@
 import { createHash, createHmac, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { request } from "node:http";
 import { describe, expect, it } from "vitest";
 import { send } from "../proxy/client.ts";
+import { startUpstream } from "../proxy/node-upstream.ts";
 import { startConfigured } from "../support/configured-app.ts";
 import { startS3Server } from "../support/s3-server.ts";
 
@@ -155,6 +158,47 @@ describe("an upload of signed chunks", () => {
     const reply = await put(chunked, forged(chunked.frames, 4, "x-amz-checksum-crc32:".length));
     expect([reply.status, reply.text]).toEqual([403, expect.stringContaining("SignatureDoesNotMatch")]);
     expect(server.objects.size).toBe(0);
+  });
+
+  it("is read no faster than the store takes it, however large its chunks", { timeout: 60_000 }, async () => {
+    let release: () => void = () => {};
+    const read = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const received = createHash("sha256");
+    const upstream = await startUpstream(async (came, response) => {
+      await read;
+      for await (const piece of came) received.update(piece);
+      response.end();
+    });
+    const { proxy } = await startConfigured(`clients: [{ name: app, key: ${KEY} }]
+backends:
+- name: s3
+  url: http://127.0.0.1:${upstream.port}
+  auth: { kind: s3, region: auto, accessKeyId: ${ACCOUNT.id}, secretAccessKey: ${ACCOUNT.secret} }`);
+    const content = randomBytes(96 * 1_048_576);
+    const { headers, frames } = upload(proxy.port, [content]);
+    const outgoing = request({ port: proxy.port, host: "127.0.0.1", path: "/bucket/key", method: "PUT", headers });
+    const answered = once(outgoing, "response");
+    const body = Buffer.concat(frames);
+    let [at, lastMs] = [0, performance.now()];
+    const write = (): void => {
+      lastMs = performance.now();
+      while (at < body.length && outgoing.write(body.subarray(at, at + 65_536))) at += 65_536;
+      if (at < body.length) {
+        at += 65_536;
+        outgoing.once("drain", write);
+      } else outgoing.end();
+    };
+    write();
+    await expect.poll(() => performance.now() - lastMs, { timeout: 20_000 }).toBeGreaterThan(500);
+    // What the kernels of three connections hold, and some pieces in the proxy.
+    expect(at).toBeLessThan(48 * 1_048_576);
+    release();
+    const [response] = await answered;
+    expect(response.statusCode).toBe(200);
+    response.resume();
+    expect(received.digest("hex")).toBe(hash(content));
   });
 
   it("is cut where an exact limit leaves it no room, and the store does not take it for whole", async () => {
