@@ -17,6 +17,7 @@ const BENCHMARKS = [
   "windows",
   "middleware",
   "proxy",
+  "credentials",
   "observed",
 ];
 const REPORT = new URL("../docs/benchmarks.md", import.meta.url);

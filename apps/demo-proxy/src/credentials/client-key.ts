@@ -1,6 +1,7 @@
-import { createHash, createSecretKey, type KeyObject } from "node:crypto";
+import { createSecretKey, hash, type KeyObject } from "node:crypto";
 import { inspect } from "node:util";
 import { fingerprintOf } from "./secret.ts";
+import { signingKey } from "./signature-v4.ts";
 
 const HASHED = /^sha256:([0-9a-f]{64})$/i;
 
@@ -12,17 +13,21 @@ const HASHED = /^sha256:([0-9a-f]{64})$/i;
 export class ClientKey {
   readonly fingerprint: string;
   readonly #signing: KeyObject | undefined;
+  /** Clients sign for one region, all day long. */
+  #scoped: { readonly scope: string; readonly key: Buffer } | undefined;
 
   /** @param text the key, or `sha256:` and the SHA-256 of the key in hexadecimal digits. */
   constructor(text: string) {
-    const hash = HASHED.exec(text)?.[1];
-    this.fingerprint = hash === undefined ? keyFingerprint(text) : fingerprintOf(Buffer.from(hash, "hex"));
-    this.#signing = hash === undefined ? createSecretKey(`AWS4${text}`, "utf8") : undefined;
+    const hashed = HASHED.exec(text)?.[1];
+    this.fingerprint = hashed === undefined ? keyFingerprint(text) : fingerprintOf(Buffer.from(hashed, "hex"));
+    this.#signing = hashed === undefined ? createSecretKey(`AWS4${text}`, "utf8") : undefined;
   }
 
-  /** The first key of Signature V4; undefined where only the hash is known. */
-  get signing(): KeyObject | undefined {
-    return this.#signing;
+  /** The key of Signature V4 for one day, region and service; undefined where only the hash of this one is known. */
+  signingKey(scope: string): Buffer | undefined {
+    if (this.#signing === undefined) return undefined;
+    if (this.#scoped?.scope !== scope) this.#scoped = { scope, key: signingKey(this.#signing, scope) };
+    return this.#scoped.key;
   }
 
   toJSON(): string {
@@ -36,5 +41,5 @@ export class ClientKey {
 
 /** By what a key that a client presents is looked up: nobody outside can tell what it becomes. */
 export function keyFingerprint(key: string): string {
-  return fingerprintOf(createHash("sha256").update(key).digest());
+  return fingerprintOf(hash("sha256", key, "buffer"));
 }

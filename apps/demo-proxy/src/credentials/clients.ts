@@ -27,7 +27,7 @@ export class Clients {
    * @param hosts what the client may have called this proxy.
    */
   identify(request: IncomingMessage, hosts: readonly string[], nowMs: number): ClientIdentity | Problem {
-    if (isSignedForS3(request)) return verifyS3(request, hosts, nowMs, (name) => this.#signing(name));
+    if (isSignedForS3(request)) return verifyS3(request, hosts, nowMs, (name, scope) => this.#signingKey(name, scope));
     for (const key of keysOf(request.headers)) {
       // What is looked up is a keyed hash: how long that takes tells nothing of a key.
       // fault: takes every key for that of a client
@@ -37,9 +37,9 @@ export class Clients {
     return UNAUTHENTICATED;
   }
 
-  #signing(name: string) {
+  #signingKey(name: string, scope: string): Buffer | null | undefined {
     const client = this.#byName.get(name);
-    return client === undefined ? undefined : (client.key.signing ?? null);
+    return client === undefined ? undefined : (client.key.signingKey(scope) ?? null);
   }
 }
 

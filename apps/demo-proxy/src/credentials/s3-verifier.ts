@@ -1,4 +1,4 @@
-import { type KeyObject, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Problem } from "../proxy/problem.ts";
 import { s3Problem } from "../proxy/s3-problem.ts";
@@ -11,7 +11,6 @@ import {
   type Scope,
   type Signable,
   signatureOf,
-  signingKey,
   splitPair,
   splitTarget,
   UNSIGNED_PAYLOAD,
@@ -22,8 +21,8 @@ const SKEW_MS = 15 * 60_000;
 /** How long a link may be good for, as with S3. */
 const LONGEST_LINK_S = 604_800;
 
-/** The first keys of Signature V4 by the name of the client; null for one whose key can sign nothing. */
-export type SigningSecrets = (name: string) => KeyObject | null | undefined;
+/** The key of Signature V4 by the name of the client, for a day, region and service; null for a client whose key can sign nothing. */
+export type SigningKeys = (name: string, scope: string) => Buffer | null | undefined;
 
 export interface S3Sender {
   readonly name: string;
@@ -47,7 +46,7 @@ export function verifyS3(
   request: IncomingMessage,
   hosts: readonly string[],
   nowMs: number,
-  secrets: SigningSecrets,
+  keys: SigningKeys,
 ): S3Sender | Problem {
   const claim = claimOf(request);
   if ("status" in claim) return claim;
@@ -57,11 +56,10 @@ export function verifyS3(
   if (scope.length !== 4 || service !== "s3" || end !== "aws4_request" || !time.startsWith(`${day}T`)) return MALFORMED;
   const refusal = refusalByTime(claim, nowMs) ?? refusalByHeaders(request, signedHeaders);
   if (refusal !== undefined) return refusal;
-  const secret = secrets(name);
-  if (secret === undefined) return UNKNOWN_KEY;
-  if (secret === null) return HASHED_KEY;
   const at = { time, scope: scope.join("/") };
-  const key = signingKey(secret, at.scope);
+  const key = keys(name, at.scope);
+  if (key === undefined) return UNKNOWN_KEY;
+  if (key === null) return HASHED_KEY;
   // fault: takes whoever names a client for that client
   if (!isSignedBy(key, at, claim, variantsOf(request, claim, hosts))) return MISMATCH;
   if (payload.startsWith("STREAMING-AWS4-ECDSA")) return NO_ECDSA;
