@@ -14,7 +14,7 @@ export class ClientKey {
   readonly fingerprint: string;
   readonly #signing: KeyObject | undefined;
   /** Clients sign for one region, all day long. */
-  #scoped: { readonly scope: string; readonly key: Buffer } | undefined;
+  #scoped: { readonly scope: string; readonly key: KeyObject } | undefined;
 
   /** @param text the key, or `sha256:` and the SHA-256 of the key in hexadecimal digits. */
   constructor(text: string) {
@@ -24,7 +24,7 @@ export class ClientKey {
   }
 
   /** The key of Signature V4 for one day, region and service; undefined where only the hash of this one is known. */
-  signingKey(scope: string): Buffer | undefined {
+  signingKey(scope: string): KeyObject | undefined {
     if (this.#signing === undefined) return undefined;
     if (this.#scoped?.scope !== scope) this.#scoped = { scope, key: signingKey(this.#signing, scope) };
     return this.#scoped.key;

@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { ClientConfig } from "../config/proxy-config.ts";
 import { type Problem, UNAUTHENTICATED } from "../proxy/problem.ts";
@@ -37,7 +38,7 @@ export class Clients {
     return UNAUTHENTICATED;
   }
 
-  #signingKey(name: string, scope: string): Buffer | null | undefined {
+  #signingKey(name: string, scope: string): KeyObject | null | undefined {
     const client = this.#byName.get(name);
     return client === undefined ? undefined : (client.key.signingKey(scope) ?? null);
   }

@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import type { Clock } from "@usage/counter-core";
 import { isOwnParameter } from "./own-credentials.ts";
 import type { Secret } from "./secret.ts";
@@ -38,8 +39,8 @@ const LINK_SECONDS = 300;
 export class S3Signer {
   readonly #account: S3Account;
   readonly #clock: Clock;
-  #day = "";
-  #key: Buffer = Buffer.alloc(0);
+  /** Of one day. */
+  #scoped: { readonly scope: string; readonly key: KeyObject } | undefined;
 
   constructor(account: S3Account, clock: Clock) {
     this.#account = account;
@@ -103,12 +104,11 @@ export class S3Signer {
   }
 
   #signature(request: Signable, at: Scope): string {
-    const day = at.scope;
-    if (day !== this.#day) {
-      this.#key = signingKey(`AWS4${this.#account.secretAccessKey.reveal()}`, day);
-      this.#day = day;
+    const { scope } = at;
+    if (this.#scoped?.scope !== scope) {
+      this.#scoped = { scope, key: signingKey(`AWS4${this.#account.secretAccessKey.reveal()}`, scope) };
     }
-    return signatureOf(request, at, this.#key);
+    return signatureOf(request, at, this.#scoped.key);
   }
 }
 

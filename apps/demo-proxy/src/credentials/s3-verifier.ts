@@ -1,4 +1,4 @@
-import { timingSafeEqual } from "node:crypto";
+import { type KeyObject, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Problem } from "../proxy/problem.ts";
 import { s3Problem } from "../proxy/s3-problem.ts";
@@ -22,7 +22,7 @@ const SKEW_MS = 15 * 60_000;
 const LONGEST_LINK_S = 604_800;
 
 /** The key of Signature V4 by the name of the client, for a day, region and service; null for a client whose key can sign nothing. */
-export type SigningKeys = (name: string, scope: string) => Buffer | null | undefined;
+export type SigningKeys = (name: string, scope: string) => KeyObject | null | undefined;
 
 export interface S3Sender {
   readonly name: string;
@@ -152,7 +152,7 @@ function refusalByHeaders({ headers }: IncomingMessage, signed: readonly string[
   return signed.includes("host") ? undefined : NOT_SIGNED;
 }
 
-function isSignedBy(key: Buffer, at: Scope, { signature }: Claim, variants: Iterable<Signable>): boolean {
+function isSignedBy(key: KeyObject, at: Scope, { signature }: Claim, variants: Iterable<Signable>): boolean {
   for (const one of variants) if (isEqual(signatureOf(one, at, key), signature)) return true;
   return false;
 }

@@ -1,4 +1,4 @@
-import { createHmac, hash, type KeyObject } from "node:crypto";
+import { createHmac, createSecretKey, hash, type KeyObject } from "node:crypto";
 
 // AWS Signature Version 4 as S3 has it: paths are encoded once and nothing in them is resolved.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
@@ -26,14 +26,15 @@ export interface Scope {
 }
 
 /** The key of one day, region and service. */
-export function signingKey(secret: KeyObject | string, scope: string): Buffer {
+export function signingKey(secret: KeyObject | string, scope: string): KeyObject {
   let key: KeyObject | string | Buffer = secret;
   for (const part of scope.split("/")) key = createHmac("sha256", key).update(part).digest();
-  return key as Buffer;
+  // Node takes ten times as long for the bytes.
+  return createSecretKey(key as Buffer);
 }
 
 /** The signature of a request, in hexadecimal digits. */
-export function signatureOf(request: Signable, { time, scope }: Scope, key: Buffer): string {
+export function signatureOf(request: Signable, { time, scope }: Scope, key: KeyObject): string {
   const { method, path, query, headers, payload } = request;
   let lines = "";
   for (const [name, value] of headers) lines += `${name}:${value.trim().replace(/ +/g, " ")}\n`;
@@ -54,9 +55,8 @@ export function signatureTime(ms: number): string {
 export function parseSignatureTime(time: string): number | undefined {
   const parts = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(time);
   if (parts === null) return undefined;
-  const [, year, month, day, hour, minute, second] = parts;
-  const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
-  return Number.isNaN(ms) ? undefined : ms;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts.slice(1).map(Number);
+  return Date.UTC(year, month - 1, day, hour, minute, second);
 }
 
 /** A path with every byte encoded as it is signed. */
@@ -115,6 +115,6 @@ export function sha256Hex(data: string | Buffer): string {
   return hash("sha256", data, "hex");
 }
 
-export function hmacHex(key: Buffer, text: string): string {
+export function hmacHex(key: KeyObject, text: string): string {
   return createHmac("sha256", key).update(text).digest("hex");
 }
