@@ -19,6 +19,7 @@ const BENCHMARKS = [
   "proxy",
   "credentials",
   "observed",
+  "start",
 ];
 const REPORT = new URL("../docs/benchmarks.md", import.meta.url);
 const PEERS = [

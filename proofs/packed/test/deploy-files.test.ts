@@ -109,7 +109,11 @@ describe("the unit", () => {
       state,
       await secretsOf(systemd()),
     );
-    await started.addresses();
+    const { admin } = await started.addresses();
+    // Who asks for its health has no token, and gets no numbers.
+    const health = folder.start(folder.nodes[0] ?? "", "usage-proxy-health", [`${admin}/healthz`], state);
+    expect([await health.exit(), health.errors]).toEqual([0, ""]);
+    expect((await fetch(`${admin}/api/usage`)).status).toBe(401);
     expect(await started.exit("SIGTERM")).toBe(0);
     expect(existsSync(join(state, "usage.db"))).toBe(true);
     expect(unit("WorkingDirectory")).toEqual([`%S/${unit("StateDirectory")[0]}`]);
