@@ -8,7 +8,7 @@ import { makeBundle } from "./start/make-bundle.ts";
 import { type Started, timeStart } from "./start/time-start.ts";
 
 const METHOD = [
-  `The proxy with two backends, each start in a process and on a database of its own, on Node's defaults. *From sources* is
+  `The proxy with two backends, each start a process of its own, with SQLite on a fresh file, on Node's defaults. *From sources* is
 \`npx -y pnpm@12 start\` without pnpm: Node reads the TypeScript, and looks into the package.json of a package for each of its
 modules, which for drizzle-orm costs more than anything else. *Bundle* is the folder that \`npx -y pnpm@12 bundle\` makes, as it is
 deployed.`,
