@@ -13,6 +13,16 @@ export const CREDENTIALS_MUTATIONS: readonly Mutation[] = [
   { name: "hands a client's own credentials to a provider", edit: drop, caughtBy: [DROPPED] },
   { name: "sends keys of the proxy's own to backends", edit: yields("request"), caughtBy: [DROPPED] },
   {
+    name: "lets whoever reaches it use the credentials of a provider",
+    edit: never,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/config/credentials.test.ts",
+        title: "lets nobody use a provider's credentials without a key of its own: %s",
+      },
+    ],
+  },
+  {
     name: "takes every key for that of a client",
     edit: yields('{ name: "anybody" }'),
     caughtBy: [credentials("llm-clients", "that the proxy does not know is refused at once, in words: %s")],

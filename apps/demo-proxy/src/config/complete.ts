@@ -1,4 +1,6 @@
 import { statSync } from "node:fs";
+import { hasCredentials } from "../credentials/backend-credentials.ts";
+import { formatAddress, isLoopback } from "./address.ts";
 import { absolutePath, type Place } from "./paths.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
 import type { ConfigFile } from "./schema/config-file.ts";
@@ -55,8 +57,14 @@ function assertMayBeFile(path: string): void {
   throw new RangeError("is no file but a device, a socket or a pipe; name a file");
 }
 
-function contradictions({ listen, admin, flush }: ProxyConfig): readonly Clash[] {
+function contradictions({ listen, admin, flush, clients, backends }: ProxyConfig): readonly Clash[] {
   const clashes: Clash[] = [];
+  const paid = backends.find(hasCredentials);
+  // fault: lets whoever reaches it use the credentials of a provider
+  if (paid !== undefined && clients === undefined && !isLoopback(listen.host)) {
+    const message = `${formatAddress(listen)} can be reached from other machines, and whoever reaches it would use the credentials of ${paid.name}: set clients, or listen on 127.0.0.1`;
+    clashes.push([["listen"], message]);
+  }
   if (listen.port !== 0 && listen.port === admin.listen.port && listen.host === admin.listen.host) {
     clashes.push([["admin", "listen"], "is where the proxy itself listens; give it another port"]);
   }

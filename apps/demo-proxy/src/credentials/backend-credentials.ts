@@ -31,8 +31,7 @@ export class BackendCredentials {
     this.#dropped = new Set([...set.keys(), ...remove]);
     this.#auth = auth;
     this.#signer = auth?.kind === "s3" ? new S3Signer(auth, clock) : undefined;
-    // A key in a header of its own, such as Anthropic's, is as much the proxy's as `auth` is.
-    this.#dropsOwn = auth !== undefined || [...set.keys()].some(isOwnHeader);
+    this.#dropsOwn = hasCredentials({ headers, ...(auth && { auth }) });
   }
 
   /** Whether requests are signed for S3. */
@@ -109,6 +108,11 @@ export class BackendCredentials {
     const path = source.startsWith("/") ? source : `/${source}`;
     return [...withoutHeader(headers, "x-amz-copy-source"), "x-amz-copy-source", inBucket(path, bucket)];
   }
+}
+
+/** Whether a backend gets the proxy's own credentials. A key in a header of its own, such as Anthropic's, is as much one as `auth` is. */
+export function hasCredentials({ headers, auth }: Pick<BackendConfig, "headers" | "auth">): boolean {
+  return auth !== undefined || [...(headers?.set?.keys() ?? [])].some(isOwnHeader);
 }
 
 /** The credentials of a backend; undefined where it has none and what clients send is passed on. */

@@ -17,6 +17,25 @@ function complaints(text: string): string {
 const withBackend = (settings: string): string =>
   `backends: [{ name: oci, url: 'http://127.0.0.1:9001', ${settings} }]`;
 
+describe("a proxy that can be reached from other machines", () => {
+  const listen = "listen: 0.0.0.0:8080";
+
+  it.each([
+    ["auth", "auth: { kind: bearer, token: secret-1 }"],
+    ["a key in a header", "headers: { set: { X-Api-Key: secret-1 } }"],
+  ])("lets nobody use a provider's credentials without a key of its own: %s", (_, settings) => {
+    const told = complaints(`${listen}\n${withBackend(settings)}`);
+    expect(told).toContain("listen: 0.0.0.0:8080 can be reached from other machines");
+    expect(told).toContain("credentials of oci: set clients, or listen on 127.0.0.1");
+    expect(complaints(`${listen}\nclients: [{ name: a, key: key-0123456789abc }]\n${withBackend(settings)}`)).toBe("");
+    expect(complaints(withBackend(settings))).toBe("");
+  });
+
+  it("needs none where clients show providers who they are", () => {
+    expect(complaints(`${listen}\n${withBackend("headers: { set: { x-custom: a }, remove: [x-gone] }")}`)).toBe("");
+  });
+});
+
 describe("credentials that cannot be meant", () => {
   it.each([
     [
