@@ -1,0 +1,21 @@
+import type { Clock } from "@usage/counter-core";
+import type { Clients } from "../credentials/clients.ts";
+import type { AccessLog } from "./access-entry.ts";
+import type { OwnAnswers } from "./own-answers.ts";
+import type { Router } from "./route.ts";
+import type { TrustedProxies } from "./trusted-proxies.ts";
+
+/** What the exchanges of one server share. */
+export interface ExchangeContext {
+  readonly router: Router;
+  readonly clock: Clock;
+  /** Whether the server is shutting down: connections are not kept alive. */
+  readonly closing: boolean;
+  readonly ownAnswers: OwnAnswers;
+  readonly trustedProxies: TrustedProxies;
+  /** Who may send requests; undefined: anybody. */
+  readonly clients: Clients | undefined;
+  /** What this instance is called in the `Via` of requests. */
+  readonly pseudonym: string;
+  readonly accessLog: AccessLog | undefined;
+}
