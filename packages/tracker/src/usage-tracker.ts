@@ -10,9 +10,10 @@ import {
   type Usage,
   type UsageStore,
 } from "@usage/counter-core";
-import { assertDelay, Emitter } from "@usage/counter-core/internal";
+import { assertDelay, Emitter, withinTime } from "@usage/counter-core/internal";
 import { Admission } from "./admission.ts";
 import { type Decision, decide } from "./decision.ts";
+import { FlushTimeoutError } from "./errors.ts";
 import type { FlushEvent, LimitEvent } from "./events.ts";
 import { limitsWithCredit, limitsWithoutCredit } from "./grants/credit.ts";
 import { GrantBook } from "./grants/grant-book.ts";
@@ -237,13 +238,26 @@ export class UsageTracker<D extends string = StorageDimension> {
   }
 
   /**
-   * What a backend is limited to, held or not, with what is known to be granted for a period.
+   * What a backend is limited to in this period, held or not, with what is known to be granted.
    *
-   * @param period - Its key: the current one, or the one before that. @default the current one
-   * @throws what is wrong with the limits that are returned for one that is not held.
+   * @throws what is wrong with the limits of one that is not held.
    */
-  limitsOf(backend: string, period: string = this.counter.period().key): Limits<D> {
-    return limitsWithCredit(this.#limitsOfAll(backend), this.#grants.creditOf(period, backend));
+  limitsOf(backend: string): Limits<D> {
+    return limitsWithCredit(this.#limitsOfAll(backend), this.#grants.creditOf(this.counter.period().key, backend));
+  }
+
+  /**
+   * `limitsOf` for any period, with all that the store has of grants for it by now.
+   *
+   * @param period - Its key.
+   * @throws FlushTimeoutError when reading takes longer than `readTimeoutMs`.
+   */
+  async readLimits(period: string): Promise<(backend: string) => Limits<D>> {
+    const late = (): Error => new FlushTimeoutError(this.#readTimeoutMs, "reading the grants");
+    const credits = await withinTime(this.#clock, this.#readTimeoutMs, late, (signal) =>
+      this.#grants.credits(period, signal),
+    );
+    return (backend) => limitsWithCredit(this.#limitsOfAll(backend), credits.get(backend));
   }
 
   /** Replaces all limits at once, those of `setLimits` as well. When one of them is wrong, it throws and the old ones stay. */

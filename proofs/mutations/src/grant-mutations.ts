@@ -28,7 +28,7 @@ export const GRANT_MUTATIONS: readonly Mutation[] = [
           "use all of it and what was granted, and no more, and the next month begins without it, while Redis forgets and the database fails",
       },
       contract("of one period: the next one begins without it, at its first request"),
-      grants("is not part of the next one, which has its own; the limits of the one before are still known"),
+      grants("is not part of the next one, which has its own; the limits of the one before can be read"),
     ],
   },
   {

@@ -5,6 +5,7 @@ const notifier = (title: string): NamedTest => ({
   file: "packages/tracker/test/thresholds/threshold-notifier.test.ts",
   title,
 });
+const granted = (title: string): NamedTest => ({ file: "packages/tracker/test/thresholds/granted.test.ts", title });
 const fleet = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/thresholds/fleet.test.ts", title });
 const notices = (title: string): NamedTest => ({ file: "packages/store-drizzle/test/notices.test.ts", title });
 const contract = (dialect: "sqlite" | "postgres", title: string): NamedTest => ({
@@ -110,6 +111,20 @@ export const THRESHOLD_MUTATIONS: readonly Mutation[] = [
     edit: yields("told?.upTo ?? 0"),
     caughtBy: [
       notifier("begin anew for a limit that changes, raised or lowered, and are not told again where it comes back"),
+    ],
+  },
+  {
+    name: "tells of thresholds without asking for what was granted",
+    edit: drop,
+    caughtBy: [granted("that another instance has given and used is known before what it used is told of")],
+  },
+  {
+    name: "takes what was granted for a period that is over for nothing",
+    edit: change(/: await .*;/, ": [];"),
+    caughtBy: [
+      granted(
+        "of a period that is over is part of the limit of what is stored late of it, by whoever has not known of it",
+      ),
     ],
   },
   {

@@ -26,7 +26,7 @@ export interface GrantBookParts<D extends string> {
 }
 
 /**
- * The grants of the current period that are known here, and of the one before: they are few. The counter has them as credit, what it holds later as well.
+ * The grants of the current period that are known here: they are few. The counter has them as credit, what it holds later as well.
  *
  * What the store does not have any more of a backend that is held, it gets again, as it does with counts.
  */
@@ -35,8 +35,6 @@ export class GrantBook<D extends string> {
   readonly #reading = new SerialQueue();
   #period = "";
   #known: KnownGrants = new Map();
-  /** What was known of the period before: what is stored late of that has its limits. */
-  #before: { readonly period: string; readonly known: KnownGrants } | undefined;
   #reads = 0;
   /** When all were last read; undefined: they are to be read. */
   #wholeMs: number | undefined;
@@ -48,20 +46,26 @@ export class GrantBook<D extends string> {
 
   /** What is known to be granted to a backend, by dimension; undefined: nothing. */
   creditOf(period: string, backend: string): Partial<Usage<D>> | undefined {
-    const ofPeriod =
-      period === this.#period ? this.#known : period === this.#before?.period ? this.#before.known : undefined;
-    const known = ofPeriod?.get(backend);
-    if (known === undefined) return undefined;
-    const credit: Partial<Record<D, number>> = {};
-    for (const { grant } of known.values()) {
-      const { amounts } = grant;
-      for (const dimension of this.#parts.counter.dimensions) {
-        if (!Object.hasOwn(amounts, dimension)) continue;
-        const sum = (credit[dimension] ?? 0) + (amounts[dimension] as number);
-        credit[dimension] = Math.min(Number.MAX_SAFE_INTEGER, sum);
-      }
-    }
-    return credit as Partial<Usage<D>>;
+    const known = period === this.#period ? this.#known.get(backend) : undefined;
+    return known && this.#sum(Array.from(known.values(), ({ grant }) => grant));
+  }
+
+  /** What is granted in a period, by backend, with all that is stored of it by now. */
+  async credits(period: string, signal: AbortSignal): Promise<ReadonlyMap<string, Partial<Usage<D>>>> {
+    const { counter, store } = this.#parts;
+    const isCurrent = period === counter.period().key;
+    // fault: tells of thresholds without asking for what was granted
+    if (isCurrent) await this.read(signal);
+    // The period may have changed with that.
+    const isKnown = isCurrent && period === this.#period;
+    // fault: takes what was granted for a period that is over for nothing
+    const grants = isKnown ? this.#all() : await untilAborted(Promise.resolve(store.grants?.({ period })), signal);
+    return new Map(
+      Array.from(
+        Map.groupBy(grants ?? [], ({ backend }) => backend),
+        ([backend, granted]) => [backend, this.#sum(granted)],
+      ),
+    );
   }
 
   /** A grant is stored: it is part of the limits from now on, where its period is the current one. */
@@ -141,10 +145,8 @@ export class GrantBook<D extends string> {
 
   #turnTo(period: string): void {
     if (period === this.#period) return;
-    const before = { period: this.#period, known: this.#known };
     this.#period = period;
-    this.#known = this.#before?.period === period ? this.#before.known : new Map();
-    this.#before = before;
+    this.#known = new Map();
     this.#wholeMs = undefined;
     this.#latestMs = 0;
   }
@@ -168,5 +170,21 @@ export class GrantBook<D extends string> {
       if (credit !== undefined && counter.has(backend)) counter.setCredit(this.#period, backend, credit);
     }
     onRaised(this.#period, [...raised]);
+  }
+
+  #all(): readonly StoredGrant[] {
+    return Array.from(this.#known.values(), (known) => Array.from(known.values(), ({ grant }) => grant)).flat();
+  }
+
+  #sum(grants: readonly StoredGrant[]): Partial<Usage<D>> {
+    const credit: Partial<Record<D, number>> = {};
+    for (const { amounts } of grants) {
+      for (const dimension of this.#parts.counter.dimensions) {
+        if (!Object.hasOwn(amounts, dimension)) continue;
+        const sum = (credit[dimension] ?? 0) + (amounts[dimension] as number);
+        credit[dimension] = Math.min(Number.MAX_SAFE_INTEGER, sum);
+      }
+    }
+    return credit as Partial<Usage<D>>;
   }
 }

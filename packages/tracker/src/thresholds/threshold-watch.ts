@@ -1,5 +1,12 @@
 import { setImmediate } from "node:timers/promises";
-import { type Clock, type Mark, type StoredUsage, UnknownBackendError, type Usage } from "@usage/counter-core";
+import {
+  type Clock,
+  type Limits,
+  type Mark,
+  type StoredUsage,
+  UnknownBackendError,
+  type Usage,
+} from "@usage/counter-core";
 import { amountOf, SerialQueue } from "@usage/counter-core/internal";
 import type { TrackedCounter } from "../tracked-counter.ts";
 import type { UsageChange } from "../usage-change.ts";
@@ -24,6 +31,9 @@ export interface ThresholdWatchParts<D extends string> {
 
 /** By backend: what is stored of it, where that is known; otherwise the store is asked. */
 type Touched<D extends string> = Map<string, StoredUsage<D> | undefined>;
+
+/** A backend, and all that is stored of it. */
+type Used<D extends string> = readonly [backend: string, usage: Usage<D>];
 
 /**
  * Finds the thresholds that are reached by what is stored, and claims them. Stored totals only grow, so what is reached stays
@@ -120,41 +130,71 @@ export class ThresholdWatch<D extends string> {
 
   async #lookAt(period: string, touched: Touched<D>, isLast: boolean): Promise<void> {
     const { tracker } = this.#parts;
+    const read: Used<D>[] = [];
     const unread: string[] = [];
     for (const part of slices([...touched])) {
-      const crossings: Crossing<D>[] = [];
       for (const [backend, stored] of part) {
         if (stored !== undefined) {
-          crossings.push(...this.#crossings(period, backend, stored.all));
+          read.push([backend, stored.all]);
           continue;
         }
         // fault: asks the store for all that was touched
         if (isLast || this.#mayHaveCrossed(period, backend)) unread.push(backend);
       }
-      await this.#claim(crossings);
+      await setImmediate();
     }
+    await this.#tell(period, read);
     if (unread.length === 0) return;
     const { usage } = await tracker.store.totals(period, tracker.counter.writer, { backends: unread });
-    for (const part of slices([...usage])) {
-      await this.#claim(part.flatMap(([backend, { all }]) => this.#crossings(period, backend, all)));
+    await this.#tell(
+      period,
+      Array.from(usage, ([backend, { all }]) => [backend, all]),
+    );
+  }
+
+  /** Claims what is reached by what was used. */
+  async #tell(period: string, used: readonly Used<D>[]): Promise<void> {
+    const { tracker } = this.#parts;
+    const near: Used<D>[] = [];
+    for (const part of slices(used)) {
+      near.push(...part.filter(([backend, usage]) => this.#mayReach(period, backend, usage)));
+      await setImmediate();
+    }
+    if (near.length === 0) return;
+    // After what was used: whoever used a grant had stored it before.
+    const limitsOf = await tracker.readLimits(period);
+    for (const part of slices(near)) {
+      await this.#claim(part.flatMap(([backend, usage]) => this.#crossings(period, backend, usage, limitsOf)));
     }
   }
 
-  /** Whether what is counted here, stored or not, reaches something that is not claimed yet. Of another period nobody knows. */
+  /** `mayReach` by what is counted here, stored or not. Of another period nobody knows. */
   #mayHaveCrossed(period: string, backend: string): boolean {
     const { counter } = this.#parts.tracker;
     if (period !== counter.period().key) return true;
     const total = totalOf(counter, backend);
-    return total === undefined || this.#crossings(period, backend, total).length > 0;
+    return total === undefined || this.#mayReach(period, backend, total);
+  }
+
+  /** Whether usage reaches something that is not claimed yet, by the limits that are known here: others of another period are not. */
+  #mayReach(period: string, backend: string, used: Usage<D>): boolean {
+    const { tracker } = this.#parts;
+    if (period !== tracker.counter.period().key) return true;
+    return this.#crossings(period, backend, used, (name) => tracker.limitsOf(name)).length > 0;
   }
 
   /** What usage has reached that is not known to be claimed, in ascending order by dimension. */
-  #crossings(period: string, backend: string, used: Usage<D>): readonly Crossing<D>[] {
+  #crossings(
+    period: string,
+    backend: string,
+    used: Usage<D>,
+    limitsOf: (backend: string) => Limits<D>,
+  ): readonly Crossing<D>[] {
     const { tracker, thresholdsOf, window, onError } = this.#parts;
     try {
       const thresholds = thresholdsOf(backend);
       if (thresholds.length === 0) return [];
-      const limits = tracker.limitsOf(backend, period);
+      const limits = limitsOf(backend);
       return tracker.counter.dimensions.flatMap((dimension) => {
         const limit = amountOf(limits as Usage<D>, dimension);
         const usage = amountOf(used, dimension);
@@ -175,7 +215,7 @@ export class ThresholdWatch<D extends string> {
   }
 
   async #claim(crossings: readonly Crossing<D>[]): Promise<void> {
-    if (crossings.length === 0) return setImmediate();
+    if (crossings.length === 0) return;
     const { tracker, channel, onClaimed } = this.#parts;
     const marks = crossings.map((crossing) => markOfCrossing(crossing, channel));
     const claimed = await (tracker.store.claim as (marks: readonly Mark[]) => Promise<readonly Mark[]>)(marks);
