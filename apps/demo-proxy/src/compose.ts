@@ -4,6 +4,7 @@ import { type DeliveryTimes, type TrackedCounter, UsageFlusher, UsageTracker } f
 import { apiRoutes } from "./admin/api/api-routes.ts";
 import type { MadeGrant } from "./admin/api/grants.ts";
 import { UsageRates } from "./admin/api/rates.ts";
+import { Refusals } from "./admin/api/refusals.ts";
 import { dashboardRoutes } from "./admin/dashboard-files.ts";
 import { guard } from "./admin/guard.ts";
 import { healthRoutes } from "./admin/health.ts";
@@ -108,6 +109,9 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   tracker.onFlush((event) => flushes.add(event));
   const rates = opened.adopt(new UsageRates({ counter, clock }), (rates) => rates.stop());
   rates.start();
+  const answers = proxy.ownAnswers;
+  const refusals = opened.adopt(new Refusals({ answers, router, counter, clock }), (refusals) => refusals.stop());
+  refusals.start();
   const processMetrics = opened.adopt(new ProcessMetrics(), (metrics) => metrics.stop());
   const { onWebhook: onAttempt, onWebhookError: onError, webhookTimes: times } = parts;
   const webhooks = new Webhooks({ config, tracker, clock, onAttempt, onError, times });
@@ -123,6 +127,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     flusher,
     clock,
     rates,
+    refusals,
     startedMs: clock.now(),
     webhooks,
     readiness,

@@ -1,5 +1,6 @@
 import { COUNTER_MUTATIONS } from "./counter-mutations.ts";
 import { CREDENTIALS_MUTATIONS } from "./credentials-mutations.ts";
+import { DASHBOARD_MUTATIONS } from "./dashboard-mutations.ts";
 import { EXACT_MUTATIONS } from "./exact-mutations.ts";
 import { EXACT_PROXY_MUTATIONS } from "./exact-proxy-mutations.ts";
 import { FORGIVE_MUTATIONS } from "./forgive-mutations.ts";
@@ -34,4 +35,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...EXACT_PROXY_MUTATIONS,
   ...WEBHOOK_MUTATIONS,
   ...PROXY_GRANT_MUTATIONS,
+  ...DASHBOARD_MUTATIONS,
 ];

@@ -2,6 +2,7 @@ import { chmod, cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { packChart } from "./chart.ts";
 import { compile, NATIVE, PROGRAMS } from "./compile.ts";
 import { thirdPartyText } from "./third-party.ts";
 
@@ -39,9 +40,10 @@ export async function writeBundle(folder: string): Promise<Written> {
     const { inputs } = await compile(APP, join(made, "app"));
     for (const program of PROGRAMS) await chmod(join(made, "app", `${program}.js`), 0o755);
     await cp(join(APP, "src/dashboard"), join(made, "dashboard"), { recursive: true });
+    const chart = await packChart(APP, join(made, "dashboard"));
     await cp(join(APP, "config.schema.json"), join(made, "config.schema.json"));
     await cp(LICENSE, join(made, "LICENSE"));
-    await writeFile(join(made, "THIRD-PARTY.txt"), thirdPartyText(APP, inputs));
+    await writeFile(join(made, "THIRD-PARTY.txt"), thirdPartyText(APP, [...inputs, chart]));
     const version = await copyDriver(join(made, "node_modules", NATIVE));
     await writeFile(join(made, "package.json"), `${JSON.stringify(await manifest(version), undefined, 2)}\n`);
     await rm(folder, { recursive: true, force: true });

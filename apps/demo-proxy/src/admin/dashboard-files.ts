@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { TextAnswer } from "./problem.ts";
 import type { Route } from "./routes.ts";
@@ -32,7 +33,21 @@ const FILES = [
   "page.css",
   "sparkline.js",
   "status.js",
+  "uplot.css",
+  "uplot.js",
 ] as const;
+
+/** What comes from a package. A bundle has it in the folder, beside the rest. */
+const PACKAGED: Readonly<Record<string, string>> = {
+  "uplot.css": "uplot/dist/uPlot.min.css",
+  "uplot.js": "uplot/dist/uPlot.esm.js",
+};
+
+function placeOf(name: string): URL {
+  const place = new URL(name, FOLDER);
+  const packaged = PACKAGED[name];
+  return packaged === undefined || existsSync(place) ? place : new URL(import.meta.resolve(packaged));
+}
 
 const TYPES: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
@@ -55,6 +70,6 @@ const PAGE_POLICY = [
 
 async function file(name: string): Promise<TextAnswer> {
   const type = TYPES[name.slice(name.lastIndexOf(".") + 1)] ?? "text/plain";
-  const text = await readFile(new URL(name, FOLDER), "utf8");
+  const text = await readFile(placeOf(name), "utf8");
   return { status: 200, headers: { "content-type": type, "content-security-policy": PAGE_POLICY }, text };
 }

@@ -1,12 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Cors } from "./cors.ts";
 import { type Problem, writeProblem } from "./problem.ts";
+import { RefusalCounts } from "./refusal-counts.ts";
 import { asS3, speaksS3 } from "./s3-problem.ts";
 
 const CODES = 600;
 
 /** The answers of the proxy's own, by status code: refusals, and what took the place of a backend's answer. */
 export class OwnAnswers {
+  /** Of those, the requests that no backend served, by cause. */
+  readonly refusals: RefusalCounts = new RefusalCounts();
   readonly #counts: Float64Array = new Float64Array(CODES);
   readonly #cors: Cors | undefined;
 
@@ -21,6 +24,10 @@ export class OwnAnswers {
     if (preflight === undefined) {
       const told = speaksS3(request) ? asS3(problem) : problem;
       this.count(told.status);
+      // fault: counts no refusal
+      if (problem.cause !== undefined) {
+        this.refusals.count(problem.cause);
+      }
       writeProblem(response, this.#cors?.readable(request, told) ?? told);
     } else {
       this.count(preflight.status);

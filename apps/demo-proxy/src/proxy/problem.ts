@@ -2,12 +2,15 @@ import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from "nod
 import type { Clock, StorageDimension } from "@usage/counter-core";
 import type { Decision } from "@usage/tracker";
 import { toHeaders, toProblem } from "@usage/tracker/http";
+import type { RefusalCause } from "./refusal-counts.ts";
 
 /** An answer of the proxy's own, sent as `application/problem+json` (RFC 9457). Names no upstream. */
 export interface Problem {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+  /** Why no backend served the request; absent where that is the client's own doing. */
+  readonly cause?: RefusalCause;
 }
 
 const KEY_WANTED = "This proxy wants a key of its own, and the request has none that it knows.";
@@ -36,12 +39,17 @@ export const HEAD_TOO_LARGE: Problem = problem(431, "The request's headers are t
 export const HEAD_TOO_SLOW: Problem = problem(408, "The request's headers did not come in time.");
 export const SILENT_CLIENT: Problem = problem(408, "The rest of the request's body did not come in time.");
 export const CLOSING: Problem = problem(503, "This proxy is shutting down.", retryAfter(1));
-export const DRAINED: Problem = problem(503, "All backends are drained, and take no new requests.", retryAfter(5));
-export const UNREACHABLE: Problem = problem(503, "No backend can be reached at the moment.", retryAfter(5));
-export const UNREACHABLE_OR_FULL: Problem = problem(
-  503,
-  "The backends with room left cannot be reached at the moment.",
-  retryAfter(5),
+export const DRAINED: Problem = because(
+  "drained",
+  problem(503, "All backends are drained, and take no new requests.", retryAfter(5)),
+);
+export const UNREACHABLE: Problem = because(
+  "unreachable",
+  problem(503, "No backend can be reached at the moment.", retryAfter(5)),
+);
+export const UNREACHABLE_OR_FULL: Problem = because(
+  "unreachable",
+  problem(503, "The backends with room left cannot be reached at the moment.", retryAfter(5)),
 );
 export const UNAUTHENTICATED: Problem = problem(
   401,
@@ -50,18 +58,27 @@ export const UNAUTHENTICATED: Problem = problem(
   { error: { message: KEY_WANTED, type: "authentication_error", code: "invalid_api_key" } },
 );
 /** The backend does not know who the proxy says that it is. */
-export const CREDENTIALS_REFUSED: Problem = problem(502, "The backend does not accept the credentials of this proxy.", {
-  "x-should-retry": "false",
-});
-export const CONNECT_FAILED: Problem = problem(502, "No backend could be connected to.");
-export const CONNECT_TIMEOUT: Problem = problem(504, "No backend could be connected to in time.");
-export const BAD_RESPONSE: Problem = problem(
-  502,
-  "The backend broke off or did not answer with valid HTTP. The request is not sent again: it may have taken effect.",
+export const CREDENTIALS_REFUSED: Problem = because(
+  "failed",
+  problem(502, "The backend does not accept the credentials of this proxy.", {
+    "x-should-retry": "false",
+  }),
 );
-export const RESPONSE_TIMEOUT: Problem = problem(
-  504,
-  "The backend did not answer in time. The request is not sent again: it may have taken effect.",
+export const CONNECT_FAILED: Problem = because("unreachable", problem(502, "No backend could be connected to."));
+export const CONNECT_TIMEOUT: Problem = because(
+  "unreachable",
+  problem(504, "No backend could be connected to in time."),
+);
+export const BAD_RESPONSE: Problem = because(
+  "failed",
+  problem(
+    502,
+    "The backend broke off or did not answer with valid HTTP. The request is not sent again: it may have taken effect.",
+  ),
+);
+export const RESPONSE_TIMEOUT: Problem = because(
+  "failed",
+  problem(504, "The backend did not answer in time. The request is not sent again: it may have taken effect."),
 );
 
 /**
@@ -80,6 +97,7 @@ export function overLimit(
     status: quota.status,
     headers: toHeaders(decision, { now: clock.now() }),
     body: JSON.stringify({ ...quota, reason: decision.reason, detail, error: { ...quota.error, message: detail } }),
+    cause: "limit",
   };
 }
 
@@ -98,6 +116,7 @@ export function onlyReserved(decision: Decision<StorageDimension>, clock: Clock,
     status,
     headers: { ...toHeaders(decision, { now: clock.now() }), ...retryAfter(1) },
     body: JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, reason: "held", detail, error }),
+    cause: "held",
   };
 }
 
@@ -108,7 +127,7 @@ export function onlyReserved(decision: Decision<StorageDimension>, clock: Clock,
 export function notAsked({ reason }: Decision<StorageDimension>, lead?: string): Problem {
   const why = reason === "unready" ? "this is not known yet" : "what they used cannot be asked for now";
   const detail = `Limits are shared with other instances, and ${why} (${reason}): try again in a second.`;
-  return problem(503, led(lead, detail), retryAfter(1), { reason });
+  return because("unready", problem(503, led(lead, detail), retryAfter(1), { reason }));
 }
 
 function led(lead: string | undefined, detail: string): string {
@@ -142,6 +161,10 @@ function problem(
 ): Problem {
   const title = STATUS_CODES[status];
   return { status, headers, body: JSON.stringify({ type: "about:blank", title, status, ...more, detail }) };
+}
+
+function because(cause: RefusalCause, refusal: Problem): Problem {
+  return { ...refusal, cause };
 }
 
 function entityHeaders(body: string): OutgoingHttpHeaders {

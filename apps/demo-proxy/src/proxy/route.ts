@@ -180,6 +180,7 @@ export class Router {
     const decision = this.#tracker.check(name, proposed);
     if (mayWait && isPassing(decision)) return decision;
     const { exceeded, usage, limits } = decision;
+    traffic.passedBy += 1;
     for (const dimension of exceeded) {
       const d = STORAGE_DIMENSIONS.indexOf(dimension);
       (traffic.rejections[d] as number) += 1;

@@ -20,7 +20,9 @@ export class UpstreamTraffic {
   readonly latency: DurationBuckets = new DurationBuckets(LATENCY_BOUNDS);
   /** Requests that it was not chosen for because of a limit, by place of the dimension. */
   readonly rejections: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
-  /** Of those, the ones that would have fit beside what is used: what is only reserved was in the way. */
+  /** Requests that it was not chosen for because of a limit, each once whatever dimensions were in the way. */
+  passedBy = 0;
+  /** Of the rejections, the ones that would have fit beside what is used: what is only reserved was in the way. */
   readonly reservationRejections: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
   /** Bodies that were cut or not begun since an exact limit left no room, by place of the dimension. */
   readonly cuts: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);

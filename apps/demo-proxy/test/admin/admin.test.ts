@@ -47,6 +47,7 @@ describe("GET /api/usage", () => {
       },
       store: { kind: "sqlite", lastFlush: expect.stringMatching(/^\d{4}-.*Z$/), lastError: null },
       config: { loadedAt: expect.stringMatching(/^\d{4}-.*Z$/), error: null, needRestart: [] },
+      refusals: { lastMinute: 0, thisPeriod: 0, since: expect.stringMatching(/^\d{4}-.*Z$/), causes: [] },
       backends: [
         {
           name: NAME,
@@ -64,6 +65,9 @@ describe("GET /api/usage", () => {
           unpushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           limits: { apiRequests: 3, egressBytes: 1_000 },
           granted: {},
+          passedBy: { lastMinute: 0, thisPeriod: 0 },
+          broken: { lastMinute: 0, thisPeriod: 0 },
+          brokenBy: null,
         },
         {
           name: "b2",
@@ -81,6 +85,9 @@ describe("GET /api/usage", () => {
           unpushed: { apiRequests: 0, egressBytes: 0, ingressBytes: 0 },
           limits: {},
           granted: {},
+          passedBy: { lastMinute: 0, thisPeriod: 0 },
+          broken: { lastMinute: 0, thisPeriod: 0 },
+          brokenBy: null,
         },
       ],
     });

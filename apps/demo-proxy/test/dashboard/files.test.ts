@@ -2,7 +2,9 @@ import { readdir } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { type LiveReport, livePieces } from "../../src/admin/api/live-report.ts";
 import { UsageRates } from "../../src/admin/api/rates.ts";
+import { Refusals } from "../../src/admin/api/refusals.ts";
 import { Turns } from "../../src/admin/turns.ts";
+import { OwnAnswers } from "../../src/proxy/own-answers.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { call } from "../support/call.ts";
 
@@ -19,7 +21,9 @@ describe("the files of the dashboard", () => {
   it("are all served, with the type that they have and a policy that lets nothing else in", async () => {
     const { admin } = await start();
     const files = await readdir(new URL("../../src/dashboard/", import.meta.url));
-    const paths = files.map((name) => (name === "index.html" ? "/" : `/dashboard/${name}`));
+    const paths = [...files, "uplot.css", "uplot.js"].map((name) =>
+      name === "index.html" ? "/" : `/dashboard/${name}`,
+    );
     expect(paths.length).toBeGreaterThan(10);
     for (const path of paths) {
       const { status, headers, text } = await call(admin, path);
@@ -82,7 +86,8 @@ describe("an event", () => {
   it("names the counter and the store without their passwords", async () => {
     const { app, config } = await start();
     const clock = { now: () => 0, elapsed: () => 0, after: () => () => {} };
-    const rates = new UsageRates({ counter: app.tracker.counter, clock });
+    const { counter } = app.tracker;
+    const rates = new UsageRates({ counter, clock });
     const pieces = livePieces({
       config: {
         counter: { kind: "redis", url: "redis://user:hunter2@127.0.0.1:6379/3", prefix: "usage" },
@@ -96,6 +101,7 @@ describe("an event", () => {
       flusher: app.flusher,
       clock,
       rates,
+      refusals: new Refusals({ answers: new OwnAnswers(), router: app.router, counter, clock }),
       startedMs: 0,
       readiness: { address: { host: "127.0.0.1", port: 1 } },
       turns: new Turns(),

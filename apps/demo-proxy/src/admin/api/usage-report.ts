@@ -10,6 +10,7 @@ import type { Router } from "../../proxy/route.ts";
 import type { Upstream } from "../../proxy/upstream.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import type { Turns } from "../turns.ts";
+import type { BackendRefusals, Refusals, RefusalsReport } from "./refusals.ts";
 
 /** What operators look at and act on. */
 export interface ApiParts {
@@ -25,6 +26,7 @@ export interface ApiParts {
   /** Absent when the counts stay in this process. */
   readonly sharing?: Sharing;
   readonly turns: Turns;
+  readonly refusals: Pick<Refusals, "report" | "of">;
 }
 
 /** What `GET /api/usage` answers. Instants are ISO 8601, usages and limits by dimension, limits only where there are any. */
@@ -50,10 +52,11 @@ export interface UsageReport {
     /** Sections that were changed in the file and take effect at the next start. */
     readonly needRestart: readonly string[];
   };
+  readonly refusals: RefusalsReport;
   readonly backends: readonly BackendReport[];
 }
 
-export interface BackendReport {
+export interface BackendReport extends BackendRefusals {
   readonly name: string;
   /** Without its path, which may be a secret. */
   readonly url: string;
@@ -108,6 +111,7 @@ export function usageHead(parts: ApiParts): Omit<UsageReport, "backends"> {
       lastError: lastError === undefined ? null : messageOf(lastError),
     },
     config: configReport(parts),
+    refusals: parts.refusals.report(),
   };
 }
 
@@ -180,5 +184,6 @@ export function backendReport(parts: ApiParts, upstream: Upstream): BackendRepor
     unpushed: sharing?.unpushedAll(name) ?? NOTHING,
     limits,
     granted,
+    ...parts.refusals.of(upstream),
   };
 }

@@ -1,7 +1,9 @@
 import { expect, it } from "vitest";
 import { type LiveBackend, type LiveReport, livePieces } from "../../../src/admin/api/live-report.ts";
 import { UsageRates } from "../../../src/admin/api/rates.ts";
+import { Refusals } from "../../../src/admin/api/refusals.ts";
 import { Turns } from "../../../src/admin/turns.ts";
+import { OwnAnswers } from "../../../src/proxy/own-answers.ts";
 import { startApp, startUpstream, testConfig } from "../../support/app.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
@@ -23,7 +25,8 @@ async function start(...names: readonly string[]) {
   const { tracker, store, flusher, router, live } = app;
   const { readiness } = app;
   const turns = new Turns();
-  const parts = { config, tracker, store, flusher, router, clock, rates, startedMs: 0, readiness, turns };
+  const refusals = new Refusals({ answers: new OwnAnswers(), router, counter, clock });
+  const parts = { config, tracker, store, flusher, router, clock, rates, refusals, startedMs: 0, readiness, turns };
   const reportOn = (name: string): LiveBackend => {
     const pieces = livePieces({ ...parts, inForce: () => live.config, live: () => live.status() });
     const report = JSON.parse([...pieces].join("")) as LiveReport;
