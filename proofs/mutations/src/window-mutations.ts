@@ -79,6 +79,13 @@ export const WINDOW_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "takes who is not counted in a window for somebody who has not come",
+    edit: drop,
+    caughtBy: [
+      opening("counts and limits those that its function has a scheme for, and is opened once one of them comes"),
+    ],
+  },
+  {
     name: "closes before what is being opened is open",
     edit: drop,
     caughtBy: [opening("is closed with the rest, and nobody new comes then")],

@@ -4,6 +4,7 @@ import type { Decision } from "../decision.ts";
 export interface WindowedDecision<D extends string, W extends string = string> extends Decision<D> {
   /** The window that all else here is about: of those that refuse the one that does so for longest, otherwise the first. */
   readonly window: W;
+  /** By window; but for those that the backend is not counted in, where a window is a function. */
   readonly windows: { readonly [window in W]: Decision<D> };
 }
 

@@ -7,22 +7,23 @@ import { JointHold } from "./joint-hold.ts";
 
 /** The trackers that a backend is in, one for each window, as one. */
 export class Joint<D extends string, W extends string> {
+  /** Those that the backend is counted in. */
+  readonly windows: readonly W[];
   /** In the order of the windows. */
   readonly trackers: readonly OpenUsage<D>[];
   readonly counter: JointCounter<D>;
-  readonly #windows: readonly W[];
   readonly #waitingRoom: WaitingRoom;
 
   constructor(windows: readonly W[], trackers: readonly OpenUsage<D>[], clock: Clock) {
     const counters = trackers.map(({ counter }) => counter);
     this.trackers = trackers;
     this.counter = new JointCounter(counters);
-    this.#windows = windows;
+    this.windows = windows;
     this.#waitingRoom = new WaitingRoom(this.counter.onFreed, clock);
   }
 
   check(backend: string, proposed: Partial<Usage<D>>): WindowedDecision<D, W> {
-    return decideAll(this.#windows, (_, index) => (this.trackers[index] as OpenUsage<D>).check(backend, proposed));
+    return decideAll(this.windows, (_, index) => (this.trackers[index] as OpenUsage<D>).check(backend, proposed));
   }
 
   reserve(backend: string, usage: Partial<Usage<D>>, options: ReserveOptions): Promise<Hold<D> | undefined> {

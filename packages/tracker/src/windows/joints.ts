@@ -22,7 +22,7 @@ export class Joints<D extends string, W extends string> {
     this.#clock = clock;
   }
 
-  /** @throws UnknownBackendError for a backend that is not in all windows; WindowSchemeError. */
+  /** @throws UnknownBackendError for a backend that is not in all its windows, or has none; WindowSchemeError. */
   of(backend: string): Joint<D, W> {
     return this.#fixed ?? this.#find(backend);
   }
@@ -32,14 +32,16 @@ export class Joints<D extends string, W extends string> {
     for (const window of this.#windows) {
       const tracker = window.find(backend);
       if (tracker === undefined) throw new UnknownBackendError(backend);
-      node = node?.next.get(tracker);
+      if (tracker !== null) node = node?.next.get(tracker);
     }
     return node?.joint ?? this.#join(backend);
   }
 
   #join(backend: string): Joint<D, W> {
-    const trackers = this.#windows.flatMap((window) => window.find(backend) ?? []);
-    const names = this.#windows.map(({ name }) => name);
+    const windows = this.#windows.filter((window) => window.find(backend) !== null);
+    const trackers = windows.flatMap((window) => window.find(backend) ?? []);
+    if (trackers.length === 0) throw new UnknownBackendError(backend);
+    const names = windows.map(({ name }) => name);
     const joint = new Joint(names, trackers, this.#clock);
     if (this.#windows.every(({ isFixed }) => isFixed)) this.#fixed = joint;
     let node = this.#root;

@@ -19,7 +19,7 @@ export class WindowSet<D extends string, W extends string> {
   of(backend: string): readonly WindowTracker<D, W>[] {
     return this.windows.flatMap((window) => {
       const tracker = window.find(backend);
-      return tracker === undefined ? [] : [{ window: window.name, tracker }];
+      return tracker ? [{ window: window.name, tracker }] : [];
     });
   }
 
@@ -30,7 +30,7 @@ export class WindowSet<D extends string, W extends string> {
 
   /** Holds a backend in all of them, at once where it returns undefined. */
   ensure(backend: string): Promise<void> | undefined {
-    let trackers: readonly (OpenUsage<D> | undefined)[];
+    let trackers: readonly (OpenUsage<D> | null | undefined)[];
     try {
       trackers = this.windows.map((window) => window.find(backend));
     } catch (error) {
@@ -48,6 +48,6 @@ export class WindowSet<D extends string, W extends string> {
 
   async #ensureLate(backend: string): Promise<void> {
     const trackers = await Promise.all(this.windows.map((window) => window.trackerOf(backend)));
-    await Promise.all(trackers.map((tracker) => tracker.ensure(backend)));
+    await Promise.all(trackers.map((tracker) => tracker?.ensure(backend)));
   }
 }

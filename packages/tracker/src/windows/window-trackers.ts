@@ -27,9 +27,16 @@ export class WindowTrackers<D extends string, W extends string> {
     return typeof this.#scheme !== "function";
   }
 
-  /** Undefined where nobody of its scheme has come yet. @throws WindowSchemeError where the window's function throws. */
-  find(backend: string): OpenUsage<D> | undefined {
-    return this.#trackers.get(this.#schemeOf(backend));
+  /**
+   * Undefined where nobody of its scheme has come yet, null for a backend that is not counted in this window.
+   *
+   * @throws WindowSchemeError where the window's function throws.
+   */
+  find(backend: string): OpenUsage<D> | null | undefined {
+    const scheme = this.#schemeOf(backend);
+    // fault: takes who is not counted in a window for somebody who has not come
+    if (scheme === "none") return null;
+    return this.#trackers.get(scheme);
   }
 
   /** Makes the tracker of a window that all backends share. */
@@ -38,12 +45,13 @@ export class WindowTrackers<D extends string, W extends string> {
   }
 
   /**
-   * Makes the tracker where there is none.
+   * Makes the tracker where there is none. Resolves to null for a backend that is not counted in this window.
    *
    * @throws WindowSchemeError where a backend has no scheme; UnknownUsageError where its counter cannot be made now.
    */
-  async trackerOf(backend: string): Promise<OpenUsage<D>> {
+  async trackerOf(backend: string): Promise<OpenUsage<D> | null> {
     const scheme = this.#schemeOf(backend);
+    if (scheme === "none") return null;
     if (!isScheme(scheme)) {
       const problem = `must return a period scheme, got ${String(scheme)} for ${backend}`;
       throw new WindowSchemeError(this.name, backend, problem);
@@ -68,7 +76,7 @@ export class WindowTrackers<D extends string, W extends string> {
     await Promise.allSettled(this.#opening.values());
   }
 
-  #schemeOf(backend: string): PeriodScheme {
+  #schemeOf(backend: string): PeriodScheme | "none" {
     const scheme = this.#scheme;
     if (typeof scheme !== "function") return scheme;
     try {

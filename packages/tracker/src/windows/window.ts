@@ -2,8 +2,11 @@ import type { Period, PeriodScheme } from "@usage/counter-core";
 import { isDictionary, messageOf } from "@usage/counter-core/internal";
 import { WindowSchemeError } from "../errors.ts";
 
-/** How a window divides time: the same for all backends, or each has its own (as plans begin on different days). Pure. */
-export type WindowScheme = PeriodScheme | ((backend: string) => PeriodScheme);
+/**
+ * How a window divides time: the same for all backends, or each has its own (as plans begin on different days), or `"none"` where it is
+ * not counted in this window. Pure.
+ */
+export type WindowScheme = PeriodScheme | ((backend: string) => PeriodScheme | "none");
 
 const WINDOW_NAME = /^[A-Za-z][A-Za-z0-9_]{0,31}$/;
 

@@ -103,11 +103,12 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   /**
    * The tracker that a backend has in a window: its totals, and all that is asked of one window alone.
    *
-   * @throws UnknownBackendError; RangeError for a window that there is not.
+   * @throws UnknownBackendError; RangeError for a window that there is not, or that the backend is not counted in.
    */
   tracker(window: W, backend: string): OpenUsage<D> {
-    const tracker = this.#joints.of(backend).trackers[this.windows.indexOf(window)];
-    if (tracker === undefined) throw new RangeError(`there is no window ${JSON.stringify(window)}`);
+    const { windows, trackers } = this.#joints.of(backend);
+    const tracker = trackers[windows.indexOf(window)];
+    if (tracker === undefined) throw noWindow(window, backend);
     return tracker;
   }
 
@@ -217,14 +218,15 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   /**
    * Grants a backend credit for one period of one window.
    *
-   * @throws what `UsageTracker.grant` throws; RangeError for a window that there is not, or that is not stored.
+   * @throws what `UsageTracker.grant` throws; RangeError for a window that there is not, that the backend is not counted in, or that
+   * is not stored.
    */
   async grant(backend: string, amounts: Partial<Usage<D>>, options: WindowGrantOptions<W>): Promise<boolean> {
     const { window = this.windows[0] as W, ...rest } = { ...options };
     const trackers = this.#set.windows.find(({ name }) => name === window);
-    if (trackers === undefined) throw new RangeError(`there is no window ${JSON.stringify(window)}`);
     assertBackendName(backend);
-    const tracker = await trackers.trackerOf(backend);
+    const tracker = await trackers?.trackerOf(backend);
+    if (!tracker) throw noWindow(window, backend);
     // What is over within the hour needs no trail.
     if (tracker.store !== this.store)
       throw new RangeError(`the window ${JSON.stringify(window)} is not stored: grant in another one`);
@@ -308,4 +310,8 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     const tracker = this.tracker(window, backend);
     this.#limited.emit({ tracker, window, backend, exceeded, reason, period: period.key });
   }
+}
+
+function noWindow(window: string, backend: string): RangeError {
+  return new RangeError(`there is no window ${JSON.stringify(window)} of ${JSON.stringify(backend)}`);
 }

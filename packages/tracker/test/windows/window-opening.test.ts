@@ -283,3 +283,66 @@ describe("openUsage with windows", () => {
     expect(made.map(({ isEnded }) => isEnded)).toEqual([true, true]);
   });
 });
+
+describe("a window that not every backend is counted in", () => {
+  it("counts and limits those that its function has a scheme for, and is opened once one of them comes", async () => {
+    const { clock, made, counter } = factory();
+    const plans = new Map([["free", { day: true }]]);
+    const planOf = (backend: string) => plans.get(backend.split("-")[0] ?? "");
+    const { usage, store } = await opened<"month" | "day">({
+      windows: { month: utcMonths, day: (backend) => (planOf(backend)?.day ? utcDays : "none") },
+      counter,
+      clock,
+      limits: (backend) => ({ month: { apiRequests: 3 }, day: planOf(backend)?.day ? { apiRequests: 1 } : {} }),
+    });
+    await usage.ensure("pro-1");
+    expect(made).toHaveLength(1);
+    expect([one, one, one, one].map((proposed) => usage.tryRecord("pro-1", proposed))).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(Object.keys(usage.check("pro-1", one).windows)).toEqual(["month"]);
+    expect(() => usage.tracker("day", "pro-1")).toThrow('there is no window "day" of "pro-1"');
+    await expect(usage.grant("pro-1", one, { window: "day", id: "x", reason: "late" })).rejects.toThrow(
+      "there is no window",
+    );
+
+    await usage.ensure("free-1");
+    expect(usage.ensure(["free-1", "pro-1"])).toBeUndefined();
+    expect([one, one].map((proposed) => usage.tryRecord("free-1", proposed))).toEqual([true, false]);
+    expect(usage.check("free-1", one)).toMatchObject({ window: "day", reason: "limit" });
+    expect(usage.tracker("day", "free-1").counter.backends()).toEqual(["free-1"]);
+    await usage.flush();
+    expect((await store.history({})).map(({ period, backend }) => `${backend} ${period}`).sort()).toEqual([
+      "free-1 2026-01",
+      "free-1 day:2026-01-30",
+      "pro-1 2026-01",
+    ]);
+    expect(usage.release("pro-1")).toBe(true);
+  });
+
+  it("refuses a backend that is in none of its windows", async () => {
+    const { usage } = await opened<"day">({ windows: { day: () => "none" } });
+    expect(usage.ensure("acme")).toBeUndefined();
+    expect(() => usage.tryRecord("acme", one)).toThrow(UnknownBackendError);
+  });
+
+  it("takes in who is counted in it from now on", async () => {
+    const { clock, counter } = factory();
+    let isCounted = false;
+    const { usage } = await opened<"month" | "day">({
+      windows: { month: utcMonths, day: () => (isCounted ? utcDays : "none") },
+      counter,
+      clock,
+    });
+    await usage.ensure("acme");
+    usage.record("acme", one);
+    isCounted = true;
+    expect(() => usage.record("acme", one)).toThrow(UnknownBackendError);
+    await usage.ensure("acme");
+    usage.record("acme", one);
+    expect(seen(usage, "acme")).toEqual({ month: [2, 0], day: [1, 0] });
+  });
+});
