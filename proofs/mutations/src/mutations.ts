@@ -1,3 +1,4 @@
+import { CLIENT_MUTATIONS } from "./client-mutations.ts";
 import { COUNTER_MUTATIONS } from "./counter-mutations.ts";
 import { CREDENTIALS_MUTATIONS } from "./credentials-mutations.ts";
 import { DASHBOARD_MUTATIONS } from "./dashboard-mutations.ts";
@@ -36,4 +37,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...WEBHOOK_MUTATIONS,
   ...PROXY_GRANT_MUTATIONS,
   ...DASHBOARD_MUTATIONS,
+  ...CLIENT_MUTATIONS,
 ];

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { hasCredentials } from "../credentials/backend-credentials.ts";
 import { formatAddress, isLoopback } from "./address.ts";
+import { nearMiss } from "./near-miss.ts";
 import { absolutePath, type Place } from "./paths.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
 import type { ConfigFile } from "./schema/config-file.ts";
@@ -28,7 +29,10 @@ export function complete(
     flush: { ...flush, intervalMs, nearLimitIntervalMs },
     thresholds: thresholds ?? THRESHOLDS,
   };
-  return { config, clashes: [...contradictions(config), ...untold(config, thresholds), ...clashes] };
+  return {
+    config,
+    clashes: [...contradictions(config), ...unknownPlans(config), ...untold(config, thresholds), ...clashes],
+  };
 }
 
 function storeFile(file: string, place: Place, clashes: Clash[]): string {
@@ -73,6 +77,19 @@ function contradictions({ listen, admin, flush, clients, backends }: ProxyConfig
     clashes.push([["flush", "nearLimitIntervalMs"], message]);
   }
   return clashes;
+}
+
+/** A client with a plan that is not there would have no limits. */
+function unknownPlans({ clients = [], plans = new Map() }: ProxyConfig): readonly Clash[] {
+  return clients.flatMap(({ plan }, index): readonly Clash[] => {
+    // fault: takes a client whose plan is unknown for one without limits
+    if (plan === undefined || plans.has(plan)) return [];
+    const known = [...plans.keys()];
+    const guess = nearMiss(plan, known);
+    const advice =
+      guess !== undefined ? `did you mean ${guess}?` : `known are ${known.join(", ") || "none: name them in plans"}`;
+    return [[["clients", index, "plan"], `there is no plan ${JSON.stringify(plan)}; ${advice}`]];
+  });
 }
 
 /** Thresholds of which nobody would be told. */

@@ -1,4 +1,5 @@
 import type { Usage } from "@usage/counter-core";
+import type { ClientWindow } from "../clients/client-windows.ts";
 import type { ClientKey } from "../credentials/client-key.ts";
 import type { Secret } from "../credentials/secret.ts";
 import type { LogLevel } from "../log/log-level.ts";
@@ -36,6 +37,8 @@ export interface ProxyConfig {
   readonly trustedProxies: readonly string[];
   /** Who may use the proxy, by keys of its own. Absent: whoever reaches it, and what they send for themselves is passed on. */
   readonly clients?: readonly ClientConfig[];
+  /** What clients are allowed, by name of the plan. Absent: there are none. */
+  readonly plans?: ReadonlyMap<string, ClientLimits>;
   /** Which pages of other sites may read the answers of the proxy's own. Absent: none. */
   readonly cors?: CorsOptions;
   /** `access` writes a line for every request. */
@@ -121,7 +124,14 @@ export type BackendAuth =
 export interface ClientConfig {
   readonly name: string;
   readonly key: ClientKey;
+  /** One of `plans`. @default no limits */
+  readonly plan?: string;
+  /** In place of what the plan says of the same window and dimension. */
+  readonly limits?: ClientLimits;
 }
+
+/** By window; a dimension that is absent is unlimited there, of one that is 0 nothing may be used. */
+export type ClientLimits = { readonly [window in ClientWindow]?: Partial<Usage> };
 
 /** Who is told that a backend has reached a threshold of a limit. */
 export interface WebhookConfig {

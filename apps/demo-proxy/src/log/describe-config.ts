@@ -21,6 +21,7 @@ export function describeConfig(config: ProxyConfig): object {
     shutdown,
     trustedProxies,
     clients,
+    plans,
     cors,
     log,
     backends,
@@ -48,6 +49,7 @@ export function describeConfig(config: ProxyConfig): object {
     shutdown,
     trustedProxies,
     ...(clients && { clients: clients.length }),
+    ...(plans && { plans: Object.fromEntries(plans) }),
     ...(cors && { cors }),
     log,
     backends: backends.map(({ name, url, host, limits, thresholds, headers, auth }) => ({

@@ -13,6 +13,7 @@ const LIVE: readonly (keyof ProxyConfig)[] = [
   "backends",
   "clients",
   "flush",
+  "plans",
   "routing",
   "shutdown",
   "thresholds",
@@ -122,9 +123,18 @@ export class LiveConfig {
     const needRestart = (Object.keys(next) as (keyof ProxyConfig)[]).filter(
       (section) => !LIVE.includes(section) && !isDeepStrictEqual(next[section], this.#started[section]),
     );
-    const { backends, clients, flush, routing, shutdown, thresholds, webhooks: told } = next;
-    const { clients: _, ...started } = this.#started;
-    const live = { backends, ...(clients && { clients }), flush, routing, shutdown, thresholds, webhooks: told };
+    const { backends, clients, flush, plans, routing, shutdown, thresholds, webhooks: told } = next;
+    const { clients: _, plans: __, ...started } = this.#started;
+    const live = {
+      backends,
+      ...(clients && { clients }),
+      ...(plans && { plans }),
+      flush,
+      routing,
+      shutdown,
+      thresholds,
+      webhooks: told,
+    };
     this.#config = { ...started, ...live };
     this.#status = { loadedAtMs: clock.now(), needRestart };
     return { ...difference(before, next), needRestart };

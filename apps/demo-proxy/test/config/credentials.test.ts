@@ -109,3 +109,36 @@ describe("credentials that cannot be meant", () => {
     expect(told).not.toMatch(/secret-\d|short-secret|your-key/);
   });
 });
+
+describe("plans and limits of clients", () => {
+  const client = (settings: string) => `clients: [{ name: web, key: key-0123456789abc, ${settings} }]\n${BACKEND}`;
+  const read = (text: string) => parseConfig(text, { file: "proxy.yaml", folder: "/here" });
+
+  it("are read by window and dimension", () => {
+    const { plans, clients } = read(`
+plans:
+  free: { day: { apiRequests: 1000 }, month: { egressBytes: 10GiB } }
+  closed: { minute: { apiRequests: 0 } }
+${client("plan: free, limits: { hour: { ingressBytes: 1MB } }")}`);
+    expect(plans).toEqual(
+      new Map([
+        ["free", { day: { apiRequests: 1000 }, month: { egressBytes: 10 * 1024 ** 3 } }],
+        ["closed", { minute: { apiRequests: 0 } }],
+      ]),
+    );
+    expect(clients).toMatchObject([{ name: "web", plan: "free", limits: { hour: { ingressBytes: 1e6 } } }]);
+  });
+
+  it.each([
+    ["a plan that is not there", client("plan: pro"), 'clients[0].plan: there is no plan "pro"; known are none: name'],
+    ["a plan that is misspelt", `plans: { free: {} }\n${client("plan: fre")}`, "did you mean free?"],
+    ["another plan", `plans: { free: {}, b2b: {} }\n${client("plan: enterprise")}`, "known are free, b2b"],
+    ["a window that is none", client("limits: { fortnight: {} }"), "clients[0].limits.fortnight: unknown key"],
+    ["a plan's window that is none", `plans: { free: { days: {} } }\n${BACKEND}`, "did you mean day?"],
+    ["limits without a window", client("limits: { apiRequests: 5 }"), "known here: month, week, day, hour, minute"],
+    ["a plan with a slash", `plans: { a/b: {} }\n${BACKEND}`, "expected a name of letters"],
+    ["an amount that is none", `plans: { free: { day: { apiRequests: -1 } } }\n${BACKEND}`, "whole number of requests"],
+  ])("are refused where they cannot be meant: %s", (_, text, message) => {
+    expect(complaints(text)).toContain(message);
+  });
+});

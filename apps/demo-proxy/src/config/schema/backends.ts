@@ -1,10 +1,10 @@
-import { assertBackendName, STORAGE_DIMENSIONS, type Usage } from "@usage/counter-core";
+import { assertBackendName } from "@usage/counter-core";
 import { z } from "zod";
 import { refusePlaceholders } from "../placeholder.ts";
 import type { BackendAuth, BackendHeaders } from "../proxy-config.ts";
 import { backendAuth, backendHeaders } from "./credentials.ts";
 import { expected, section, shown, text } from "./expected.ts";
-import { count, size } from "./values.ts";
+import { limits } from "./limits.ts";
 import { thresholds } from "./webhooks.ts";
 
 const backendName = text("a name", (value) => {
@@ -32,20 +32,6 @@ const backendUrl = text(
 
 const hostPolicies = ["upstream", "preserve"] as const;
 const host = z.enum(hostPolicies, expected(hostPolicies.join(" or "))).default("upstream");
-
-const limits = section({
-  apiRequests: count.exactOptional(),
-  egressBytes: size.exactOptional(),
-  ingressBytes: size.exactOptional(),
-}).transform((given): Partial<Usage> => {
-  const limited: { -readonly [D in keyof Usage]?: Usage[D] } = {};
-  for (const dimension of STORAGE_DIMENSIONS) {
-    const limit = given[dimension];
-    // fault: leaves limits of 0 out of the configuration
-    if (limit !== undefined) limited[dimension] = limit;
-  }
-  return limited;
-});
 
 export const backends = z
   .array(

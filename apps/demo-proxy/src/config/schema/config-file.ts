@@ -9,6 +9,7 @@ import { cors, trustedProxies } from "./clients.ts";
 import { counter } from "./counter.ts";
 import { clients } from "./credentials.ts";
 import { expected, section } from "./expected.ts";
+import { plans } from "./plans.ts";
 import { store } from "./store.ts";
 import { address, delay, duration, flag, headSize, part } from "./values.ts";
 import { thresholds, webhooks } from "./webhooks.ts";
@@ -61,6 +62,7 @@ export const configFile: z.ZodType<ConfigFile> = section({
   shutdown: shutdown.prefault({}),
   trustedProxies: trustedProxies.default([]),
   clients: clients.exactOptional(),
+  plans: plans.exactOptional(),
   cors: cors.exactOptional(),
   log: log.prefault({}),
   backends,

@@ -4,8 +4,9 @@ import { ClientKey } from "../../credentials/client-key.ts";
 import { Secret } from "../../credentials/secret.ts";
 import { decidedByProxy } from "../../proxy/headers.ts";
 import { placeholderIn, placeholderText } from "../placeholder.ts";
-import type { BackendAuth, BackendHeaders } from "../proxy-config.ts";
+import type { BackendAuth, BackendHeaders, ClientConfig } from "../proxy-config.ts";
 import { expected, expectedKind, section, text } from "./expected.ts";
+import { clientLimits } from "./plans.ts";
 
 const LEAST_KEY_LENGTH = 16;
 
@@ -103,8 +104,16 @@ const clientName = text("a name of letters, digits and ._@-", (value) => {
 });
 
 /** Who may use the proxy. */
-export const clients = z
-  .array(section({ name: clientName, key }), expected("a list of clients, each with a name and a key", "secret"))
+export const clients: z.ZodType<readonly ClientConfig[]> = z
+  .array(
+    section({
+      name: clientName,
+      key,
+      plan: z.string(expected("the name of one of the plans")).exactOptional(),
+      limits: clientLimits.exactOptional(),
+    }),
+    expected("a list of clients, each with a name and a key", "secret"),
+  )
   .min(1, "name at least one client, or leave it out: then anybody who reaches the proxy may use it")
   .superRefine((list, context) => {
     const [names, keys] = [new Map<string, number>(), new Map<string, number>()];
