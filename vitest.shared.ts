@@ -1,6 +1,9 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { UserWorkspaceConfig } from "vitest/config";
+
+const DIRECT_IMPORTS = `--import=${pathToFileURL(join(import.meta.dirname, "scripts/direct-imports.mjs")).href}`;
 
 /**
  * Packages are tested from their sources: the `@usage/source` condition of their export maps. All else is resolved as Node does
@@ -16,7 +19,8 @@ export const shared: UserWorkspaceConfig = {
     // Most tests wait for servers and processes most of the time: one worker a core would leave the cores idle.
     maxWorkers: Math.ceil(1.5 * availableParallelism()),
     expect: { poll: { timeout: 30_000 } },
+    execArgv: [DIRECT_IMPORTS],
     // Tests start some hundred processes of the same few scripts.
-    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, ".cache/compiled") },
+    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, ".cache/compiled"), NODE_OPTIONS: DIRECT_IMPORTS },
   },
 };

@@ -9,9 +9,8 @@ import { type Started, timeStart } from "./start/time-start.ts";
 
 const METHOD = [
   `The proxy with two backends, each start a process of its own, with SQLite on a fresh file, on Node's defaults. *From sources* is
-\`npx -y pnpm@12 start\` without pnpm: Node reads the TypeScript, and looks into the package.json of a package for each of its
-modules, which for drizzle-orm costs more than anything else. *Bundle* is the folder that \`npx -y pnpm@12 bundle\` makes, as it is
-deployed.`,
+\`npx -y pnpm@12 start\` without pnpm: Node reads the TypeScript, module by module. *Bundle* is the folder that
+\`npx -y pnpm@12 bundle\` makes, as it is deployed.`,
   `*Ready* is from the start of the process until \`/readyz\` answers 200, asked every 5 ms; *CPU until ready* is what the process used
 for it, which other programs on the machine lengthen less. *Resident* is what the process has of its own and shared memory three
 seconds later, at rest; *peak* is the most that it had until then.`,
@@ -25,7 +24,11 @@ type Measured = Readonly<Record<Subject, Started[]>>;
 const [bundle, redis, postgres] = await Promise.all([makeBundle(), startRedis({}), startPostgres()]);
 try {
   const programs: Readonly<Record<Subject, readonly string[]>> = {
-    sources: ["--conditions=@usage/source", join(import.meta.dirname, "../apps/demo-proxy/src/main.ts")],
+    sources: [
+      `--import=${new URL("../scripts/direct-imports.mjs", import.meta.url).href}`,
+      "--conditions=@usage/source",
+      join(import.meta.dirname, "../apps/demo-proxy/src/main.ts"),
+    ],
     bundle: [join(bundle, "app/usage-proxy.js")],
   };
   const shared = `counter: { kind: redis, url: "${redis.url}" }\nstore: { kind: postgres, url: "${postgres.url}" }\n`;
