@@ -13,4 +13,14 @@ export const DASHBOARD_MUTATIONS: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: "promises when a limit is reached where nothing is on its way there",
+    edit: never,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/admin/api/live-report.test.ts",
+        title: "a backend that takes requests is projected at its average, one that takes none at what it still does",
+      },
+    ],
+  },
 ];

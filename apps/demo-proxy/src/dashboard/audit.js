@@ -1,5 +1,5 @@
 import { byId, element, setText } from "./dom.js";
-import { formatDuration, LABELS } from "./format.js";
+import { formatCount, formatDuration, labelOf, messageOf } from "./format.js";
 
 /** @typedef {import("../admin/api/audit.ts").AuditReport} AuditReport */
 
@@ -10,6 +10,9 @@ const VERDICTS = {
   unheard: "Stored by another instance, not heard of here yet",
   missing: "The store holds less than it confirmed: was it restored from a backup, or rows deleted?",
 };
+
+/** More rows that differ tell nothing more. */
+const ROWS = 30;
 
 /** What was counted, shared and stored, where these differ. */
 export class Audit {
@@ -24,7 +27,7 @@ export class Audit {
     const different = report.rows.filter(
       ({ counted, shared, stored }) => stored !== counted || (shared ?? counted) !== counted,
     );
-    byId("audit").replaceChildren(...(different.length === 0 ? [] : [draw(different)]));
+    byId("audit").replaceChildren(...(different.length === 0 ? [] : draw(different)));
     byId("audit").dataset.verdict = report.rows.some(({ verdict }) => verdict === "missing") ? "missing" : "fine";
     this.show();
   }
@@ -33,7 +36,7 @@ export class Audit {
   fail(error) {
     this.#report = undefined;
     byId("audit").replaceChildren();
-    setText(byId("audit-summary"), `Cannot be made now. ${error instanceof Error ? error.message : error}`);
+    setText(byId("audit-summary"), `Cannot be made now. ${messageOf(error)}`);
   }
 
   /** Says how things stand. */
@@ -48,8 +51,15 @@ export class Audit {
   }
 }
 
-/** @param {AuditReport["rows"]} rows */
+/** What is wrong is first. @param {AuditReport["rows"]} rows */
 function draw(rows) {
+  const sorted = rows.toSorted((one, other) => Number(other.verdict === "missing") - Number(one.verdict === "missing"));
+  const more = element("p", { class: "muted" }, `and ${formatCount(rows.length - ROWS)} more; api/audit has all`);
+  return [drawTable(sorted.slice(0, ROWS)), ...(rows.length > ROWS ? [more] : [])];
+}
+
+/** @param {AuditReport["rows"]} rows */
+function drawTable(rows) {
   const shared = rows.some((row) => row.shared !== null);
   const head = ["Backend", "Dimension", "Counted", ...(shared ? ["Shared"] : []), "Stored", "Difference", ""];
   const titles = head.map((title, index) =>
@@ -62,7 +72,7 @@ function draw(rows) {
     const line = element("tr", { "data-verdict": row.verdict });
     line.append(
       element("th", { scope: "row" }, row.backend),
-      element("td", {}, LABELS[row.dimension]),
+      element("td", {}, labelOf(row.dimension)),
       ...numbers.map((number) => element("td", { class: "number" }, number.toLocaleString("en"))),
       element("td", { class: "verdict" }, VERDICTS[row.verdict]),
     );

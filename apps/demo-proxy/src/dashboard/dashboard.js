@@ -2,64 +2,69 @@ import { Audit } from "./audit.js";
 import { Backends } from "./backends.js";
 import { request, savedToken, saveToken } from "./client.js";
 import { byId, setAttribute, setText } from "./dom.js";
-import { formatInstant } from "./format.js";
+import { formatInstant, messageOf } from "./format.js";
 import { Grants } from "./grants.js";
-import { History } from "./history.js";
 import { Live } from "./live.js";
+import { Months } from "./months.js";
+import { Polls } from "./polls.js";
 import { Status } from "./status.js";
+import { titleOf, Verdict } from "./verdict.js";
 
-/** @typedef {import("../admin/api/live-report.ts").LiveReport} LiveReport */
+/** @typedef {import("./backend-state.js").LiveReport} LiveReport */
 
-const HISTORY_MS = 60_000;
-const GRANTS_MS = 60_000;
-const AUDIT_MS = 5_000;
-
+const verdict = new Verdict();
 const status = new Status({ flush });
 const backends = new Backends({ drain: askToDrain, resume: (name) => void act(name, "resume") });
 const grants = new Grants();
-const history = new History();
+const months = new Months();
 const audit = new Audit();
 const live = new Live({ onReport: show, onConnection: tell });
 
+const auditPoll = { path: () => "api/audit", everyMs: 5_000, ...handlersOf(audit) };
+const grantsPoll = { path: () => "api/grants", everyMs: 60_000, ...handlersOf(grants) };
+const polls = new Polls([auditPoll, grantsPoll, { path: () => "api/history", everyMs: 60_000, ...handlersOf(months) }]);
+
 /** @type {LiveReport | undefined} */
 let shown;
-/** When what is asked for now and then was asked for. */
-const asked = {
-  history: Number.NEGATIVE_INFINITY,
-  grants: Number.NEGATIVE_INFINITY,
-  audit: Number.NEGATIVE_INFINITY,
-};
 /** What each backend was granted when the grants were asked for. */
 let credit = "";
 
 live.connect();
 
-/** @param {LiveReport} report */
+/** @param {{ load: (body: any) => void, fail: (error: unknown) => void }} panel */
+function handlersOf(panel) {
+  return { load: panel.load.bind(panel), fail: panel.fail.bind(panel) };
+}
+
+/** Draws all that comes with an event. @param {LiveReport} report */
 function show(report) {
-  const changed = shown?.period.key !== report.period.key || shown.startedAt !== report.startedAt;
+  if (shown?.period.key !== report.period.key || shown.startedAt !== report.startedAt) polls.expire();
   shown = report;
   byId("content").hidden = false;
   byId("token-form").hidden = true;
+  document.title = titleOf(report);
   setText(byId("place"), `${report.proxy.address}, ${report.proxy.routing} routing`);
+  verdict.show(report);
   status.show(report);
   backends.show(report);
-  history.show(report);
+  months.show(report);
   audit.show();
   showEmpty(report);
   showConfig(report);
-  if (changed || performance.now() - asked.history > HISTORY_MS) void loadHistory();
+  polls.tick();
   const granted = JSON.stringify(report.backends.map(({ name, granted }) => [name, granted]));
-  if (changed || granted !== credit || performance.now() - asked.grants > GRANTS_MS) void loadGrants(granted);
-  if (changed || performance.now() - asked.audit > AUDIT_MS) void loadAudit();
+  if (granted !== credit && credit !== "") void polls.ask(grantsPoll);
+  credit = granted;
 }
 
 /** @param {LiveReport} report */
-function showEmpty({ backends, proxy }) {
+function showEmpty({ backends, proxy, refusals }) {
   const used = backends.some(
     ({ usage, inFlight }) => inFlight > 0 || Object.values(usage).some((amount) => amount > 0),
   );
-  byId("empty").hidden = used;
-  if (!used) setText(byId("empty-command"), `curl -i http://${proxy.address}/`);
+  const isNew = !used && refusals.thisPeriod === 0;
+  byId("empty").hidden = !isNew;
+  if (isNew) setText(byId("empty-command"), `curl -i http://${proxy.address}/`);
 }
 
 /** Tells when the file of the configuration is not what the proxy runs on. @param {LiveReport} report */
@@ -73,39 +78,9 @@ function showConfig({ config }) {
   byId("config-notice").hidden = !texts.some(Boolean);
 }
 
-async function loadHistory() {
-  asked.history = performance.now();
-  try {
-    history.load((await request("api/history")).history);
-    if (shown !== undefined) history.show(shown);
-  } catch (error) {
-    setText(byId("history-summary"), `Cannot be read now. ${error instanceof Error ? error.message : error}`);
-  }
-}
-
-/** @param {string} granted */
-async function loadGrants(granted) {
-  asked.grants = performance.now();
-  credit = granted;
-  try {
-    grants.load(await request("api/grants"));
-  } catch (error) {
-    grants.fail(error);
-  }
-}
-
-async function loadAudit() {
-  asked.audit = performance.now();
-  try {
-    audit.load(await request("api/audit"));
-  } catch (error) {
-    audit.fail(error);
-  }
-}
-
 async function flush() {
   await request("api/flush", { method: "POST" });
-  await loadAudit();
+  await polls.ask(auditPoll);
 }
 
 /** @param {string} name */
@@ -124,8 +99,10 @@ function askToDrain(name) {
 async function act(name, action) {
   try {
     await request(`api/backends/${encodeURIComponent(name)}/${action}`, { method: "POST" });
+    // What was wrong with the one before is over.
+    notify("");
   } catch (error) {
-    notify(`${name} does not ${action}. ${error instanceof Error ? error.message : error}`);
+    notify(`${name} does not ${action}. ${messageOf(error)}`);
   }
 }
 
@@ -139,6 +116,7 @@ function tell(connection) {
   document.body.classList.toggle("stale", connection.kind !== "live");
   if (connection.kind === "live") notify("");
   if (connection.kind === "away") {
+    document.title = "Not connected · Usage";
     const since = shown === undefined ? "" : ` The numbers are those of ${formatInstant(shown.at)}.`;
     notify(`${connection.reason}${since} Trying again by itself; if this stays, see whether the process runs.`);
   }
@@ -147,6 +125,7 @@ function tell(connection) {
 
 function askForToken() {
   notify("");
+  document.title = "Usage";
   byId("content").hidden = true;
   byId("token-form").hidden = false;
   byId("token-error").hidden = savedToken() === "";
@@ -155,9 +134,11 @@ function askForToken() {
 
 /** @param {string} text nothing hides it */
 function notify(text) {
-  setText(byId("notice"), text);
+  setText(byId("notice-text"), text);
   byId("notice").hidden = text === "";
 }
+
+byId("notice-close").addEventListener("click", () => notify(""));
 
 byId("token-form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -1,12 +1,21 @@
 // Numbers, times and names for people. Everything is in UTC, as periods are.
 
-/** What is counted, in the order in which it is shown. */
-export const DIMENSIONS = /** @type {const} */ (["apiRequests", "egressBytes", "ingressBytes"]);
-
-/** @typedef {(typeof DIMENSIONS)[number]} Dimension */
+/** @typedef {string} Dimension What is counted, as the API calls it. */
+/** @typedef {Readonly<Record<Dimension, number>>} Amounts */
 
 /** @type {Readonly<Record<Dimension, string>>} */
-export const LABELS = { apiRequests: "Requests", egressBytes: "Egress", ingressBytes: "Ingress" };
+const LABELS = { apiRequests: "Requests", egressBytes: "Egress", ingressBytes: "Ingress" };
+
+/** A dimension for people: `Egress`, and of those that the configuration adds `Class A` for `classA`. @param {Dimension} dimension */
+export function labelOf(dimension) {
+  const words = dimension.replace(/Bytes$/, "").replace(/([a-z0-9])([A-Z])/g, "$1 $2");
+  return LABELS[dimension] ?? words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** Whether amounts are bytes, and not a number of something. @param {Dimension} dimension */
+export function isBytes(dimension) {
+  return dimension.endsWith("Bytes");
+}
 
 const COUNT_UNITS = ["", "k", "M", "G", "T", "P"];
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -18,7 +27,7 @@ const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
  * @param {number} amount
  */
 export function formatAmount(dimension, amount) {
-  return dimension === "apiRequests" ? formatCount(amount) : join(...scaled(amount, 1024, BYTE_UNITS));
+  return !isBytes(dimension) ? formatCount(amount) : join(...scaled(amount, 1024, BYTE_UNITS));
 }
 
 /** @param {number} count */
@@ -36,7 +45,7 @@ export function formatCount(count) {
  * @param {number} limit
  */
 export function formatPart(dimension, used, limit) {
-  if (dimension === "apiRequests") return `${formatCount(used)} of ${formatCount(limit)}`;
+  if (!isBytes(dimension)) return `${formatCount(used)} of ${formatCount(limit)}`;
   const [[number, unit], [whole, of]] = [scaled(used, 1024, BYTE_UNITS), scaled(limit, 1024, BYTE_UNITS)];
   return `${unit === of || used === 0 ? number : join(number, unit)} of ${join(whole, of)}`;
 }
@@ -46,7 +55,7 @@ export function formatPart(dimension, used, limit) {
  * @param {number} perSecond
  */
 export function formatRate(dimension, perSecond) {
-  if (dimension !== "apiRequests") return `${formatAmount(dimension, Math.round(perSecond))}/s`;
+  if (isBytes(dimension)) return `${formatAmount(dimension, Math.round(perSecond))}/s`;
   return `${perSecond > 0 && perSecond < 10 ? Math.max(0.1, perSecond).toFixed(1) : formatCount(perSecond)}/s`;
 }
 
@@ -130,14 +139,44 @@ export function formatPeriod(key, length = "long") {
 /**
  * The parts of a usage that are not zero: `12 requests, 4.2 MiB out`; empty when all are.
  *
- * @param {Readonly<Record<Dimension, number>>} usage
+ * @param {Amounts} usage
  */
-export function formatUsage({ apiRequests, egressBytes, ingressBytes }) {
-  return [
-    apiRequests > 0 && `${formatCount(apiRequests)} ${apiRequests === 1 ? "request" : "requests"}`,
-    egressBytes > 0 && `${formatAmount("egressBytes", egressBytes)} out`,
-    ingressBytes > 0 && `${formatAmount("ingressBytes", ingressBytes)} in`,
-  ]
-    .filter(Boolean)
+export function formatUsage(usage) {
+  return Object.entries(usage)
+    .filter(([, amount]) => amount > 0)
+    .map(([dimension, amount]) => {
+      const word = WORDS[dimension] ?? labelOf(dimension).toLowerCase();
+      const noun = dimension === "apiRequests" && amount === 1 ? "request" : word;
+      return `${formatAmount(dimension, amount)} ${noun}`;
+    })
     .join(", ");
+}
+
+/** @type {Readonly<Record<Dimension, string>>} */
+const WORDS = { apiRequests: "requests", egressBytes: "out", ingressBytes: "in" };
+
+/**
+ * A number of things: `1 backend`, `12 backends`.
+ *
+ * @param {number} count
+ * @param {string} one
+ * @param {string} [many]
+ */
+export function formatNumber(count, one, many = `${one}s`) {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
+/** The sum of some usages, by dimension. @param {Iterable<Amounts>} usages @returns {Record<Dimension, number>} */
+export function sumOf(usages) {
+  /** @type {Record<Dimension, number>} */
+  const total = {};
+  for (const usage of usages) {
+    for (const [dimension, amount] of Object.entries(usage)) total[dimension] = (total[dimension] ?? 0) + amount;
+  }
+  return total;
+}
+
+/** Why something failed, in words. @param {unknown} error */
+export function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
 }

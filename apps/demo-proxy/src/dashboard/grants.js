@@ -1,5 +1,5 @@
 import { byId, element, setText } from "./dom.js";
-import { formatInstant, formatPeriod, formatUsage } from "./format.js";
+import { formatInstant, formatNumber, formatPeriod, formatUsage, messageOf } from "./format.js";
 
 /** @typedef {{ period: string, grants: readonly import("../admin/api/grants.ts").GrantReport[] }} GrantList */
 
@@ -8,14 +8,16 @@ export class Grants {
   /** @param {GrantList} list */
   load({ period, grants }) {
     byId("grants-section").hidden = grants.length === 0;
-    const number = grants.length === 1 ? "1 grant" : `${grants.length} grants`;
-    setText(byId("grants-summary"), `${number} for ${formatPeriod(period)}, and for no other period`);
+    setText(
+      byId("grants-summary"),
+      `${formatNumber(grants.length, "grant")} for ${formatPeriod(period)}, and for no other period`,
+    );
     byId("grants").replaceChildren(...(grants.length === 0 ? [] : [draw(grants)]));
   }
 
   /** @param {unknown} error why they could not be read */
   fail(error) {
-    setText(byId("grants-summary"), `Cannot be read now. ${error instanceof Error ? error.message : error}`);
+    setText(byId("grants-summary"), `Cannot be read now. ${messageOf(error)}`);
   }
 }
 
@@ -23,7 +25,7 @@ export class Grants {
 function draw(grants) {
   const titles = ["Backend", "Granted", "Reason", "By", "When", "Id"];
   const lines = grants.map(({ backend, amounts, reason, by, grantedAt, id }) => {
-    const given = formatUsage({ apiRequests: 0, egressBytes: 0, ingressBytes: 0, ...amounts });
+    const given = formatUsage(amounts);
     return element(
       "tr",
       {},

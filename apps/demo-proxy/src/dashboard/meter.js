@@ -1,8 +1,6 @@
+import { limitOf, NEAR, outlookWords, partOf } from "./backend-state.js";
 import { element, setAttribute, setText } from "./dom.js";
-import { formatAmount, formatDuration, formatInstant, formatPart, formatPercent, LABELS } from "./format.js";
-
-/** From this part of a limit on it is worth a look. */
-const NEAR = 0.8;
+import { formatAmount, formatPart, formatPercent, labelOf } from "./format.js";
 
 /** One dimension of a backend: usage against limit, and where it leads. */
 export class Meter {
@@ -22,10 +20,10 @@ export class Meter {
    */
   constructor(backend, dimension) {
     this.#dimension = dimension;
-    const label = `${LABELS[dimension]} of ${backend}`;
+    const label = `${labelOf(dimension)} of ${backend}`;
     this.#bar = element("div", { class: "bar", role: "meter", "aria-label": label }, this.#ahead, this.#fill);
     const head = element("p", { class: "meter-head" });
-    head.append(element("span", { class: "meter-label" }, LABELS[dimension]), this.#value, this.#percent);
+    head.append(element("span", { class: "meter-label" }, labelOf(dimension)), this.#value, this.#percent);
     this.node = element(
       "div",
       { class: "meter", "data-dimension": dimension },
@@ -37,14 +35,14 @@ export class Meter {
   }
 
   /**
-   * @param {import("../admin/api/live-report.ts").LiveBackend} backend
+   * @param {import("./backend-state.js").LiveBackend} backend
    * @param {{ nowMs: number, endMs: number }} time
    */
   show(backend, time) {
     const dimension = this.#dimension;
-    const used = backend.usage[dimension];
-    const limit = backend.limits[dimension];
-    const { atEnd } = backend.outlook[dimension];
+    const used = limitOf(backend.usage, dimension) ?? 0;
+    const limit = limitOf(backend.limits, dimension);
+    const outlook = /** @type {Record<string, { atEnd: number | null }>} */ (backend.outlook)[dimension];
     const part = partOf(used, limit);
     const text = limit === undefined ? formatAmount(dimension, used) : formatPart(dimension, used, limit);
     const percent = limit === undefined ? "no limit" : limit === 0 ? "nothing allowed" : formatPercent(part);
@@ -57,46 +55,15 @@ export class Meter {
     setAttribute(this.#bar, "aria-valuemin", 0);
     setAttribute(this.#bar, "aria-valuemax", end);
     setAttribute(this.#bar, "aria-valuenow", limit === 0 ? end : Math.min(used, end));
-    const granted = backend.granted[dimension] ?? 0;
+    const granted = limitOf(backend.granted, dimension) ?? 0;
     const credit = granted > 0 ? `includes ${formatAmount(dimension, granted)} granted` : "";
     setAttribute(this.#bar, "aria-valuetext", [text, percent, credit].filter(Boolean).join(", "));
     this.#fill.style.inlineSize = width(part);
-    this.#ahead.style.inlineSize = width(partOf(atEnd, limit));
+    this.#ahead.style.inlineSize = width(partOf(outlook?.atEnd ?? used, limit));
     setText(this.#granted, credit.replace("i", "I"));
     this.#granted.hidden = credit === "";
-    setText(this.#outlook, this.#words(backend, time));
+    setText(this.#outlook, outlookWords(backend, dimension, time));
   }
-
-  /**
-   * @param {import("../admin/api/live-report.ts").LiveBackend} backend
-   * @param {{ nowMs: number, endMs: number }} time
-   */
-  #words({ usage, limits, outlook }, { nowMs, endMs }) {
-    const dimension = this.#dimension;
-    const { atEnd, limitAt } = outlook[dimension];
-    const limit = limits[dimension];
-    if (limit === 0) return "The limit is 0: nothing may be used.";
-    if (limit !== undefined && usage[dimension] >= limit)
-      return `Limit reached. It opens again ${formatInstant(endMs)}.`;
-    if (atEnd === usage[dimension]) return "Not growing at present";
-    const projected = `Projected ${formatAmount(dimension, atEnd)}`;
-    if (limit === undefined) return projected;
-    if (limitAt === null) return `${projected}, ${formatPercent(atEnd / limit)} of the limit`;
-    const inMs = Date.parse(limitAt) - nowMs;
-    const when = inMs < 86_400_000 ? `in ${formatDuration(inMs)}, ${formatInstant(limitAt)}` : formatInstant(limitAt);
-    return `${projected}; limit reached ${when}`;
-  }
-}
-
-/**
- * How much of a limit an amount is: nothing where there is none, all of it where the limit is 0.
- *
- * @param {number} amount
- * @param {number | undefined} limit
- */
-function partOf(amount, limit) {
-  if (limit === undefined) return 0;
-  return limit === 0 ? 1 : amount / limit;
 }
 
 /** @param {number} part */

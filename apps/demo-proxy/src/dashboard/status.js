@@ -1,8 +1,10 @@
 import { byId, element, setAttribute, setText } from "./dom.js";
-import { DIMENSIONS, formatDuration, formatInstant, formatPeriod, formatRate, formatUsage } from "./format.js";
+import { formatDuration, formatInstant, formatPeriod, formatRate, formatUsage, messageOf, sumOf } from "./format.js";
 import { Sparkline } from "./sparkline.js";
 
-/** The tiles above the backends: the period, what goes on now, the counter and the store. */
+/** @typedef {import("./backend-state.js").LiveReport} LiveReport */
+
+/** The tiles below the verdict: the period, what goes on now, the counter and the store. */
 export class Status {
   #period = tile("Period");
   #now = tile("Now");
@@ -12,6 +14,10 @@ export class Status {
   #spark = new Sparkline();
   #flush = element("button", { type: "button", class: "small" }, "Flush now");
   #flushResult = element("span", { role: "status" });
+  /** When the last flush that was asked for ended, and the last good one of the store then. */
+  #result = { atMs: 0, lastFlush: /** @type {string | null} */ (null) };
+  /** @type {string | null} */
+  #lastFlush = null;
 
   /** @param {{ flush: () => Promise<void> }} actions `flush` rejects with what went wrong */
   constructor({ flush }) {
@@ -32,14 +38,15 @@ export class Status {
       await flush();
       setText(this.#flushResult, "Stored");
     } catch (error) {
-      setText(this.#flushResult, error instanceof Error ? error.message : String(error));
+      setText(this.#flushResult, messageOf(error));
       this.#flushResult.className = "bad";
     } finally {
+      this.#result = { atMs: performance.now(), lastFlush: this.#lastFlush };
       setAttribute(this.#flush, "aria-disabled", undefined);
     }
   }
 
-  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
+  /** @param {LiveReport} report */
   show(report) {
     this.#showPeriod(report);
     this.#showNow(report);
@@ -47,7 +54,7 @@ export class Status {
     this.#showStore(report);
   }
 
-  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
+  /** @param {LiveReport} report */
   #showPeriod({ period, at }) {
     const [start, end, now] = [Date.parse(period.start), Date.parse(period.end), Date.parse(at)];
     const left = formatDuration(Math.max(0, end - now));
@@ -55,9 +62,9 @@ export class Status {
     this.#elapsed.style.inlineSize = `${Math.min(100, ((now - start) * 100) / (end - start))}%`;
   }
 
-  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
+  /** @param {LiveReport} report */
   #showNow({ backends, startedAt, at }) {
-    const { apiRequests, egressBytes, ingressBytes } = sum(backends.map(({ perSecond }) => perSecond));
+    const { apiRequests = 0, egressBytes = 0, ingressBytes = 0 } = sumOf(backends.map(({ perSecond }) => perSecond));
     const running = backends.reduce((sum, { inFlight }) => sum + inFlight, 0);
     this.#now.tell(
       `${formatRate("apiRequests", apiRequests).replace("/s", "")} requests/s`,
@@ -67,12 +74,12 @@ export class Status {
     this.#spark.add(apiRequests);
   }
 
-  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
+  /** @param {LiveReport} report */
   #showCounter({ counter, places, backends }) {
     if (counter.kind === "local") {
       return this.#counter.tell("Local", `Counts stay in this process; nothing to share. ${limitsOf(counter)}`);
     }
-    const unpushed = formatUsage(sum(backends.map(({ unpushed }) => unpushed)));
+    const unpushed = formatUsage(sumOf(backends.map(({ unpushed }) => unpushed)));
     const [kind, place] = split(places.counter);
     const age = counter.sharedAgeMs === null ? "never shared" : `shared ${formatDuration(counter.sharedAgeMs)} ago`;
     this.#counter.tell(
@@ -83,15 +90,25 @@ export class Status {
     );
   }
 
-  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
+  /** What came of a flush is no news after a while, and why it failed is none once another one was good. @param {LiveReport["store"]} store */
+  #forgetResult({ lastError, lastFlush }) {
+    if (this.#flush.hasAttribute("aria-disabled")) return;
+    const isMended = lastError === null && lastFlush !== this.#result.lastFlush;
+    const isOld = this.#flushResult.className !== "bad" && performance.now() - this.#result.atMs > 10_000;
+    if (isMended || isOld) setText(this.#flushResult, "");
+  }
+
+  /** @param {LiveReport} report */
   #showStore({ store, places, backends, at, flushIntervalMs }) {
-    const unstored = formatUsage(sum(backends.map(({ unstored }) => unstored)));
+    const unstored = formatUsage(sumOf(backends.map(({ unstored }) => unstored)));
     const [kind, place] = split(places.store);
     const age =
       store.lastFlush === null
         ? "not flushed yet"
         : `flushed ${formatDuration(Date.parse(at) - Date.parse(store.lastFlush))} ago`;
     const failed = `The last flush failed: ${store.lastError}. The counts are kept; the next flush stores them.`;
+    this.#lastFlush = store.lastFlush;
+    this.#forgetResult(store);
     setAttribute(this.#store.node, "title", places.store);
     this.#store.tell(
       kind,
@@ -102,12 +119,12 @@ export class Status {
   }
 }
 
-/** @param {import("../admin/api/live-report.ts").LiveReport["counter"]} counter */
+/** @param {LiveReport["counter"]} counter */
 function limitsOf({ enforcement }) {
   return enforcement === "exact" ? "Limits are exact." : "Limits are approximate.";
 }
 
-/** @param {import("../admin/api/live-report.ts").LiveReport["counter"]} counter */
+/** @param {LiveReport["counter"]} counter */
 function counterTrouble({ healthy, lastError }) {
   if (lastError === null) return "";
   return healthy
@@ -125,13 +142,6 @@ function split(text) {
   const [kind = "", ...rest] = text.split(" ");
   const place = rest.join(" ");
   return [kind, place.startsWith("/") && place.length > 36 ? `…${place.slice(place.lastIndexOf("/"))}` : place];
-}
-
-/** @param {readonly Readonly<Record<import("./format.js").Dimension, number>>[]} usages */
-function sum(usages) {
-  const total = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
-  for (const usage of usages) for (const dimension of DIMENSIONS) total[dimension] += usage[dimension];
-  return total;
 }
 
 /** @param {string} title */

@@ -37,16 +37,22 @@ export interface LiveBackend extends BackendReport {
   readonly perSecond: Usage;
   /** Over this period and this run, the last hour foremost. */
   readonly averagePerSecond: Usage;
-  /** What comes of the average; of a backend that takes no requests, what comes of the growth that there still is. */
+  /**
+   * What comes of the average; of a drained backend, of the growth that there still is, and of one that is used up, of none: it is on
+   * its way to no limit.
+   */
   readonly outlook: { readonly [dimension in StorageDimension]: Outlook };
 }
 
 export interface Outlook {
-  /** What will be used at the end of the period, were nothing refused. */
-  readonly atEnd: number;
-  /** When the limit is reached; null when this period ends before that, or without a limit. */
+  /** What will be used at the end of the period, were nothing refused; null while too little was seen to say. */
+  readonly atEnd: number | null;
+  /** When the limit is reached; null when this period ends before that, without a limit, and where nothing is said. */
   readonly limitAt: string | null;
 }
+
+/** Fewer requests, or a shorter time, say nothing about a month. */
+const [LEAST_REQUESTS, LEAST_MS] = [10, 60_000];
 
 /** The JSON of a {@link LiveReport}, to be written in turns: all numbers of one backend are of one moment. */
 export function livePieces(parts: LiveParts): Generator<string> {
@@ -74,11 +80,15 @@ function liveBackend(parts: LiveParts, upstream: Upstream, configured: boolean):
   const { tracker, rates, clock } = parts;
   const backend = backendReport(parts, upstream);
   rates.readOne(backend.name);
-  const { now, average } = rates.of(backend.name);
-  const ahead = backend.draining || !backend.withinLimits ? now : average;
+  const { now, average, seenMs } = rates.of(backend.name);
+  const ahead = backend.draining ? now : average;
+  const isTelling = backend.usage.apiRequests >= LEAST_REQUESTS && seenMs >= LEAST_MS;
   const time = { nowMs: clock.now(), endMs: tracker.counter.period().end };
   const outlookOf = (dimension: StorageDimension): readonly [StorageDimension, Outlook] => {
     const [used, limit, perSecond] = [backend.usage[dimension], backend.limits[dimension], ahead[dimension]];
+    // fault: promises when a limit is reached where nothing is on its way there
+    if (!backend.withinLimits) return [dimension, { atEnd: used, limitAt: null }];
+    if (!isTelling) return [dimension, { atEnd: null, limitAt: null }];
     return [dimension, isoOutlook(project({ used, limit, perSecond, ...time }))];
   };
   return {

@@ -19,6 +19,8 @@ export interface BackendRates {
   readonly now: Usage;
   /** Over this period and this run, the last hour foremost. */
   readonly average: Usage;
+  /** For how long the average has been seen, in milliseconds, by what is known of the period; what is over an hour ago hardly counts. */
+  readonly seenMs: number;
 }
 
 /** How fast each backend is used, from readings of its usage one after the other: the request path knows nothing of it. */
@@ -76,7 +78,7 @@ export class UsageRates {
       egressBytes: rate(egressBytes),
       ingressBytes: rate(ingressBytes),
     });
-    return { now: each((of) => of.now()), average: each((of) => of.average()) };
+    return { now: each((of) => of.now()), average: each((of) => of.average()), seenMs: apiRequests.seenMs };
   }
 
   #of(backend: string): Readings {
@@ -149,6 +151,10 @@ export class AmountRate {
     const [first, last] = [this.#recent[0], this.#recent.at(-1)];
     if (first === undefined || last === undefined || last.atMs === first.atMs) return 0;
     return ((last.amount - first.amount) * 1_000) / (last.atMs - first.atMs);
+  }
+
+  get seenMs(): number {
+    return this.#weightedMs;
   }
 
   average(): number {

@@ -1,5 +1,6 @@
 import { byId, element, setText, shape } from "./dom.js";
-import { DIMENSIONS, formatAmount, formatPeriod, LABELS } from "./format.js";
+import { formatAmount, formatPeriod, labelOf, messageOf } from "./format.js";
+import { ListView } from "./list-view.js";
 
 /** @typedef {import("./format.js").Dimension} Dimension */
 /** @typedef {{ period: string, backend: string, usage: Partial<Record<Dimension, number>> }} PeriodUsage */
@@ -7,54 +8,93 @@ import { DIMENSIONS, formatAmount, formatPeriod, LABELS } from "./format.js";
 const PERIODS = 12;
 const [WIDTH, HEIGHT] = [240, 56];
 
-/** What each backend used period by period, this one included as far as it is counted. */
-export class History {
-  /** @type {readonly PeriodUsage[]} */
-  #past = [];
-  #shown = "";
+/** Charts at once: each is some dozens of shapes. */
+const PAGE_SIZE = 5;
 
-  /** @param {readonly PeriodUsage[]} past */
-  load(past) {
-    this.#past = past;
+/** What each backend used period by period, this one included as far as it is counted. */
+export class Months {
+  /** @type {ReadonlyMap<string, ReadonlyMap<string, PeriodUsage["usage"]>>} by backend and period */
+  #past = new Map();
+  /** @type {readonly string[]} */
+  #periods = [];
+  #view = new ListView({ what: "history", orders: { as: "" }, pageSize: PAGE_SIZE, changed: () => this.#draw() });
+  /** @type {import("./backend-state.js").LiveReport | undefined} */
+  #report;
+  #shown = "";
+  /** Why what was loaded last could not be read; empty when it could. */
+  #trouble = "";
+
+  constructor() {
+    byId("history").before(this.#view.tools);
+    byId("history").after(this.#view.pager);
   }
 
-  /** @param {import("../admin/api/live-report.ts").LiveReport} report */
-  show({ period, backends }) {
-    const now = backends.map(({ name, usage }) => ({ period: period.key, backend: name, usage }));
-    const all = [...this.#past.filter((past) => past.period !== period.key), ...now];
-    const keys = periodsOf(all.map(({ period }) => period));
-    const names = [...new Set([...backends.map(({ name }) => name), ...all.map(({ backend }) => backend)])];
-    const series = names.map((name) => ({
+  /** @param {{ history: readonly PeriodUsage[] }} body */
+  load({ history }) {
+    const past = new Map();
+    for (const { backend, period, usage } of history) {
+      if (!past.has(backend)) past.set(backend, new Map());
+      past.get(backend).set(period, usage);
+    }
+    this.#past = past;
+    this.#periods = [...new Set(history.map(({ period }) => period))];
+    this.#trouble = "";
+    this.#draw();
+  }
+
+  /** @param {unknown} error why it could not be read */
+  fail(error) {
+    this.#trouble = `Cannot be read now. ${messageOf(error)}`;
+    this.#draw();
+  }
+
+  /** @param {import("./backend-state.js").LiveReport} report */
+  show(report) {
+    this.#report = report;
+    this.#draw();
+  }
+
+  #draw() {
+    if (this.#report === undefined) return;
+    const { period, backends } = this.#report;
+    const keys = periodsOf([...this.#periods, period.key]);
+    const now = new Map(backends.map((backend) => [backend.name, backend]));
+    const { search } = this.#view.choice;
+    const names = [...new Set([...now.keys(), ...this.#past.keys()])];
+    const matching = names.filter((name) => name.toLowerCase().includes(search));
+    const series = this.#view.pageOf(matching, names.length).map((name) => ({
       name,
-      limits: backends.find((backend) => backend.name === name)?.limits,
-      usages: keys.map((key) => all.find((usage) => usage.backend === name && usage.period === key)?.usage ?? {}),
+      limits: now.get(name)?.limits,
+      usages: keys.map((key) => (key === period.key && now.get(name)?.usage) || this.#past.get(name)?.get(key) || {}),
     }));
+    const dimensions = [...new Set(backends.flatMap(({ usage }) => Object.keys(usage)))];
+    setText(byId("history-summary"), this.#trouble || summaryOf(keys));
     // Drawn anew only when something of it would look different.
-    const picture = JSON.stringify([keys, series.map(texts)]);
+    const picture = JSON.stringify([keys, dimensions, series.map((each) => texts(each, dimensions))]);
     if (picture === this.#shown) return;
     this.#shown = picture;
-    setText(
-      byId("history-summary"),
-      keys.length === 1
-        ? "This is the first period"
-        : `The last ${keys.length} periods; a dashed line is today's limit`,
-    );
     const table = byId("history").querySelector("details");
     byId("history").replaceChildren(
-      element("div", { class: "history" }, ...series.map((each) => drawBackend(each, keys))),
-      drawTable(series, keys, table?.open ?? false),
+      element("div", { class: "history" }, ...series.map((each) => drawBackend(each, keys, dimensions))),
+      drawTable(series, keys, dimensions, table?.open ?? false),
     );
   }
 }
 
+/** @param {readonly string[]} keys */
+function summaryOf(keys) {
+  if (keys.length === 1) return "This is the first period";
+  return `The last ${keys.length} periods; a dashed line is today's limit`;
+}
+
 /** @typedef {{ name: string, limits: Partial<Record<Dimension, number>> | undefined, usages: Partial<Record<Dimension, number>>[] }} Series */
 
-/** @param {Series} series */
-function texts({ name, limits, usages }) {
+/** @param {Series} series @param {readonly Dimension[]} dimensions */
+function texts({ name, limits, usages }, dimensions) {
   return [
     name,
     limits,
-    usages.map((usage) => DIMENSIONS.map((dimension) => formatAmount(dimension, usage[dimension] ?? 0))),
+    usages.map((usage) => dimensions.map((dimension) => formatAmount(dimension, usage[dimension] ?? 0))),
   ];
 }
 
@@ -81,20 +121,21 @@ function periodsOf(keys) {
 /**
  * @param {Series} series
  * @param {readonly string[]} keys
+ * @param {readonly Dimension[]} dimensions
  */
-function drawBackend({ name, limits, usages }, keys) {
+function drawBackend({ name, limits, usages }, keys, dimensions) {
   return element(
     "div",
     { class: "history-backend" },
     element("h3", { title: name }, name, ...(limits ? [] : [element("span", { class: "muted" }, " (removed)")])),
-    ...DIMENSIONS.map((dimension) => {
+    ...dimensions.map((dimension) => {
       const amounts = usages.map((usage) => usage[dimension] ?? 0);
       return element(
         "figure",
         {},
-        element("figcaption", {}, LABELS[dimension], element("b", {}, formatAmount(dimension, amounts.at(-1) ?? 0))),
+        element("figcaption", {}, labelOf(dimension), element("b", {}, formatAmount(dimension, amounts.at(-1) ?? 0))),
         drawBars({
-          label: `${LABELS[dimension]} of ${name}`,
+          label: `${labelOf(dimension)} of ${name}`,
           dimension,
           amounts,
           keys,
@@ -144,15 +185,16 @@ function drawBars({ label, dimension, amounts, keys, limit }) {
 /**
  * @param {readonly Series[]} series
  * @param {readonly string[]} keys
+ * @param {readonly Dimension[]} dimensions
  * @param {boolean} open
  */
-function drawTable(series, keys, open) {
-  const head = ["Period", "Backend", ...DIMENSIONS.map((dimension) => LABELS[dimension])];
+function drawTable(series, keys, dimensions, open) {
+  const head = ["Period", "Backend", ...dimensions.map((dimension) => labelOf(dimension))];
   const rows = keys.toReversed().flatMap((key) =>
     series.flatMap(({ name, usages }) => {
       const usage = usages[keys.indexOf(key)] ?? {};
       if (Object.keys(usage).length === 0) return [];
-      const cells = DIMENSIONS.map((dimension) => formatAmount(dimension, usage[dimension] ?? 0));
+      const cells = dimensions.map((dimension) => formatAmount(dimension, usage[dimension] ?? 0));
       const row = element("tr", {}, element("th", { scope: "row" }, formatPeriod(key)), element("td", {}, name));
       row.append(...cells.map((cell) => element("td", { class: "number" }, cell)));
       return [row];
