@@ -2,42 +2,63 @@ import { STORAGE_DIMENSIONS, type StorageDimension, type Usage } from "@usage/co
 import Database from "better-sqlite3";
 import type { Paint } from "./table.ts";
 
+export type UsageByBackend = ReadonlyMap<string, Partial<Usage>>;
+
+export interface Accounts {
+  /** By the logs of the upstreams. */
+  readonly measured: UsageByBackend;
+  /** By the proxies. */
+  readonly counted: UsageByBackend;
+  /** By what SQLite holds. */
+  readonly stored: UsageByBackend;
+  /** What a proxy that was killed may have taken with it. @default nothing */
+  readonly losable?: UsageByBackend;
+  /** What it may have counted beforehand of requests that it did not carry out, of one backend or another. @default nothing */
+  readonly unfinished?: Partial<Usage>;
+}
+
 /** One number, from the three who should agree on it. */
 export interface AuditRow {
   readonly backend: string;
   readonly dimension: StorageDimension;
-  /** What the upstream itself measured. */
   readonly measured: number;
-  /** What the proxy counted. */
   readonly counted: number;
-  /** What SQLite holds. */
   readonly stored: number;
+  /** What was measured and is not stored; below zero where more is stored. */
+  readonly lost: number;
+  /** Whether counted and stored are equal, and measured too but for what a kill explains. */
   readonly agrees: boolean;
 }
 
-type UsageByBackend = ReadonlyMap<string, Partial<Usage>>;
-
 /** Compares what was measured, counted and stored; a number that is missing is zero, a backend that only one knows is a row, too. */
-export function audit(measured: UsageByBackend, counted: UsageByBackend, stored: UsageByBackend): readonly AuditRow[] {
+export function audit({
+  measured,
+  counted,
+  stored,
+  losable = new Map(),
+  unfinished = {},
+}: Accounts): readonly AuditRow[] {
   const backends = [...new Set([...measured.keys(), ...counted.keys(), ...stored.keys()])];
   return backends.flatMap((backend) =>
     STORAGE_DIMENSIONS.map((dimension): AuditRow => {
       const of = (usage: UsageByBackend): number => usage.get(backend)?.[dimension] ?? 0;
       const row = { backend, dimension, measured: of(measured), counted: of(counted), stored: of(stored) };
-      return { ...row, agrees: row.measured === row.counted && row.counted === row.stored };
+      const lost = row.measured - row.stored;
+      const isExplained = lost <= of(losable) && -lost <= (of(losable) > 0 ? (unfinished[dimension] ?? 0) : 0);
+      return { ...row, lost, agrees: row.counted === row.stored && isExplained };
     }),
   );
 }
 
-/** What a SQLite file holds, over all periods, read by a connection of its own. */
-export function readStored(file: string): UsageByBackend {
+/** What a SQLite file holds from a period on, read by a connection of its own. */
+export function readStored(file: string, firstPeriod: string): UsageByBackend {
   const database = new Database(file, { readonly: true });
   try {
-    const sums = database.prepare<[], { backend: string; dimension: StorageDimension; amount: number }>(
-      "select backend, dimension, sum(amount) as amount from usage_tallies group by backend, dimension",
+    const sums = database.prepare<[string], { backend: string; dimension: StorageDimension; amount: number }>(
+      "select backend, dimension, sum(amount) as amount from usage_tallies where period >= ? group by backend, dimension",
     );
     const stored = new Map<string, Partial<Record<StorageDimension, number>>>();
-    for (const { backend, dimension, amount } of sums.all()) {
+    for (const { backend, dimension, amount } of sums.all(firstPeriod)) {
       stored.set(backend, { ...stored.get(backend), [dimension]: amount });
     }
     return stored;
@@ -47,14 +68,19 @@ export function readStored(file: string): UsageByBackend {
 }
 
 const COLUMNS = ["measured", "counted", "stored"] as const;
-const WIDTH = 14;
+const WIDTH = 13;
 
 export function renderAudit(rows: readonly AuditRow[], styled: Paint): readonly string[] {
-  const head = ["upstream", "proxy", "SQLite"].map((title) => title.padStart(WIDTH)).join("");
+  const head = ["upstream log", "proxies", "SQLite"].map((title) => title.padStart(WIDTH)).join("");
   const lines = rows.map((row) => {
     const numbers = COLUMNS.map((column) => row[column].toLocaleString("en").padStart(WIDTH)).join("");
-    const mark = row.agrees ? styled("green", "equal") : styled("red", "DIFFERENT");
-    return `  ${row.backend.padEnd(8)}${row.dimension.padEnd(13)}${numbers}   ${mark}`;
+    return `  ${row.backend.padEnd(6)}${row.dimension.padEnd(13)}${numbers}   ${verdict(row, styled)}`;
   });
-  return [styled("bold", `  ${"backend".padEnd(8)}${"dimension".padEnd(13)}${head}`), ...lines];
+  return [styled("bold", `  ${"".padEnd(6)}${"".padEnd(13)}${head}`), ...lines];
+}
+
+function verdict({ agrees, lost }: AuditRow, styled: Paint): string {
+  if (!agrees) return styled("red", "DIFFERENT");
+  if (lost === 0) return styled("green", "equal");
+  return styled("yellow", `${lost > 0 ? "-" : "+"}${Math.abs(lost).toLocaleString("en")} (kill)`);
 }

@@ -1,15 +1,16 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { freePort } from "@usage/test-servers";
 
-/** The port itself where nobody listens on it, otherwise 0, which takes any free one. */
-export async function portOrAny(port: number): Promise<number> {
+/** The port itself where nobody listens on it, otherwise another one. */
+export async function portOrAnother(port: number): Promise<number> {
   const probe = createServer().listen(port, "127.0.0.1");
   try {
     await once(probe, "listening");
-    probe.close();
-    await once(probe, "close");
-    return port;
   } catch {
-    return 0;
+    return freePort();
   }
+  probe.close();
+  await once(probe, "close");
+  return port;
 }

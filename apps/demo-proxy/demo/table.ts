@@ -15,6 +15,16 @@ export interface DemoView {
   readonly period: string;
   readonly backends: readonly BackendView[];
   readonly answers: Answers;
+  /** How each process is, such as `one up`. */
+  readonly processes: readonly string[];
+  /** What happened, and what the receiver was told: the newest last. */
+  readonly story: readonly Line[];
+  readonly deliveries: readonly Line[];
+}
+
+export interface Line {
+  readonly atMs: number;
+  readonly text: string;
 }
 
 export type Paint = (style: "bold" | "dim" | "green" | "yellow" | "red", text: string) => string;
@@ -31,18 +41,41 @@ const LABELS: readonly (readonly [StorageDimension, string, (amount: number) => 
   ["egressBytes", "egress", formatBytes],
   ["ingressBytes", "ingress", formatBytes],
 ];
-const BAR_WIDTH = 30;
+const BAR_WIDTH = 22;
 
-/** The whole picture: each backend's usage against its limits, and how requests are answered. Always the same number of lines. */
-export function renderTable(view: DemoView, styled: Paint): readonly string[] {
+/** The lines beside those of the story and of deliveries. */
+const FIXED_LINES = 7;
+const LEAST_LINES = 3;
+
+/** The whole picture, at most 80 columns wide. Always the same number of lines, which is `rows` where that is enough. */
+export function renderTable(view: DemoView, styled: Paint, rows = 0): readonly string[] {
   const { period, elapsedMs, backends, answers } = view;
   const taking = backends.find(({ open }) => open);
+  const spare = rows - FIXED_LINES - backends.length * LABELS.length;
+  const lines = Math.min(MOST_LINES, Math.max(LEAST_LINES, Math.floor(spare / 2)));
   return [
-    `  ${styled("bold", "usage this month")} (${period}, UTC)${" ".repeat(29)}${clock(elapsedMs).padStart(12)}`,
+    `  ${styled("bold", "usage this month")} (${period}, UTC)${clock(elapsedMs).padStart(44)}`,
     "",
-    ...backends.flatMap((backend) => [...renderBackend(backend, backend === taking, styled), ""]),
-    `  answers   ${styled("green", `${count(answers.served)} served`)}   ${refusals(answers, styled)}${failures(answers, styled)}`,
+    ...backends.flatMap((backend) => renderBackend(backend, backend === taking, styled)),
+    "",
+    `  ${styled("green", `${count(answers.served)} served`)}   ${refusals(answers, styled)}${failures(answers, styled)}   ${view.processes.join(", ")}`,
+    "",
+    ...last(view.story, lines),
+    styled("dim", "  told by webhook, signatures verified:"),
+    ...last(view.deliveries, lines),
   ];
+}
+
+const MOST_LINES = 8;
+
+function last(lines: readonly Line[], height: number): readonly string[] {
+  const shown = lines.slice(-height).map(renderEvent);
+  return [...shown, ...Array.from({ length: height - shown.length }, () => "")];
+}
+
+/** When and what. */
+export function renderEvent({ atMs, text }: Line): string {
+  return `  ${clock(atMs)}  ${text}`;
 }
 
 function renderBackend(backend: BackendView, taking: boolean, styled: Paint): readonly string[] {
@@ -62,7 +95,7 @@ function renderBackend(backend: BackendView, taking: boolean, styled: Paint): re
 export function renderLine({ elapsedMs, backends, answers }: DemoView): string {
   const parts = backends.map(({ name, usage, limits }) => `${name} ${percent(fullest(usage, limits)).padStart(5)}`);
   const { served, refused, failed } = answers;
-  return `${clock(elapsedMs)}  ${parts.join("   ")}   served ${served}   429 ${refused}${failed === 0 ? "" : `   failed ${failed}`}`;
+  return `  ${clock(elapsedMs)}  ${parts.join("   ")}   served ${served}   429 ${refused}${failed === 0 ? "" : `   failed ${failed}`}`;
 }
 
 function fullest(usage: Usage, limits: Partial<Usage>): number {
@@ -93,7 +126,7 @@ function refusals({ refused }: Answers, styled: Paint): string {
 }
 
 function failures({ failed }: Answers, styled: Paint): string {
-  return failed === 0 ? "" : `   ${styled("yellow", `${count(failed)} failed`)}`;
+  return failed === 0 ? "" : `   ${styled("red", `${count(failed)} failed`)}`;
 }
 
 function count(amount: number): string {

@@ -68,8 +68,8 @@ async function main(): Promise<void> {
     const { proxy, admin } = await app.start();
     const drained = app.router.upstreams.find(({ name }) => name === "archive");
     if (drained !== undefined) drained.draining = true;
-    const url = new URL(`http://${formatAddress(proxy)}`);
-    const traffic = new Traffic({ url, requests: REQUESTS, clients: 4, requestsPerSecond: 24 });
+    const urls = [new URL(`http://${formatAddress(proxy)}`)];
+    const traffic = new Traffic({ urls, requests: REQUESTS, clients: 4, requestsPerSecond: 24 });
     traffic.start();
     await shoot(browser, `http://${formatAddress(admin)}/`);
     await traffic.stop();

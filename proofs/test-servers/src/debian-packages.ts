@@ -25,13 +25,22 @@ export interface DebianProgram {
  * @throws Error where there is no apt, or it cannot fetch them.
  */
 export async function debianProgram({ name, path, also = [], release }: DebianProgram): Promise<Program> {
-  const home = join(CACHE, release === undefined ? name : `${release}-${name}`);
+  const home = homeOf({ name, release });
   const program = join(home, path);
   if (!existsSync(program)) await fetchPackages({ name, path, also, release, home });
   const libraries = await libraryFolders(home);
   if (release === undefined) return { path: program, args: [], env: { LD_LIBRARY_PATH: libraries.join(delimiter) } };
   const loader = await loaderIn(libraries);
   return { path: loader, args: ["--library-path", libraries.join(delimiter), program], env: {} };
+}
+
+/** Whether it was fetched before. */
+export function isFetched(program: DebianProgram): boolean {
+  return existsSync(join(homeOf(program), program.path));
+}
+
+function homeOf({ name, release }: { readonly name: string; readonly release?: string | undefined }): string {
+  return join(CACHE, release === undefined ? name : `${release}-${name}`);
 }
 
 interface Fetch {

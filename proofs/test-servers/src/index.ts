@@ -10,7 +10,7 @@ export { type PgBouncer, type PgBouncerOptions, startPgBouncer } from "./pgbounc
 export { type PostgresServer, startPostgres } from "./postgres.ts";
 export { type PromtoolResult, promtool, promtoolFindings } from "./promtool.ts";
 export { type RedisOptions, type RedisServer, type RedisSnapshot, startRedis } from "./redis.ts";
-export type { RedisVersion } from "./redis-binary.ts";
+export { type RedisVersion, redisAtHand } from "./redis-binary.ts";
 export { type RedisCluster, type RedisClusterOptions, startRedisCluster } from "./redis-cluster.ts";
 export { type RedisReplica, startReplica } from "./redis-replica.ts";
 export { unitExposure, unitFindings } from "./systemd-analyze.ts";

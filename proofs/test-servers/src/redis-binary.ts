@@ -1,4 +1,4 @@
-import { type DebianProgram, debianProgram } from "./debian-packages.ts";
+import { type DebianProgram, debianProgram, isFetched } from "./debian-packages.ts";
 import { installedProgram, type Program } from "./program.ts";
 
 /** Redis 6.0 is older than what the packages support. */
@@ -26,6 +26,11 @@ export async function redisBinary(version?: RedisVersion): Promise<Program> {
   const installed = installedProgram("redis-server", "valkey-server");
   if (installed !== undefined) return installed;
   return debianProgram(REDIS).catch((cause) => refuse(MISSING, cause));
+}
+
+/** Whether there is one to be had at once: installed, or fetched before. */
+export function redisAtHand(): boolean {
+  return installedProgram("redis-server", "valkey-server") !== undefined || isFetched(REDIS);
 }
 
 const MISSING =

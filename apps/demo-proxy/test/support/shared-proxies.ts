@@ -86,7 +86,7 @@ export function startTraffic({ host, port }: Address, requestsPerSecond = 200): 
     { method: "GET", bytes: 1_000 },
     { method: "PUT", bytes: 300 },
   ] as const;
-  const traffic = new Traffic({ url: new URL(`http://${host}:${port}`), requests, clients: 4, requestsPerSecond });
+  const traffic = new Traffic({ urls: [new URL(`http://${host}:${port}`)], requests, clients: 4, requestsPerSecond });
   // Most often the test has stopped it already.
   onTestFinished(() => traffic.stop().catch(() => {}));
   traffic.start();
