@@ -50,12 +50,12 @@ export function audit({
   );
 }
 
-/** What a SQLite file holds from a period on, read by a connection of its own. */
+/** What a SQLite file holds of months, from one on, read by a connection of its own. */
 export function readStored(file: string, firstPeriod: string): UsageByBackend {
   const database = new Database(file, { readonly: true });
   try {
     const sums = database.prepare<[string], { backend: string; dimension: StorageDimension; amount: number }>(
-      "select backend, dimension, sum(amount) as amount from usage_tallies where period >= ? group by backend, dimension",
+      "select backend, dimension, sum(amount) as amount from usage_tallies where period >= ? and period like '____-__' group by backend, dimension",
     );
     const stored = new Map<string, Partial<Record<StorageDimension, number>>>();
     for (const { backend, dimension, amount } of sums.all(firstPeriod)) {
