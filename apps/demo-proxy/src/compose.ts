@@ -15,6 +15,7 @@ import { AdminServer } from "./admin/server.ts";
 import { Turns } from "./admin/turns.ts";
 import type { ProxyConfig } from "./config/proxy-config.ts";
 import { claimOf } from "./counting/claim-of.ts";
+import { countedDimensions } from "./counting/dimensions.ts";
 import { ensureKnown } from "./counting/ensure-known.ts";
 import { exactLimitsOf } from "./counting/exact-limits-of.ts";
 import { openCounter } from "./counting/open-counter.ts";
@@ -65,14 +66,15 @@ export interface ProxyParts {
 export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Promise<ProxyApp> {
   const { clock = systemClock, random = Math.random } = parts;
   const { flush, timeouts, heads, routing: policy } = config;
+  const dimensions = countedDimensions(config);
   // What is opened later is closed sooner.
   await using opened = new AsyncDisposableStack();
-  const store = parts.store ?? opened.adopt(await openStore(config.store), (store) => store.close());
+  const store = parts.store ?? opened.adopt(await openStore(config.store, dimensions), (store) => store.close());
   const claim = claimOf(config.store);
   const { counter, sharing }: Omit<OpenedCounter, "close"> = parts.counter
     ? { counter: parts.counter }
     : opened.adopt(
-        await openCounter(config.counter, { clock, onRedis: parts.onRedis, ...(claim && { claim }) }),
+        await openCounter(config.counter, { clock, dimensions, onRedis: parts.onRedis, ...(claim && { claim }) }),
         (counter) => counter.close(),
       );
   const limits = new Map(config.backends.map((backend) => [backend.name, backend.limits]));
@@ -90,10 +92,17 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
         heads,
         clock,
         credentials: credentialsOf(backend, clock),
+        dimensions: dimensions.length,
         ...(host && { host }),
       }),
   );
-  const router = new Router({ tracker, upstreams, policy, exact: exactLimitsOf(config.counter) });
+  const router = new Router({
+    tracker,
+    upstreams,
+    policy,
+    routes: config.routes,
+    exact: exactLimitsOf(config.counter),
+  });
   const proxy = new ProxyServer({
     router,
     timeouts,

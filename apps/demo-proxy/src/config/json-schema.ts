@@ -6,7 +6,10 @@ export function configJsonSchema(): object {
   const { $schema, ...schema } = z.toJSONSchema(configFile, {
     io: "input",
     unrepresentable: "any",
-    override: showDefault,
+    override: (of) => {
+      showDefault(of);
+      showOrOne(of);
+    },
   });
   return {
     $schema,
@@ -26,6 +29,14 @@ function showDefault({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; js
   if (!(zodSchema instanceof z.ZodDefault)) return;
   const value: unknown = zodSchema.def.defaultValue;
   if (typeof value !== "object") jsonSchema.default = value;
+}
+
+/** Where a list may stand, one of its values may. */
+function showOrOne({ jsonSchema }: { jsonSchema: Schema }): void {
+  if (jsonSchema.orOne === undefined) return;
+  const { orOne: _, ...list } = jsonSchema;
+  for (const name of Object.keys(jsonSchema)) delete jsonSchema[name];
+  jsonSchema.anyOf = typeof list.items === "object" && !Array.isArray(list.items) ? [list.items, list] : [list];
 }
 
 /** A reference may stand wherever one value stands. */

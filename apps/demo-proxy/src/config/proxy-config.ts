@@ -43,6 +43,10 @@ export interface ProxyConfig {
   readonly cors?: CorsOptions;
   /** `access` writes a line for every request. */
   readonly log: { readonly level: LogLevel; readonly access: boolean };
+  /** Which requests get which backends: the first rule that is for one. @default every backend gets every request */
+  readonly routes?: readonly RouteConfig[];
+  /** What is counted besides requests and bytes, by name. @default nothing */
+  readonly dimensions?: ReadonlyMap<string, DimensionConfig>;
   /** At least one, with different names. A dimension that is absent from `limits` is unlimited; of one that is 0, nothing may be used. */
   readonly backends: readonly BackendConfig[];
   /** From which parts of a limit on the webhooks are told, in ascending order; of backends that do not say so themselves. */
@@ -102,7 +106,41 @@ export interface BackendConfig {
   readonly headers?: BackendHeaders;
   /** How the proxy shows who it is. What clients sent for themselves is dropped then. */
   readonly auth?: BackendAuth;
+  /** How the backend's answers say what its model has read and written, which is counted then. @default they are not read */
+  readonly tokens?: TokenProtocol;
 }
+
+/** What a request must be like. What is absent says nothing; of a list, one is enough. */
+export interface RequestMatch {
+  /** `example.com`, or `*.example.com`. */
+  readonly host?: readonly string[];
+  /** `/v1/models`, or `/v1/*`. */
+  readonly path?: readonly string[];
+  readonly method?: readonly string[];
+}
+
+export interface RouteConfig {
+  /** @default every request */
+  readonly match?: RequestMatch;
+  /** Their names, in order of preference. */
+  readonly backends: readonly string[];
+}
+
+/** A ready-made list of rules, or one of its own. */
+export type DimensionConfig = string | readonly CostRule[];
+
+/** What a request costs that is as this says, `amount` of one dimension. What is absent says nothing. */
+export interface CostRule {
+  readonly method?: readonly string[];
+  readonly path?: readonly string[];
+  /** What its query must have, each: `name`, or `name=value`. */
+  readonly query?: readonly string[];
+  /** What the answer's status must be one of: `404`, or `4xx`. */
+  readonly status?: readonly string[];
+  readonly amount: number;
+}
+
+export type TokenProtocol = "openai" | "anthropic";
 
 /** What is changed in the headers of every request, names in lower case. */
 export interface BackendHeaders {

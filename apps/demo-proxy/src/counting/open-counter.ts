@@ -15,6 +15,7 @@ export async function openCounter(config: CounterConfig, options: CounterOptions
   }
 }
 
-function openLocalCounter({ clock }: CounterOptions): OpenedCounter {
-  return { counter: new LocalCounterBackend([], { clock, idleMs: NEVER_IDLE_MS }), close: async () => {} };
+function openLocalCounter({ clock, dimensions }: CounterOptions): OpenedCounter {
+  const options = { clock, idleMs: NEVER_IDLE_MS, ...(dimensions && { dimensions }) };
+  return { counter: new LocalCounterBackend([], options), close: async () => {} };
 }

@@ -1,4 +1,4 @@
-import type { UsageStore } from "@usage/counter-core";
+import { STORAGE_DIMENSIONS, type StorageDimension, type UsageStore } from "@usage/counter-core";
 import { postgresPlace } from "../config/postgres-url.ts";
 import type { StoreConfig } from "../config/proxy-config.ts";
 
@@ -21,26 +21,30 @@ export class StoreStartError extends Error {
 /**
  * Opens the configured store. Another kind is one more case.
  *
+ * @param dimensions what is counted.
  * @throws StoreStartError
  */
-export async function openStore(config: StoreConfig): Promise<OpenedStore> {
+export async function openStore(
+  config: StoreConfig,
+  dimensions: readonly StorageDimension[] = STORAGE_DIMENSIONS,
+): Promise<OpenedStore> {
   try {
-    return await open(config);
+    return await open(config, dimensions);
   } catch (error) {
     throw new StoreStartError(config, error);
   }
 }
 
-async function open(config: StoreConfig): Promise<OpenedStore> {
+async function open(config: StoreConfig, dimensions: readonly StorageDimension[]): Promise<OpenedStore> {
   // Imported only where it is configured: nobody else needs the driver.
   switch (config.kind) {
     case "sqlite": {
       const { openSqliteStore } = await import("@usage/store-drizzle/sqlite");
-      return openSqliteStore(config.file);
+      return openSqliteStore(config.file, { dimensions });
     }
     case "postgres": {
       const { openPostgresStore } = await import("@usage/store-drizzle/postgres");
-      return openPostgresStore(config.url);
+      return openPostgresStore(config.url, { dimensions });
     }
   }
 }

@@ -36,6 +36,8 @@ export interface OpenedCounter {
 
 export interface CounterOptions {
   readonly clock: Clock;
+  /** What is counted. @default STORAGE_DIMENSIONS */
+  readonly dimensions?: readonly StorageDimension[];
   /** Is told of whatever happens to shared counts. @default nobody is */
   readonly onRedis?: ((event: RedisEvent) => void) | undefined;
   /** Notes once for all instances what they begin to share. @default it is waited for until nobody can have begun */

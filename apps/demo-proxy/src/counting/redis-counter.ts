@@ -22,12 +22,13 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
   try {
     const timed = new TimedRedis(client);
     const { prefix, enforcement = "approximate", forgiveAfterMs } = config;
-    const { clock, onRedis, claim } = options;
+    const { clock, dimensions, onRedis, claim } = options;
     const counter = await RedisCounterBackend.connect({
       client: timed,
       prefix,
       enforcement,
       clock,
+      ...(dimensions && { dimensions }),
       idleMs: NEVER_IDLE_MS,
       ...(forgiveAfterMs !== undefined && { forgiveAfterMs }),
       ...(claim && { claim }),

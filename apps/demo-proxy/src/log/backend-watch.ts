@@ -1,5 +1,6 @@
-import type { Clock, StorageDimension } from "@usage/counter-core";
+import { type Clock, STORAGE_DIMENSIONS, type StorageDimension } from "@usage/counter-core";
 import type { UsageTracker } from "@usage/tracker";
+import { amountsOf } from "../counting/amounts-of.ts";
 import { usedUp } from "../counting/used-up.ts";
 import type { Router } from "../proxy/route.ts";
 import type { Upstream } from "../proxy/upstream.ts";
@@ -7,7 +8,7 @@ import type { Log } from "./logger.ts";
 
 export interface BackendWatchOptions {
   readonly router: Pick<Router, "upstreams">;
-  readonly tracker: Pick<UsageTracker, "check">;
+  readonly tracker: Pick<UsageTracker, "check" | "counter">;
   readonly clock: Clock;
   readonly log: Log;
   /** How often it looks, in milliseconds. @default 1_000 */
@@ -42,7 +43,6 @@ const WELL: Seen = {
   delaying: false,
   broken: NOT_TOLD,
 };
-const LEAST = { apiRequests: 1, egressBytes: 1, ingressBytes: 1 } as const;
 /** One line a minute for answers that break for one and the same reason. */
 const BROKEN_MS = 60_000;
 
@@ -84,7 +84,9 @@ export class BackendWatch {
 
   #stateOf(upstream: Upstream, before: Seen): Omit<Seen, "broken"> {
     // The least that the proxy proposes for a request with a body: whatever is used up is told.
-    const exceeded = usedUp(this.#options.tracker.check(upstream.name, LEAST), LEAST);
+    const { tracker } = this.#options;
+    const least = amountsOf(tracker.counter.dimensions, 1);
+    const exceeded = usedUp(tracker.check(upstream.name, least), least);
     const delayed = upstream.traffic.reservationRejections.reduce((sum, count) => sum + count, 0);
     return {
       exceeded,
@@ -106,7 +108,7 @@ export class BackendWatch {
       if (closed) {
         const dimensions = now.exceeded.join(", ");
         const isClosed = now.exceeded.every((dimension) => limits[dimension] === 0);
-        const what = now.exceeded.every((dimension) => dimension === "ingressBytes") ? "bodies" : "requests";
+        const what = refusedBy(now.exceeded);
         const words = isClosed
           ? `${backend} takes no ${what}: its limit of ${dimensions} is 0`
           : `${backend} has reached its limit of ${dimensions} in ${period.key}`;
@@ -160,4 +162,11 @@ export class BackendWatch {
     this.#options.log.warn({ event: "backend-broke-off", backend: name, answers: since, code, reason }, words);
     return { count, code, atMs };
   }
+}
+
+/** What a backend takes no more of. */
+function refusedBy(exceeded: readonly StorageDimension[]): string {
+  if (exceeded.every((dimension) => dimension === "ingressBytes")) return "bodies";
+  if (exceeded.some((dimension) => STORAGE_DIMENSIONS.includes(dimension))) return "requests";
+  return `requests that cost ${exceeded.join(" or ")}`;
 }

@@ -24,6 +24,8 @@ export function describeConfig(config: ProxyConfig): object {
     plans,
     cors,
     log,
+    routes,
+    dimensions,
     backends,
     thresholds,
     webhooks,
@@ -52,7 +54,9 @@ export function describeConfig(config: ProxyConfig): object {
     ...(plans && { plans: Object.fromEntries(plans) }),
     ...(cors && { cors }),
     log,
-    backends: backends.map(({ name, url, host, limits, thresholds, headers, auth }) => ({
+    ...(routes && { routes }),
+    ...(dimensions && { dimensions: Object.fromEntries(dimensions) }),
+    backends: backends.map(({ name, url, host, limits, thresholds, headers, auth, tokens }) => ({
       name,
       url: shownUrl(url),
       ...(host && { host }),
@@ -60,6 +64,7 @@ export function describeConfig(config: ProxyConfig): object {
       ...(thresholds && { thresholds }),
       ...(headers && { headers: { set: [...(headers.set?.keys() ?? [])], remove: headers.remove ?? [] } }),
       ...(auth && { auth: auth.kind }),
+      ...(tokens && { tokens }),
     })),
     thresholds,
     webhooks: webhooks.map(shownWebhook),

@@ -14,6 +14,7 @@ const LIVE: readonly (keyof ProxyConfig)[] = [
   "clients",
   "flush",
   "plans",
+  "routes",
   "routing",
   "shutdown",
   "thresholds",
@@ -113,29 +114,21 @@ export class LiveConfig {
     // What is removed keeps the limits that it had for as long as it is shown.
     // fault: takes the limits of a backend with it
     const removed = upstreams.map(({ name }) => [name, limitsOf(tracker.counter, name)] as const);
-    tracker.updateLimits(new Map([...removed, ...next.backends.map(({ name, limits }) => [name, limits] as const)]));
-    router.update({ upstreams, policy: next.routing });
+    // What is limited and not counted yet is counted from the next start on.
+    const counted: readonly string[] = tracker.counter.dimensions;
+    const limited = next.backends.map(({ name, limits }) => [name, only(counted, limits)] as const);
+    tracker.updateLimits(new Map([...removed, ...limited]));
+    // fault: goes on routing by the rules of before
+    router.update({ upstreams, policy: next.routing, routes: next.routes });
     // fault: goes on taking keys that are gone
     proxy.setClients(next.clients);
     if (!isDeepStrictEqual(next.flush, before.flush)) flusher.reschedule(next.flush);
     // fault: goes on telling the webhooks of before
     webhooks.update(next);
-    const needRestart = (Object.keys(next) as (keyof ProxyConfig)[]).filter(
+    const needRestart = sectionsOf(next, this.#started).filter(
       (section) => !LIVE.includes(section) && !isDeepStrictEqual(next[section], this.#started[section]),
     );
-    const { backends, clients, flush, plans, routing, shutdown, thresholds, webhooks: told } = next;
-    const { clients: _, plans: __, ...started } = this.#started;
-    const live = {
-      backends,
-      ...(clients && { clients }),
-      ...(plans && { plans }),
-      flush,
-      routing,
-      shutdown,
-      thresholds,
-      webhooks: told,
-    };
-    this.#config = { ...started, ...live };
+    this.#config = { ...sections(this.#started, false), ...sections(next, true) } as ProxyConfig;
     this.#status = { loadedAtMs: clock.now(), needRestart };
     return { ...difference(before, next), needRestart };
   }
@@ -153,13 +146,14 @@ export class LiveConfig {
     const gone = new Set(router.upstreams.filter(isGone));
     if (gone.size === 0) return;
     const upstreams = router.upstreams.filter((upstream) => !gone.has(upstream));
-    router.update({ upstreams, policy: this.#config.routing });
+    router.update({ upstreams, policy: this.#config.routing, routes: this.#config.routes });
     for (const upstream of gone) void upstream.close();
   }
 
   /** Those that stay are kept with their connections; those that are gone drain, and are shown until they are let go of. */
   #upstreams({ backends }: ProxyConfig): readonly Upstream[] {
-    const { clock, router } = this.#parts;
+    const { clock, router, tracker } = this.#parts;
+    const dimensions = tracker.counter.dimensions.length;
     const { timeouts, heads } = this.#started;
     const configured = new Set(this.#config.backends.map(({ name }) => name));
     const current = new Map(router.upstreams.map((upstream) => [upstream.name, upstream]));
@@ -167,7 +161,8 @@ export class LiveConfig {
       const credentials = credentialsOf(backend, clock);
       const known = current.get(name);
       current.delete(name);
-      if (known === undefined) return new Upstream({ name, url, host, timeouts, heads, clock, credentials });
+      if (known === undefined)
+        return new Upstream({ name, url, host, timeouts, heads, clock, credentials, dimensions });
       // One that an operator drains goes on draining; one that was removed resumes.
       const draining = known.draining && configured.has(name);
       const upstream =
@@ -186,6 +181,21 @@ export class LiveConfig {
     }
     return [...kept, ...current.values()];
   }
+}
+
+/** Those that are in any of the configurations. */
+function sectionsOf(...configs: readonly ProxyConfig[]): readonly (keyof ProxyConfig)[] {
+  return [...new Set(configs.flatMap((config) => Object.keys(config) as (keyof ProxyConfig)[]))];
+}
+
+function only(dimensions: readonly string[], limits: Partial<Usage>): Partial<Usage> {
+  return Object.fromEntries(Object.entries(limits).filter(([dimension]) => dimensions.includes(dimension)));
+}
+
+/** Those that are taken over while the proxy runs, or the others. */
+function sections(config: ProxyConfig, areLive: boolean): Partial<ProxyConfig> {
+  const live: readonly string[] = LIVE;
+  return Object.fromEntries(Object.entries(config).filter(([section]) => live.includes(section) === areLive));
 }
 
 function difference(before: ProxyConfig, next: ProxyConfig): Omit<ConfigChange, "needRestart"> {

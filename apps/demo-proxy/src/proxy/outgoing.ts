@@ -42,7 +42,7 @@ export function outgoingRequest(
   const headers = requestHeaders(request, bodyLength, passage);
   if (headers === undefined) return problems.BAD_REQUEST;
   return {
-    demand: { bodyLength, expectsBody: request.method !== "HEAD" },
+    demand: { bodyLength, expectsBody: request.method !== "HEAD", request, path },
     path,
     headers,
     body: bodyLength === 0 ? null : new RequestBody(request),

@@ -43,6 +43,19 @@ export const DRAINED: Problem = because(
   "drained",
   problem(503, "All backends are drained, and take no new requests.", retryAfter(5)),
 );
+/** No rule is for a request, so that no backend may have it. */
+export const NO_ROUTE: Problem = problem(
+  404,
+  "No rule of this proxy is for this host, path and method.",
+  {},
+  { reason: "no-route" },
+);
+export const AMBIGUOUS_PATH: Problem = problem(
+  400,
+  "Servers read this path in more than one way, and different rules of this proxy are for them: send it without what is read in different ways, such as escapes that need not be, '//', '/.' and ';'.",
+  {},
+  { reason: "ambiguous-path" },
+);
 export const UNREACHABLE: Problem = because(
   "unreachable",
   problem(503, "No backend can be reached at the moment.", retryAfter(5)),

@@ -13,10 +13,11 @@ import type { Refused } from "./route.ts";
  * @param failure why the last one that was tried could not be connected to; undefined where none was tried.
  */
 export function refusalOf(
-  { decision, unreachable }: Refused,
+  { decision, unreachable, unrouted }: Refused,
   failure: Error | undefined,
   clock: Clock,
 ): problems.Problem {
+  if (unrouted !== undefined) return unrouted === "none" ? problems.NO_ROUTE : problems.AMBIGUOUS_PATH;
   if (decision !== undefined) {
     return unreachable && decision.reason === "limit" ? problems.UNREACHABLE_OR_FULL : noRoom(decision, clock);
   }

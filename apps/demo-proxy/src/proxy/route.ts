@@ -1,6 +1,10 @@
-import { STORAGE_DIMENSIONS, type StorageDimension, type Usage } from "@usage/counter-core";
+import type { IncomingMessage } from "node:http";
+import type { StorageDimension, Usage } from "@usage/counter-core";
 import type { Decision, UsageTracker } from "@usage/tracker";
+import type { RouteConfig } from "../config/proxy-config.ts";
+import { RouteTable, type Unrouted } from "../rules/route-table.ts";
 import { type BodyDimension, type ExactLimits, HOLDING } from "./body-room.ts";
+import { askedHost } from "./forwarded.ts";
 import type { BodyLength } from "./framing.ts";
 import { Reservation } from "./reservation.ts";
 import type { Upstream } from "./upstream.ts";
@@ -13,12 +17,17 @@ export interface RouterOptions {
   /** In order of preference. */
   readonly upstreams: readonly Upstream[];
   readonly policy: RoutingPolicy;
+  /** Which requests get which of them. @default every request may get every one */
+  readonly routes?: readonly RouteConfig[] | undefined;
   /** Whether no limit may be passed, not even by what a running request moves. @default limits may be passed by that */
   readonly exact?: ExactLimits | undefined;
 }
 
-/** What a request will use, as far as its head says it. */
+/** A request, and what it will use, as far as its head says it. */
 export interface Demand {
+  readonly request: IncomingMessage;
+  /** Its path and query, as they are sent on. */
+  readonly path: string;
   readonly bodyLength: BodyLength;
   /** Whether the response may have a body. */
   readonly expectsBody: boolean;
@@ -39,6 +48,8 @@ export interface Refused {
    * else the last one, in order, whose limit is above 0; undefined when limits refused nothing.
    */
   readonly decision: Decision<StorageDimension> | undefined;
+  /** Why no rule gives the request to any upstream; absent where one does, or where there are none. */
+  readonly unrouted?: Unrouted;
   /** Whether an upstream was passed over because it failed. */
   readonly unreachable: boolean;
   /**
@@ -54,14 +65,16 @@ export class Router {
   readonly #exact: ExactLimits | undefined;
   #upstreams: readonly Upstream[] = [];
   #policy: RoutingPolicy = "pack";
+  #routes: RouteTable<Upstream> | undefined;
   // Filled in anew for every request: whoever reads it keeps nothing of it.
   readonly #usage: Record<StorageDimension, number> = { apiRequests: 1, egressBytes: 0, ingressBytes: 0 };
-  readonly #limits = new Float64Array(STORAGE_DIMENSIONS.length);
+  readonly #limits: Float64Array;
 
   /** @throws UnknownBackendError for an upstream that the tracker's counter does not have. */
   constructor(options: RouterOptions) {
     this.#tracker = options.tracker;
     this.#exact = options.exact;
+    this.#limits = new Float64Array(options.tracker.counter.dimensions.length);
     this.update(options);
   }
 
@@ -75,11 +88,13 @@ export class Router {
    *
    * @throws UnknownBackendError for an upstream that the tracker's counter does not have; nothing changes then.
    */
-  update({ upstreams, policy }: Omit<RouterOptions, "tracker" | "exact">): void {
+  update({ upstreams, policy, routes }: Omit<RouterOptions, "tracker" | "exact">): void {
     if (policy !== "pack" && policy !== "spread") {
       throw new RangeError(`policy must be "pack" or "spread", got ${String(policy)}`);
     }
     for (const { name } of upstreams) this.#tracker.counter.readLimits(name, this.#limits);
+    const byName = new Map(upstreams.map((upstream) => [upstream.name, upstream]));
+    this.#routes = routes && new RouteTable(routes, (name) => byName.get(name));
     this.#upstreams = upstreams;
     this.#policy = policy;
   }
@@ -91,7 +106,7 @@ export class Router {
 
   /** Why there is no room for so many more bytes of a body that is under way. Counts that. */
   cut({ name, traffic }: Upstream, dimension: BodyDimension, bytes: number): Decision<StorageDimension> {
-    (traffic.cuts[STORAGE_DIMENSIONS.indexOf(dimension)] as number) += 1;
+    (traffic.cuts[this.#tracker.counter.dimensions.indexOf(dimension)] as number) += 1;
     // A length is a claim, and may be no amount.
     return this.#tracker.check(name, { [dimension]: Math.min(bytes, Number.MAX_SAFE_INTEGER) });
   }
@@ -112,7 +127,9 @@ export class Router {
     let bestPart = Number.POSITIVE_INFINITY;
     let refusal: Decision<StorageDimension> | undefined;
     let unreachable = false;
-    for (const upstream of this.#upstreams) {
+    const pool = this.#poolFor(demand);
+    if (typeof pool === "string") return { upstream: undefined, decision: undefined, unreachable, unrouted: pool };
+    for (const upstream of pool) {
       if (upstream.draining) continue;
       if (failed?.has(upstream) || !upstream.health.usable) {
         unreachable = true;
@@ -142,7 +159,7 @@ export class Router {
   #route(demand: Demand, failed: ReadonlySet<Upstream> | undefined, mayWait: boolean): Admitted | Refused {
     const routed = this.routeToWell(demand, failed, mayWait);
     if (routed.upstream !== undefined || !routed.unreachable) return routed;
-    for (const upstream of this.#upstreams) {
+    for (const upstream of this.#pool(demand)) {
       if (upstream.draining || failed?.has(upstream) || upstream.health.usable) continue;
       // fault: leaves a backend alone that failed once where there is no other
       const admitted = upstream.health.mayStandIn ? this.#admit(upstream, this.#usageOf(demand)) : undefined;
@@ -163,10 +180,21 @@ export class Router {
       // The backend may have been let go of meanwhile.
       if (signal.aborted) throw error;
     });
-    const upstream = this.#upstreams.find(({ name, draining }) => name === backend && !draining);
+    const upstream = this.#pool(demand).find(({ name, draining }) => name === backend && !draining);
     if (hold && upstream) return { upstream, reservation: new Reservation(hold, this.#tracker, this.#exact) };
     hold?.void();
     return this.#route(demand, failed, false);
+  }
+
+  /** Those that a request may go to, by the rules of now: they may have changed since it was asked for the last time. */
+  #poolFor({ request, path }: Demand): readonly Upstream[] | Unrouted {
+    if (this.#routes === undefined) return this.#upstreams;
+    return this.#routes.poolOf({ method: request.method ?? "", path, host: askedHost(request) });
+  }
+
+  #pool(demand: Demand): readonly Upstream[] {
+    const pool = this.#poolFor(demand);
+    return typeof pool === "string" ? [] : pool;
   }
 
   /** Keeps room for what a request will use; undefined where there is none. */
@@ -182,7 +210,7 @@ export class Router {
     const { exceeded, usage, limits } = decision;
     traffic.passedBy += 1;
     for (const dimension of exceeded) {
-      const d = STORAGE_DIMENSIONS.indexOf(dimension);
+      const d = this.#tracker.counter.dimensions.indexOf(dimension);
       (traffic.rejections[d] as number) += 1;
       const usedUp = usage[dimension] + proposed[dimension] > (limits[dimension] ?? Number.POSITIVE_INFINITY);
       if (!usedUp) (traffic.reservationRejections[d] as number) += 1;

@@ -41,6 +41,7 @@ const XML = { "content-type": "application/xml" };
 
 const CODES: ReadonlyMap<number, string> = new Map([
   [403, "AccessDenied"],
+  [404, "NoSuchBucket"],
   [408, "RequestTimeout"],
   [429, "SlowDown"],
   [501, "NotImplemented"],

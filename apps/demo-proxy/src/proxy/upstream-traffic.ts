@@ -19,13 +19,13 @@ export class UpstreamTraffic {
   /** From the choice of the backend to the head of its response. */
   readonly latency: DurationBuckets = new DurationBuckets(LATENCY_BOUNDS);
   /** Requests that it was not chosen for because of a limit, by place of the dimension. */
-  readonly rejections: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
+  readonly rejections: Float64Array;
   /** Requests that it was not chosen for because of a limit, each once whatever dimensions were in the way. */
   passedBy = 0;
   /** Of the rejections, the ones that would have fit beside what is used: what is only reserved was in the way. */
-  readonly reservationRejections: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
+  readonly reservationRejections: Float64Array;
   /** Bodies that were cut or not begun since an exact limit left no room, by place of the dimension. */
-  readonly cuts: Float64Array = new Float64Array(STORAGE_DIMENSIONS.length);
+  readonly cuts: Float64Array;
   /** Requests that were given to it and are not over. */
   inFlight = 0;
   /** Requests that it could not be connected to for. */
@@ -34,6 +34,13 @@ export class UpstreamTraffic {
   broken = 0;
   /** Why it broke off the last of them. */
   brokenBy: Trouble | undefined;
+
+  /** @param dimensions how many are counted. */
+  constructor(dimensions: number = STORAGE_DIMENSIONS.length) {
+    this.rejections = new Float64Array(dimensions);
+    this.reservationRejections = new Float64Array(dimensions);
+    this.cuts = new Float64Array(dimensions);
+  }
 
   broke(error: Error): void {
     this.broken += 1;

@@ -31,6 +31,8 @@ export interface UpstreamOptions {
   readonly clock: Clock;
   /** What the backend was asked and answered before, at another address of it. @default nothing */
   readonly traffic?: UpstreamTraffic;
+  /** How many dimensions are counted. @default those of storage */
+  readonly dimensions?: number;
 }
 
 /** One metered upstream: its connections, what it was asked, and whether it can be reached. */
@@ -60,7 +62,7 @@ export class Upstream {
     this.host = host;
     this.credentials = options.credentials;
     this.addresses = new UpstreamAddresses(url);
-    this.traffic = options.traffic ?? new UpstreamTraffic();
+    this.traffic = options.traffic ?? new UpstreamTraffic(options.dimensions);
     this.#basePath = url.pathname.replace(/\/+$/, "");
     this.health = new BackendHealth({ clock, pauseMs: unreachableMs });
     this.#pool = new Pool(url.origin, {

@@ -1,7 +1,8 @@
 import { parseArgs } from "node:util";
-import { assertBackendName, type Period, STORAGE_DIMENSIONS, systemClock, utcMonths } from "@usage/counter-core";
+import { assertBackendName, type Period, systemClock, utcMonths } from "@usage/counter-core";
 import type { ProxyConfig, RedisConfig } from "../config/proxy-config.ts";
 import { loadConfig } from "../config/read-config.ts";
+import { countedDimensions } from "../counting/dimensions.ts";
 import { messageOf } from "../log/message-of.ts";
 import { openCorrectableStore } from "./correctable-store.ts";
 import { type Correction, repair } from "./repair.ts";
@@ -95,7 +96,7 @@ async function run(config: ProxyConfig, { backend, period, correction, yes }: Re
   await using opened = new AsyncDisposableStack();
   const { store, correct } = opened.adopt(await openCorrectableStore(config.store), ({ store }) => store.close());
   const { counter } = config;
-  const shared = counter.kind === "redis" && (await openShared(counter, period, backend, opened));
+  const shared = counter.kind === "redis" && (await openShared(config, counter, { period, backend }, opened));
   const places = { store, ...(shared && { shared }) };
   const show = (title: string, counts: WriterCounts): void => {
     process.stdout.write(`${backend} in ${period.key}, ${title}\n\n${tableOf(counts)}\n\n`);
@@ -106,9 +107,9 @@ async function run(config: ProxyConfig, { backend, period, correction, yes }: Re
 }
 
 async function openShared(
+  whole: ProxyConfig,
   { prefix, ...config }: RedisConfig,
-  period: Period,
-  backend: string,
+  { period, backend }: Pick<Request, "period" | "backend">,
   opened: AsyncDisposableStack,
 ): Promise<SharedPlace> {
   // Imported only where it is configured: nobody else needs the client.
@@ -118,7 +119,8 @@ async function openShared(
     import("./connected-redis.ts"),
   ]);
   const client = opened.adopt(await connectedRedis({ prefix, ...config }), (client) => client.disconnect());
-  const counts = new RedisSharedCounts({ client, prefix, dimensions: STORAGE_DIMENSIONS, clock: systemClock });
+  const dimensions = countedDimensions(whole);
+  const counts = new RedisSharedCounts({ client, prefix, dimensions, clock: systemClock });
   const bucket = { period, number: bucketOf(backend) };
   const { epoch, version } = new BucketKeys(prefix, bucket);
   return {

@@ -1,4 +1,4 @@
-import { STORAGE_DIMENSIONS, type StorageDimension, type Usage, type UsageStore } from "@usage/counter-core";
+import type { StorageDimension, Usage, UsageStore } from "@usage/counter-core";
 import type { UsageTracker } from "@usage/tracker";
 import type { Sharing } from "../../counting/opened-counter.ts";
 import { inOnePeriod } from "../in-one-period.ts";
@@ -55,7 +55,7 @@ async function compare({ tracker, store, sharing, turns }: AuditParts): Promise<
   await turns.each(before, ([backend, { total, unstored }]) => {
     const after = counter.totalAll(backend);
     const unpushed = sharing?.unpushedAll(backend);
-    for (const dimension of STORAGE_DIMENSIONS) {
+    for (const dimension of counter.dimensions) {
       const held = stored.get(backend)?.all[dimension] ?? 0;
       const range = {
         from: total[dimension],

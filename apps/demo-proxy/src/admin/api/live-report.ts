@@ -1,4 +1,4 @@
-import { STORAGE_DIMENSIONS, type StorageDimension, type Usage } from "@usage/counter-core";
+import type { StorageDimension, Usage } from "@usage/counter-core";
 import { formatAddress } from "../../config/address.ts";
 import type { ProxyConfig } from "../../config/proxy-config.ts";
 import { describeStore } from "../../counting/open-store.ts";
@@ -97,7 +97,7 @@ function liveBackend(parts: LiveParts, upstream: Upstream, configured: boolean):
     inFlight: upstream.inFlight,
     perSecond: now,
     averagePerSecond: average,
-    outlook: Object.fromEntries(STORAGE_DIMENSIONS.map(outlookOf)) as LiveBackend["outlook"],
+    outlook: Object.fromEntries(tracker.counter.dimensions.map(outlookOf)) as LiveBackend["outlook"],
   };
 }
 

@@ -1,13 +1,7 @@
-import {
-  type Clock,
-  STORAGE_DIMENSIONS,
-  type StorageDimension,
-  type Usage,
-  type UsageCounter,
-} from "@usage/counter-core";
+import type { Clock, StorageDimension, Usage, UsageCounter } from "@usage/counter-core";
 
 export interface UsageRatesOptions {
-  readonly counter: Pick<UsageCounter, "backends" | "period" | "totalAll">;
+  readonly counter: Pick<UsageCounter, "backends" | "dimensions" | "period" | "totalAll">;
   readonly clock: Clock;
   /** How often usage is read while nobody asks. @default 10_000 */
   readonly intervalMs?: number;
@@ -62,7 +56,7 @@ export class UsageRates {
     const usage = this.#counter.totalAll(backend);
     const atMs = this.#clock.now();
     const readings = this.#of(backend);
-    for (const dimension of STORAGE_DIMENSIONS) {
+    for (const dimension of this.#counter.dimensions) {
       const rate = readings.rates[dimension];
       // Usage begins at zero with each period; how fast it grows does not change by that.
       if (period.key !== readings.period) rate.restart();
@@ -72,23 +66,23 @@ export class UsageRates {
   }
 
   of(backend: string): BackendRates {
-    const { apiRequests, egressBytes, ingressBytes } = this.#of(backend).rates;
-    const each = (rate: (of: AmountRate) => number): Usage => ({
-      apiRequests: rate(apiRequests),
-      egressBytes: rate(egressBytes),
-      ingressBytes: rate(ingressBytes),
-    });
-    return { now: each((of) => of.now()), average: each((of) => of.average()), seenMs: apiRequests.seenMs };
+    const { rates } = this.#of(backend);
+    const each = (rate: (of: AmountRate) => number): Usage => this.#each((dimension) => rate(rates[dimension]));
+    return { now: each((of) => of.now()), average: each((of) => of.average()), seenMs: rates.apiRequests.seenMs };
   }
 
   #of(backend: string): Readings {
     let readings = this.#rates.get(backend);
     if (readings === undefined) {
-      const rates = { apiRequests: new AmountRate(), egressBytes: new AmountRate(), ingressBytes: new AmountRate() };
-      readings = { rates, period: this.#counter.period().key };
+      readings = { rates: this.#each(() => new AmountRate()), period: this.#counter.period().key };
       this.#rates.set(backend, readings);
     }
     return readings;
+  }
+
+  #each<T>(value: (dimension: StorageDimension) => T): Record<StorageDimension, T> {
+    const each = this.#counter.dimensions.map((dimension) => [dimension, value(dimension)] as const);
+    return Object.fromEntries(each) as Record<StorageDimension, T>;
   }
 }
 

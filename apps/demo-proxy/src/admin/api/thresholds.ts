@@ -1,4 +1,3 @@
-import { STORAGE_DIMENSIONS } from "@usage/counter-core";
 import type { ProxyConfig } from "../../config/proxy-config.ts";
 import { thresholdsOf } from "../../webhooks/thresholds-of.ts";
 import { jsonPieces } from "../json-pieces.ts";
@@ -29,7 +28,7 @@ function* reachedThresholds({ router, tracker, inForce }: ThresholdParts): Gener
   const { thresholds, own } = thresholdsOf(inForce());
   for (const { name } of router.upstreams) {
     const { usage, limits } = tracker.check(name, {});
-    for (const dimension of STORAGE_DIMENSIONS) {
+    for (const dimension of tracker.counter.dimensions) {
       const [limit = 0, used] = [limits[dimension], usage[dimension]];
       const reached = (own.get(name) ?? thresholds).filter((part) => limit > 0 && used >= part * limit);
       if (reached.length > 0) yield { backend: name, dimension, limit, usage: used, reached };

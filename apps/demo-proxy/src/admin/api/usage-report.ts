@@ -1,6 +1,7 @@
 import type { Clock, Period, Usage, UsageStore } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { Enforcement, ProxyConfig } from "../../config/proxy-config.ts";
+import { amountsOf } from "../../counting/amounts-of.ts";
 import type { Sharing } from "../../counting/opened-counter.ts";
 import { usedUp } from "../../counting/used-up.ts";
 import { messageOf } from "../../log/message-of.ts";
@@ -145,8 +146,9 @@ export function lastFlush(flusher: ApiParts["flusher"]): string | null {
 
 /** By the least that a request with a body proposes. */
 function delayedByReservations({ tracker }: ApiParts, { name }: Upstream): boolean {
-  const decision = tracker.check(name, LEAST);
-  return decision.exceeded.length > usedUp(decision, LEAST).length;
+  const least = amountsOf(tracker.counter.dimensions, 1);
+  const decision = tracker.check(name, least);
+  return decision.exceeded.length > usedUp(decision, least).length;
 }
 
 function troubleReport({ trouble }: Upstream): BackendReport["trouble"] {
@@ -154,9 +156,6 @@ function troubleReport({ trouble }: Upstream): BackendReport["trouble"] {
   const { code, reason, sinceMs } = trouble;
   return { code, reason, since: new Date(sinceMs).toISOString() };
 }
-
-const LEAST: Usage = { apiRequests: 1, egressBytes: 1, ingressBytes: 1 };
-const NOTHING: Usage = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
 
 export function backendReport(parts: ApiParts, upstream: Upstream): BackendReport {
   const { tracker, sharing } = parts;
@@ -181,7 +180,7 @@ export function backendReport(parts: ApiParts, upstream: Upstream): BackendRepor
     excess: tracker.counter.excessAll(name),
     delayedByReservations: delayedByReservations(parts, upstream),
     unstored,
-    unpushed: sharing?.unpushedAll(name) ?? NOTHING,
+    unpushed: sharing?.unpushedAll(name) ?? amountsOf(tracker.counter.dimensions, 0),
     limits,
     granted,
     ...parts.refusals.of(upstream),

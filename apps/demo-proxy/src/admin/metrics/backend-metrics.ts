@@ -1,24 +1,26 @@
-import { STORAGE_DIMENSIONS, type StorageDimension } from "@usage/counter-core";
+import type { StorageDimension } from "@usage/counter-core";
 import type { Upstream } from "../../proxy/upstream.ts";
 import { LATENCY_BOUNDS } from "../../proxy/upstream-traffic.ts";
 import type { BackendReport } from "../api/usage-report.ts";
 import { type Histograms, type LabelText, label, type MetricsText, type Samples } from "./text-format.ts";
 
 /** A unit of its own for each: amounts of different units are never in one metric, where a sum would make no sense. */
-const UNITS: Readonly<Record<StorageDimension, { readonly name: string; readonly what: string }>> = {
-  apiRequests: { name: "api_requests", what: "requests" },
-  egressBytes: { name: "egress_bytes", what: "bytes that come out of the backend" },
-  ingressBytes: { name: "ingress_bytes", what: "bytes that go into the backend" },
-};
+const UNITS: ReadonlyMap<string, string> = new Map([
+  ["apiRequests", "requests"],
+  ["egressBytes", "bytes that come out of the backend"],
+  ["ingressBytes", "bytes that go into the backend"],
+  ["inputTokens", "tokens that models read"],
+  ["outputTokens", "tokens that models wrote"],
+]);
 
 /** The classes by the first digit of the status. */
 const STATUS_LABELS = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"].map((status) => label("status", status));
-const DIMENSION_LABELS = STORAGE_DIMENSIONS.map((dimension) => label("dimension", dimension));
 const [UNCONNECTED, BROKEN] = [label("reason", "unconnected"), label("reason", "broken")];
 
 /** What is told of each backend, one backend after the other: all numbers of one are of the same moment. */
 export class BackendMetrics {
   readonly #amounts: readonly DimensionMetrics[];
+  readonly #dimensionLabels: readonly LabelText[];
   readonly #withinLimits: Samples;
   readonly #reachable: Samples;
   readonly #draining: Samples;
@@ -32,8 +34,10 @@ export class BackendMetrics {
   readonly #cuts: Samples;
   readonly #latency: Histograms;
 
-  constructor(text: MetricsText) {
-    this.#amounts = STORAGE_DIMENSIONS.map((dimension) => new DimensionMetrics(text, dimension));
+  /** @param dimensions what is counted. */
+  constructor(text: MetricsText, dimensions: readonly StorageDimension[]) {
+    this.#amounts = dimensions.map((dimension) => new DimensionMetrics(text, dimension));
+    this.#dimensionLabels = dimensions.map((dimension) => label("dimension", dimension));
     this.#withinLimits = text.gauge({
       name: "usage_backend_within_limits",
       help: "Whether a plain GET would still be let through.",
@@ -98,13 +102,18 @@ export class BackendMetrics {
     }
     this.#failures.add(`${backend},${UNCONNECTED}`, traffic.unconnected);
     this.#failures.add(`${backend},${BROKEN}`, traffic.broken);
-    for (const [d, dimension] of DIMENSION_LABELS.entries()) {
+    for (const [d, dimension] of this.#dimensionLabels.entries()) {
       this.#rejections.add(`${backend},${dimension}`, traffic.rejections[d] ?? 0);
       this.#reservationRejections.add(`${backend},${dimension}`, traffic.reservationRejections[d] ?? 0);
       this.#cuts.add(`${backend},${dimension}`, traffic.cuts[d] ?? 0);
     }
     this.#latency.add(backend, traffic.latency);
   }
+}
+
+/** `api_requests` of `apiRequests`. */
+export function metricName(dimension: string): string {
+  return dimension.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 class DimensionMetrics {
@@ -118,7 +127,8 @@ class DimensionMetrics {
   readonly #excess: Samples;
 
   constructor(text: MetricsText, dimension: StorageDimension) {
-    const { name, what } = UNITS[dimension];
+    const name = metricName(dimension);
+    const what = UNITS.get(dimension) ?? dimension;
     const used = `Usage of this period in ${what}, of all instances as far as known`;
     this.#dimension = dimension;
     this.#usage = text.gauge({ name: `usage_${name}`, help: `${used}.` });

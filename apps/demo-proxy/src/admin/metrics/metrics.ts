@@ -29,7 +29,7 @@ function metricsBytes(parts: MetricsParts): Promise<readonly Uint8Array[]> {
   const { tracker, router, turns } = parts;
   return inOnePeriod(tracker.counter, async () => {
     const text = new MetricsText();
-    const backends = new BackendMetrics(text);
+    const backends = new BackendMetrics(text, tracker.counter.dimensions);
     await turns.each(router.upstreams, (upstream) => backends.add(backendReport(parts, upstream), upstream));
     writePeriod(text, parts);
     writeProxy(text, parts);

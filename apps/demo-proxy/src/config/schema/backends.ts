@@ -5,6 +5,7 @@ import type { BackendAuth, BackendHeaders } from "../proxy-config.ts";
 import { backendAuth, backendHeaders } from "./credentials.ts";
 import { expected, section, shown, text } from "./expected.ts";
 import { limits } from "./limits.ts";
+import { tokens } from "./rules.ts";
 import { thresholds } from "./webhooks.ts";
 
 const backendName = text("a name", (value) => {
@@ -43,6 +44,7 @@ export const backends = z
       thresholds: thresholds.exactOptional(),
       headers: backendHeaders.exactOptional(),
       auth: backendAuth.exactOptional(),
+      tokens: tokens.exactOptional(),
     }).superRefine(refuseTwoAuthorizations),
     expected("a list of backends", "secret"),
   )

@@ -9,7 +9,9 @@ import { cors, trustedProxies } from "./clients.ts";
 import { counter } from "./counter.ts";
 import { clients } from "./credentials.ts";
 import { expected, section } from "./expected.ts";
+import { refuseUnknownBackends, refuseUnknownDimensions } from "./known-names.ts";
 import { plans } from "./plans.ts";
+import { dimensions, routes } from "./rules.ts";
 import { store } from "./store.ts";
 import { address, delay, duration, flag, headSize, part } from "./values.ts";
 import { thresholds, webhooks } from "./webhooks.ts";
@@ -65,7 +67,11 @@ export const configFile: z.ZodType<ConfigFile> = section({
   plans: plans.exactOptional(),
   cors: cors.exactOptional(),
   log: log.prefault({}),
+  routes: routes.exactOptional(),
+  dimensions: dimensions.exactOptional(),
   backends,
   thresholds: thresholds.exactOptional(),
   webhooks: webhooks.default([]),
-});
+})
+  .superRefine(refuseUnknownDimensions, { when: () => true })
+  .superRefine(refuseUnknownBackends, { when: () => true });

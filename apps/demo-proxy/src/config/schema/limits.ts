@@ -1,18 +1,15 @@
-import { STORAGE_DIMENSIONS, type Usage } from "@usage/counter-core";
+import type { Usage } from "@usage/counter-core";
 import { section } from "./expected.ts";
-import { count, size } from "./values.ts";
+import { count, size, units } from "./values.ts";
 
-/** What may be used in a period, by dimension. */
+/** What may be used in a period, by dimension. Which ones are counted is known where the whole file is. */
 export const limits = section({
   apiRequests: count.exactOptional(),
   egressBytes: size.exactOptional(),
   ingressBytes: size.exactOptional(),
-}).transform((given): Partial<Usage> => {
-  const limited: { -readonly [D in keyof Usage]?: Usage[D] } = {};
-  for (const dimension of STORAGE_DIMENSIONS) {
-    const limit = given[dimension];
+})
+  .catchall(units)
+  .transform((given): Partial<Usage> => {
     // fault: leaves limits of 0 out of the configuration
-    if (limit !== undefined) limited[dimension] = limit;
-  }
-  return limited;
-});
+    return Object.fromEntries(Object.entries(given).filter(([, limit]) => limit !== undefined));
+  });

@@ -12,6 +12,7 @@ export const address = text('host:port, such as 127.0.0.1:8080 or "[::1]:8080"',
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
 export const delay = wholeNumber("milliseconds", 0, LONGEST_DELAY_MS);
 export const duration = wholeNumber("milliseconds", 1, LONGEST_DELAY_MS);
+export const units = wholeNumber("units", 0, Number.MAX_SAFE_INTEGER);
 export const count = wholeNumber("requests", 0, Number.MAX_SAFE_INTEGER);
 
 const someSize = expected("a size in bytes, such as 500MB or 10GiB");
