@@ -34,10 +34,12 @@ export {
   UnknownUsageError,
 } from "./model/errors.ts";
 export type { Grant, GrantReceipt, GrantsQuery, StoredGrant } from "./model/grant.ts";
+export type { Instance, StoredInstance, WriterUsage } from "./model/instance.ts";
 export type { Mark } from "./model/mark.ts";
 export { assertBackendName, assertDimensionName } from "./model/names.ts";
 export type { Notice, NoticesQuery } from "./model/notice.ts";
 export type { Period, PeriodScheme } from "./model/period.ts";
+export type { TimelineAges, TimelineQuery, TimelineStep } from "./model/timeline.ts";
 export {
   type PeriodUsage,
   STORAGE_DIMENSIONS,

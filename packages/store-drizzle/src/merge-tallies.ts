@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { PeriodFoldedError, type RejectedTally, type Tally } from "@usage/counter-core";
 import { StoreError, TallyRefusedError } from "./errors.ts";
 import { type TallyRow, tallyRows } from "./tally-rows.ts";
-import type { UsageTable } from "./usage-table.ts";
+import type { UpsertOptions, UsageTable } from "./usage-table.ts";
 
 /** Sorting this many takes a few milliseconds. */
 const TALLIES_PER_SORT = 2_500;
@@ -19,7 +19,7 @@ interface Checked {
 export async function mergeTallies(
   table: UsageTable,
   tallies: readonly Tally[],
-  signal: AbortSignal | undefined,
+  options: UpsertOptions,
 ): Promise<readonly RejectedTally[]> {
   const rejected: RejectedTally[] = [];
   let before = Promise.resolve();
@@ -27,9 +27,9 @@ export async function mergeTallies(
     const sorted = tallies.slice(start, start + TALLIES_PER_SORT).sort(byKey);
     await setImmediate();
     for (const chunk of checkedChunks(sorted, table.rowsPerChunk, rejected)) {
-      signal?.throwIfAborted();
+      options.signal?.throwIfAborted();
       // fault: Postgres's failed chunks are taken for stored
-      const sent = write(table, chunk, rejected, signal);
+      const sent = write(table, chunk, rejected, options);
       // It is awaited below, or given up because the one before it failed.
       sent.catch(() => {});
       await setImmediate();
@@ -86,16 +86,16 @@ async function write(
   table: UsageTable,
   chunk: readonly Checked[],
   rejected: RejectedTally[],
-  signal: AbortSignal | undefined,
+  options: UpsertOptions,
 ): Promise<void> {
   const [first] = chunk;
   if (first === undefined) return;
-  signal?.throwIfAborted();
+  options.signal?.throwIfAborted();
   try {
     const folded = new Set(
       await table.upsert(
         chunk.flatMap(({ rows }) => rows),
-        signal,
+        options,
       ),
     );
     // fault: says that it stored what is late of a folded period
@@ -109,7 +109,7 @@ async function write(
     }
     await setImmediate();
     const half = chunk.length >> 1;
-    await write(table, chunk.slice(0, half), rejected, signal);
-    await write(table, chunk.slice(half), rejected, signal);
+    await write(table, chunk.slice(0, half), rejected, options);
+    await write(table, chunk.slice(half), rejected, options);
   }
 }

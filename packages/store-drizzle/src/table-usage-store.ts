@@ -9,12 +9,13 @@ import {
   type Tally,
   type UsageStore,
 } from "@usage/counter-core";
-import { Cursors } from "@usage/counter-core/internal";
+import { assertInstant, Cursors, checkedInstance } from "@usage/counter-core/internal";
 import { claimMarks } from "./claim-marks.ts";
 import { foldPeriods } from "./fold-periods.ts";
 import { grantOf, storeGrant } from "./grants.ts";
 import { mergeTallies } from "./merge-tallies.ts";
 import { acknowledgeNotices, takeNotices } from "./notices.ts";
+import { foldTimeline, readTimeline, readWriters } from "./timelines.ts";
 import { untilAborted } from "./until-aborted.ts";
 import type { Selection, UsageTable } from "./usage-table.ts";
 
@@ -24,9 +25,27 @@ export interface TableStoreOptions {
   readonly clock: Pick<Clock, "now">;
 }
 
-/** A store that keeps marks and grants. */
-export type TableUsageStore = UsageStore<string> &
-  Required<Pick<UsageStore<string>, "claim" | "notices" | "acknowledge" | "grant" | "grants">>;
+export interface TimelineOptions {
+  /**
+   * Whether what each merge lets grow is added to a timeline by the hour, too, in the same transaction; the store has `timeline` and
+   * `foldTimeline` then. Each instance on the same tables must say the same.
+   * @default false
+   */
+  readonly timeline?: boolean;
+}
+
+/** A store that keeps all there is to keep. */
+export type TableUsageStore = UsageStore<string> & Required<Omit<UsageStore<string>, "losses">>;
+
+/** The store without what it may not be asked for. */
+export function offered(store: TableUsageStore, { timeline = false }: TimelineOptions): UsageStore<string> {
+  if (timeline) return store;
+  const { timeline: _, foldTimeline: __, ...others } = store;
+  return others;
+}
+
+/** Longer than counters go on to store what they counted in a period after its end. */
+const INSTANCE_KEPT_MS = 40 * 86_400_000;
 
 /** The store on the tables of either dialect. All SQL is the table's. */
 export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableStoreOptions): TableUsageStore {
@@ -38,9 +57,10 @@ export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableS
   return {
     dimensions: wanted,
 
-    async merge(tallies, { signal } = {}) {
+    async merge(tallies, { signal, at } = {}) {
       signal?.throwIfAborted();
-      return untilAborted(mergeTallies(table, tallies, signal), signal);
+      if (at !== undefined) assertInstant("at", at);
+      return untilAborted(mergeTallies(table, tallies, { signal, at }), signal);
     },
 
     async totals(period, writer, { backends, since } = {}) {
@@ -111,6 +131,11 @@ export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableS
     acknowledge: (notices) => acknowledgeNotices(table, notices),
     grant: (grant) => storeGrant(table, grant),
     grants: async (query = {}) => (await table.grants(query)).map(grantOf),
+    timeline: (period, query) => readTimeline(table, period, query),
+    foldTimeline: (ages) => foldTimeline(table, ages),
+    heartbeat: async (instance) => table.heartbeat(checkedInstance(instance), INSTANCE_KEPT_MS),
+    instances: () => table.instances(),
+    writers: (period) => readWriters(table, period),
   };
 }
 

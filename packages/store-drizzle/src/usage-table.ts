@@ -1,4 +1,16 @@
-import type { Grant, GrantsQuery, NoticesQuery, StoredUsage, Tally } from "@usage/counter-core";
+import type {
+  Grant,
+  GrantsQuery,
+  Instance,
+  NoticesQuery,
+  StoredInstance,
+  StoredUsage,
+  Tally,
+  TimelineAges,
+  TimelineQuery,
+  TimelineStep,
+  WriterUsage,
+} from "@usage/counter-core";
 import type { MarkRow } from "@usage/counter-core/internal";
 import type { TallyRow } from "./tally-rows.ts";
 
@@ -38,6 +50,12 @@ export interface Selection {
   readonly since?: number;
 }
 
+export interface UpsertOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** See `MergeOptions`. */
+  readonly at?: number | undefined;
+}
+
 /** The writer of the row that stands for all writers of a folded period: no counter has such a name. */
 export const FOLDED_WRITER = "";
 
@@ -56,7 +74,7 @@ export interface UsageTable {
    * Keeps the larger amount of each row, all rows or none, but for those of folded periods; writes nothing where nothing grew.
    * The same key may come twice. Resolves with the periods among them that are folded, of which it kept nothing, or may have.
    */
-  upsert(rows: readonly TallyRow[], signal: AbortSignal | undefined): Promise<readonly string[]>;
+  upsert(rows: readonly TallyRow[], options: UpsertOptions): Promise<readonly string[]>;
   /** The first period after `from` (or `from` itself where `included`) up to `to`, by the bytes of their keys. */
   periodBetween(from: string, to: string | undefined, included: boolean): Promise<string | undefined>;
   /** What is committed later than this is told by `usage` since this. */
@@ -65,7 +83,19 @@ export interface UsageTable {
   usage(period: string, writer: string, selection?: Selection): AsyncIterable<readonly BackendUsage[]>;
   /** The rows of the backends, which are all different; each backend's from one read. */
   tallies(period: string, backends: readonly string[]): AsyncIterable<readonly Tally[]>;
+  /** Its tallies and its timeline at once. */
   remove(period: string, backend: string): Promise<void>;
+  /** Parts of the period's steps, the earliest first, some of them several times. */
+  timeline(period: string, query: TimelineQuery): AsyncIterable<readonly TimelineStep[]>;
+  /** Folds old hours and deletes old days of a period, some of them at a time. */
+  foldTimeline(period: string, ages: TimelineAges): AsyncIterable<void>;
+  /** The first period after `from` that has a timeline. */
+  timelinePeriodAfter(from: string): Promise<string | undefined>;
+  /** Keeps an instance, which is there now; forgets those that were not heard of since that time. */
+  heartbeat(instance: Instance, forgetMs: number): Promise<void>;
+  instances(): Promise<readonly StoredInstance[]>;
+  /** The sums of writers over all backends, some of them several times. */
+  writers(period: string): AsyncIterable<readonly WriterUsage[]>;
   /** Inserts those that are not there, all of them or none, and resolves with these. All differ; at most `rowsPerChunk`. */
   claim(marks: readonly MarkRow[]): Promise<readonly MarkRow[]>;
   /** Takes notices that are due, in any order; see `UsageStore.notices`. */

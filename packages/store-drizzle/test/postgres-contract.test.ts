@@ -7,12 +7,12 @@ import { freshSchema } from "./support/schema.ts";
 usageStoreContract("openPostgresStore", {
   async create() {
     const schema = await freshSchema();
-    let store = await openPostgresStore(schema.url);
+    let store = await openPostgresStore(schema.url, { timeline: true });
     return {
       store,
       async reopen() {
         await store.close();
-        store = await openPostgresStore(schema.url);
+        store = await openPostgresStore(schema.url, { timeline: true });
         return store;
       },
       async dispose() {

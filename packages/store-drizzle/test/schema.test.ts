@@ -8,15 +8,15 @@ import { getTableConfig as sqliteConfig } from "drizzle-orm/sqlite-core";
 import { describe, expect, it } from "vitest";
 import { freshSchema } from "./support/schema.ts";
 
-type Column = { readonly name: string; readonly notNull: boolean; readonly primary: number; getSQLType(): string };
+type Column = { readonly name: string; readonly notNull: boolean; readonly primary: boolean; getSQLType(): string };
 
-function described(columns: readonly Omit<Column, "primary">[], keys: readonly { columns: { name: string }[] }[]) {
+function described(columns: readonly Column[], keys: readonly { columns: { name: string }[] }[]) {
   const key = keys.flatMap((one) => one.columns.map((column) => column.name));
   return columns.map((column) => ({
     name: column.name,
     type: column.getSQLType(),
     notNull: column.notNull,
-    primary: key.indexOf(column.name) + 1,
+    primary: column.primary ? 1 : key.indexOf(column.name) + 1,
   }));
 }
 
@@ -25,6 +25,8 @@ describe("the exported drizzle schema", () => {
     ["usage_tallies", sqliteSchema.usageTallies],
     ["usage_marks", sqliteSchema.usageMarks],
     ["usage_grants", sqliteSchema.usageGrants],
+    ["usage_timeline", sqliteSchema.usageTimeline],
+    ["usage_instances", sqliteSchema.usageInstances],
   ])("is the table %s that the SQLite migration makes", async (name, table) => {
     await using store = await openSqliteStore(":memory:");
     const found = store.db.all(sql`select name, lower(type) as type, "notnull" = 1 as "notNull", pk as "primary"
@@ -39,6 +41,8 @@ describe("the exported drizzle schema", () => {
     ["usage_tallies", postgresSchema.usageTallies],
     ["usage_marks", postgresSchema.usageMarks],
     ["usage_grants", postgresSchema.usageGrants],
+    ["usage_timeline", postgresSchema.usageTimeline],
+    ["usage_instances", postgresSchema.usageInstances],
   ])("is the table %s that the Postgres migration makes, which is migrated once", async (name, table) => {
     const schema = await freshSchema();
     const store = await openPostgresStore(schema.url);

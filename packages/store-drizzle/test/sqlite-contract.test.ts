@@ -9,12 +9,12 @@ usageStoreContract("openSqliteStore", {
   async create() {
     const folder = await freshFolder();
     const path = join(folder.path, "usage.db");
-    let store = await openSqliteStore(path);
+    let store = await openSqliteStore(path, { timeline: true });
     return {
       store,
       async reopen() {
         await store.close();
-        store = await openSqliteStore(path);
+        store = await openSqliteStore(path, { timeline: true });
         return store;
       },
       async dispose() {

@@ -40,11 +40,11 @@ async function open(config: StoreConfig, dimensions: readonly StorageDimension[]
   switch (config.kind) {
     case "sqlite": {
       const { openSqliteStore } = await import("@usage/store-drizzle/sqlite");
-      return openSqliteStore(config.file, { dimensions });
+      return openSqliteStore(config.file, { dimensions, timeline: true });
     }
     case "postgres": {
       const { openPostgresStore } = await import("@usage/store-drizzle/postgres");
-      return openPostgresStore(config.url, { dimensions });
+      return openPostgresStore(config.url, { dimensions, timeline: true });
     }
   }
 }

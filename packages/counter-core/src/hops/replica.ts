@@ -1,6 +1,8 @@
 import type { Grant, GrantReceipt, GrantsQuery, StoredGrant } from "../model/grant.ts";
+import type { Instance, StoredInstance, WriterUsage } from "../model/instance.ts";
 import type { Mark } from "../model/mark.ts";
 import type { Notice, NoticesQuery } from "../model/notice.ts";
+import type { TimelineAges, TimelineQuery, TimelineStep } from "../model/timeline.ts";
 import type { PeriodUsage, StorageDimension, StoredUsage, Tally } from "../model/usage.ts";
 
 /** A tally that a store will never take, and why. */
@@ -12,6 +14,11 @@ export interface RejectedTally {
 export interface MergeOptions {
   /** Aborting it rejects the merge with the signal's reason; what was sent may still be stored. */
   readonly signal?: AbortSignal;
+  /**
+   * When what is new of the tallies was used, in milliseconds since the Unix epoch: for usage that comes from elsewhere. Only a
+   * timeline knows of it. @default now
+   */
+  readonly at?: number;
 }
 
 export interface HistoryQuery {
@@ -126,4 +133,35 @@ export interface UsageStore<D extends string = StorageDimension> {
   grant?(grant: Grant): Promise<GrantReceipt>;
   /** The grants that are asked for, the earliest first. Present where `grant` is. */
   grants?(query?: GrantsQuery): Promise<readonly StoredGrant[]>;
+  /**
+   * Usage of a period by hour or by day of UTC, over all writers: the earliest step first, and in each the backends in ascending
+   * order. Steps in which nothing was stored are left out.
+   *
+   * By how much a merge lets an amount grow is added to the hour of the merge in the same transaction, so the hours of a period add
+   * up to its totals at every instant, whatever is repeated, lost or late. What comes outside of its period is taken to be of the
+   * period's first or last hour. Missing is what was stored by somebody who keeps no timeline.
+   *
+   * Kept of periods whose key is a calendar date, such as `2026-01`, which is taken for one of UTC. Absent where none is kept.
+   *
+   * @throws RangeError for a query that is none.
+   */
+  timeline?(period: string, query: TimelineQuery): Promise<readonly TimelineStep[]>;
+  /**
+   * Makes old hours one with their day, whose first hour they become, and deletes old days: in all periods. The sums of the others stay what
+   * they were at every instant. May be called again after a rejection, and by several at once. Present where `timeline` is.
+   *
+   * @throws RangeError for ages that are none.
+   */
+  foldTimeline?(ages: TimelineAges): Promise<void>;
+  /**
+   * Says that an instance is there, and when it was last heard of: now, by the store's clock. May be repeated as often as it is true;
+   * the last one counts. Instances that were not heard of for 40 days are forgotten. Absent on stores that keep none.
+   *
+   * @throws RangeError or NameError when it is no instance.
+   */
+  heartbeat?(instance: Instance): Promise<void>;
+  /** All that were heard of, the last heard first. Present where `heartbeat` is. */
+  instances?(): Promise<readonly StoredInstance[]>;
+  /** What each writer stored of all backends in a period, in ascending order; the writer of what was folded is the empty text. Present where `heartbeat` is. */
+  writers?(period: string): Promise<readonly WriterUsage[]>;
 }

@@ -38,6 +38,15 @@ function startOf(key: unknown): number | undefined {
   return !Number.isNaN(start) && new Date(start).toISOString().startsWith(key) ? start : undefined;
 }
 
+/**
+ * From when to when a period may be that is named by a calendar date of UTC, the end not included; undefined for other names. One
+ * that is named by a day is taken for a month.
+ */
+export function calendarRange(key: string): { readonly start: number; readonly end: number } | undefined {
+  const start = startOf(key);
+  return start === undefined ? undefined : { start, end: endOf(key, start) };
+}
+
 function endOf(key: string, start: number): number {
   if (key.length > "2026-01".length) return start + LONGEST_MONTH_MS;
   const date = new Date(start);

@@ -1,12 +1,14 @@
 import { changesContract } from "./store-contract/changes-contract.ts";
 import { foldContract } from "./store-contract/fold-contract.ts";
 import { grantsContract } from "./store-contract/grants-contract.ts";
+import { instancesContract } from "./store-contract/instances-contract.ts";
 import { marksContract } from "./store-contract/marks-contract.ts";
 import { mergingContract } from "./store-contract/merging-contract.ts";
 import { namesContract } from "./store-contract/names-contract.ts";
 import { noticesContract } from "./store-contract/notices-contract.ts";
 import { readingContract } from "./store-contract/reading-contract.ts";
 import type { StoreUnderTest, WithStore } from "./store-contract/subject.ts";
+import { timelineContract } from "./store-contract/timeline-contract.ts";
 
 export type { StoreUnderTest } from "./store-contract/subject.ts";
 
@@ -38,4 +40,6 @@ export function usageStoreContract(name: string, options: StoreContractOptions):
   marksContract(name, withStore);
   grantsContract(name, withStore);
   noticesContract(name, withStore);
+  timelineContract(name, withStore, schedules);
+  instancesContract(name, withStore);
 }

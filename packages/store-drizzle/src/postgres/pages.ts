@@ -104,7 +104,7 @@ export async function foldable<TResult extends PgQueryResultHKT, TSchema extends
  * Entries as JSON, many to a row: drivers and drizzle map a result's cells in one go, which for the four cells of each of
  * 30,000 rows held the event loop for tens of milliseconds. One statement, so that all of it is from one read.
  */
-async function paged<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
+export async function paged<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
   db: PostgresDatabase<TResult, TSchema>,
   entries: SQL,
 ): Promise<readonly string[]> {

@@ -31,6 +31,8 @@ export function usageTables<const P extends string>(prefix: P) {
       amount: bigint("amount", { mode: "number" }).notNull(),
       /** When the amount last grew, by the database's clock; never less than what the period had before. */
       updatedAt: timestamp("updated_at", { withTimezone: true }).notNull().defaultNow(),
+      /** By how much it grew when it last grew where a timeline is kept; null where none was. */
+      grown: bigint("grown", { mode: "number" }),
     },
     (table) => [
       // As Postgres names it in the migration.
@@ -94,6 +96,35 @@ export function usageTables<const P extends string>(prefix: P) {
       index(`${prefix}grants_created`).on(table.period, table.createdAt),
     ],
   );
+  /** Usage by hour over all writers, where a timeline is kept. An hour that is folded is part of the first one of its day. */
+  const timeline = pgTable(
+    `${prefix}timeline`,
+    {
+      period: text("period").notNull(),
+      /** When it begins. */
+      hour: timestamp("hour", { withTimezone: true }).notNull(),
+      backend: text("backend").notNull(),
+      dimension: text("dimension").notNull(),
+      amount: bigint("amount", { mode: "number" }).notNull(),
+    },
+    (table) => [
+      primaryKey({
+        name: `${prefix}timeline_pkey`,
+        columns: [table.period, table.hour, table.backend, table.dimension],
+      }),
+    ],
+  );
+  /** The runs of processes that count, as they say of themselves. */
+  const instances = pgTable(`${prefix}instances`, {
+    /** The name under which it counts. */
+    id: text("id").notNull().primaryKey(),
+    startedAt: timestamp("started_at", { withTimezone: true }).notNull(),
+    /** Null while it runs, and for ever where it was killed. */
+    stoppedAt: timestamp("stopped_at", { withTimezone: true }),
+    /** When it was last heard of. */
+    seenAt: timestamp("seen_at", { withTimezone: true }).notNull().defaultNow(),
+    labels: jsonb("labels").$type<Readonly<Record<string, string>>>().notNull(),
+  });
   /** The tallies summed over writers, for reports; never above 2^53-1. */
   const totals = pgView(`${prefix}totals`, {
     period: text("period").notNull(),
@@ -105,7 +136,7 @@ export function usageTables<const P extends string>(prefix: P) {
       `select period, backend, dimension, least(sum(amount), 9007199254740991)::bigint as amount from ${prefix}tallies group by period, backend, dimension`,
     ),
   );
-  return { tallies, folds, marks, grants, totals };
+  return { tallies, folds, marks, grants, timeline, instances, totals };
 }
 
 export type PostgresTables = ReturnType<typeof usageTables<string>>;
@@ -115,5 +146,7 @@ export const {
   folds: usageFolds,
   marks: usageMarks,
   grants: usageGrants,
+  timeline: usageTimeline,
+  instances: usageInstances,
   totals: usageTotals,
 } = usageTables(DEFAULT_PREFIX);

@@ -7,12 +7,15 @@ import {
 } from "@usage/counter-core";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
 import { DEFAULT_PREFIX, type PrefixOptions } from "../table-prefix.ts";
-import { tableUsageStore } from "../table-usage-store.ts";
+import { offered, type TimelineOptions, tableUsageStore } from "../table-usage-store.ts";
 import { DEFAULT_TIMEOUT_MS, type Run, runOn, type TimeoutOptions, withDeadline } from "./deadline.ts";
 import { usageTables } from "./schema.ts";
 import { postgresUsageTable } from "./table.ts";
 
-export interface PostgresStoreOptions<D extends string = string> extends TimeoutOptions, PrefixOptions {
+export interface PostgresStoreOptions<D extends string = string>
+  extends TimeoutOptions,
+    PrefixOptions,
+    TimelineOptions {
   /**
    * The dimensions that `totals` returns. Others are stored all the same, and appear in `tallies` and `history`.
    * @default STORAGE_DIMENSIONS
@@ -59,5 +62,7 @@ export function storeOn<TResult extends PgQueryResultHKT, TSchema extends Record
 ): UsageStore<string> {
   const { dimensions = STORAGE_DIMENSIONS, prefix = DEFAULT_PREFIX, clock = systemClock } = options;
   const overlapMs = Math.max(MIN_OVERLAP_MS, 2 * (options.timeoutMs ?? DEFAULT_TIMEOUT_MS));
-  return tableUsageStore(postgresUsageTable(run, { tables: usageTables(prefix), overlapMs }), { dimensions, clock });
+  const { timeline: isTimed = false } = options;
+  const table = postgresUsageTable(run, { tables: usageTables(prefix), overlapMs, isTimed });
+  return offered(tableUsageStore(table, { dimensions, clock }), options);
 }

@@ -1,13 +1,17 @@
 import { and, eq, inArray, sql } from "drizzle-orm";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+import { datedPeriods } from "../dated-periods.ts";
 import { StoreError } from "../errors.ts";
 import type { Position, UsageTable } from "../usage-table.ts";
+import { dateStatement } from "./date-statement.ts";
 import { REFUSAL, type Run } from "./deadline.ts";
 import { closeStatement, foldStatement } from "./fold-statements.ts";
 import { grantStatements } from "./grants.ts";
+import { instanceStatements } from "./instances.ts";
 import { markStatements } from "./marks.ts";
 import { bytes, foldable, type TallyEntry, tallyPages, type UsageEntry, usagePages } from "./pages.ts";
 import type { PostgresTables } from "./schema.ts";
+import { timelineStatements } from "./timeline.ts";
 import { upsertStatement } from "./upsert-statement.ts";
 
 /** A table of so many names is read at once. */
@@ -17,14 +21,16 @@ export interface PostgresTableOptions {
   readonly tables: PostgresTables;
   /** How long a statement may take that writes: until then, what it wrote may have times of before, and not be seen. */
   readonly overlapMs: number;
+  /** Whether what grows is added to the timeline. */
+  readonly isTimed: boolean;
 }
 
 /** The tables of a store in Postgres. Each statement is a transaction of its own, which also holds behind a pooler. */
 export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
   run: Run<PgDatabase<TResult, TSchema>>,
-  { tables, overlapMs }: PostgresTableOptions,
+  { tables, overlapMs, isTimed }: PostgresTableOptions,
 ): UsageTable {
-  const { tallies, folds, marks, grants } = tables;
+  const { tallies, folds, marks, grants, timeline } = tables;
   const { period, backend, updatedAt } = tallies;
 
   return {
@@ -32,11 +38,21 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
     pipelined: true,
     refusal: REFUSAL,
 
-    async upsert(rows) {
+    async upsert(rows, { at: atMs }) {
       const periods = [...new Set(rows.map((row) => row.period))];
+      // fault: keeps no timeline
+      const dated = isTimed ? datedPeriods(periods) : [];
       const folded = await run("merge", (db) => {
-        const written = db.$with("written", {}).as(upsertStatement(tables, rows, periods));
-        return db.with(written).select({ period: folds.period }).from(folds).where(inArray(folds.period, periods));
+        const written = db
+          .$with("written", {})
+          .as(upsertStatement(tables, { rows, periods, isDated: dated.length > 0 }));
+        const statement = () => dateStatement(tables, sql`written`, { periods: dated, atMs });
+        const dating = dated.length > 0 ? [db.$with("dated", {}).as(statement())] : [];
+        return db
+          .with(written, ...dating)
+          .select({ period: folds.period })
+          .from(folds)
+          .where(inArray(folds.period, periods));
       });
       return folded.map((row) => row.period);
     },
@@ -89,11 +105,21 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
     },
 
     async remove(key, name) {
-      await run("remove", (db) => db.delete(tallies).where(and(eq(period, key), eq(backend, name))));
+      const ofTimeline = and(eq(timeline.period, key), eq(timeline.backend, name));
+      await run("remove", (db) => {
+        // fault: Postgres removes a backend and keeps its timeline
+        const gone = db.$with("gone").as(db.delete(timeline).where(ofTimeline).returning({ hour: timeline.hour }));
+        return db
+          .with(gone)
+          .delete(tallies)
+          .where(and(eq(period, key), eq(backend, name)));
+      });
     },
 
     ...markStatements(run, marks),
     ...grantStatements(run, grants),
+    ...timelineStatements(run, timeline),
+    ...instanceStatements(run, tables),
 
     async folded(periods) {
       const rows = await run("fold", (db) =>

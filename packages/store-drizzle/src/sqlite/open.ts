@@ -92,6 +92,13 @@ export async function openSqliteStore(
     acknowledge: (notices) => keeper.run("acknowledge", (store) => store.acknowledge(notices)),
     grant: (grant) => keeper.run("grant", (store) => store.grant(grant)),
     grants: (query) => keeper.run("reading the grants", (store) => store.grants(query)),
+    ...(options.timeline && {
+      timeline: (period, query) => keeper.run("reading the timeline", (store) => store.timeline(period, query)),
+      foldTimeline: (ages) => keeper.run("folding the timeline", (store) => store.foldTimeline(ages)),
+    }),
+    heartbeat: (instance) => keeper.run("heartbeat", (store) => store.heartbeat(instance)),
+    instances: () => keeper.run("reading the instances", (store) => store.instances()),
+    writers: (period) => keeper.run("reading the writers", (store) => store.writers(period)),
     fold: (before) => keeper.run("fold", (store) => store.fold(before)),
     get db() {
       return keeper.current.db;

@@ -76,6 +76,30 @@ export function usageTables<const P extends string>(prefix: P) {
       index(`${prefix}grants_created`).on(table.period, table.createdAt),
     ],
   );
+  /** Usage by hour over all writers, where a timeline is kept. An hour that is folded is part of the first one of its day. */
+  const timeline = sqliteTable(
+    `${prefix}timeline`,
+    {
+      period: text("period").notNull(),
+      /** When it begins. */
+      hour: integer("hour", { mode: "timestamp_ms" }).notNull(),
+      backend: text("backend").notNull(),
+      dimension: text("dimension").notNull(),
+      amount: integer("amount").notNull(),
+    },
+    (table) => [primaryKey({ columns: [table.period, table.hour, table.backend, table.dimension] })],
+  );
+  /** The runs of processes that count, as they say of themselves. */
+  const instances = sqliteTable(`${prefix}instances`, {
+    /** The name under which it counts. */
+    id: text("id").notNull().primaryKey(),
+    startedAt: integer("started_at", { mode: "timestamp_ms" }).notNull(),
+    /** Null while it runs, and for ever where it was killed. */
+    stoppedAt: integer("stopped_at", { mode: "timestamp_ms" }),
+    /** When it was last heard of. */
+    seenAt: integer("seen_at", { mode: "timestamp_ms" }).notNull().default(now()),
+    labels: text("labels", { mode: "json" }).$type<Readonly<Record<string, string>>>().notNull(),
+  });
   /** The tallies summed over writers, for reports; never above 2^53-1. */
   const totals = sqliteView(`${prefix}totals`, {
     period: text("period").notNull(),
@@ -87,7 +111,7 @@ export function usageTables<const P extends string>(prefix: P) {
       `select period, backend, dimension, cast(min(total(amount), 9007199254740991) as integer) as amount from ${prefix}tallies group by period, backend, dimension`,
     ),
   );
-  return { tallies, folds, marks, grants, totals };
+  return { tallies, folds, marks, grants, timeline, instances, totals };
 }
 
 export type SqliteTables = ReturnType<typeof usageTables<string>>;
@@ -97,5 +121,7 @@ export const {
   folds: usageFolds,
   marks: usageMarks,
   grants: usageGrants,
+  timeline: usageTimeline,
+  instances: usageInstances,
   totals: usageTotals,
 } = usageTables(DEFAULT_PREFIX);

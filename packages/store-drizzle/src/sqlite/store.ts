@@ -1,12 +1,12 @@
 import { STORAGE_DIMENSIONS, type StorageDimension, systemClock, type UsageStore } from "@usage/counter-core";
 import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
 import { DEFAULT_PREFIX, type PrefixOptions } from "../table-prefix.ts";
-import { type TableUsageStore, tableUsageStore } from "../table-usage-store.ts";
+import { offered, type TableUsageStore, type TimelineOptions, tableUsageStore } from "../table-usage-store.ts";
 import { type BusyOptions, retryWhileBusy } from "./retry-while-busy.ts";
 import { usageTables } from "./schema.ts";
 import { sqliteUsageTable } from "./table.ts";
 
-export interface SqliteStoreOptions<D extends string = string> extends BusyOptions, PrefixOptions {
+export interface SqliteStoreOptions<D extends string = string> extends BusyOptions, PrefixOptions, TimelineOptions {
   /**
    * The dimensions that `totals` returns. Others are stored all the same, and appear in `tallies` and `history`.
    * @default STORAGE_DIMENSIONS
@@ -38,7 +38,7 @@ export function sqliteUsageStore<TSchema extends Record<string, unknown>>(
   db: BaseSQLiteDatabase<"sync", unknown, TSchema>,
   options: SqliteStoreOptions = {},
 ): UsageStore<string> {
-  return storeOn(db, options);
+  return offered(storeOn(db, options), options);
 }
 
 /** @throws RangeError when an option is out of range. */
@@ -46,6 +46,8 @@ export function storeOn<TSchema extends Record<string, unknown>>(
   db: BaseSQLiteDatabase<"sync", unknown, TSchema>,
   options: SqliteStoreOptions,
 ): TableUsageStore {
-  const { dimensions = STORAGE_DIMENSIONS, prefix = DEFAULT_PREFIX, clock = systemClock } = options;
-  return tableUsageStore(sqliteUsageTable(db, retryWhileBusy(options), usageTables(prefix)), { dimensions, clock });
+  const { dimensions = STORAGE_DIMENSIONS, prefix = DEFAULT_PREFIX, clock = systemClock, timeline = false } = options;
+  const now = timeline ? () => clock.now() : undefined;
+  const table = sqliteUsageTable(db, { tables: usageTables(prefix), attempt: retryWhileBusy(options), now });
+  return tableUsageStore(table, { dimensions, clock });
 }

@@ -1,7 +1,10 @@
 import { and, eq, gt, gte, inArray, lte, max, min, sql } from "drizzle-orm";
+import { datedPeriods } from "../dated-periods.ts";
 import type { BackendUsage, UsageTable } from "../usage-table.ts";
+import { dateStatement } from "./date-statement.ts";
 import { foldRows } from "./fold-rows.ts";
 import { grantStatements } from "./grants.ts";
+import { instanceStatements } from "./instances.ts";
 import { markStatements } from "./marks.ts";
 import {
   changedPages,
@@ -14,17 +17,26 @@ import {
 } from "./pages.ts";
 import type { Attempt } from "./retry-while-busy.ts";
 import type { SqliteTables } from "./schema.ts";
+import { timelineStatements } from "./timeline.ts";
 import { upsertStatement } from "./upsert-statement.ts";
+
+export interface SqliteTableOptions {
+  readonly tables: SqliteTables;
+  readonly attempt: Attempt;
+  /** When what grows is used, in milliseconds since the Unix epoch; absent where no timeline is kept. */
+  readonly now?: (() => number) | undefined;
+}
 
 /** The tables of a store in SQLite. Each statement is a transaction of its own: none is left open between two turns. */
 export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
   db: SqliteDatabase<TSchema>,
-  attempt: Attempt,
-  tables: SqliteTables,
+  { tables, attempt, now }: SqliteTableOptions,
 ): UsageTable {
   const { tallies, folds, marks, grants } = tables;
   const { period, backend, updatedAt } = tallies;
   const reading: Reading<TSchema> = { db, tallies, attempt };
+
+  const { removal, ...ofTimeline } = timelineStatements(db, attempt, tables.timeline);
 
   const foldedOf = (periods: readonly string[]): readonly string[] =>
     db
@@ -49,14 +61,22 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
     pipelined: false,
     refusal: /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG)/,
 
-    async upsert(rows, signal) {
+    async upsert(rows, { signal, at }) {
       const periods = [...new Set(rows.map((row) => row.period))];
+      // fault: SQLite keeps no timeline
+      const dated = now === undefined ? [] : datedPeriods(periods);
       const write = () => {
+        if (dated.length > 0) db.run(dateStatement(tables, rows, { periods: dated, timeMs: at ?? now?.() ?? 0 }));
         db.run(upsertStatement(tables, rows, periods));
+      };
+      const writeAll = () => {
+        // fault: SQLite dates what it may not store
+        if (dated.length > 0) db.transaction(write, { behavior: "immediate" });
+        else write();
         // Afterwards: a period that another process closes in between is refused though it may have been stored, never the other way.
         return foldedOf(periods);
       };
-      return await attempt("merge", write, signal);
+      return await attempt("merge", writeAll, signal);
     },
 
     async periodBetween(from, to, included) {
@@ -110,11 +130,18 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
 
     async remove(key, name) {
       const where = and(eq(period, key), eq(backend, name));
-      await attempt("remove", () => db.delete(tallies).where(where).run());
+      const removeBoth = (): void => {
+        // fault: SQLite removes a backend and keeps its timeline
+        db.run(removal(key, name));
+        db.delete(tallies).where(where).run();
+      };
+      await attempt("remove", () => db.transaction(removeBoth, { behavior: "immediate" }));
     },
 
     ...markStatements(db, attempt, marks),
     ...grantStatements(db, attempt, grants),
+    ...ofTimeline,
+    ...instanceStatements(reading, tables.instances),
 
     folded: (periods) => attempt("fold", () => foldedOf(periods)),
 

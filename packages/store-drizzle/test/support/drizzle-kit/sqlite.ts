@@ -1,6 +1,14 @@
 import { integer, sqliteTable } from "drizzle-orm/sqlite-core";
 
-export { usageFolds, usageGrants, usageMarks, usageTallies, usageTotals } from "@usage/store-drizzle/sqlite/schema";
+export {
+  usageFolds,
+  usageGrants,
+  usageInstances,
+  usageMarks,
+  usageTallies,
+  usageTimeline,
+  usageTotals,
+} from "@usage/store-drizzle/sqlite/schema";
 
 /** A table of the user's own, which is to be made beside them. */
 export const mine = sqliteTable("mine", { id: integer("id").notNull() });

@@ -1,0 +1,23 @@
+import { calendarRange, STEP_MS, stepStart } from "@usage/counter-core/internal";
+
+/** The hours that a period with a timeline has, in milliseconds since the Unix epoch. */
+export interface DatedPeriod {
+  readonly period: string;
+  readonly first: number;
+  /** When its last hour begins. */
+  readonly last: number;
+}
+
+/** Those of the periods that have a timeline. */
+export function datedPeriods(periods: readonly string[]): readonly DatedPeriod[] {
+  return periods.flatMap((period) => {
+    const range = calendarRange(period);
+    return range === undefined ? [] : [{ period, first: range.start, last: range.end - STEP_MS.hour }];
+  });
+}
+
+/** The hour of a period to which what was used at an instant belongs. */
+export function hourIn({ first, last }: DatedPeriod, timeMs: number): number {
+  // fault: dates what is late of a period after its end
+  return Math.max(first, Math.min(stepStart("hour", timeMs), last));
+}
