@@ -2,6 +2,7 @@ export { chromiumBinary } from "./chromium.ts";
 export { curlBinary } from "./curl.ts";
 export { type Direction, type FaultProxy, type FaultProxyOptions, startFaultProxy } from "./fault-proxy.ts";
 export { freePort } from "./free-port.ts";
+export { gitBinary } from "./git.ts";
 export { type Instance, type InstanceExit, type InstanceOptions, startInstance } from "./instance.ts";
 export { LOCALHOST_CERT, LOCALHOST_KEY } from "./localhost-certificate.ts";
 export { machineText } from "./machine.ts";
