@@ -31,6 +31,7 @@ export async function show(parts: ShowParts): Promise<void> {
   process.on("exit", giveBack);
   const lineMs = (seconds * 1_000) / LINES;
   let nextLineMs = lineMs;
+  let lastLine = "";
   try {
     for (;;) {
       const report = await stage.one.usage();
@@ -38,7 +39,9 @@ export async function show(parts: ShowParts): Promise<void> {
       const view = viewOf(parts, report);
       if (animated) screen.draw(renderTable(view, styled, process.stdout.rows - 1));
       else if (view.elapsedMs >= nextLineMs || signal.aborted) {
-        console.log(renderLine(view));
+        const line = renderLine(view);
+        if (line !== lastLine) console.log(line);
+        lastLine = line;
         nextLineMs += lineMs;
       }
       if (signal.aborted) return;
