@@ -101,6 +101,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     upstreams,
     policy,
     routes: config.routes,
+    dimensions: config.dimensions,
     exact: exactLimitsOf(config.counter),
   });
   const proxy = new ProxyServer({

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type Dispatcher, errors } from "undici";
+import type { RequestMeter } from "../rules/request-meter.ts";
 import type { Reservation } from "./reservation.ts";
 import { msSince, ticks } from "./stopwatch.ts";
 import type { Upstream } from "./upstream.ts";
@@ -46,6 +47,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   readonly #upstream: Upstream;
   readonly #reservation: Reservation;
   readonly #observer: AttemptObserver;
+  readonly #meter: RequestMeter | undefined;
   readonly #begun: number = ticks();
   /** Whether it shows if a backend that failed answers again. */
   readonly #probe: boolean;
@@ -56,10 +58,12 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #endsThen = false;
   #onOver: (() => void) | undefined;
 
-  constructor(upstream: Upstream, reservation: Reservation, observer: AttemptObserver) {
+  /** @param meter counts what the request costs besides itself and its bytes; undefined: nothing. */
+  constructor(upstream: Upstream, reservation: Reservation, observer: AttemptObserver, meter?: RequestMeter) {
     this.#upstream = upstream;
     this.#reservation = reservation;
     this.#observer = observer;
+    this.#meter = meter;
     upstream.inFlight += 1;
     this.#probe = upstream.health.begin();
   }
@@ -119,11 +123,13 @@ export class Attempt implements Dispatcher.DispatchHandler {
   // Undici writes the head together with the first bytes of the body, or alone just before `onRequestSent`.
   onBodySent(chunk: Uint8Array): void {
     this.#reservation.countRequest();
+    this.#meter?.written();
     this.#reservation.ingress.count(chunk.byteLength);
   }
 
   onRequestSent(): void {
     this.#reservation.countRequest();
+    this.#meter?.written();
   }
 
   onResponseStart(
@@ -134,6 +140,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   ): void {
     if (status === 101) controller.abort(new errors.SocketError("switched protocols without being asked"));
     if (status < 200) return;
+    this.#meter?.answered(status, headers);
     this.#upstream.traffic.answered(status, msSince(this.#begun));
     if (isBusy(status)) this.#upstream.health.busy(status, headers["retry-after"]);
     else this.#upstream.health.answered(this.#probe);
@@ -163,6 +170,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const { egress } = this.#reservation;
     this.#egressBytes += chunk.length;
+    this.#meter?.data(chunk);
     if (this.#state.at !== "started") egress.count(chunk.length);
     // A connection that closes has all of it read, paused or not.
     else if (this.#unpassed !== undefined) this.#unpassed.push(chunk);
@@ -246,6 +254,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   #finish(): void {
     this.#state = OVER;
+    this.#meter?.over();
     this.#reservation.release();
     this.#upstream.inFlight -= 1;
     this.#upstream.health.end(this.#probe);

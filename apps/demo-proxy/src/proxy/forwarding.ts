@@ -64,7 +64,7 @@ export class Forwarding implements AttemptObserver, Addressee {
     this.#outgoing = outgoing;
     this.#client = client;
     this.#observer = observer;
-    this.#candidates = new Candidates(context.router, outgoing.demand);
+    this.#candidates = new Candidates(context.router, context.router.priced(outgoing.demand));
   }
 
   start(): void {
@@ -263,10 +263,10 @@ export class Forwarding implements AttemptObserver, Addressee {
     return true;
   }
 
-  #send({ upstream, reservation }: Admitted): void {
+  #send({ upstream, reservation, meter }: Admitted): void {
     const { path, headers, body } = this.#outgoing;
     this.#upstream = upstream;
-    this.#attempt = new Attempt(upstream, reservation, this);
+    this.#attempt = new Attempt(upstream, reservation, this, meter);
     const request = this.#request;
     if (this.#context.router.isExact) {
       body?.keepWithin(reservation.ingress, (bytes) => this.#cutOff("ingressBytes", bytes));

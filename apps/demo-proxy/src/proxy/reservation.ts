@@ -1,4 +1,4 @@
-import type { Hold, StorageDimension } from "@usage/counter-core";
+import type { Hold, StorageDimension, Usage } from "@usage/counter-core";
 import type { UsageTracker } from "@usage/tracker";
 import { BodyRoom, type ExactLimits } from "./body-room.ts";
 
@@ -32,6 +32,16 @@ export class Reservation {
     if (this.#isRequestCounted) return;
     this.#isRequestCounted = true;
     this.#hold.count(ONE_REQUEST);
+  }
+
+  /** Counts a part of what the request costs besides itself and its bytes. */
+  count(part: Partial<Usage>): void {
+    this.#hold.count(part);
+  }
+
+  /** It costs so much less than it was held for. */
+  shrink(less: Partial<Usage>): void {
+    this.#hold.shrink(less);
   }
 
   /** So many bytes of the response's body are expected from now on, in place of what was expected before: see `BodyRoom.expect`. */

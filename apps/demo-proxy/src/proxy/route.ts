@@ -1,7 +1,9 @@
 import type { IncomingMessage } from "node:http";
-import type { StorageDimension, Usage } from "@usage/counter-core";
+import type { Hold, StorageDimension, Usage } from "@usage/counter-core";
 import type { Decision, UsageTracker } from "@usage/tracker";
-import type { RouteConfig } from "../config/proxy-config.ts";
+import type { DimensionConfig, RouteConfig } from "../config/proxy-config.ts";
+import { CostBook, type RequestCosts } from "../rules/cost-book.ts";
+import { CostMeter, type RequestMeter } from "../rules/request-meter.ts";
 import { RouteTable, type Unrouted } from "../rules/route-table.ts";
 import { type BodyDimension, type ExactLimits, HOLDING } from "./body-room.ts";
 import { askedHost } from "./forwarded.ts";
@@ -19,6 +21,8 @@ export interface RouterOptions {
   readonly policy: RoutingPolicy;
   /** Which requests get which of them. @default every request may get every one */
   readonly routes?: readonly RouteConfig[] | undefined;
+  /** What of the requests is counted besides themselves and their bytes. @default nothing */
+  readonly dimensions?: ReadonlyMap<string, DimensionConfig> | undefined;
   /** Whether no limit may be passed, not even by what a running request moves. @default limits may be passed by that */
   readonly exact?: ExactLimits | undefined;
 }
@@ -31,6 +35,8 @@ export interface Demand {
   readonly bodyLength: BodyLength;
   /** Whether the response may have a body. */
   readonly expectsBody: boolean;
+  /** What it costs by the rules of own dimensions. */
+  readonly costs?: RequestCosts;
   /** How long that is, where it is known. */
   readonly responseLength?: number;
 }
@@ -38,6 +44,8 @@ export interface Demand {
 export interface Admitted {
   readonly upstream: Upstream;
   readonly reservation: Reservation;
+  /** Counts what the request costs besides itself and its bytes; absent: nothing. */
+  readonly meter?: RequestMeter | undefined;
 }
 
 /** No upstream takes the request. */
@@ -69,13 +77,24 @@ export class Router {
   // Filled in anew for every request: whoever reads it keeps nothing of it.
   readonly #usage: Record<StorageDimension, number> = { apiRequests: 1, egressBytes: 0, ingressBytes: 0 };
   readonly #limits: Float64Array;
+  readonly #costs: CostBook | undefined;
+  readonly #own: readonly StorageDimension[];
 
   /** @throws UnknownBackendError for an upstream that the tracker's counter does not have. */
   constructor(options: RouterOptions) {
     this.#tracker = options.tracker;
     this.#exact = options.exact;
     this.#limits = new Float64Array(options.tracker.counter.dimensions.length);
+    const { dimensions } = options;
+    this.#costs = dimensions && new CostBook(dimensions);
+    this.#own = [...(dimensions?.keys() ?? [])] as readonly string[] as readonly StorageDimension[];
     this.update(options);
+  }
+
+  /** A request with what it costs in own dimensions. */
+  priced(demand: Demand): Demand {
+    const costs = this.#costs?.costsOf(demand.request.method ?? "", demand.path);
+    return costs === undefined ? demand : { ...demand, costs };
   }
 
   /** In order of preference. */
@@ -88,7 +107,7 @@ export class Router {
    *
    * @throws UnknownBackendError for an upstream that the tracker's counter does not have; nothing changes then.
    */
-  update({ upstreams, policy, routes }: Omit<RouterOptions, "tracker" | "exact">): void {
+  update({ upstreams, policy, routes }: Omit<RouterOptions, "tracker" | "exact" | "dimensions">): void {
     if (policy !== "pack" && policy !== "spread") {
       throw new RangeError(`policy must be "pack" or "spread", got ${String(policy)}`);
     }
@@ -135,7 +154,7 @@ export class Router {
         unreachable = true;
         continue;
       }
-      const admitted = this.#policy === "pack" ? this.#admit(upstream, usage) : undefined;
+      const admitted = this.#policy === "pack" ? this.#admit(upstream, usage, demand) : undefined;
       if (admitted !== undefined) return admitted;
       if (this.#policy === "pack" || !this.#tracker.withinLimits(upstream.name, usage)) {
         refusal = betterRefusal(refusal, this.#reject(upstream, usage, mayWait));
@@ -147,7 +166,7 @@ export class Router {
         bestPart = part;
       }
     }
-    const admitted = best && this.#admit(best, usage);
+    const admitted = best && this.#admit(best, usage, demand);
     return admitted ?? { upstream: undefined, decision: refusal, unreachable };
   }
 
@@ -162,7 +181,7 @@ export class Router {
     for (const upstream of this.#pool(demand)) {
       if (upstream.draining || failed?.has(upstream) || upstream.health.usable) continue;
       // fault: leaves a backend alone that failed once where there is no other
-      const admitted = upstream.health.mayStandIn ? this.#admit(upstream, this.#usageOf(demand)) : undefined;
+      const admitted = upstream.health.mayStandIn ? this.#admit(upstream, this.#usageOf(demand), demand) : undefined;
       if (admitted !== undefined) return admitted;
     }
     return routed;
@@ -181,7 +200,7 @@ export class Router {
       if (signal.aborted) throw error;
     });
     const upstream = this.#pool(demand).find(({ name, draining }) => name === backend && !draining);
-    if (hold && upstream) return { upstream, reservation: new Reservation(hold, this.#tracker, this.#exact) };
+    if (hold && upstream) return this.#admitted(upstream, hold, demand);
     hold?.void();
     return this.#route(demand, failed, false);
   }
@@ -198,9 +217,14 @@ export class Router {
   }
 
   /** Keeps room for what a request will use; undefined where there is none. */
-  #admit(upstream: Upstream, usage: Readonly<Usage>): Admitted | undefined {
+  #admit(upstream: Upstream, usage: Readonly<Usage>, demand: Demand): Admitted | undefined {
     const hold = this.#tracker.tryReserve(upstream.name, usage, HOLDING);
-    return hold && { upstream, reservation: new Reservation(hold, this.#tracker, this.#exact) };
+    return hold && this.#admitted(upstream, hold, demand);
+  }
+
+  #admitted(upstream: Upstream, hold: Hold, { costs }: Demand): Admitted {
+    const reservation = new Reservation(hold, this.#tracker, this.#exact);
+    return { upstream, reservation, meter: costs && new CostMeter(costs, reservation) };
   }
 
   /** Counts what was in the way of a request, and tells. What may be waited for is not in the way yet. */
@@ -219,9 +243,10 @@ export class Router {
   }
 
   /** What a request is known to use. A body of unknown length counts as one byte: it must find room, however little. */
-  #usageOf({ bodyLength, expectsBody, responseLength = expectsBody ? 1 : 0 }: Demand): Readonly<Usage> {
+  #usageOf({ bodyLength, expectsBody, costs, responseLength = expectsBody ? 1 : 0 }: Demand): Readonly<Usage> {
     this.#usage.egressBytes = responseLength;
     this.#usage.ingressBytes = bodyLength === "chunked" ? 1 : bodyLength;
+    for (const dimension of this.#own) this.#usage[dimension] = costs?.most[dimension] ?? 0;
     return this.#usage;
   }
 
