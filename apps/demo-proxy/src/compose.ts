@@ -13,13 +13,14 @@ import { metricsRoutes } from "./admin/metrics/metrics.ts";
 import { ProcessMetrics } from "./admin/metrics/process-metrics.ts";
 import { AdminServer } from "./admin/server.ts";
 import { Turns } from "./admin/turns.ts";
+import { ClientUsage } from "./clients/client-usage.ts";
 import type { ProxyConfig } from "./config/proxy-config.ts";
 import { claimOf } from "./counting/claim-of.ts";
 import { countedDimensions } from "./counting/dimensions.ts";
 import { ensureKnown } from "./counting/ensure-known.ts";
 import { exactLimitsOf } from "./counting/exact-limits-of.ts";
 import { openCounter } from "./counting/open-counter.ts";
-import { openStore } from "./counting/open-store.ts";
+import { type OpenedStore, openStore } from "./counting/open-store.ts";
 import type { OpenedCounter } from "./counting/opened-counter.ts";
 import { credentialsOf } from "./credentials/backend-credentials.ts";
 import { LiveConfig } from "./process/live-config.ts";
@@ -32,6 +33,9 @@ import { Readiness } from "./readiness.ts";
 import type { WebhookAttempt } from "./webhooks/delivery-status.ts";
 import { Webhooks } from "./webhooks/webhooks.ts";
 
+/** Names of clients may be those of backends. */
+const CLIENT_TABLES = "usage_clients_";
+
 /** Parts that stand in for the configured ones. Whoever hands a part in also closes it. */
 export interface ProxyParts {
   /** @default systemClock */
@@ -42,6 +46,8 @@ export interface ProxyParts {
   readonly counter?: TrackedCounter<StorageDimension>;
   /** @default what `config.store` says */
   readonly store?: UsageStore;
+  /** What keeps the counts of clients. @default what `config.store` says */
+  readonly clientStore?: UsageStore;
   /** Is told of every request that is over. @default nobody is */
   readonly accessLog?: AccessLog;
   /** Is told of whatever happens to counts that are shared through Redis. @default nobody is */
@@ -69,10 +75,12 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const dimensions = countedDimensions(config);
   // What is opened later is closed sooner.
   await using opened = new AsyncDisposableStack();
-  const store = parts.store ?? opened.adopt(await openStore(config.store, dimensions), (store) => store.close());
+  const store =
+    parts.store ??
+    opened.adopt(await openStore(config.store, { dimensions, timeline: true }), (store) => store.close());
   const claim = claimOf(config.store);
-  const { counter, sharing }: Omit<OpenedCounter, "close"> = parts.counter
-    ? { counter: parts.counter }
+  const { counter, sharing, beside }: Omit<OpenedCounter, "close"> = parts.counter
+    ? { ...(await openCounter({ kind: "local" }, { clock, dimensions })), counter: parts.counter }
     : opened.adopt(
         await openCounter(config.counter, { clock, dimensions, onRedis: parts.onRedis, ...(claim && { claim }) }),
         (counter) => counter.close(),
@@ -82,6 +90,17 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const admit = (names: readonly string[]): Promise<void> => ensureKnown(tracker, names, config.store);
   // fault: listens without knowing what was used before
   await admit(config.backends.map(({ name }) => name));
+
+  const openClientStore = async (): Promise<OpenedStore> => {
+    return parts.clientStore
+      ? { ...parts.clientStore, close: async () => {} }
+      : openStore(config.store, { dimensions, prefix: CLIENT_TABLES });
+  };
+  const clientUsage = opened.adopt(
+    new ClientUsage({ config, dimensions, openStore: openClientStore, openCounter: beside, clock, random }),
+    (usage) => usage.close(),
+  );
+  (await clientUsage.prepare(config))();
 
   const upstreams = config.backends.map(
     ({ name, url, host, ...backend }) =>
@@ -111,6 +130,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     clock,
     trustedProxies: config.trustedProxies,
     clients: config.clients,
+    clientUsage,
     ...(config.cors && { cors: config.cors }),
     ...(parts.accessLog && { accessLog: parts.accessLog }),
   });
@@ -125,7 +145,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const processMetrics = opened.adopt(new ProcessMetrics(), (metrics) => metrics.stop());
   const { onWebhook: onAttempt, onWebhookError: onError, webhookTimes: times } = parts;
   const webhooks = new Webhooks({ config, tracker, clock, onAttempt, onError, times });
-  const live = new LiveConfig({ config, tracker, flusher, router, proxy, webhooks, clock, admit });
+  const live = new LiveConfig({ config, tracker, flusher, router, proxy, webhooks, clientUsage, clock, admit });
   const readiness = new Readiness(config.listen);
   const api = {
     config,
@@ -140,6 +160,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     refusals,
     startedMs: clock.now(),
     webhooks,
+    clientUsage,
     readiness,
     turns: new Turns(),
     ...(sharing && { sharing }),
@@ -162,6 +183,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     config,
     readiness,
     tracker,
+    clientUsage,
     store,
     clock,
     closeParts,

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { systemClock } from "@usage/counter-core";
+import { systemClock, type UsageCounter } from "@usage/counter-core";
 import { FlushError } from "@usage/tracker";
 import { compose } from "./compose.ts";
 import { formatAddress } from "./config/address.ts";
@@ -109,16 +109,23 @@ function announce({ drainDelayMs, graceMs }: ProxyConfig["shutdown"]): string {
 }
 
 async function stop(app: ProxyApp, log: Log, times: ProxyConfig["shutdown"]): Promise<void> {
-  const { cut, flushError } = await app.stop(times);
+  const { cut, flushError, clientFlushError } = await app.stop(times);
   if (cut > 0) log.warn({ event: "cut", requests: cut }, `requests that were still running and were cut: ${cut}`);
-  if (flushError === undefined) return log.info({ event: "stopped", stored: true }, "everything is stored");
+  const errors = [flushError, clientFlushError].filter((error) => error !== undefined);
+  if (errors.length === 0) return log.info({ event: "stopped", stored: true }, "everything is stored");
   process.exitCode = 1;
-  const error = messageOf(flushError);
+  const error = errors.map(messageOf).join("; ");
   log.error({ event: "stopped", stored: false, error }, error);
-  if (!(flushError instanceof FlushError)) return;
-  for (const { period, backend, usage } of unstoredUsage(flushError.unstored, app.tracker.counter)) {
-    const words = `not stored: ${formatUsage({ period, backend, usage })}`;
-    log.error({ event: "unstored", period, backend, usage }, words);
+  logUnstored(log, "backend", flushError, [app.tracker.counter]);
+  logUnstored(log, "client", clientFlushError, app.clientUsage.counters());
+}
+
+function logUnstored(log: Log, whose: "backend" | "client", error: unknown, counters: readonly UsageCounter[]): void {
+  const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+  const tallies = errors.flatMap((one) => (one instanceof FlushError ? one.unstored : []));
+  for (const { period, backend, usage } of unstoredUsage(tallies, ...counters)) {
+    const words = `not stored${whose === "client" ? " of a client" : ""}: ${formatUsage({ period, backend, usage })}`;
+    log.error({ event: "unstored", period, [whose]: backend, usage }, words);
   }
 }
 

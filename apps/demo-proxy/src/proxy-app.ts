@@ -1,6 +1,7 @@
 import type { Clock, UsageStore } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { AdminServer } from "./admin/server.ts";
+import type { ClientUsage } from "./clients/client-usage.ts";
 import type { Address } from "./config/address.ts";
 import type { ProxyConfig } from "./config/proxy-config.ts";
 import { ListenError } from "./process/listen-error.ts";
@@ -14,6 +15,7 @@ export interface ProxyAppParts {
   readonly config: Pick<ProxyConfig, "listen" | "admin">;
   readonly readiness: Readiness;
   readonly tracker: UsageTracker;
+  readonly clientUsage: ClientUsage;
   readonly store: UsageStore;
   readonly clock: Clock;
   /** Ends the counter and then the store, as far as they were opened for this app. */
@@ -43,6 +45,8 @@ export interface StopReport {
   readonly cut: number;
   /** Why the last flush failed; absent when everything is stored. */
   readonly flushError?: unknown;
+  /** The same of what clients used. */
+  readonly clientFlushError?: unknown;
 }
 
 /** The proxy as one thing that starts and stops. */
@@ -52,6 +56,7 @@ export class ProxyApp {
   readonly flusher: UsageFlusher;
   readonly router: Router;
   readonly live: LiveConfig;
+  readonly clientUsage: ClientUsage;
   readonly readiness: Readonly<Readiness>;
   readonly #parts: ProxyAppParts;
   #starting: Promise<Addresses> | undefined;
@@ -63,6 +68,7 @@ export class ProxyApp {
     this.flusher = parts.flusher;
     this.router = parts.router;
     this.live = parts.live;
+    this.clientUsage = parts.clientUsage;
     this.readiness = parts.readiness;
     this.#parts = parts;
   }
@@ -109,7 +115,7 @@ export class ProxyApp {
   }
 
   async #stop({ drainDelayMs = 0, graceMs }: StopTimes): Promise<StopReport> {
-    const { readiness, proxy, admin, router, webhooks, closeParts, clock } = this.#parts;
+    const { readiness, proxy, admin, router, webhooks, clientUsage, closeParts, clock } = this.#parts;
     // A listener that is being opened can only be closed once it is open.
     await this.#starting?.catch(() => {});
     const delayMs = readiness.ready ? drainDelayMs : 0;
@@ -120,17 +126,27 @@ export class ProxyApp {
     // fault: lets go of Redis and the database before the last flush
     const { cut } = await proxy.close({ graceMs });
     // Only now nothing is counted any more. The admin listener answers until here, so that operators see what goes on.
-    const failure = await this.flusher.stop().then(
-      () => ({}),
-      (flushError: unknown) => ({ flushError }),
-    );
+    const [failure, clientFailure] = await Promise.all([failureOf(this.flusher.stop()), failureOf(clientUsage.stop())]);
     // What the last flush made known is in the store's outbox by then.
     // fault: lets go of the store while webhooks are told
     await webhooks.stop();
     await Promise.all([admin.close(), ...router.upstreams.map((upstream) => upstream.destroy())]);
     // What could not be stored is still shared, where counts are.
     await closeParts();
-    return { cut, ...failure };
+    return {
+      cut,
+      ...(failure && { flushError: failure.error }),
+      ...(clientFailure && { clientFlushError: clientFailure.error }),
+    };
+  }
+}
+
+async function failureOf(flush: Promise<unknown>): Promise<{ readonly error: unknown } | undefined> {
+  try {
+    await flush;
+    return undefined;
+  } catch (error) {
+    return { error };
   }
 }
 

@@ -13,3 +13,6 @@ export const SCHEMES: Readonly<Record<ClientWindow, PeriodScheme>> = {
   hour: utcHours,
   minute: utcMinutes,
 };
+
+/** Windows that are over before the store would be asked for them: they are shared between instances, and not stored. */
+export const PASSING_WINDOWS: readonly ClientWindow[] = ["hour", "minute"];

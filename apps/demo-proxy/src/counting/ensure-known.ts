@@ -18,8 +18,13 @@ export async function ensureKnown(tracker: UsageTracker, names: readonly string[
     await tracker.refresh();
   } catch (error) {
     for (const name of added) tracker.release(name);
-    throw new StoreStartError(store, explained(error));
+    throw storeErrorOf(store, error);
   }
+}
+
+/** What keeps usage from being known, in the words of whoever configures it. */
+export function storeErrorOf(store: StoreConfig, error: unknown): StoreStartError {
+  return new StoreStartError(store, explained(error));
 }
 
 function explained(error: unknown): unknown {

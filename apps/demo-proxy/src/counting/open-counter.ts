@@ -17,5 +17,9 @@ export async function openCounter(config: CounterConfig, options: CounterOptions
 
 function openLocalCounter({ clock, dimensions }: CounterOptions): OpenedCounter {
   const options = { clock, idleMs: NEVER_IDLE_MS, ...(dimensions && { dimensions }) };
-  return { counter: new LocalCounterBackend([], options), close: async () => {} };
+  return {
+    counter: new LocalCounterBackend([], options),
+    beside: async ({ periods }) => new LocalCounterBackend([], { ...options, periods }),
+    close: async () => {},
+  };
 }

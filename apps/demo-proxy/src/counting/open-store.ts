@@ -18,33 +18,44 @@ export class StoreStartError extends Error {
   }
 }
 
+export interface StoreOptions {
+  /** What is counted. @default those of storage */
+  readonly dimensions?: readonly StorageDimension[];
+  /** What the names of its tables begin with. @default that of the backends' counts */
+  readonly prefix?: string;
+  /** Whether usage is kept by hour and day, too. @default false */
+  readonly timeline?: boolean;
+}
+
 /**
  * Opens the configured store. Another kind is one more case.
  *
- * @param dimensions what is counted.
  * @throws StoreStartError
  */
 export async function openStore(
   config: StoreConfig,
-  dimensions: readonly StorageDimension[] = STORAGE_DIMENSIONS,
+  { dimensions = STORAGE_DIMENSIONS, ...options }: StoreOptions = {},
 ): Promise<OpenedStore> {
   try {
-    return await open(config, dimensions);
+    return await open(config, { dimensions, ...options });
   } catch (error) {
     throw new StoreStartError(config, error);
   }
 }
 
-async function open(config: StoreConfig, dimensions: readonly StorageDimension[]): Promise<OpenedStore> {
+async function open(
+  config: StoreConfig,
+  options: StoreOptions & Required<Pick<StoreOptions, "dimensions">>,
+): Promise<OpenedStore> {
   // Imported only where it is configured: nobody else needs the driver.
   switch (config.kind) {
     case "sqlite": {
       const { openSqliteStore } = await import("@usage/store-drizzle/sqlite");
-      return openSqliteStore(config.file, { dimensions, timeline: true });
+      return openSqliteStore(config.file, options);
     }
     case "postgres": {
       const { openPostgresStore } = await import("@usage/store-drizzle/postgres");
-      return openPostgresStore(config.url, { dimensions, timeline: true });
+      return openPostgresStore(config.url, options);
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock, StorageDimension, Usage } from "@usage/counter-core";
+import type { Clock, PeriodScheme, StorageDimension, Usage } from "@usage/counter-core";
 import type { Forgiven, RedisCounterOptions, RedisEvent } from "@usage/counter-redis";
 import type { TrackedCounter } from "@usage/tracker";
 import type { CounterConfig } from "../config/proxy-config.ts";
@@ -30,8 +30,19 @@ export interface OpenedCounter {
   readonly counter: TrackedCounter<StorageDimension>;
   /** Absent when the counts stay in this process. */
   readonly sharing?: Sharing;
+  /** Makes another one of the same kind, for other names. Whoever asked for it ends it, before this one, where it can be ended. */
+  beside(options: CounterBeside): Promise<TrackedCounter<StorageDimension>>;
   /** Shares what is left, as far as it can, and ends. Does not reject. */
   close(): Promise<void>;
+}
+
+export interface CounterBeside {
+  /** How time is divided; with `name` it tells its counts from those of others. */
+  readonly periods: PeriodScheme;
+  /** Part of the keys of what is shared. */
+  readonly name: string;
+  /** Where the configured one is exact, whether this one is, too. */
+  readonly mayBeExact: boolean;
 }
 
 export interface CounterOptions {

@@ -1,6 +1,7 @@
-import { RedisCounterBackend } from "@usage/counter-redis";
+import { RedisCounterBackend, type RedisEvent } from "@usage/counter-redis";
 import type { RedisConfig } from "../config/proxy-config.ts";
 import {
+  type CounterBeside,
   type CounterOptions,
   CounterStartError,
   NEVER_IDLE_MS,
@@ -10,6 +11,8 @@ import {
 import { explained, redisClientOf } from "./redis-client.ts";
 import { RedisTally } from "./redis-tally.ts";
 import { TimedRedis } from "./timed-redis.ts";
+
+const ABOUT_COUNTS: readonly RedisEvent["kind"][] = ["lost", "refused", "forgiven", "failed"];
 
 /** @throws CounterStartError when Redis cannot be reached or used, within 5 seconds; nothing is left open then. */
 export async function openRedisCounter(config: RedisConfig, options: CounterOptions): Promise<OpenedCounter> {
@@ -23,16 +26,15 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
     const timed = new TimedRedis(client);
     const { prefix, enforcement = "approximate", forgiveAfterMs } = config;
     const { clock, dimensions, onRedis, claim } = options;
-    const counter = await RedisCounterBackend.connect({
+    const common = {
       client: timed,
-      prefix,
-      enforcement,
       clock,
       ...(dimensions && { dimensions }),
       idleMs: NEVER_IDLE_MS,
       ...(forgiveAfterMs !== undefined && { forgiveAfterMs }),
       ...(claim && { claim }),
-    });
+    };
+    const counter = await RedisCounterBackend.connect({ ...common, prefix, enforcement });
     // Before anything is waited for: what happened while the counter was opened is told right after.
     const events = new RedisTally();
     counter.onEvent((event) => events.add(event));
@@ -46,11 +48,26 @@ export async function openRedisCounter(config: RedisConfig, options: CounterOpti
       events,
       durations: timed.durations,
     };
+    const beside = async ({ periods, name, mayBeExact }: CounterBeside): Promise<RedisCounterBackend> => {
+      const another = await RedisCounterBackend.connect({
+        ...common,
+        prefix: `${prefix}:${name}`,
+        enforcement: mayBeExact ? enforcement : "approximate",
+        periods,
+      });
+      // Whether Redis is there, and what is wrong with it as a whole, the first one tells.
+      another.onEvent((event) => {
+        if (!ABOUT_COUNTS.includes(event.kind)) return;
+        events.add(event);
+        onRedis?.(event);
+      });
+      return another;
+    };
     const close = async (): Promise<void> => {
       await counter.close();
       client.disconnect();
     };
-    return { counter, sharing, close };
+    return { counter, sharing, beside, close };
   } catch (error) {
     // Without a connection, only the client knows why there is none.
     const cause = client.status === "ready" ? error : (lastError ?? error);

@@ -7,15 +7,15 @@ type Amounts = PeriodUsage["usage"];
  * closed period that is all of them; of the current one, what the counter does not know to be stored, which is exact unless
  * it is shared and others have not stored theirs either.
  */
-export function unstoredUsage(tallies: readonly Tally[], counter: UsageCounter): readonly PeriodUsage[] {
-  const current = counter.period().key;
+export function unstoredUsage(tallies: readonly Tally[], ...counters: readonly UsageCounter[]): readonly PeriodUsage[] {
   const byPlace = new Map<string, PeriodUsage>();
   for (const { period, backend, usage } of tallies) {
     const place = JSON.stringify([period, backend]);
     byPlace.set(place, { period, backend, usage: sum(byPlace.get(place)?.usage, usage) });
   }
   return Array.from(byPlace.values(), ({ period, backend, usage }) => {
-    return { period, backend, usage: period === current ? least(counter.loadAll(backend), usage) : usage };
+    const counter = counters.find((counter) => counter.period().key === period);
+    return { period, backend, usage: counter === undefined ? usage : least(counter.loadAll(backend), usage) };
   });
 }
 

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock, StorageDimension, Usage } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
+import type { ClientUsage } from "../clients/client-usage.ts";
 import type { BackendConfig, ProxyConfig } from "../config/proxy-config.ts";
 import { credentialsOf } from "../credentials/backend-credentials.ts";
 import type { Router } from "../proxy/route.ts";
@@ -27,6 +28,7 @@ export interface LiveConfigParts {
   readonly flusher: Pick<UsageFlusher, "reschedule">;
   readonly router: Router;
   readonly webhooks: Pick<Webhooks, "update">;
+  readonly clientUsage: Pick<ClientUsage, "prepare">;
   /** Learns who may send requests. */
   readonly proxy: Pick<ProxyServer, "setClients">;
   /** Holds these backends once it is known what was used of them; limits are never open. Rejects where that cannot be known. */
@@ -102,11 +104,12 @@ export class LiveConfig {
   }
 
   async #take(next: ProxyConfig): Promise<ConfigChange> {
-    const { tracker, flusher, router, proxy, webhooks, admit, clock } = this.#parts;
+    const { tracker, flusher, router, proxy, webhooks, clientUsage, admit, clock } = this.#parts;
     // Not by the counter, which may also hold what an attempt that failed has added.
     const known = new Set(router.upstreams.map(({ name }) => name));
     const unknown = next.backends.map(({ name }) => name).filter((name) => !known.has(name));
     if (unknown.length > 0) await admit(unknown);
+    const takeClients = await clientUsage.prepare(next);
 
     // From here on nothing waits: a request sees either all of the old configuration or all of the new one.
     const before = this.#config;
@@ -120,6 +123,7 @@ export class LiveConfig {
     tracker.updateLimits(new Map([...removed, ...limited]));
     // fault: goes on routing by the rules of before
     router.update({ upstreams, policy: next.routing, routes: next.routes });
+    takeClients();
     // fault: goes on taking keys that are gone
     proxy.setClients(next.clients);
     if (!isDeepStrictEqual(next.flush, before.flush)) flusher.reschedule(next.flush);

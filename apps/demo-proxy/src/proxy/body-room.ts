@@ -1,5 +1,6 @@
 import type { Hold, StorageDimension } from "@usage/counter-core";
-import type { UsageTracker, WaitOptions } from "@usage/tracker";
+import type { WaitOptions } from "@usage/tracker";
+import type { Books } from "./books.ts";
 
 /** Longer than any request takes: a hold that expired would no longer keep room for one that runs. */
 export const HOLDING = { ttlMs: 2 ** 31 - 1 } as const;
@@ -15,6 +16,25 @@ export interface ExactLimits {
   readonly waitMs: number;
 }
 
+/** What is kept free for a body: where one passes, it is told here. */
+export interface Room {
+  /** Whether so many more bytes may pass, which will be counted then. */
+  take(bytes: number): boolean;
+  /** `take`, and where there is no room for now waits for it a while. */
+  takeSoon(bytes: number): Promise<boolean>;
+  /** So many bytes passed. */
+  count(bytes: number): void;
+  /**
+   * So many bytes are expected from now on, in place of what was expected before. Returns false where limits are exact and there
+   * is no room for all of them; else as much is held as there is room for.
+   */
+  expect(bytes: number): boolean;
+  /** `expect`, and where there is no room for now waits for it a while. */
+  expectSoon(bytes: number): Promise<boolean>;
+  /** Keeps no more free than a body needs that is as slow as this one, where that is due. */
+  glance(isDue: boolean): void;
+}
+
 /**
  * What a request's hold keeps free for one of its two bodies.
  *
@@ -22,9 +42,9 @@ export interface ExactLimits {
  * what it moves in a minute at its present pace. So nobody holds a limit's room by announcing a body and trickling it. What it does
  * not hold when it comes it holds as it comes, piece by piece.
  */
-export class BodyRoom {
+export class BodyRoom implements Room {
   readonly dimension: BodyDimension;
-  readonly #tracker: UsageTracker;
+  readonly #books: Books;
   readonly #exact: ExactLimits | undefined;
   /** The request's, or one of its own in a later month. */
   #hold: Hold;
@@ -44,10 +64,10 @@ export class BodyRoom {
    * @param hold keeps as much free as the body has announced.
    * @param exact absent: a body passes to its end, whatever room there is.
    */
-  constructor(hold: Hold, dimension: BodyDimension, tracker: UsageTracker, exact: ExactLimits | undefined) {
+  constructor(hold: Hold, dimension: BodyDimension, books: Books, exact: ExactLimits | undefined) {
     const bytes = hold.usage[dimension];
     this.dimension = dimension;
-    this.#tracker = tracker;
+    this.#books = books;
     this.#exact = exact;
     this.#hold = hold;
     this.#first = hold;
@@ -57,7 +77,6 @@ export class BodyRoom {
     this.#held = bytes;
   }
 
-  /** Whether so many more bytes may pass, which will be counted then. */
   take(bytes: number): boolean {
     const lacks = this.#taken + bytes - this.#held;
     // fault: lets a body pass that has no room
@@ -67,12 +86,15 @@ export class BodyRoom {
     return true;
   }
 
-  /** `take`, and where there is no room for now waits for it a while. */
+  /** So many bytes that were taken do not pass. What is held for them is kept for the next ones. */
+  giveBack(bytes: number): void {
+    this.#taken = Math.max(0, this.#taken - bytes);
+  }
+
   async takeSoon(bytes: number): Promise<boolean> {
     return this.take(bytes) || ((await this.#wait(this.#taken + bytes - this.#held)) && this.take(bytes));
   }
 
-  /** So many bytes passed. */
   count(bytes: number): void {
     this.#hold.count(this.#amount(bytes));
     this.#rest = Math.max(0, this.#rest - bytes);
@@ -81,10 +103,6 @@ export class BodyRoom {
     this.#taken = Math.max(0, this.#taken - bytes);
   }
 
-  /**
-   * So many bytes are expected from now on, in place of what was expected before. Returns false where limits are exact and there
-   * is no room for all of them; else as much is held as there is room for.
-   */
   expect(bytes: number): boolean {
     // A length is a claim: whatever is no amount is more than there is room for.
     const claimed = Number.isSafeInteger(bytes) ? bytes : Number.MAX_SAFE_INTEGER;
@@ -94,7 +112,6 @@ export class BodyRoom {
     return this.#held >= claimed || this.#exact === undefined || !this.#isLimited();
   }
 
-  /** `expect`, and where there is no room for now waits for it a while. */
   async expectSoon(bytes: number): Promise<boolean> {
     return this.expect(bytes) || ((await this.#wait(bytes - this.#held)) && this.expect(bytes));
   }
@@ -120,8 +137,7 @@ export class BodyRoom {
     } else if (more > 0 && !this.#extend(more)) {
       // Room for a part of it is of use only to a body that passes in any case.
       if (this.#exact !== undefined && this.#isLimited()) return;
-      const { remaining } = this.#tracker.check(this.#hold.backend, {});
-      const room = Math.min(more, remaining[this.dimension] ?? 0);
+      const room = Math.min(more, this.#books.roomOf(this.#hold.backend, this.dimension) ?? 0);
       if (room > 0) this.#extend(room);
     }
   }
@@ -139,7 +155,7 @@ export class BodyRoom {
     this.#waiting = new AbortController();
     const options = { waitMs, signal: this.#waiting.signal };
     try {
-      const isHeld = await this.#tracker.extend(this.#hold, this.#amount(bytes), options);
+      const isHeld = await this.#books.extend(this.#hold, this.#amount(bytes), options);
       if (isHeld) this.#held += bytes;
       return isHeld || (await this.#renewSoon(this.#held + bytes, options));
     } catch {
@@ -152,19 +168,19 @@ export class BodyRoom {
   #renew(bytes: number): boolean {
     // fault: cuts what runs when the month is over
     if (!this.#isOver || this.#isReleased) return false;
-    return this.#use(this.#tracker.tryReserve(this.#hold.backend, this.#amount(bytes), HOLDING), bytes);
+    return this.#use(this.#books.tryReserve(this.#hold.backend, this.#amount(bytes), HOLDING), bytes);
   }
 
   async #renewSoon(bytes: number, options: WaitOptions): Promise<boolean> {
     if (!this.#isOver) return false;
-    const hold = await this.#tracker.reserve(this.#hold.backend, this.#amount(bytes), { ...HOLDING, ...options });
+    const hold = await this.#books.reserve(this.#hold.backend, this.#amount(bytes), { ...HOLDING, ...options });
     if (this.#isReleased) hold?.void();
     return this.#use(hold, bytes);
   }
 
   /** Whether the hold's month is over. */
   get #isOver(): boolean {
-    return this.#hold.period.key !== this.#tracker.counter.period().key;
+    return this.#books.isOver(this.#hold);
   }
 
   #use(hold: Hold | undefined, bytes: number): boolean {
@@ -176,7 +192,7 @@ export class BodyRoom {
   }
 
   #isLimited(): boolean {
-    return this.#tracker.counter.limitsOf(this.#hold.backend)[this.dimension] !== undefined;
+    return this.#books.roomOf(this.#hold.backend, this.dimension) !== undefined;
   }
 
   #amount(bytes: number): Partial<Record<StorageDimension, number>> {

@@ -1,4 +1,5 @@
 import type { Clock } from "@usage/counter-core";
+import type { ClientUsage } from "../clients/client-usage.ts";
 import type { Clients } from "../credentials/clients.ts";
 import type { AccessLog } from "./access-entry.ts";
 import type { OwnAnswers } from "./own-answers.ts";
@@ -15,6 +16,8 @@ export interface ExchangeContext {
   readonly trustedProxies: TrustedProxies;
   /** Who may send requests; undefined: anybody. */
   readonly clients: Clients | undefined;
+  /** What they use and may use. */
+  readonly clientUsage: ClientUsage | undefined;
   /** What this instance is called in the `Via` of requests. */
   readonly pseudonym: string;
   readonly accessLog: AccessLog | undefined;

@@ -4,13 +4,14 @@ import { CredentialsError, type CredentialsRefusal } from "../credentials/creden
 import { Attempt, type AttemptObserver, isBusy } from "./attempt.ts";
 import type { BodyDimension } from "./body-room.ts";
 import { Candidates } from "./candidates.ts";
+import { ClientAdmission } from "./client-admission.ts";
 import { ClientResponse } from "./client-response.ts";
 import type { ExchangeContext } from "./exchange-context.ts";
 import { askedHost, askedOrigin } from "./forwarded.ts";
 import { responseHeaders } from "./headers.ts";
 import type { Outgoing } from "./outgoing.ts";
 import * as problems from "./problem.ts";
-import { brokenBy, cutFor, refusalOf } from "./refusal.ts";
+import { brokenBy, cutFor, cutToClient, refusalOf, refusalToClient } from "./refusal.ts";
 import { mayBeRepeated } from "./repeatable.ts";
 import type { RequestBody } from "./request-body.ts";
 import type { Admitted } from "./route.ts";
@@ -64,7 +65,8 @@ export class Forwarding implements AttemptObserver, Addressee {
     this.#outgoing = outgoing;
     this.#client = client;
     this.#observer = observer;
-    this.#candidates = new Candidates(context.router, context.router.priced(outgoing.demand));
+    const demand = context.router.priced(outgoing.demand);
+    this.#candidates = new Candidates(context.router, demand, admissionOf(context, client));
   }
 
   start(): void {
@@ -77,6 +79,7 @@ export class Forwarding implements AttemptObserver, Addressee {
     this.#candidates.stop();
     this.#forwarded.dropHead();
     const done = (): void => {
+      this.#candidates.end();
       this.dropBody();
       over();
     };
@@ -211,6 +214,7 @@ export class Forwarding implements AttemptObserver, Addressee {
 
   ended(): void {
     this.#forwarded.finish();
+    this.#candidates.end();
     this.#observer.ended();
   }
 
@@ -234,9 +238,13 @@ export class Forwarding implements AttemptObserver, Addressee {
     if (upstream === undefined || this.#observer.answered) return;
     this.#cut = dimension;
     const { router, clock } = this.#context;
-    const decision = router.cut(upstream, dimension, bytes);
+    const byClient = this.#candidates.cutByClient(dimension, bytes);
+    const problem =
+      byClient === undefined
+        ? cutFor(dimension, router.cut(upstream, dimension, bytes), request, clock)
+        : cutToClient(dimension, byClient, request, clock);
     this.stop(ignore);
-    this.#observer.broken(cutFor(dimension, decision, request, clock));
+    this.#observer.broken(problem);
   }
 
   /** The body is not what its client has signed: the backend gets no more of it. */
@@ -249,6 +257,7 @@ export class Forwarding implements AttemptObserver, Addressee {
   #tryNext(): void {
     this.#candidates.next((routed) => {
       if (routed.upstream !== undefined) this.#send(routed);
+      else if ("client" in routed) this.#observer.refused(refusalToClient(routed, this.#context.clock));
       else this.#observer.refused(refusalOf(routed, this.#failure, this.#context.clock));
     });
   }
@@ -268,7 +277,7 @@ export class Forwarding implements AttemptObserver, Addressee {
     this.#upstream = upstream;
     this.#attempt = new Attempt(upstream, reservation, this, meter);
     const request = this.#request;
-    if (this.#context.router.isExact) {
+    if (this.#context.router.exact !== undefined) {
       body?.keepWithin(reservation.ingress, (bytes) => this.#cutOff("ingressBytes", bytes));
     }
     const sent = {
@@ -280,6 +289,12 @@ export class Forwarding implements AttemptObserver, Addressee {
     body?.onBroken((error) => this.#refuseBody(error));
     upstream.dispatch(upstream.withCredentials(sent, this.#client), this.#attempt);
   }
+}
+
+/** What a request may use by its client's own limits; undefined where requests are of nobody. */
+function admissionOf({ clientUsage, router }: ExchangeContext, client: ClientIdentity | undefined) {
+  const account = client && clientUsage?.accountOf(client.name);
+  return account && clientUsage && new ClientAdmission(clientUsage, account, router.exact);
 }
 
 function ignore(): void {}

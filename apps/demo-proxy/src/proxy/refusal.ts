@@ -3,6 +3,7 @@ import type { Clock, StorageDimension } from "@usage/counter-core";
 import type { Decision } from "@usage/tracker";
 import { errors } from "undici";
 import type { BodyDimension } from "./body-room.ts";
+import type { ClientRefused } from "./client-admission.ts";
 import * as problems from "./problem.ts";
 import { mayBeRepeated } from "./repeatable.ts";
 import type { Refused } from "./route.ts";
@@ -44,6 +45,29 @@ const LEADS: Readonly<Record<BodyDimension, string>> = {
   egressBytes: "The backend has carried out this request, and there is no room for its answer.",
   ingressBytes: "A part of this request's body was sent to the backend, and there is no room for the rest.",
 };
+
+/** What a client is told whose own limits leave no room for its request. */
+export function refusalToClient({ client }: ClientRefused, clock: Clock): problems.Problem {
+  return ofClient(client, noRoom(client, clock, `There is no room left for the client ${client.backend}.`));
+}
+
+/** `cutFor`, where it is the client that has no room. */
+export function cutToClient(
+  dimension: BodyDimension,
+  { client }: ClientRefused,
+  request: IncomingMessage,
+  clock: Clock,
+): problems.Problem {
+  return ofClient(client, cutFor(dimension, client, request, clock));
+}
+
+/** It is no refusal of the backends: others go on. */
+function ofClient(
+  { backend, window, exceeded }: ClientRefused["client"],
+  { cause: _, body, ...refusal }: problems.Problem,
+): problems.Problem {
+  return { ...refusal, body: JSON.stringify({ ...JSON.parse(body), client: backend, window, dimensions: exceeded }) };
+}
 
 function noRoom(decision: Decision<StorageDimension>, clock: Clock, lead?: string): problems.Problem {
   const { reason } = decision;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
-import type { BodyRoom } from "./body-room.ts";
+import type { Room } from "./body-room.ts";
 
 /** Makes what is sent of what came. Both throw where that cannot be what the client meant. */
 export interface BodyDecoder {
@@ -20,7 +20,7 @@ export class RequestBody extends Readable {
   #started = false;
   #hungry = false;
   #received = 0;
-  #room: BodyRoom | undefined;
+  #room: Room | undefined;
   #onNoRoom: ((bytes: number) => void) | undefined;
   #endsThen = false;
   /** A piece of it that waits for room. */
@@ -53,7 +53,7 @@ export class RequestBody extends Readable {
    *
    * @param onNoRoom is told once, that there is none for so many more bytes: the body does not go on then.
    */
-  keepWithin(room: BodyRoom, onNoRoom: (bytes: number) => void): void {
+  keepWithin(room: Room, onNoRoom: (bytes: number) => void): void {
     this.#room = room;
     this.#onNoRoom = onNoRoom;
   }
@@ -118,7 +118,7 @@ export class RequestBody extends Readable {
     if (!this.#hungry) this.#request.pause();
   }
 
-  async #await(room: BodyRoom, chunk: Buffer): Promise<void> {
+  async #await(room: Room, chunk: Buffer): Promise<void> {
     this.#unpassed = chunk;
     this.#hungry = false;
     this.#request.pause();

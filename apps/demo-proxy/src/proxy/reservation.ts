@@ -1,6 +1,7 @@
 import type { Hold, StorageDimension, Usage } from "@usage/counter-core";
-import type { UsageTracker } from "@usage/tracker";
-import { BodyRoom, type ExactLimits } from "./body-room.ts";
+import { BodyRoom, type ExactLimits, type Room } from "./body-room.ts";
+import type { Books } from "./books.ts";
+import { JointRoom } from "./joint-room.ts";
 
 /** How often what is reserved is held against what moves, in milliseconds. */
 export const GLANCE_MS = 1_000;
@@ -9,42 +10,71 @@ export const GLANCE_MS = 1_000;
 const GRACE = 3;
 
 /**
- * One admitted request's hold at an upstream. What passes is counted and taken off the hold in the same step; `release` gives
- * back whatever is left of it.
+ * One admitted request's hold at an upstream, or at its client. What passes is counted and taken off the hold in the same step;
+ * `release` gives back whatever is left of it.
  *
  * Where limits are exact, `take` comes before any byte passes, and what it refuses must not pass. Else a body passes to its end.
  */
 export class Reservation {
-  readonly ingress: BodyRoom;
-  readonly egress: BodyRoom;
   readonly #hold: Hold;
+  readonly #ingress: BodyRoom;
+  readonly #egress: BodyRoom;
+  /** That of the request's client. */
+  #client: Reservation | undefined;
+  #rooms: { readonly ingress: Room; readonly egress: Room } | undefined;
   #isRequestCounted = false;
   #glances = 0;
 
-  constructor(hold: Hold, tracker: UsageTracker, exact?: ExactLimits) {
+  constructor(hold: Hold, books: Books, exact?: ExactLimits) {
     this.#hold = hold;
-    this.ingress = new BodyRoom(hold, "ingressBytes", tracker, exact);
-    this.egress = new BodyRoom(hold, "egressBytes", tracker, exact);
+    this.#ingress = new BodyRoom(hold, "ingressBytes", books, exact);
+    this.#egress = new BodyRoom(hold, "egressBytes", books, exact);
+  }
+
+  get ingress(): Room {
+    return this.#rooms?.ingress ?? this.#ingress;
+  }
+
+  get egress(): Room {
+    return this.#rooms?.egress ?? this.#egress;
+  }
+
+  /** Whatever passes from now on is kept within what the request's client may use, and counted there, too. */
+  shareWith(client: Reservation): void {
+    this.#client = client;
+    this.#rooms = {
+      ingress: new JointRoom(client.#ingress, this.#ingress),
+      egress: new JointRoom(client.#egress, this.#egress),
+    };
+  }
+
+  /** What passes from now on is nothing that the client gets. */
+  unshare(): void {
+    this.#client = undefined;
+    this.#rooms = undefined;
   }
 
   /** The request was written to the upstream. Only the first call counts. */
   countRequest(): void {
     if (this.#isRequestCounted) return;
     this.#isRequestCounted = true;
+    this.#client?.countRequest();
     this.#hold.count(ONE_REQUEST);
   }
 
   /** Counts a part of what the request costs besides itself and its bytes. */
   count(part: Partial<Usage>): void {
+    this.#client?.count(part);
     this.#hold.count(part);
   }
 
   /** It costs so much less than it was held for. */
   shrink(less: Partial<Usage>): void {
+    this.#client?.shrink(less);
     this.#hold.shrink(less);
   }
 
-  /** So many bytes of the response's body are expected from now on, in place of what was expected before: see `BodyRoom.expect`. */
+  /** So many bytes of the response's body are expected from now on, in place of what was expected before: see `Room.expect`. */
   expectEgress(bytes: number): boolean {
     this.#glances = 0;
     return this.egress.expect(bytes);
@@ -58,10 +88,10 @@ export class Reservation {
     this.egress.glance(isDue);
   }
 
-  /** Nothing is kept free any more, and nobody waits for room. What is counted later still is counted. May be called again. */
+  /** Nothing is kept free here any more, and nobody waits for room. What is counted later still is counted. May be called again. */
   release(): void {
-    this.ingress.release();
-    this.egress.release();
+    this.#ingress.release();
+    this.#egress.release();
     this.#hold.void();
   }
 }

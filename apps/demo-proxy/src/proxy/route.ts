@@ -6,6 +6,7 @@ import { CostBook, type RequestCosts } from "../rules/cost-book.ts";
 import { CostMeter, type RequestMeter } from "../rules/request-meter.ts";
 import { RouteTable, type Unrouted } from "../rules/route-table.ts";
 import { type BodyDimension, type ExactLimits, HOLDING } from "./body-room.ts";
+import { type Books, booksOf } from "./books.ts";
 import { askedHost } from "./forwarded.ts";
 import type { BodyLength } from "./framing.ts";
 import { Reservation } from "./reservation.ts";
@@ -70,6 +71,7 @@ export interface Refused {
 /** Chooses the upstream of a request and reserves there what the request is known to use. */
 export class Router {
   readonly #tracker: UsageTracker;
+  readonly #books: Books;
   readonly #exact: ExactLimits | undefined;
   #upstreams: readonly Upstream[] = [];
   #policy: RoutingPolicy = "pack";
@@ -83,6 +85,7 @@ export class Router {
   /** @throws UnknownBackendError for an upstream that the tracker's counter does not have. */
   constructor(options: RouterOptions) {
     this.#tracker = options.tracker;
+    this.#books = booksOf(options.tracker);
     this.#exact = options.exact;
     this.#limits = new Float64Array(options.tracker.counter.dimensions.length);
     const { dimensions } = options;
@@ -118,9 +121,9 @@ export class Router {
     this.#policy = policy;
   }
 
-  /** Whether bodies are kept within limits, too. */
-  get isExact(): boolean {
-    return this.#exact !== undefined;
+  /** How bodies are kept within limits, too; undefined: they are not. */
+  get exact(): ExactLimits | undefined {
+    return this.#exact;
   }
 
   /** Why there is no room for so many more bytes of a body that is under way. Counts that. */
@@ -141,7 +144,7 @@ export class Router {
 
   /** As `route`, without the upstreams that are left alone because they failed, which stand in where there is no other; waits for nothing. */
   routeToWell(demand: Demand, failed: ReadonlySet<Upstream> | undefined, mayWait = false): Admitted | Refused {
-    const usage = this.#usageOf(demand);
+    const usage = this.usageOf(demand);
     let best: Upstream | undefined;
     let bestPart = Number.POSITIVE_INFINITY;
     let refusal: Decision<StorageDimension> | undefined;
@@ -181,7 +184,7 @@ export class Router {
     for (const upstream of this.#pool(demand)) {
       if (upstream.draining || failed?.has(upstream) || upstream.health.usable) continue;
       // fault: leaves a backend alone that failed once where there is no other
-      const admitted = upstream.health.mayStandIn ? this.#admit(upstream, this.#usageOf(demand), demand) : undefined;
+      const admitted = upstream.health.mayStandIn ? this.#admit(upstream, this.usageOf(demand), demand) : undefined;
       if (admitted !== undefined) return admitted;
     }
     return routed;
@@ -195,7 +198,7 @@ export class Router {
   ): Promise<Admitted | Refused> {
     const { waitMs } = this.#exact ?? { waitMs: 0 };
     const options = { ...HOLDING, waitMs, signal };
-    const hold = await this.#tracker.reserve(backend, this.#usageOf(demand), options).catch((error: unknown) => {
+    const hold = await this.#tracker.reserve(backend, this.usageOf(demand), options).catch((error: unknown) => {
       // The backend may have been let go of meanwhile.
       if (signal.aborted) throw error;
     });
@@ -223,7 +226,7 @@ export class Router {
   }
 
   #admitted(upstream: Upstream, hold: Hold, { costs }: Demand): Admitted {
-    const reservation = new Reservation(hold, this.#tracker, this.#exact);
+    const reservation = new Reservation(hold, this.#books, this.#exact);
     return { upstream, reservation, meter: costs && new CostMeter(costs, reservation) };
   }
 
@@ -242,8 +245,11 @@ export class Router {
     return decision;
   }
 
-  /** What a request is known to use. A body of unknown length counts as one byte: it must find room, however little. */
-  #usageOf({ bodyLength, expectsBody, costs, responseLength = expectsBody ? 1 : 0 }: Demand): Readonly<Usage> {
+  /**
+   * What a request is known to use. A body of unknown length counts as one byte: it must find room, however little. It is filled in
+   * anew for every request.
+   */
+  usageOf({ bodyLength, expectsBody, costs, responseLength = expectsBody ? 1 : 0 }: Demand): Readonly<Usage> {
     this.#usage.egressBytes = responseLength;
     this.#usage.ingressBytes = bodyLength === "chunked" ? 1 : bodyLength;
     for (const dimension of this.#own) this.#usage[dimension] = costs?.most[dimension] ?? 0;
@@ -263,7 +269,7 @@ export class Router {
 }
 
 /** Whether waiting a little may help. */
-function isPassing(decision: Decision<StorageDimension> | undefined): decision is Decision<StorageDimension> {
+export function isPassing(decision: Decision<StorageDimension> | undefined): decision is Decision<StorageDimension> {
   return decision?.reason === "held" || decision?.reason === "unready";
 }
 

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "@usage/counter-core";
+import type { ClientUsage } from "../clients/client-usage.ts";
 import type { Address } from "../config/address.ts";
 import type { ClientConfig } from "../config/proxy-config.ts";
 import { Clients } from "../credentials/clients.ts";
@@ -31,6 +32,8 @@ export interface ProxyServerOptions {
   readonly accessLog?: AccessLog;
   /** Who may send requests, by keys of the proxy's own. @default anybody */
   readonly clients?: readonly ClientConfig[] | undefined;
+  /** What clients use and may use. @default nothing of that is known */
+  readonly clientUsage?: ClientUsage;
   /** Which pages of other sites may read what the proxy itself answers. @default none */
   readonly cors?: CorsOptions;
   /** Addresses and networks of the proxies that are believed when they say how a request came to them. @default none */
@@ -43,6 +46,7 @@ export class ProxyServer {
   readonly ownAnswers: OwnAnswers;
   readonly trustedProxies: TrustedProxies;
   readonly accessLog: AccessLog | undefined;
+  readonly clientUsage: ClientUsage | undefined;
   /** Undefined: anybody. */
   clients: Clients | undefined;
   /** So that a request is known that comes back from where this instance has sent it. */
@@ -66,6 +70,7 @@ export class ProxyServer {
     this.ownAnswers = new OwnAnswers(cors && new Cors(cors));
     this.trustedProxies = new TrustedProxies(trustedProxies);
     this.accessLog = options.accessLog;
+    this.clientUsage = options.clientUsage;
     this.setClients(options.clients);
     this.#router = router;
     this.#clock = clock;

@@ -1,5 +1,6 @@
 import { systemClock } from "@usage/counter-core";
 import { describe, expect, test } from "vitest";
+import { booksOf } from "../../src/proxy/books.ts";
 import { Reservation } from "../../src/proxy/reservation.ts";
 import { dial, send } from "./client.ts";
 import { refusingPort, respond, startUpstream } from "./node-upstream.ts";
@@ -244,7 +245,7 @@ describe("a reservation", () => {
       const claims = [2 ** 53 - 1, 2 ** 60, Number.NaN, 5, 2 ** 52];
       const made = claims.map((bytes) => {
         const hold = tracker.tryReserve("a", { apiRequests: 1, egressBytes: 1 });
-        const one = hold && new Reservation(hold, tracker);
+        const one = hold && new Reservation(hold, booksOf(tracker));
         one?.expectEgress(bytes);
         return one;
       });

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { setInterval as every, setTimeout as sleep } from "node:timers/promises";
 import type { UsageTracker } from "@usage/tracker";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { booksOf } from "../../src/proxy/books.ts";
 import { Reservation } from "../../src/proxy/reservation.ts";
 import { dial, type RawClient, type Reply, send } from "./client.ts";
 import { respond, startUpstream } from "./node-upstream.ts";
@@ -25,7 +26,7 @@ async function upload(proxy: RunningProxy, declared: number, bytes: number, ever
 function reserve(tracker: UsageTracker, ingressBytes: number): Reservation {
   const hold = tracker.tryReserve("a", { apiRequests: 1, ingressBytes });
   if (hold === undefined) throw new Error("there is no room for it");
-  return new Reservation(hold, tracker);
+  return new Reservation(hold, booksOf(tracker));
 }
 
 function delayed(reply: Reply): void {

@@ -5,8 +5,8 @@ import { startApp, testConfig } from "./app.ts";
 
 /** The configuration that a YAML file of these settings is, on free ports and with a store of its own. */
 export function configured(yaml: string): ProxyConfig {
-  const { backends, clients, counter, trustedProxies } = parseConfig(yaml, { file: "test.yaml", folder: "/" });
-  return testConfig(backends, { counter, trustedProxies, ...(clients && { clients }) });
+  const { backends, clients, plans, counter, trustedProxies } = parseConfig(yaml, { file: "test.yaml", folder: "/" });
+  return testConfig(backends, { counter, trustedProxies, ...(clients && { clients }), ...(plans && { plans }) });
 }
 
 /** A proxy by the settings of a YAML file, and its origin. */

@@ -36,7 +36,7 @@ export class Joint<D extends string, W extends string> {
     const take = (): true | undefined => (hold.extend(more) ? true : undefined);
     // Of a period that is over, nothing more will be given back or granted.
     const isHopeless = (): boolean => {
-      return hold.state !== "open" || this.#isPast(hold) || this.#isUsedUp(hold.backend, more);
+      return hold.state !== "open" || this.isOver(hold) || this.#isUsedUp(hold.backend, more);
     };
     return (await this.#waitingRoom.take(hold.backend, { take, isHopeless }, options)) ?? false;
   }
@@ -46,7 +46,8 @@ export class Joint<D extends string, W extends string> {
     return this.check(backend, usage).reason === "limit";
   }
 
-  #isPast(hold: Hold<D>): boolean {
+  /** Whether one of the hold's periods is over. */
+  isOver(hold: Hold<D>): boolean {
     const periods = hold instanceof JointHold ? hold.periods : [];
     return periods.some(({ key }, window) => key !== this.trackers[window]?.counter.period().key);
   }

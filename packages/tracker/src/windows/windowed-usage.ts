@@ -178,6 +178,11 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     return isExtended;
   }
 
+  /** Whether a hold is of a period that is over, in one of its windows at least: what it still keeps and counts is of that one. */
+  isOver(hold: Hold<D>): boolean {
+    return this.#joints.of(hold.backend).isOver(hold);
+  }
+
   check(backend: string, proposed: Partial<Usage<D>>): WindowedDecision<D, W> {
     return this.#joints.of(backend).check(backend, proposed);
   }

@@ -3,6 +3,7 @@ import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, ok, okBytes } from "../problem.ts";
 import type { Route } from "../routes.ts";
 import { audit } from "./audit.ts";
+import { type ClientParts, listClients } from "./clients.ts";
 import { drain, resume } from "./drain.ts";
 import { EventStream } from "./events.ts";
 import { type GrantParts, grant, listGrants } from "./grants.ts";
@@ -15,7 +16,9 @@ import { listWebhooks, type WebhookParts } from "./webhooks.ts";
 import { withStore } from "./with-store.ts";
 
 /** Every path below `/api`. */
-export function apiRoutes(parts: LiveParts & ThresholdParts & WebhookParts & GrantParts): readonly Route[] {
+export function apiRoutes(
+  parts: LiveParts & ThresholdParts & WebhookParts & GrantParts & ClientParts,
+): readonly Route[] {
   const { tracker, turns, clock } = parts;
   const inOne = (pieces: () => Iterable<string>) => inOnePeriod(tracker.counter, () => turns.encode(pieces()));
   const events = new EventStream({ report: () => inOne(() => livePieces(parts)), clock });
@@ -26,6 +29,7 @@ export function apiRoutes(parts: LiveParts & ThresholdParts & WebhookParts & Gra
     { path: "/api/audit", methods: { GET: () => withStore(() => answerAudit(parts)) } },
     { path: "/api/thresholds", methods: { GET: async () => okBytes(await inOne(() => thresholdPieces(parts))) } },
     { path: "/api/webhooks", methods: { GET: () => listWebhooks(parts) } },
+    { path: "/api/clients", methods: { GET: (request) => listClients(parts, request) } },
     { path: "/api/grants", methods: { GET: (request) => listGrants(parts, request) } },
     { path: "/api/flush", methods: { POST: () => flush(parts) } },
     { path: "/api/backends/:name/drain", methods: { POST: (request) => drain(parts, request) } },

@@ -135,7 +135,7 @@ export function counterReport({ config, clock, sharing }: ApiParts): UsageReport
   };
 }
 
-function isoPeriod({ key, start, end }: Period): UsageReport["period"] {
+export function isoPeriod({ key, start, end }: Period): UsageReport["period"] {
   return { key, start: new Date(start).toISOString(), end: new Date(end).toISOString() };
 }
 

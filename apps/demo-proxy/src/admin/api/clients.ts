@@ -1,0 +1,144 @@
+import type { Usage } from "@usage/counter-core";
+import type { ClientAccount } from "../../clients/client-account.ts";
+import type { ClientUsage } from "../../clients/client-usage.ts";
+import { CLIENT_WINDOWS, type ClientWindow } from "../../clients/client-windows.ts";
+import { mostUsed, partOf, type UsedPart } from "../../clients/used-part.ts";
+import type { ClientLimits, ProxyConfig } from "../../config/proxy-config.ts";
+import { jsonPieces } from "../json-pieces.ts";
+import { type Answer, badRequest, okBytes } from "../problem.ts";
+import { queryTrouble } from "../query-filters.ts";
+import type { RouteRequest } from "../routes.ts";
+import type { Turns } from "../turns.ts";
+import { isoPeriod, type UsageReport } from "./usage-report.ts";
+
+export interface ClientParts {
+  readonly clientUsage: ClientUsage;
+  /** The configuration in force. */
+  readonly inForce: () => Pick<ProxyConfig, "plans">;
+  readonly turns: Turns;
+}
+
+/** What `GET /api/clients` answers, worst first. Usages and limits are by dimension, limits only where there are any. */
+export interface ClientsReport {
+  /** How many are configured. */
+  readonly total: number;
+  /** How many of these match the search. */
+  readonly matching: number;
+  readonly offset: number;
+  /** The windows in which anybody is counted, the longest first. */
+  readonly windows: readonly ClientWindow[];
+  /** As they are configured. */
+  readonly plans: Readonly<Record<string, ClientLimits>>;
+  readonly clients: readonly ClientReport[];
+}
+
+export interface ClientReport {
+  readonly name: string;
+  readonly plan: string | null;
+  /** Requests that its own limits refused, or cut, since this instance began. */
+  readonly refused: number;
+  /** Whether its own limits would let a plain GET through. */
+  readonly withinLimits: boolean;
+  /** The largest used part of any of its limits above 0, and where that is; all are null where it has none. */
+  readonly usedPart: number | null;
+  readonly window: ClientWindow | null;
+  readonly dimension: string | null;
+  readonly windows: { readonly [window in ClientWindow]?: ClientWindowReport };
+}
+
+export interface ClientWindowReport {
+  readonly period: UsageReport["period"];
+  readonly usage: Usage;
+  /** What running requests may still use. */
+  readonly held: Usage;
+  readonly limits: Partial<Usage>;
+  readonly usedPart: number | null;
+  readonly withinLimits: boolean;
+  /** What is not known to be stored. */
+  readonly unstored: Usage;
+}
+
+const FILTERS = ["search", "limit", "offset"];
+const DEFAULT_LIMIT = 50;
+const MOST = 1_000;
+
+/** Answers `GET /api/clients`: one page of those whose name or plan has a text in it. */
+export async function listClients(parts: ClientParts, { query }: RouteRequest): Promise<Answer> {
+  const trouble = queryTrouble(query, FILTERS);
+  if (trouble !== undefined) return badRequest(trouble);
+  const limit = wholeNumber(query.get("limit"), DEFAULT_LIMIT);
+  const offset = wholeNumber(query.get("offset"), 0);
+  if (limit === undefined || limit < 1 || limit > MOST) return badRequest(`limit is a whole number from 1 to ${MOST}.`);
+  if (offset === undefined) return badRequest("offset is a whole number from 0 on.");
+  const { clientUsage, inForce, turns } = parts;
+  const search = (query.get("search") ?? "").toLowerCase();
+  const found: Found[] = [];
+  let total = 0;
+  await turns.each(clientUsage.accounts(), (account) => {
+    total += 1;
+    if (matches(account, search)) found.push({ account, most: mostUsed(clientUsage, account) });
+  });
+  const page = found.sort(worstFirst).slice(offset, offset + limit);
+  const head: Omit<ClientsReport, "clients"> = {
+    total,
+    matching: found.length,
+    offset,
+    windows: clientUsage.windows(),
+    plans: Object.fromEntries(inForce().plans ?? []),
+  };
+  return okBytes(await turns.encode(jsonPieces(head, "clients", reports(clientUsage, page))));
+}
+
+interface Found {
+  readonly account: ClientAccount;
+  readonly most: UsedPart | undefined;
+}
+
+function matches({ name, plan = "" }: ClientAccount, search: string): boolean {
+  return search === "" || name.toLowerCase().includes(search) || plan.toLowerCase().includes(search);
+}
+
+function worstFirst(a: Found, b: Found): number {
+  return (b.most?.part ?? -1) - (a.most?.part ?? -1) || b.account.refused - a.account.refused || order(a, b);
+}
+
+function order(a: Found, b: Found): number {
+  return a.account.name < b.account.name ? -1 : 1;
+}
+
+function wholeNumber(text: string | null, byDefault: number): number | undefined {
+  if (text === null || text === "") return byDefault;
+  return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+}
+
+function* reports(clientUsage: ClientUsage, found: readonly Found[]): Generator<ClientReport> {
+  for (const { account, most } of found) {
+    const { name, plan = null, refused } = account;
+    // Whoever has left the configuration meanwhile has nothing to be told of.
+    if (clientUsage.accountOf(name) === undefined) continue;
+    const { allowed, windows } = clientUsage.check(name, { apiRequests: 1, egressBytes: 1 });
+    const byWindow = CLIENT_WINDOWS.filter((window) => windows[window] !== undefined).map((window) => {
+      const { period, usage, held, limits, reason } = windows[window];
+      const report: ClientWindowReport = {
+        period: isoPeriod(period),
+        usage,
+        held,
+        limits,
+        usedPart: partOf(usage, limits)?.part ?? null,
+        withinLimits: reason !== "limit",
+        unstored: clientUsage.unstoredOf(name, window),
+      };
+      return [window, report] as const;
+    });
+    yield {
+      name,
+      plan,
+      refused,
+      withinLimits: allowed,
+      usedPart: most?.part ?? null,
+      window: most?.window ?? null,
+      dimension: most?.dimension ?? null,
+      windows: Object.fromEntries(byWindow),
+    };
+  }
+}

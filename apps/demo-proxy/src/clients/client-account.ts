@@ -1,0 +1,55 @@
+import type { Usage } from "@usage/counter-core";
+import type { ClientLimits, ProxyConfig } from "../config/proxy-config.ts";
+import { CLIENT_WINDOWS, type ClientWindow } from "./client-windows.ts";
+
+/** What is known of one client, beside what it used. */
+export interface ClientAccount {
+  readonly name: string;
+  plan: string | undefined;
+  /** By window, those of its plan included. */
+  limits: ClientLimits;
+  /** Requests that run. */
+  inFlight: number;
+  /** Requests that its own limits refused, or cut, since this run began. */
+  refused: number;
+}
+
+/**
+ * The accounts of all clients that a configuration has, by name.
+ *
+ * @param dimensions what is counted. What else is limited is counted from the next start on.
+ */
+export function accountsOf(
+  { clients = [], plans }: Pick<ProxyConfig, "clients" | "plans">,
+  dimensions: readonly string[],
+): Map<string, ClientAccount> {
+  const accounts = new Map<string, ClientAccount>();
+  const counted = new Map(Array.from(plans ?? [], ([name, limits]) => [name, only(dimensions, limits)]));
+  for (const { name, plan, limits: given } of clients) {
+    const own = given && only(dimensions, given);
+    const limits = joined(plan === undefined ? undefined : counted.get(plan), own);
+    accounts.set(name, { name, plan, limits, inFlight: 0, refused: 0 });
+  }
+  return accounts;
+}
+
+const NONE: ClientLimits = {};
+
+/** What a client says for itself takes the place of what its plan says of the same window and dimension. */
+function joined(plan = NONE, own?: ClientLimits): ClientLimits {
+  // Most clients have their plan's: all of them have one object.
+  if (own === undefined) return plan;
+  const all: { [window in ClientWindow]?: Partial<Usage> } = {};
+  for (const window of CLIENT_WINDOWS) {
+    if (plan[window] ?? own[window]) all[window] = { ...plan[window], ...own[window] };
+  }
+  return all;
+}
+
+function only(dimensions: readonly string[], limits: ClientLimits): ClientLimits {
+  return Object.fromEntries(Object.entries(limits).map(([window, amounts]) => [window, onlyOf(dimensions, amounts)]));
+}
+
+function onlyOf(dimensions: readonly string[], amounts: Partial<Usage>): Partial<Usage> {
+  return Object.fromEntries(Object.entries(amounts).filter(([dimension]) => dimensions.includes(dimension)));
+}

@@ -1,0 +1,262 @@
+import { isDeepStrictEqual } from "node:util";
+import {
+  type Clock,
+  type Hold,
+  type HoldOptions,
+  type PeriodScheme,
+  type StorageDimension,
+  UnknownUsageError,
+  type Usage,
+} from "@usage/counter-core";
+import {
+  type FlushSchedule,
+  openUsage,
+  type ReserveOptions,
+  type TrackedCounter,
+  type WaitOptions,
+  type WindowedDecision,
+  type WindowedUsage,
+} from "@usage/tracker";
+import type { ProxyConfig } from "../config/proxy-config.ts";
+import { storeErrorOf } from "../counting/ensure-known.ts";
+import { type OpenedStore, StoreStartError } from "../counting/open-store.ts";
+import { CounterStartError, type OpenedCounter } from "../counting/opened-counter.ts";
+import type { Books } from "../proxy/books.ts";
+import { accountsOf, type ClientAccount } from "./client-account.ts";
+import { CLIENT_WINDOWS, type ClientWindow, PASSING_WINDOWS, SCHEMES } from "./client-windows.ts";
+
+export interface ClientUsageParts {
+  readonly config: Pick<ProxyConfig, "counter" | "store" | "flush">;
+  /** What is counted. */
+  readonly dimensions: readonly StorageDimension[];
+  /** Opens what keeps the counts of clients, once there are any. */
+  readonly openStore: () => Promise<OpenedStore>;
+  /** Makes the counter of a window. It is closed with the usage of clients. */
+  readonly openCounter: OpenedCounter["beside"];
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+/** Clients as a configuration has them. */
+export type ClientsConfig = Pick<ProxyConfig, "clients" | "plans" | "flush">;
+
+/** What a client uses, and is limited to, by window. */
+export type ClientDecision = WindowedDecision<StorageDimension, ClientWindow>;
+
+type Usages = WindowedUsage<StorageDimension, ClientWindow>;
+type Accounts = Map<string, ClientAccount>;
+
+/**
+ * What the proxy's clients use: each is counted by month, and in the windows in which it has limits. All that are configured are
+ * held, so no request of theirs waits for the store. Nothing is opened before there are clients.
+ */
+export class ClientUsage implements Books {
+  readonly #parts: ClientUsageParts;
+  #store: OpenedStore | undefined;
+  #usage: Usages | undefined;
+  /** Those that are configured, and those that were and are not let go of yet. */
+  #accounts: Accounts = new Map();
+  /** While they are brought in: those that are configured next. */
+  #next: Accounts | undefined;
+  #configured: ReadonlySet<string> = new Set();
+  /** Where they are others than at the start. */
+  readonly #schedules = new Map<object, FlushSchedule>();
+  #isTaking = false;
+  #isStopped = false;
+
+  constructor(parts: ClientUsageParts) {
+    this.#parts = parts;
+  }
+
+  /** Undefined before there were any clients. */
+  get usage(): Usages | undefined {
+    return this.#usage;
+  }
+
+  /** Those that are configured, in that order. */
+  *accounts(): Generator<ClientAccount> {
+    for (const name of this.#configured) yield this.#accounts.get(name) as ClientAccount;
+  }
+
+  /** That of a client that is configured. */
+  accountOf(name: string): ClientAccount | undefined {
+    return this.#configured.has(name) ? this.#accounts.get(name) : undefined;
+  }
+
+  /**
+   * Holds all clients of a configuration, once it is known what was used of them; limits are never open. Resolves to what takes the
+   * configuration over, to be called at once; until then nothing changes for requests.
+   *
+   * @throws StoreStartError, CounterStartError.
+   */
+  async prepare(config: ClientsConfig): Promise<() => void> {
+    const next = accountsOf(config, this.#parts.dimensions);
+    this.#isTaking = true;
+    try {
+      if (next.size > 0) await this.#hold(next);
+    } catch (error) {
+      throw startErrorOf(this.#parts.config, error);
+    } finally {
+      this.#isTaking = false;
+    }
+    return () => this.#take(next, config);
+  }
+
+  async #hold(next: Accounts): Promise<void> {
+    this.#usage ??= await this.#open();
+    // Which windows a client is in is asked at once, before anything is waited for.
+    this.#next = next;
+    const waits = this.#usage.ensure(next.keys());
+    this.#next = undefined;
+    if (waits === undefined) return;
+    await waits;
+    // Where counts are shared, Redis alone is enough for `ensure`: it may have been wiped.
+    await this.#usage.refresh();
+  }
+
+  #take(next: Accounts, { flush }: ClientsConfig): void {
+    this.#configured = new Set(next.keys());
+    for (const [name, before] of this.#accounts) {
+      const after = next.get(name);
+      if (after !== undefined) Object.assign(before, { plan: after.plan, limits: after.limits });
+      // The same as before, since requests that run have it. Who is gone is kept until what it used is stored.
+      next.set(name, before);
+    }
+    this.#accounts = next;
+    this.#usage?.updateLimits(new Map(Array.from(next, ([name, { limits }]) => [name, limits])));
+    for (const { tracker } of this.#usage?.trackers() ?? []) {
+      if (isDeepStrictEqual(this.#schedules.get(tracker) ?? this.#parts.config.flush, flush)) continue;
+      tracker.flusher.reschedule(flush);
+      this.#schedules.set(tracker, flush);
+    }
+  }
+
+  async #open(): Promise<Usages> {
+    const { config, openStore, clock, random } = this.#parts;
+    const schemeOf = (window: ClientWindow) => (name: string) => {
+      const limits = (this.#next ?? this.#accounts).get(name)?.limits;
+      return limits?.[window] === undefined ? "none" : SCHEMES[window];
+    };
+    this.#store ??= await openStore();
+    const usage = await openUsage<ClientWindow>({
+      ...config.flush,
+      windows: {
+        month: SCHEMES.month,
+        week: schemeOf("week"),
+        day: schemeOf("day"),
+        hour: schemeOf("hour"),
+        minute: schemeOf("minute"),
+      },
+      counter: (periods, window) => this.#counterOf(periods, window),
+      store: this.#store,
+      readTimeoutMs: config.flush.timeoutMs,
+      clock,
+      random,
+    });
+    usage.onFlush(() => this.#letGo());
+    return usage;
+  }
+
+  async #counterOf(periods: PeriodScheme, window: ClientWindow): Promise<TrackedCounter<StorageDimension>> {
+    const { config, openCounter } = this.#parts;
+    // No store notes that an hour was opened: an exact counter would admit nobody at its beginning.
+    const isPassing = PASSING_WINDOWS.includes(window);
+    try {
+      return await openCounter({
+        periods,
+        name: isPassing ? "clients:passing" : "clients",
+        mayBeExact: !isPassing,
+      });
+    } catch (error) {
+      throw new CounterStartError(config.counter, error);
+    }
+  }
+
+  /** Lets go of clients that are configured no more, once their requests have ended and their counts are stored. */
+  #letGo(): void {
+    if (this.#isTaking) return;
+    for (const [name, { inFlight }] of this.#accounts) {
+      if (this.#configured.has(name) || inFlight > 0 || !this.#usage?.release(name)) continue;
+      this.#accounts.delete(name);
+    }
+  }
+
+  tryReserve(name: string, usage: Partial<Usage>, options: HoldOptions): Hold | undefined {
+    return this.#opened.tryReserve(name, usage, options);
+  }
+
+  reserve(name: string, usage: Partial<Usage>, options: ReserveOptions): Promise<Hold | undefined> {
+    return this.#opened.reserve(name, usage, options);
+  }
+
+  extend(hold: Hold, more: Partial<Usage>, options: WaitOptions): Promise<boolean> {
+    return this.#opened.extend(hold, more, options);
+  }
+
+  check(name: string, proposed: Partial<Usage>): ClientDecision {
+    return this.#opened.check(name, proposed);
+  }
+
+  isOver(hold: Hold): boolean {
+    return this.#opened.isOver(hold);
+  }
+
+  roomOf(name: string, dimension: StorageDimension): number | undefined {
+    let least: number | undefined;
+    for (const { remaining } of Object.values(this.check(name, {}).windows)) {
+      const room = remaining[dimension];
+      if (room !== undefined && room < (least ?? Number.POSITIVE_INFINITY)) least = room;
+    }
+    return least;
+  }
+
+  /** The windows in which anybody is counted, the longest first. */
+  windows(): readonly ClientWindow[] {
+    const open = new Set(this.#usage?.trackers().map(({ window }) => window));
+    return CLIENT_WINDOWS.filter((window) => open.has(window));
+  }
+
+  /** What a client used in the current period of one of its windows. */
+  totalOf(name: string, window: ClientWindow): Usage {
+    return this.#opened.tracker(window, name).counter.totalAll(name);
+  }
+
+  /** What of that is not known to be stored. */
+  unstoredOf(name: string, window: ClientWindow): Usage {
+    return this.#opened.tracker(window, name).counter.loadAll(name);
+  }
+
+  /** One for each window that there is. */
+  counters(): readonly TrackedCounter<StorageDimension>[] {
+    return this.#usage?.trackers().map(({ tracker }) => tracker.counter) ?? [];
+  }
+
+  /** Stores what is left. @throws what `WindowedUsage.close` throws. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#usage?.close();
+  }
+
+  /** Ends the counters and the store, whatever is stored. Does not reject. */
+  async close(): Promise<void> {
+    const usage = this.#usage;
+    if (!this.#isStopped) await usage?.close().catch(() => {});
+    for (const { tracker } of usage?.trackers() ?? []) {
+      const counter: object = tracker.counter;
+      if (Symbol.asyncDispose in counter) await (counter as AsyncDisposable)[Symbol.asyncDispose]();
+    }
+    await this.#store?.close();
+  }
+
+  /** For requests of clients, so there are some. */
+  get #opened(): Usages {
+    if (this.#usage === undefined) throw new TypeError("there are no clients");
+    return this.#usage;
+  }
+}
+
+function startErrorOf({ store }: Pick<ProxyConfig, "store">, error: unknown): Error {
+  const cause = error instanceof UnknownUsageError ? error.cause : error;
+  return cause instanceof CounterStartError || cause instanceof StoreStartError ? cause : storeErrorOf(store, error);
+}
