@@ -2,8 +2,8 @@ import { SimulationFailure, simulate } from "@usage/simulation";
 import { describe, expect, it } from "vitest";
 import { REGRESSIONS } from "./regressions.ts";
 
-const SEEDS = 500;
-const EXACT_SEEDS = 50;
+const SEEDS = 250;
+const EXACT_SEEDS = 30;
 
 describe("several instances, Redis and a database, where everything fails", () => {
   it("keep every promise in random runs", { timeout: 600_000 }, async () => {

@@ -5,7 +5,7 @@ import type { Address } from "../../src/config/address.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { call } from "../support/call.ts";
 
-const REQUESTS = 100_000;
+const REQUESTS = 20_000;
 const CONNECTIONS = 16;
 const TOKEN = "t0ken";
 

@@ -97,7 +97,7 @@ async function end(child: Child): Promise<void> {
 describe.each(places)("thresholds on %s", { timeout: 120_000 }, (_, placeOf) => {
   it("are told once each where nothing fails, by one of several processes", async () => {
     const { receiver, start, stored, crossed } = await fleetOn(await placeOf());
-    const patient = { most: 12, retryMs: { first: 60_000, max: 60_000 }, timeoutMs: 30_000 };
+    const patient = { most: 60, retryMs: { first: 60_000, max: 60_000 }, timeoutMs: 30_000 };
     const fleet = await Promise.all([start(patient), start(patient), start(patient)]);
     await expect
       .poll(async () => Math.min(...(await stored()).values()), { timeout: 60_000, interval: 100 })

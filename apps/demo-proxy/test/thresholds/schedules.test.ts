@@ -179,6 +179,6 @@ it("every threshold that is crossed is told once or more, under one id, never ea
       const query = { limit: 1_000, retryMs: { first: 1_000, max: 1_000 } };
       expect(await fleet.memory.notices?.("default", query)).toEqual([]);
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 });
