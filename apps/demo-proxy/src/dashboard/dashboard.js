@@ -8,6 +8,7 @@ import { Live } from "./live.js";
 import { Months } from "./months.js";
 import { Polls } from "./polls.js";
 import { Status } from "./status.js";
+import { Timeline } from "./timeline.js";
 import { titleOf, Verdict } from "./verdict.js";
 
 /** @typedef {import("./backend-state.js").LiveReport} LiveReport */
@@ -17,11 +18,14 @@ const status = new Status({ flush });
 const backends = new Backends({ drain: askToDrain, resume: (name) => void act(name, "resume") });
 const grants = new Grants();
 const months = new Months();
+const timeline = new Timeline({ choose: () => void polls.ask(timelinePoll) });
 const audit = new Audit();
 const live = new Live({ onReport: show, onConnection: tell });
 
 const auditPoll = { path: () => "api/audit", everyMs: 5_000, ...handlersOf(audit) };
 const grantsPoll = { path: () => "api/grants", everyMs: 60_000, ...handlersOf(grants) };
+/** @type {import("./polls.js").Poll} */
+const timelinePoll = { path: () => timeline.path(), everyMs: 60_000, ...handlersOf(timeline) };
 const polls = new Polls([auditPoll, grantsPoll, { path: () => "api/history", everyMs: 60_000, ...handlersOf(months) }]);
 
 /** @type {LiveReport | undefined} */
@@ -47,6 +51,7 @@ function show(report) {
   verdict.show(report);
   status.show(report);
   backends.show(report);
+  timeline.show(report);
   months.show(report);
   audit.show();
   showEmpty(report);

@@ -125,6 +125,16 @@ export function formatInstant(instant) {
   return `${DAY.format(date)} ${TIME.format(date)} UTC`.replaceAll(" ", "\u00a0");
 }
 
+/** `27 Nov`, of a day in UTC. @param {string | number} instant */
+export function formatDay(instant) {
+  return DAY.format(new Date(instant)).replaceAll(" ", "\u00a0");
+}
+
+/** `14:05`, in UTC. @param {string | number} instant */
+export function formatTime(instant) {
+  return TIME.format(new Date(instant));
+}
+
 /**
  * A period for a heading, `November 2026`, or for an axis, `Nov 26`. Periods that are not months are called by their key.
  *
