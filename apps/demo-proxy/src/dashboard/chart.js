@@ -103,10 +103,10 @@ export class Chart {
           width: 0,
           ...(bars && { paths: bars({ size: [0.8, 40] }) }),
         },
+        { ...hidden, scale: "y", stroke: soft, width: 1, spanGaps: true },
+        { ...hidden, scale: "y", stroke: soft, width: 1, spanGaps: true },
         { ...hidden, scale: "y", stroke: accent, width: 2, spanGaps: true },
         { ...hidden, scale: "y", stroke: accent, width: 1.5, dash: [5, 4], spanGaps: true },
-        { ...hidden, scale: "y", stroke: soft, width: 1, spanGaps: true },
-        { ...hidden, scale: "y", stroke: soft, width: 1, spanGaps: true },
         {
           ...hidden,
           scale: "y",
@@ -117,7 +117,7 @@ export class Chart {
           show: limit !== undefined && limit <= top,
         },
       ],
-      bands: [{ series: [4, 5], fill: soft }],
+      bands: [{ series: [2, 3], fill: soft }],
       hooks: { setCursor: [({ cursor }) => this.#tell(series, cursor.idx ?? undefined)] },
     };
   }
@@ -160,10 +160,10 @@ function dataOf({ by, startMs, endMs, atMs, steps, usage, undated, sums, project
   return /** @type {import("uplot").AlignedData} */ ([
     times,
     bars,
-    line,
-    ahead(projection?.atEnd),
     ahead(projection?.high),
     ahead(projection?.low),
+    line,
+    ahead(projection?.atEnd),
     ceiling,
   ]);
 }

@@ -1,13 +1,16 @@
 import { Audit } from "./audit.js";
 import { Backends } from "./backends.js";
 import { request, savedToken, saveToken } from "./client.js";
+import { Clients } from "./clients.js";
 import { byId, setAttribute, setText } from "./dom.js";
 import { formatInstant, messageOf } from "./format.js";
 import { Grants } from "./grants.js";
+import { Instances } from "./instances.js";
 import { Live } from "./live.js";
 import { Months } from "./months.js";
 import { Polls } from "./polls.js";
 import { Status } from "./status.js";
+import { Thresholds } from "./thresholds.js";
 import { Timeline } from "./timeline.js";
 import { titleOf, Verdict } from "./verdict.js";
 
@@ -19,6 +22,9 @@ const backends = new Backends({ drain: askToDrain, resume: (name) => void act(na
 const grants = new Grants();
 const months = new Months();
 const timeline = new Timeline({ choose: () => void polls.ask(timelinePoll) });
+const clients = new Clients({ choose: () => void polls.ask(clientsPoll) });
+const thresholds = new Thresholds();
+const instances = new Instances();
 const audit = new Audit();
 const live = new Live({ onReport: show, onConnection: tell });
 
@@ -26,7 +32,23 @@ const auditPoll = { path: () => "api/audit", everyMs: 5_000, ...handlersOf(audit
 const grantsPoll = { path: () => "api/grants", everyMs: 60_000, ...handlersOf(grants) };
 /** @type {import("./polls.js").Poll} */
 const timelinePoll = { path: () => timeline.path(), everyMs: 60_000, ...handlersOf(timeline) };
-const polls = new Polls([auditPoll, grantsPoll, { path: () => "api/history", everyMs: 60_000, ...handlersOf(months) }]);
+/** @type {import("./polls.js").Poll} */
+const clientsPoll = { path: () => clients.path(), everyMs: 5_000, ...handlersOf(clients) };
+const polls = new Polls([
+  { path: () => "api/thresholds", everyMs: 10_000, ...handlersOf(thresholds) },
+  {
+    ...handlersOf(thresholds),
+    path: () => "api/webhooks",
+    everyMs: 10_000,
+    load: (body) => thresholds.loadWebhooks(body),
+  },
+  clientsPoll,
+  timelinePoll,
+  { path: () => "api/history", everyMs: 60_000, ...handlersOf(months) },
+  grantsPoll,
+  { path: () => "api/instances", everyMs: 10_000, ...handlersOf(instances) },
+  auditPoll,
+]);
 
 /** @type {LiveReport | undefined} */
 let shown;
