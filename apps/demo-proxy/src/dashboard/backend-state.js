@@ -36,12 +36,12 @@ export function stateOf(backend) {
   return perSecond.apiRequests > 0 ? { state: "active", text: "In use" } : { state: "ready", text: "Ready" };
 }
 
-/** What is in the way of a plain GET, which has no body. @param {LiveBackend} backend */
+/** What is in the way of a plain GET, which has no body: what it adds to and is used up, and all that is passed. @param {LiveBackend} backend */
 export function usedUpOf({ usage, limits }) {
   const amounts = /** @type {Amounts} */ (usage);
   return dimensionsOf(usage).filter((dimension) => {
-    const limit = limitOf(limits, dimension);
-    return dimension !== "ingressBytes" && limit !== undefined && (amounts[dimension] ?? 0) >= limit;
+    const [used, limit] = [amounts[dimension] ?? 0, limitOf(limits, dimension)];
+    return limit !== undefined && (dimension === "ingressBytes" ? used > limit : used >= limit);
   });
 }
 

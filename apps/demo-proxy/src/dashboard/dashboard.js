@@ -43,10 +43,9 @@ const polls = new Polls([
     load: (body) => thresholds.loadWebhooks(body),
   },
   clientsPoll,
-  timelinePoll,
   { path: () => "api/history", everyMs: 60_000, ...handlersOf(months) },
   grantsPoll,
-  { path: () => "api/instances", everyMs: 10_000, ...handlersOf(instances) },
+  // instances
   auditPoll,
 ]);
 
