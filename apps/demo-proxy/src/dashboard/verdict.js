@@ -53,8 +53,14 @@ export class Verdict {
 export function titleOf(report) {
   const { refusals, backends } = report;
   if (!backends.some(takesRequests)) return "Nothing takes requests · Usage";
-  if (refusals.lastMinute > 0) return `${formatCount(refusals.lastMinute)} refused · Usage`;
+  const refused = refusedNow(refusals);
+  if (refused > 0) return `${formatCount(refused)} refused · Usage`;
   return "Usage";
+}
+
+/** Those of the last minute that were not to be: a client that has used up what it may is refused as it is meant to be. @param {LiveReport["refusals"]} refusals */
+function refusedNow({ lastMinute, causes }) {
+  return lastMinute - (causes.find(({ cause }) => cause === "client")?.lastMinute ?? 0);
 }
 
 /**
@@ -86,7 +92,7 @@ function headlineOf({ backends, refusals, period }) {
       : all
         ? `All ${backends.length} backends`
         : `${open} of ${backends.length} backends`;
-  const isWorth = refusals.lastMinute > 0 || full.length > 0 || away.length > 0;
+  const isWorth = refusedNow(refusals) > 0 || full.length > 0 || away.length > 0;
   const headline = `${number} ${open === 1 ? "takes" : "take"} requests`;
   return { state: isWorth ? "watch" : "good", headline, detail: all ? "" : sentence(parts.join(", ")) };
 }
@@ -103,7 +109,7 @@ function refusedOf({ refusals, startedAt, period }) {
     value: lastMinute === 0 ? "Nobody" : formatNumber(lastMinute, "request"),
     text: thisPeriod === 0 ? `None ${scope}` : `${formatNumber(thisPeriod, "request")} ${scope}`,
     lines: of(lastMinute > 0 ? "lastMinute" : "thisPeriod"),
-    isBad: lastMinute > 0,
+    isBad: refusedNow(refusals) > 0,
   };
 }
 

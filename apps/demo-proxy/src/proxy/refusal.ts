@@ -66,7 +66,8 @@ function ofClient(
   { backend, window, exceeded }: ClientRefused["client"],
   { cause: _, body, ...refusal }: problems.Problem,
 ): problems.Problem {
-  return { ...refusal, body: JSON.stringify({ ...JSON.parse(body), client: backend, window, dimensions: exceeded }) };
+  const told = { ...JSON.parse(body), client: backend, window, dimensions: exceeded };
+  return { ...refusal, body: JSON.stringify(told), cause: "client" };
 }
 
 function noRoom(decision: Decision<StorageDimension>, clock: Clock, lead?: string): problems.Problem {
