@@ -14,7 +14,7 @@ import { ProcessMetrics } from "./admin/metrics/process-metrics.ts";
 import { AdminServer } from "./admin/server.ts";
 import { Turns } from "./admin/turns.ts";
 import { ClientUsage } from "./clients/client-usage.ts";
-import type { ProxyConfig } from "./config/proxy-config.ts";
+import type { ProxyConfig, TlsConfig } from "./config/proxy-config.ts";
 import { claimOf } from "./counting/claim-of.ts";
 import { countedDimensions } from "./counting/dimensions.ts";
 import { ensureKnown } from "./counting/ensure-known.ts";
@@ -103,7 +103,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   (await clientUsage.prepare(config))();
 
   const upstreams = config.backends.map(
-    ({ name, url, host, ...backend }) =>
+    ({ name, url, host, ca, ...backend }) =>
       new Upstream({
         name,
         url,
@@ -113,6 +113,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
         credentials: credentialsOf(backend, clock),
         dimensions: dimensions.length,
         ...(host && { host }),
+        ...(ca && { ca: ca.pem }),
       }),
   );
   const router = new Router({
@@ -129,6 +130,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     heads,
     clock,
     trustedProxies: config.trustedProxies,
+    tls: config.tls,
     clients: config.clients,
     clientUsage,
     ...(config.cors && { cors: config.cors }),
@@ -145,7 +147,19 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const processMetrics = opened.adopt(new ProcessMetrics(), (metrics) => metrics.stop());
   const { onWebhook: onAttempt, onWebhookError: onError, webhookTimes: times } = parts;
   const webhooks = new Webhooks({ config, tracker, clock, onAttempt, onError, times });
-  const live = new LiveConfig({ config, tracker, flusher, router, proxy, webhooks, clientUsage, clock, admit });
+  const operators = { setCertificate: (tls: TlsConfig) => admin.setCertificate(tls) };
+  const live = new LiveConfig({
+    config,
+    tracker,
+    flusher,
+    router,
+    proxy,
+    admin: operators,
+    webhooks,
+    clientUsage,
+    clock,
+    admit,
+  });
   const readiness = new Readiness(config.listen);
   const api = {
     config,
@@ -166,8 +180,9 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     ...(sharing && { sharing }),
     ...(parts.onGrant && { onGrant: parts.onGrant }),
   };
-  const { listen, ...access } = config.admin;
+  const { listen, tls, ...access } = config.admin;
   const admin = new AdminServer({
+    tls,
     guard: guard({ host: listen.host, ...access }),
     basePaths: (access.urls ?? []).map((url) => new URL(url).pathname),
     routes: [

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { systemClock, type UsageCounter } from "@usage/counter-core";
 import { FlushError } from "@usage/tracker";
 import { compose } from "./compose.ts";
-import { formatAddress } from "./config/address.ts";
+import { type Address, formatAddress } from "./config/address.ts";
 import type { ProxyConfig } from "./config/proxy-config.ts";
 import { loadConfig } from "./config/read-config.ts";
 import { accessLog } from "./log/access-log.ts";
@@ -93,7 +93,7 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
     warn: (line) => log.warn({ event: "config-refused" }, line),
   });
   const { proxy, admin } = await app.start();
-  const [proxyUrl, adminUrl] = [`http://${formatAddress(proxy)}`, `http://${formatAddress(admin)}`];
+  const [proxyUrl, adminUrl] = [originOf(config, proxy), originOf(config.admin, admin)];
   const places = `proxy ${proxyUrl} (routing: ${config.routing}), dashboard and API ${adminUrl}`;
   log.info({ event: "listening", proxy: proxyUrl, admin: adminUrl }, places);
   const watch = new BackendWatch({ router: app.router, tracker: app.tracker, clock: systemClock, log });
@@ -101,6 +101,10 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
   await stopped;
   watch.stop();
   endReloads();
+}
+
+function originOf({ tls }: Pick<ProxyConfig, "tls">, address: Address): string {
+  return `${tls ? "https" : "http"}://${formatAddress(address)}`;
 }
 
 function announce({ drainDelayMs, graceMs }: ProxyConfig["shutdown"]): string {

@@ -10,6 +10,16 @@ const DROPPED = credentials("llm-clients", "is dropped on the way to %s");
 const CHANGED = credentials("signed-chunks", "that was changed %s is refused, and no store takes it for whole");
 
 export const CREDENTIALS_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "sends a client's own key along as a subprotocol",
+    edit: never,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/credentials/websockets.test.ts",
+        title: "opens a WebSocket by the proxy's token, and what it sent for itself reaches nobody: %s",
+      },
+    ],
+  },
   { name: "hands a client's own credentials to a provider", edit: drop, caughtBy: [DROPPED] },
   { name: "sends keys of the proxy's own to backends", edit: yields("request"), caughtBy: [DROPPED] },
   {

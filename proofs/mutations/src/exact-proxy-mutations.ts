@@ -13,6 +13,11 @@ export const EXACT_PROXY_MUTATIONS: readonly Mutation[] = [
       shared("hand out no byte more than the limit, and nearly all of them, in bodies whose length nobody knows"),
       shared("send on no byte more than the limit of uploads whose length nobody knows, and nearly all of them"),
       exact("is cut: its client is told, and its backend does not take it for a whole one"),
+      {
+        file: "apps/demo-proxy/test/proxy/websockets.test.ts",
+        title:
+          "within exact limits a WebSocket passes what there is room for, and is closed with 1008 on that: both sides get never more",
+      },
     ],
   },
   {

@@ -31,7 +31,101 @@ const secret = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/secr
 const NEVER_SHOWN = secret("is in no line of the log and in no answer of the admin listener");
 const CONTINUES = main("continues where the store stands when it starts again");
 
+const tls = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/tls-listener.test.ts", title });
+
+const ws = (title: string): NamedTest => proxy("websockets", title);
+
 export const PROXY_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "counts nothing of what a WebSocket carries",
+    edit: drop,
+    caughtBy: [ws("messages of any length pass both ways %s, and count to the byte as the upstream's socket has them")],
+  },
+  {
+    name: "leaves clients of a WebSocket without a word",
+    edit: drop,
+    caughtBy: [
+      ws(
+        "within exact limits a WebSocket passes what there is room for, and is closed with 1008 on that: both sides get never more",
+      ),
+    ],
+  },
+  {
+    name: "lets a WebSocket go on above a limit",
+    edit: never,
+    caughtBy: [ws("a limit that is reached elsewhere closes a WebSocket that is open, where limits may be passed")],
+  },
+  {
+    name: "counts a WebSocket in the month in which it was opened, for ever",
+    edit: drop,
+    caughtBy: [ws("what passes through a WebSocket in a later month than that of its opening counts in that")],
+  },
+  {
+    name: "reads on from a WebSocket whatever the other side reads",
+    edit: never,
+    caughtBy: [ws("nobody is sent more than it reads, either way, and all of it arrives")],
+  },
+  {
+    name: "keeps a WebSocket open that nobody uses",
+    edit: yields("false"),
+    caughtBy: [
+      ws("a WebSocket through which nothing passes for too long is closed with 1001, and a ping is something"),
+    ],
+  },
+  {
+    name: "waits at the end for WebSockets that nobody closes",
+    edit: drop,
+    caughtBy: [
+      ws(
+        "when the proxy shuts down both sides are told so with 1001, where their frames end, and nobody waits for the grace",
+      ),
+    ],
+  },
+  {
+    name: "takes a body for what comes through a WebSocket",
+    edit: never,
+    caughtBy: [ws("%s opens nothing, and nothing behind it is sent")],
+  },
+  {
+    name: "believes any answer that protocols were switched",
+    edit: yields("true"),
+    caughtBy: [ws("101 %s opens nothing: the client gets 502")],
+  },
+  {
+    name: "goes on showing the certificate of before",
+    edit: drop,
+    caughtBy: [tls("show another certificate from the next connection on, and go on with those that are open")],
+  },
+  {
+    name: "says of TLS that it was none",
+    edit: yields('"http"'),
+    caughtBy: [tls("speak HTTP/1.1 over TLS 1.2 and later, tell backends so, and count bodies without it")],
+  },
+  {
+    name: "waits at the end for who has not agreed on TLS",
+    edit: drop,
+    caughtBy: [tls("speak HTTP/1.1 over TLS 1.2 and later, tell backends so, and count bodies without it")],
+  },
+  {
+    name: "takes any key for that of the certificate",
+    edit: never,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/config/tls-files.test.ts",
+        title: "that a listener cannot use are told with what to do: %s",
+      },
+    ],
+  },
+  {
+    name: "connects to a database that nobody vouches for",
+    edit: always,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/trusted-servers.test.ts",
+        title: "that speaks TLS is trusted by the ca of the configuration, and by it alone",
+      },
+    ],
+  },
   {
     name: "leaves limits of 0 out of the configuration",
     edit: change(/limit !== undefined/, "limit"),
@@ -167,7 +261,7 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "looks for slow heads as rarely as node does",
-    edit: change(/LIMITS/, "{ ...LIMITS, connectionsCheckingInterval: 30_000 }"),
+    edit: change(/\.\.\.LIMITS/, "...LIMITS, connectionsCheckingInterval: 30_000"),
     caughtBy: [admin("admin-timeouts", "gets 5 seconds for %s")],
   },
   {

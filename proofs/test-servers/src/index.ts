@@ -14,4 +14,5 @@ export { type RedisOptions, type RedisServer, type RedisSnapshot, startRedis } f
 export { type RedisVersion, redisAtHand } from "./redis-binary.ts";
 export { type RedisCluster, type RedisClusterOptions, startRedisCluster } from "./redis-cluster.ts";
 export { type RedisReplica, startReplica } from "./redis-replica.ts";
+export { type RedisSentinels, startSentinels } from "./redis-sentinels.ts";
 export { unitExposure, unitFindings } from "./systemd-analyze.ts";

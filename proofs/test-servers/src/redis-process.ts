@@ -13,6 +13,8 @@ export interface RedisProcessOptions {
   readonly home: string;
   readonly url: string;
   readonly reaper: Reaper;
+  /** Whether it watches other servers, and holds nothing. @default false */
+  readonly sentinel?: boolean;
 }
 
 /** The process of a Redis server, one after the other. */
@@ -55,9 +57,10 @@ export class RedisProcess {
   }
 
   #spawn(overrides: readonly string[]): ChildProcess {
-    const { program, home, reaper } = this.#options;
+    const { program, home, reaper, sentinel = false } = this.#options;
+    const mode = sentinel ? ["--sentinel"] : [];
     const log = openSync(join(home, "log"), "a");
-    const child = spawn(program.path, [...program.args, join(home, "redis.conf"), ...overrides], {
+    const child = spawn(program.path, [...program.args, join(home, "redis.conf"), ...mode, ...overrides], {
       cwd: home,
       env: { ...process.env, ...program.env },
       stdio: ["ignore", log, log],
@@ -81,7 +84,7 @@ export class RedisProcess {
     if (this.#child !== child) throw new Error(`Redis does not start: ${this.#log()}`);
     try {
       const info = await redisInfo(this.#options.url);
-      return info.get("process_id") === String(child.pid) && info.get("loading") === "0";
+      return info.get("process_id") === String(child.pid) && (info.get("loading") ?? "0") === "0";
     } catch {
       return false;
     }

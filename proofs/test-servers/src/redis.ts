@@ -26,6 +26,8 @@ export interface RedisOptions {
   readonly config?: Readonly<Record<string, string>>;
   /** Whether it is a node of a cluster, which has no slots yet. @default false */
   readonly cluster?: boolean;
+  /** Whether it is a Sentinel, which `config` tells whom to watch. @default false */
+  readonly sentinel?: boolean;
   /** Takes a few seconds the first time, and a Debian machine. @default the one on PATH, or the machine's Debian package */
   readonly version?: RedisVersion;
 }
@@ -65,7 +67,7 @@ export interface RedisServer {
  * @throws Error with the line that installs Redis when there is none.
  */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const { config = {}, cluster = false } = options;
+  const { config = {}, cluster = false, sentinel = false } = options;
   const program = await redisBinary(options.version);
   const version = versionOf(program);
   const port = await freePort(...(cluster ? [BUS_DISTANCE] : []));
@@ -76,7 +78,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     const data = join(home, "data");
     await mkdir(data);
     await writeFile(join(home, "redis.conf"), configuration(home, port, cluster, config));
-    const server = new RedisProcess({ program, home, url, reaper });
+    const server = new RedisProcess({ program, home, url, reaper, sentinel });
     await server.start();
     const empty = async (): Promise<void> => {
       await server.kill();

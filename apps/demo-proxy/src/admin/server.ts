@@ -1,6 +1,9 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Address } from "../config/address.ts";
+import type { TlsConfig } from "../config/proxy-config.ts";
+import { createListener, showCertificate } from "../listener.ts";
 import { writeBody } from "./answer-body.ts";
 import { rebase } from "./base-path.ts";
 import type { Guard } from "./guard.ts";
@@ -29,6 +32,8 @@ const SECURITY_HEADERS = {
 export interface AdminServerOptions {
   readonly routes: readonly Route[];
   readonly guard: Guard;
+  /** What clients are shown. @default they speak plain HTTP */
+  readonly tls?: TlsConfig | undefined;
   /** Paths under which another server shows this one, with a slash at both ends. @default none */
   readonly basePaths?: readonly string[];
   /** How long a client may read nothing of its answer before it is cut off, in milliseconds; for a slow one see `ReaderSilence`. @default 30_000 */
@@ -42,6 +47,7 @@ export class AdminServer {
   readonly #guard: Guard;
   readonly #rebase: ReturnType<typeof rebase>;
   readonly #silenceMs: number;
+  readonly #sockets = new Set<Socket>();
 
   constructor(options: AdminServerOptions) {
     this.#routes = options.routes;
@@ -49,7 +55,18 @@ export class AdminServer {
     this.#rebase = rebase(options.basePaths ?? [], options.routes);
     this.#silenceMs = options.silenceMs ?? 30_000;
     // fault: looks for slow heads as rarely as node does
-    this.#server = createServer(LIMITS, (request, response) => void this.#respond(request, response));
+    this.#server = createListener({ ...LIMITS, tls: options.tls, handshakeMs: LIMITS.headersTimeout });
+    this.#server
+      .on("request", (request, response) => void this.#respond(request, response))
+      .on("connection", (socket) => {
+        this.#sockets.add(socket);
+        socket.once("close", () => this.#sockets.delete(socket));
+      });
+  }
+
+  /** Clients that connect from now on are shown another certificate. A listener without TLS stays so. */
+  setCertificate(tls: TlsConfig): void {
+    showCertificate(this.#server, tls);
   }
 
   /** Answers where it listens, with the port that port 0 became. Rejects with node's error when it cannot. */
@@ -66,6 +83,8 @@ export class AdminServer {
     const closed = once(this.#server, "close");
     this.#server.close();
     this.#server.closeAllConnections();
+    // Nor is anybody waited for who has not agreed on TLS.
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
 

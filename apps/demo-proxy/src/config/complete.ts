@@ -3,7 +3,8 @@ import { hasCredentials } from "../credentials/backend-credentials.ts";
 import { formatAddress, isLoopback } from "./address.ts";
 import { nearMiss } from "./near-miss.ts";
 import { absolutePath, type Place } from "./paths.ts";
-import type { ProxyConfig } from "./proxy-config.ts";
+import { PemFiles } from "./pem-files.ts";
+import type { PemFile, ProxyConfig, RedisConfig, TlsConfig, TlsFiles } from "./proxy-config.ts";
 import type { ConfigFile } from "./schema/config-file.ts";
 import type { Path } from "./yaml-nodes.ts";
 
@@ -16,23 +17,65 @@ export type Clash = readonly [path: Path, message: string];
 
 /** Fills in what depends on other settings or on where the proxy runs, and tells what contradicts others. */
 export function complete(
-  { store, flush, thresholds, ...rest }: ConfigFile,
+  { tls, admin, counter, store, flush, thresholds, backends, ...rest }: ConfigFile,
   place: Place,
 ): { readonly config: ProxyConfig; readonly clashes: readonly Clash[] } {
   // A flush to SQLite costs less than a millisecond; what a kill can lose is one interval.
   const intervalMs = flush.intervalMs ?? (store.kind === "sqlite" ? SQLITE_INTERVAL_MS : POSTGRES_INTERVAL_MS);
   const nearLimitIntervalMs = flush.nearLimitIntervalMs ?? Math.min(NEAR_LIMIT_INTERVAL_MS, intervalMs);
+  const pem = new PemFiles(place);
   const clashes: Clash[] = [];
   const config: ProxyConfig = {
     ...rest,
-    store: store.kind === "sqlite" ? { kind: "sqlite", file: storeFile(store.file, place, clashes) } : store,
+    ...withListener(pem, [], tls ? { tls } : {}),
+    admin: withListener(pem, ["admin"], admin),
+    counter: counter.kind === "local" ? counter : withSocket(withTrust(pem, ["counter"], counter), place, clashes),
+    store:
+      store.kind === "sqlite"
+        ? { kind: "sqlite", file: storeFile(store.file, place, clashes) }
+        : withTrust(pem, ["store"], store),
+    backends: backends.map((backend, index) => withTrust(pem, ["backends", index], backend)),
     flush: { ...flush, intervalMs, nearLimitIntervalMs },
     thresholds: thresholds ?? THRESHOLDS,
   };
   return {
     config,
-    clashes: [...contradictions(config), ...unknownPlans(config), ...untold(config, thresholds), ...clashes],
+    clashes: [
+      ...contradictions(config),
+      ...unknownPlans(config),
+      ...untold(config, thresholds),
+      ...clashes,
+      ...pem.problems,
+    ],
   };
+}
+
+function withListener<S extends { readonly tls?: TlsFiles }>(
+  pem: PemFiles,
+  path: Path,
+  { tls, ...others }: S,
+): Omit<S, "tls"> & { readonly tls?: TlsConfig } {
+  const found = tls && pem.listener([...path, "tls"], tls);
+  return { ...others, ...(found && { tls: found }) };
+}
+
+/** With the certificates themselves in place of their file's path. */
+function withTrust<S extends { readonly ca?: string }>(pem: PemFiles, path: Path, { ca, ...others }: S): Read<S> {
+  const found = ca === undefined ? undefined : pem.authorities([...path, "ca"], ca);
+  return { ...others, ...(found && { ca: found }) } as Read<S>;
+}
+
+type Read<S> = S extends unknown ? Omit<S, "ca"> & { readonly ca?: PemFile } : never;
+
+function withSocket(counter: RedisConfig, place: Place, clashes: Clash[]): RedisConfig {
+  if (!("socket" in counter)) return counter;
+  try {
+    return { ...counter, socket: absolutePath(counter.socket, place) };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    clashes.push([["counter", "socket"], error.message]);
+    return counter;
+  }
 }
 
 function storeFile(file: string, place: Place, clashes: Clash[]): string {

@@ -13,6 +13,8 @@ import type { Address } from "./address.ts";
 /** What the proxy is to do, complete: every default is filled in. Times are in milliseconds. */
 export interface ProxyConfig {
   readonly listen: Address;
+  /** What clients of the proxy are shown, who then speak TLS to it. Absent: they speak plain HTTP. */
+  readonly tls?: TlsConfig;
   readonly admin: AdminConfig;
   readonly counter: CounterConfig;
   readonly store: StoreConfig;
@@ -58,10 +60,33 @@ export interface ProxyConfig {
 /** The admin listener. */
 export interface AdminConfig {
   readonly listen: Address;
+  /** As that of the proxy. */
+  readonly tls?: TlsConfig;
   /** It is demanded on every `/api` path; beyond loopback it must be there. */
   readonly token?: string;
   /** The addresses under which another server shows it to browsers, each with a slash at its end. */
   readonly urls?: readonly string[];
+}
+
+/** A file of certificates (PEM), as it was when the configuration was read. */
+export interface PemFile {
+  /** An absolute path. */
+  readonly file: string;
+  readonly pem: string;
+}
+
+/** The certificate of a listener, with those between it and an authority, and its key. */
+export interface TlsConfig {
+  readonly cert: PemFile;
+  readonly key: Secret;
+  /** When it expires, in milliseconds since the Unix epoch. */
+  readonly validToMs: number;
+}
+
+/** Where they are, as the configuration's file has it. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
 }
 
 export type CounterConfig = LocalConfig | RedisConfig;
@@ -73,7 +98,7 @@ export interface LocalConfig {
   readonly enforcement?: Enforcement;
 }
 
-/** One server by its `url`, or a cluster by the addresses of some of its nodes. Who shares a prefix shares counts. */
+/** One server, a cluster, or whichever server is the master now. Who shares a prefix shares counts. */
 export type RedisConfig = {
   readonly kind: "redis";
   readonly prefix: string;
@@ -83,7 +108,37 @@ export type RedisConfig = {
   readonly waitMs?: number;
   /** After how long without a word of it what a proxy keeps from others is written off, in milliseconds. @default never */
   readonly forgiveAfterMs?: number;
-} & ({ readonly url: string } | { readonly cluster: readonly string[] });
+  /** What servers that speak TLS are trusted by, instead of the authorities that Node brings along. */
+  readonly ca?: PemFile;
+} & RedisPlace;
+
+/** Where Redis is, by its `url`, by its `socket`, by some nodes of a cluster, or by Sentinels that know who is the master. */
+export type RedisPlace =
+  | { readonly url: string }
+  | { readonly cluster: readonly string[] }
+  | (RedisAccount & { readonly socket: string /** An absolute path. */ })
+  | (RedisAccount & {
+      readonly sentinel: SentinelConfig /** Sentinels and servers speak it. */;
+      readonly tls?: boolean;
+    });
+
+/** Who the proxy is to a Redis whose address says nothing of that. */
+export interface RedisAccount {
+  readonly username?: string;
+  readonly password?: Secret;
+  /** The number of a database. @default 0 */
+  readonly db?: number;
+}
+
+export interface SentinelConfig {
+  /** What the Sentinels call the master. */
+  readonly name: string;
+  /** Some of the Sentinels; the others are learnt from them. */
+  readonly nodes: readonly Address[];
+  /** Who the proxy is to the Sentinels themselves. */
+  readonly username?: string;
+  readonly password?: Secret;
+}
 
 /**
  * `exact`: no limit is passed, whatever fails, and a body that finds no room is cut. `approximate`: a limit is passed by what instances
@@ -93,13 +148,20 @@ export type Enforcement = "exact" | "approximate";
 
 export type StoreConfig =
   | { readonly kind: "sqlite" /** An absolute path. */; readonly file: string }
-  | { readonly kind: "postgres"; readonly url: string };
+  | {
+      readonly kind: "postgres";
+      readonly url: string;
+      /** What the server is trusted by. Who names it asks for a connection that is encrypted and verified. */
+      readonly ca?: PemFile;
+    };
 
 export interface BackendConfig {
   readonly name: string;
   readonly url: URL;
   /** @default "upstream" */
   readonly host?: HostPolicy;
+  /** What its server is trusted by, instead of the authorities that Node brings along. */
+  readonly ca?: PemFile;
   readonly limits: Partial<Usage>;
   /** @default those of all backends */
   readonly thresholds?: readonly number[];

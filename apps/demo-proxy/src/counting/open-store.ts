@@ -55,9 +55,16 @@ async function open(
     }
     case "postgres": {
       const { openPostgresStore } = await import("@usage/store-drizzle/postgres");
-      return openPostgresStore(config.url, options);
+      return openPostgresStore(trusting(config), options);
     }
   }
+}
+
+/** As libpq has it: who names the authority wants the server to be verified. */
+export function trusting({ url, ca }: Extract<StoreConfig, { kind: "postgres" }>): string {
+  // fault: connects to a database that nobody vouches for
+  if (ca === undefined) return url;
+  return `${url}${url.includes("?") ? "&" : "?"}sslrootcert=${encodeURIComponent(ca.file)}`;
 }
 
 /** A store as messages name it: never with its user or password. */

@@ -1,7 +1,8 @@
 import type { Clock, PeriodScheme, StorageDimension, Usage } from "@usage/counter-core";
 import type { Forgiven, RedisCounterOptions, RedisEvent } from "@usage/counter-redis";
 import type { TrackedCounter } from "@usage/tracker";
-import type { CounterConfig } from "../config/proxy-config.ts";
+import { formatAddress } from "../config/address.ts";
+import type { CounterConfig, RedisConfig } from "../config/proxy-config.ts";
 import { connectAdvice, troubleOf } from "../proxy/trouble.ts";
 import type { DurationBuckets } from "./duration-buckets.ts";
 import type { RedisTally } from "./redis-tally.ts";
@@ -73,7 +74,7 @@ function reasonOf(config: CounterConfig, cause: unknown): string {
   const { code } = troubleOf(cause);
   const said = cause instanceof Error && cause.message !== "" ? cause.message : code;
   // A Redis without TLS waits for more when it is greeted in TLS.
-  const tls = code === "ETIMEDOUT" && urlsOf(config).some((url) => url.startsWith("rediss:"));
+  const tls = code === "ETIMEDOUT" && config.kind === "redis" && speaksTls(config);
   const advice = connectAdvice(cause);
   if (advice === undefined) return said;
   return `${said}: ${advice}${tls ? ", or whether it speaks TLS at all, which rediss:// stands for" : ""}`;
@@ -82,6 +83,11 @@ function reasonOf(config: CounterConfig, cause: unknown): string {
 /** A counter as messages name it: never with its user or password. */
 export function describeCounter(config: CounterConfig): string {
   if (config.kind === "local") return "local";
+  if ("socket" in config) return `Redis ${config.socket}`;
+  if ("sentinel" in config) {
+    const { name, nodes } = config.sentinel;
+    return `Redis ${name} by Sentinels at ${nodes.map(formatAddress).join(", ")}`;
+  }
   const places = urlsOf(config).map((url) => {
     const { host, pathname } = new URL(url);
     return `${host}${pathname}`;
@@ -89,7 +95,11 @@ export function describeCounter(config: CounterConfig): string {
   return `Redis ${places.join(", ")}`;
 }
 
-function urlsOf(config: CounterConfig): readonly string[] {
-  if (config.kind === "local") return [];
-  return "url" in config ? [config.url] : config.cluster;
+function speaksTls(config: RedisConfig): boolean {
+  return ("tls" in config && config.tls === true) || urlsOf(config).some((url) => url.startsWith("rediss:"));
+}
+
+function urlsOf(config: RedisConfig): readonly string[] {
+  if ("url" in config) return [config.url];
+  return "cluster" in config ? config.cluster : [];
 }

@@ -1,19 +1,50 @@
 import { recommendedClientOptions, recommendedClusterOptions } from "@usage/counter-redis";
 import { Cluster, Redis } from "ioredis";
-import type { RedisConfig } from "../config/proxy-config.ts";
+import type { RedisAccount, RedisConfig, SentinelConfig } from "../config/proxy-config.ts";
 
 /** How long a client waits for the server to close its side, also of a connection that is not there: no reply is due then. */
 const disconnectTimeout = 100;
 
-/** A client for the configured server or cluster, which begins to connect. */
+/** A client for the configured server, cluster or master, which begins to connect. */
 export function redisClientOf(config: RedisConfig): Redis | Cluster {
-  return "url" in config
-    ? new Redis(config.url, { ...recommendedClientOptions, disconnectTimeout })
-    : clusterOf(config.cluster);
+  const ca = config.ca?.pem;
+  const options = { ...recommendedClientOptions, disconnectTimeout };
+  if ("url" in config) return new Redis(config.url, { ...options, ...(ca !== undefined && { tls: { ca } }) });
+  if ("cluster" in config) return clusterOf(config.cluster, ca);
+  return "socket" in config
+    ? new Redis({ ...options, ...accountOf(config), path: config.socket })
+    : new Redis({ ...options, ...accountOf(config), ...sentinelOptions(config.sentinel, config.tls, ca) });
+}
+
+function accountOf({ username, password, db }: RedisAccount) {
+  return {
+    ...(username !== undefined && { username }),
+    ...(password && { password: password.reveal() }),
+    ...(db !== undefined && { db }),
+  };
+}
+
+/** The client asks one Sentinel after the other for the master, each time that it connects. */
+function sentinelOptions(
+  { name, nodes, username, password }: SentinelConfig,
+  tls: boolean | undefined,
+  ca: string | undefined,
+) {
+  const trust = ca === undefined ? {} : { ca };
+  return {
+    sentinels: [...nodes],
+    name,
+    // A Sentinel that hangs must not keep the client from the next one.
+    sentinelCommandTimeout: recommendedClientOptions.commandTimeout,
+    sentinelRetryStrategy: recommendedClientOptions.retryStrategy,
+    ...(username !== undefined && { sentinelUsername: username }),
+    ...(password && { sentinelPassword: password.reveal() }),
+    ...(tls === true && { tls: trust, sentinelTLS: trust, enableTLSForSentinelMode: true }),
+  };
 }
 
 /** The client learns the other nodes from the first one that answers: how to log in must not depend on the node. */
-function clusterOf(urls: readonly string[]): Cluster {
+function clusterOf(urls: readonly string[], ca: string | undefined): Cluster {
   const { protocol, username, password } = new URL(urls[0] ?? "");
   const redisOptions = {
     ...recommendedClusterOptions.redisOptions,
@@ -24,7 +55,7 @@ function clusterOf(urls: readonly string[]): Cluster {
   if (protocol === "redis:") return new Cluster([...urls], { ...recommendedClusterOptions, redisOptions });
   return new Cluster([...urls], {
     ...recommendedClusterOptions,
-    redisOptions: { ...redisOptions, tls: {} },
+    redisOptions: { ...redisOptions, tls: ca === undefined ? {} : { ca } },
     // Otherwise names become addresses first, and a certificate is for a name.
     dnsLookup: (host, found) => found(null, host),
   });

@@ -61,9 +61,29 @@ export function withoutOwnHeaders(headers: readonly string[]): string[] {
     const name = headers[at] as string;
     // fault: hands a client's own credentials to a provider
     if (isOwnHeader(name.toLowerCase())) continue;
-    kept.push(name, headers[at + 1] as string);
+    const value = headers[at + 1] as string;
+    if (name.toLowerCase() !== "sec-websocket-protocol") kept.push(name, value);
+    else {
+      const protocols = withoutOwnProtocols(value);
+      if (protocols !== "") kept.push(name, protocols);
+    }
   }
   return kept;
+}
+
+/** Pages can set no header when they open a WebSocket, and send keys as `openai-insecure-api-key.KEY`, say. */
+const OWN_PROTOCOL = /(?:api-?key|access-?key|token|bearer|authorization)[\w-]*\./i;
+
+function withoutOwnProtocols(list: string): string {
+  const kept: string[] = [];
+  for (const protocol of list.split(",")) {
+    // fault: sends a client's own key along as a subprotocol
+    if (OWN_PROTOCOL.test(protocol)) {
+      continue;
+    }
+    kept.push(protocol.trim());
+  }
+  return kept.join(", ");
 }
 
 /** A path and its query without what the client sent for itself; else to the byte as it came. */

@@ -1,5 +1,5 @@
 import { formatAddress } from "../config/address.ts";
-import type { ProxyConfig, WebhookConfig } from "../config/proxy-config.ts";
+import type { ProxyConfig, TlsConfig, WebhookConfig } from "../config/proxy-config.ts";
 import { describeStore } from "../counting/open-store.ts";
 import { describeCounter } from "../counting/opened-counter.ts";
 import { shownUrl } from "./shown-url.ts";
@@ -11,6 +11,7 @@ import { shownUrl } from "./shown-url.ts";
 export function describeConfig(config: ProxyConfig): object {
   const {
     listen,
+    tls,
     admin,
     counter,
     store,
@@ -32,8 +33,10 @@ export function describeConfig(config: ProxyConfig): object {
   } = config;
   return {
     listen: formatAddress(listen),
+    ...(tls && { tls: shownTls(tls) }),
     admin: {
       listen: formatAddress(admin.listen),
+      ...(admin.tls && { tls: shownTls(admin.tls) }),
       token: admin.token !== undefined,
       ...(admin.urls && { urls: admin.urls }),
     },
@@ -42,8 +45,10 @@ export function describeConfig(config: ProxyConfig): object {
       prefix: counter.prefix,
       ...(counter.enforcement && { enforcement: counter.enforcement }),
       ...(counter.forgiveAfterMs !== undefined && { forgiveAfterMs: counter.forgiveAfterMs }),
+      ...(counter.ca && { ca: counter.ca.file }),
     }),
     store: describeStore(store),
+    ...(store.kind === "postgres" && store.ca && { ca: store.ca.file }),
     flush,
     routing,
     timeouts,
@@ -56,10 +61,11 @@ export function describeConfig(config: ProxyConfig): object {
     log,
     ...(routes && { routes }),
     ...(dimensions && { dimensions: Object.fromEntries(dimensions) }),
-    backends: backends.map(({ name, url, host, limits, thresholds, headers, auth, tokens }) => ({
+    backends: backends.map(({ name, url, host, ca, limits, thresholds, headers, auth, tokens }) => ({
       name,
       url: shownUrl(url),
       ...(host && { host }),
+      ...(ca && { ca: ca.file }),
       limits,
       ...(thresholds && { thresholds }),
       ...(headers && { headers: { set: [...(headers.set?.keys() ?? [])], remove: headers.remove ?? [] } }),
@@ -69,6 +75,10 @@ export function describeConfig(config: ProxyConfig): object {
     thresholds,
     webhooks: webhooks.map(shownWebhook),
   };
+}
+
+function shownTls({ cert, validToMs }: TlsConfig): object {
+  return { cert: cert.file, validTo: new Date(validToMs).toISOString() };
 }
 
 /** A webhook as operators see it: of its headers their names, of its secret that there is one. */

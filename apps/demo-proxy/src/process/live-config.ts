@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock, StorageDimension, Usage } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { ClientUsage } from "../clients/client-usage.ts";
-import type { BackendConfig, ProxyConfig } from "../config/proxy-config.ts";
+import type { BackendConfig, ProxyConfig, TlsConfig } from "../config/proxy-config.ts";
 import { credentialsOf } from "../credentials/backend-credentials.ts";
 import type { Router } from "../proxy/route.ts";
 import type { ProxyServer } from "../proxy/server.ts";
@@ -30,7 +30,8 @@ export interface LiveConfigParts {
   readonly webhooks: Pick<Webhooks, "update">;
   readonly clientUsage: Pick<ClientUsage, "prepare">;
   /** Learns who may send requests. */
-  readonly proxy: Pick<ProxyServer, "setClients">;
+  readonly proxy: Pick<ProxyServer, "setClients" | "setCertificate">;
+  readonly admin: { setCertificate(tls: TlsConfig): void };
   /** Holds these backends once it is known what was used of them; limits are never open. Rejects where that cannot be known. */
   readonly admit: (names: readonly string[]) => Promise<void>;
   readonly clock: Clock;
@@ -43,6 +44,8 @@ export interface ConfigChange {
   readonly removed: readonly string[];
   /** With another address, `Host`, other limits, thresholds or credentials. */
   readonly changed: readonly string[];
+  /** Settings of listeners that have another certificate, which is shown to those who connect from now on. */
+  readonly renewed: readonly ("tls" | "admin.tls")[];
   /** Of the file's sections, those that take effect at the next start only. */
   readonly needRestart: readonly string[];
 }
@@ -129,12 +132,36 @@ export class LiveConfig {
     if (!isDeepStrictEqual(next.flush, before.flush)) flusher.reschedule(next.flush);
     // fault: goes on telling the webhooks of before
     webhooks.update(next);
+    const renewed = this.#renew(next);
+    const [wanted, started] = [withoutCertificates(next), withoutCertificates(this.#started)];
     const needRestart = sectionsOf(next, this.#started).filter(
-      (section) => !LIVE.includes(section) && !isDeepStrictEqual(next[section], this.#started[section]),
+      (section) => !LIVE.includes(section) && !isDeepStrictEqual(wanted[section], started[section]),
     );
-    this.#config = { ...sections(this.#started, false), ...sections(next, true) } as ProxyConfig;
+    const { tls, admin } = { ...before, ...(renewed.includes("tls") && { tls: next.tls }) };
+    const admins = renewed.includes("admin.tls") ? { ...admin, ...(next.admin.tls && { tls: next.admin.tls }) } : admin;
+    const kept = { ...sections(this.#started, false), ...(tls && { tls }), admin: admins };
+    this.#config = { ...kept, ...sections(next, true) } as ProxyConfig;
     this.#status = { loadedAtMs: clock.now(), needRestart };
-    return { ...difference(before, next), needRestart };
+    return { ...difference(before, next), renewed, needRestart };
+  }
+
+  /** Shows other certificates from now on; whether there is TLS at all stays as it was at the start. */
+  #renew(next: ProxyConfig): ConfigChange["renewed"] {
+    const { proxy, admin } = this.#parts;
+    const {
+      tls,
+      admin: { tls: adminTls },
+    } = this.#config;
+    const renewed: ("tls" | "admin.tls")[] = [];
+    if (tls && next.tls && !isDeepStrictEqual(tls, next.tls)) {
+      proxy.setCertificate(next.tls);
+      renewed.push("tls");
+    }
+    if (adminTls && next.admin.tls && !isDeepStrictEqual(adminTls, next.admin.tls)) {
+      admin.setCertificate(next.admin.tls);
+      renewed.push("admin.tls");
+    }
+    return renewed;
   }
 
   /** Lets go of what was removed, once its requests have ended and its counts are stored. */
@@ -161,18 +188,19 @@ export class LiveConfig {
     const { timeouts, heads } = this.#started;
     const configured = new Set(this.#config.backends.map(({ name }) => name));
     const current = new Map(router.upstreams.map((upstream) => [upstream.name, upstream]));
-    const kept = backends.map(({ name, url, host = "upstream", ...backend }) => {
+    const kept = backends.map(({ name, url, host = "upstream", ca: authorities, ...backend }) => {
+      const ca = authorities?.pem;
+      const options = { name, url, host, timeouts, heads, clock, ...(ca !== undefined && { ca }) };
       const credentials = credentialsOf(backend, clock);
       const known = current.get(name);
       current.delete(name);
-      if (known === undefined)
-        return new Upstream({ name, url, host, timeouts, heads, clock, credentials, dimensions });
+      if (known === undefined) return new Upstream({ ...options, credentials, dimensions });
       // One that an operator drains goes on draining; one that was removed resumes.
       const draining = known.draining && configured.has(name);
       const upstream =
-        known.url.href === url.href && known.host === host
+        known.url.href === url.href && known.host === host && known.ca === ca
           ? known
-          : new Upstream({ name, url, host, timeouts, heads, clock, traffic: known.traffic });
+          : new Upstream({ ...options, traffic: known.traffic });
       // Ends its connections once the running requests have ended.
       if (upstream !== known) void known.close();
       upstream.credentials = credentials;
@@ -202,7 +230,13 @@ function sections(config: ProxyConfig, areLive: boolean): Partial<ProxyConfig> {
   return Object.fromEntries(Object.entries(config).filter(([section]) => live.includes(section) === areLive));
 }
 
-function difference(before: ProxyConfig, next: ProxyConfig): Omit<ConfigChange, "needRestart"> {
+/** What of it decides whether a restart is needed: certificates do not, as long as there is one. */
+function withoutCertificates(config: ProxyConfig): Partial<Record<keyof ProxyConfig, unknown>> {
+  const { tls, admin } = config;
+  return { ...config, tls: tls !== undefined, admin: { ...admin, tls: admin.tls !== undefined } };
+}
+
+function difference(before: ProxyConfig, next: ProxyConfig): Omit<ConfigChange, "renewed" | "needRestart"> {
   const old = new Map(before.backends.map((backend) => [backend.name, backend]));
   const names = new Set(next.backends.map(({ name }) => name));
   return {
@@ -217,8 +251,9 @@ function difference(before: ProxyConfig, next: ProxyConfig): Omit<ConfigChange, 
   };
 }
 
-function settingsOf({ url, host = "upstream", limits, thresholds, headers, auth }: BackendConfig): readonly unknown[] {
-  return [url.href, host, limits, thresholds, headers, auth];
+function settingsOf(backend: BackendConfig): readonly unknown[] {
+  const { url, host = "upstream", ca, limits, thresholds, headers, auth } = backend;
+  return [url.href, host, ca?.pem, limits, thresholds, headers, auth];
 }
 
 /** Those of every period: what was granted for this one is added by itself. */

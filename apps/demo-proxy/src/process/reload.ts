@@ -32,11 +32,12 @@ function problemOf(error: unknown): string {
 }
 
 /** What changed, in a line. */
-export function describeChange({ added, removed, changed, needRestart }: ConfigChange): string {
+export function describeChange({ added, removed, changed, renewed, needRestart }: ConfigChange): string {
   const parts = [
     list("added", added),
     list("draining", removed),
     list("changed", changed),
+    renewed.length > 0 ? `new certificate in ${renewed.join(" and ")}` : "",
     needRestart.length > 0 ? `${needRestart.join(", ")} will change at the next start` : "",
   ].filter((part) => part !== "");
   return `configuration taken over${parts.length > 0 ? ` (${parts.join("; ")})` : ""}`;

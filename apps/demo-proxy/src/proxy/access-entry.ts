@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { BodyDimension } from "./body-room.ts";
 import { type Trouble, troubleOf } from "./trouble.ts";
+import type { Tunnel } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** Takes what there is to say of a request once it is over. */
@@ -12,7 +13,7 @@ export interface AccessEntry {
   readonly path: string;
   /** The client whose key it had, where clients have keys. */
   readonly client?: string;
-  /** 0 when nothing was answered. */
+  /** 0 when nothing was answered; 101 of a WebSocket. */
   readonly status: number;
   /** The last one that was asked; absent when none was. */
   readonly backend?: string;
@@ -37,22 +38,24 @@ interface Course {
   /** Why the last attempt could not connect, or broke. */
   readonly failure: Error | undefined;
   readonly cut: BodyDimension | undefined;
+  /** The WebSocket that the request has opened. */
+  readonly tunnel: Tunnel | undefined;
 }
 
 export function accessEntry(
   { method = "", url = "" }: IncomingMessage,
   response: ServerResponse,
-  { client, upstream, egressBytes, durationMs, failure, cut }: Course,
+  { client, upstream, egressBytes, durationMs, failure, cut, tunnel }: Course,
 ): AccessEntry {
   return {
     method,
     path: url.replace(/[?#].*$/s, ""),
     ...(client !== undefined && { client }),
-    status: response.headersSent ? response.statusCode : 0,
+    status: tunnel !== undefined ? 101 : response.headersSent ? response.statusCode : 0,
     ...(upstream !== undefined && { backend: upstream.name }),
     egressBytes,
     durationMs,
-    complete: response.writableFinished,
+    complete: tunnel?.isComplete ?? response.writableFinished,
     ...(failure !== undefined && { trouble: troubleOf(failure) }),
     ...(cut !== undefined && { cut }),
   };

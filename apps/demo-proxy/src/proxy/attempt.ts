@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
+import type { Duplex } from "node:stream";
 import { type Dispatcher, errors } from "undici";
 import type { RequestMeter } from "../rules/request-meter.ts";
 import type { Reservation } from "./reservation.ts";
 import { msSince, ticks } from "./stopwatch.ts";
+import type { Tunnel } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** The side of an exchange that one attempt reports to. One of `passedOver`, `unsendable`, `broken` and `ended` comes, once, as the last. */
@@ -23,6 +25,8 @@ export interface AttemptObserver {
   noRoom(bytes: number): void;
   /** The upstream failed after the request was started. */
   broken(error: Error): void;
+  /** The upstream says that it has opened a WebSocket, on this connection. Returns nothing where it is not what was asked for. */
+  upgraded(headers: IncomingHttpHeaders, socket: Duplex, reservation: Reservation): Tunnel | undefined;
 }
 
 /** Whether a backend answers that it takes no requests now. */
@@ -34,6 +38,8 @@ export function isBusy(status: number): boolean {
 type State =
   | { readonly at: "connecting" }
   | { readonly at: "started"; readonly controller: Dispatcher.DispatchController }
+  /** A WebSocket is open. */
+  | { readonly at: "open"; readonly tunnel: Tunnel }
   /** Nobody wants its answer any more; what has come of it is still counted. */
   | { readonly at: "leaving" }
   | { readonly at: "over" };
@@ -88,7 +94,13 @@ export class Attempt implements Dispatcher.DispatchHandler {
     };
     if (state.at === "over") over();
     else if (state.at === "connecting") this.#finish();
-    else if (state.at === "started") {
+    else if (state.at === "open") {
+      this.#state = LEAVING;
+      state.tunnel.stop(() => {
+        this.#upstream.traffic.open -= 1;
+        this.#finish();
+      });
+    } else if (state.at === "started") {
       this.#countUnpassed();
       this.#state = LEAVING;
       if (this.#endsThen) this.onResponseEnd();
@@ -148,9 +160,35 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#observer.head(status, reason, headers);
   }
 
+  onRequestUpgrade(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+    socket: Duplex,
+  ): void {
+    // What is destroyed here may still fail.
+    socket.on("error", () => {});
+    this.#reservation.countRequest();
+    this.#upstream.traffic.answered(status, msSince(this.#begun));
+    const tunnel =
+      this.#state.at === "started" ? this.#observer.upgraded(headers, socket, this.#reservation) : undefined;
+    if (tunnel !== undefined) {
+      this.#upstream.health.answered(this.#probe);
+      this.#upstream.health.completed();
+      this.#upstream.traffic.upgraded += 1;
+      this.#upstream.traffic.open += 1;
+      this.#state = { at: "open", tunnel };
+      tunnel.start();
+      return;
+    }
+    socket.destroy();
+    this.onResponseError(_controller, new errors.SocketError("switched to something else than a WebSocket"));
+  }
+
   /** To be called every `GLANCE_MS`. */
   glance(): void {
-    if (this.#state.at !== "over") this.#reservation.glance();
+    if (this.#state.at === "open") this.#state.tunnel.glance();
+    else if (this.#state.at !== "over") this.#reservation.glance();
   }
 
   /** The response has announced a body of so many bytes. Returns false where there is no room for it, and it must not pass. */

@@ -116,6 +116,19 @@ export class BodyRoom implements Room {
     return this.expect(bytes) || ((await this.#wait(bytes - this.#held)) && this.expect(bytes));
   }
 
+  /** What comes from now on is used in the present month; to be called now and then where a body may last for months. */
+  turn(): void {
+    if (!this.#isOver || this.#isReleased || this.#taken > 0) return;
+    // fault: counts a WebSocket in the month in which it was opened, for ever
+    this.#use(this.#tracker.tryReserve(this.#hold.backend, this.#amount(0), HOLDING), 0);
+  }
+
+  /** Whether the limit leaves room for nothing more, whatever is given back; where limits are exact, `take` says so in time. */
+  get isUsedUp(): boolean {
+    if (this.#exact !== undefined || !this.#isLimited()) return false;
+    return this.#tracker.check(this.#hold.backend, this.#amount(1)).reason === "limit";
+  }
+
   glance(isDue: boolean): void {
     if (isDue) this.#want(Math.max(this.#taken, paced(this.#wanted, this.#rest, this.#seen)));
     this.#seen = this.#rest;

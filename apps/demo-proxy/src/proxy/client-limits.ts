@@ -1,4 +1,6 @@
-import { createServer, type Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
+import type { TlsConfig } from "../config/proxy-config.ts";
+import { createListener } from "../listener.ts";
 import type { HeadLimits } from "./head-limits.ts";
 import { HEAD_TOO_LARGE, HEAD_TOO_SLOW, MALFORMED, type Problem } from "./problem.ts";
 import type { Timeouts } from "./timeouts.ts";
@@ -10,8 +12,19 @@ export const MAX_PIPELINED = 1_000;
  * A listener with every limit that it puts on clients. What breaks one reaches no request handler, but `clientError`, and
  * `problemOfClientError` is the answer to it.
  */
-export function createLimitedServer(timeouts: Timeouts, { requestBytes }: HeadLimits): Server {
-  const server = createServer({
+export function createLimitedServer(
+  timeouts: Timeouts,
+  { requestBytes }: HeadLimits,
+  {
+    tls,
+    mayUpgrade,
+  }: { readonly tls: TlsConfig | undefined; readonly mayUpgrade: (request: IncomingMessage) => boolean },
+): Server {
+  const server = createListener({
+    tls,
+    // All others are answered as if they had not offered it.
+    shouldUpgradeCallback: mayUpgrade,
+    handshakeMs: timeouts.headersMs,
     insecureHTTPParser: false,
     requireHostHeader: true,
     maxHeaderSize: requestBytes,

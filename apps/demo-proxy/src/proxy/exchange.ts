@@ -10,7 +10,9 @@ import { endResponse, isBodyPending } from "./linger.ts";
 import { type Expectation, outgoingRequest } from "./outgoing.ts";
 import * as problems from "./problem.ts";
 import type { RequestBody } from "./request-body.ts";
+import type { Tunnel, TunnelOptions } from "./tunnel.ts";
 import { offersUpgrade } from "./upgrade.ts";
+import type { UpgradingClient } from "./upgrading-client.ts";
 
 /** One request and its response: refused, or forwarded. It ends when its response is closed, finished or not. */
 export class Exchange implements ForwardingObserver {
@@ -19,12 +21,21 @@ export class Exchange implements ForwardingObserver {
   readonly #response: ServerResponse;
   readonly #expectation: Expectation;
   readonly #bodyLength: BodyLength | undefined;
+  readonly #upgrading: UpgradingClient | undefined;
   #client: ClientIdentity | undefined;
   #forwarding: Forwarding | undefined;
   #answered = false;
   #begun = 0;
 
-  constructor(context: ExchangeContext, request: IncomingMessage, response: ServerResponse, expectation: Expectation) {
+  /** @param upgrading the client's connection, where it has asked for a WebSocket as it should. */
+  constructor(
+    context: ExchangeContext,
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectation: Expectation,
+    upgrading?: UpgradingClient,
+  ) {
+    this.#upgrading = upgrading;
     this.#context = context;
     this.#request = request;
     this.#response = response;
@@ -48,7 +59,11 @@ export class Exchange implements ForwardingObserver {
     const refusal = closing ? problems.CLOSING : this.#identify();
     const outgoing =
       refusal ??
-      outgoingRequest(this.#request, this.#bodyLength, this.#expectation, { trusted: this.#trusted, pseudonym });
+      outgoingRequest(this.#request, this.#bodyLength, this.#expectation, {
+        trusted: this.#trusted,
+        pseudonym,
+        upgrades: this.#upgrading !== undefined,
+      });
     if ("status" in outgoing) {
       this.refused(outgoing);
     } else {
@@ -88,6 +103,7 @@ export class Exchange implements ForwardingObserver {
   /** Whether the client has to read more of the response before the exchange goes on. */
   get waitsForReader(): boolean {
     const response = this.#response;
+    if (this.tunnel !== undefined) return this.tunnel.waitsForClient;
     return response.headersSent && (response.writableNeedDrain || response.writableEnded);
   }
 
@@ -101,14 +117,25 @@ export class Exchange implements ForwardingObserver {
     return this.#forwarding?.upload;
   }
 
+  /** The WebSocket that it has opened. */
+  get tunnel(): Tunnel | undefined {
+    return this.#forwarding?.tunnel;
+  }
+
+  /** The server is shutting down: what has no end of its own ends now. */
+  goAway(): void {
+    this.tunnel?.goAway("this proxy is shutting down");
+  }
+
   /** To be called every `GLANCE_MS`. */
   glance(): void {
+    if (this.#context.closing) this.goAway();
     this.#forwarding?.glance();
   }
 
   /** The client has left the exchange waiting for too long. */
   clientSilent(): void {
-    if (this.#response.headersSent) {
+    if (this.#response.headersSent || this.tunnel !== undefined) {
       this.#response.destroy();
     } else {
       this.#stop(ignore);
@@ -119,6 +146,10 @@ export class Exchange implements ForwardingObserver {
   /** The upstream has left the exchange waiting for too long. */
   upstreamSilent(): void {
     this.#forwarding?.upstreamSilent();
+  }
+
+  opening(headers: readonly string[]): Pick<TunnelOptions, "client" | "early"> | undefined {
+    return this.#upgrading?.open(headers);
   }
 
   get answered(): boolean {
@@ -159,6 +190,7 @@ export class Exchange implements ForwardingObserver {
       durationMs: performance.now() - this.#begun,
       failure: forwarding?.failure,
       cut: forwarding?.cut,
+      tunnel: this.tunnel,
     });
   }
 

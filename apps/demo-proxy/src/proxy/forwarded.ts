@@ -1,8 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import { peerAddress } from "./trusted-proxies.ts";
 
-/** The scheme that clients speak to this listener. */
-const SCHEME = "http";
+/** The scheme that the sender of a request speaks to this listener. */
+function schemeOf({ socket }: IncomingMessage): "http" | "https" {
+  // fault: says of TLS that it was none
+  return "encrypted" in socket ? "https" : "http";
+}
 
 /**
  * Whether a header, whose name is in lower case, claims how the request came here and must not pass: `X-Forwarded-*` and
@@ -24,12 +27,13 @@ export function pushForwarded(headers: string[], request: IncomingMessage, trust
   const { headers: sent, socket } = request;
   const peer = peerAddress(socket);
   const host = askedHost(request);
+  const scheme = schemeOf(request);
   const said = trusted ? sent : NOTHING;
   headers.push("x-forwarded-for", appended(said["x-forwarded-for"], peer));
-  headers.push("x-forwarded-proto", appended(said["x-forwarded-proto"], SCHEME));
+  headers.push("x-forwarded-proto", appended(said["x-forwarded-proto"], scheme));
   if (host !== undefined) headers.push("x-forwarded-host", appended(said["x-forwarded-host"], host));
   // Whoever reads `Forwarded` must find this proxy in it; where there is none, `X-Forwarded-*` are enough.
-  if (said.forwarded !== undefined) headers.push("forwarded", appended(said.forwarded, element(peer, host)));
+  if (said.forwarded !== undefined) headers.push("forwarded", appended(said.forwarded, element(peer, host, scheme)));
 }
 
 /**
@@ -48,7 +52,8 @@ export function askedHost({ url = "/", headers }: IncomingMessage): string | und
 export function askedOrigin(request: IncomingMessage, trusted: boolean): string | undefined {
   const said = trusted ? request.headers : NOTHING;
   const host = first(said["x-forwarded-host"]) ?? askedHost(request);
-  const scheme = first(said["x-forwarded-proto"])?.toLowerCase() === "https" ? "https" : SCHEME;
+  const told = first(said["x-forwarded-proto"])?.toLowerCase();
+  const scheme = told === "https" || told === "http" ? told : schemeOf(request);
   return host !== undefined && PLAIN_HOST.test(host) ? `${scheme}://${host}` : undefined;
 }
 
@@ -73,8 +78,8 @@ function first(list: string | readonly string[] | undefined): string | undefined
 }
 
 /** One proxy's element of `Forwarded` (RFC 7239, sections 4 and 6). */
-function element(peer: string, host: string | undefined): string {
+function element(peer: string, host: string | undefined, scheme: string): string {
   const from = peer.includes(":") ? `"[${peer}]"` : peer;
   const to = host === undefined || !PLAIN_HOST.test(host) ? "" : `;host="${host}"`;
-  return `for=${from}${to};proto=${SCHEME}`;
+  return `for=${from}${to};proto=${scheme}`;
 }

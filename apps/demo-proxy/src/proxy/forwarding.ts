@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { ClientIdentity } from "../credentials/client-identity.ts";
 import { CredentialsError, type CredentialsRefusal } from "../credentials/credentials-refusal.ts";
 import { Attempt, type AttemptObserver, isBusy } from "./attempt.ts";
@@ -14,8 +15,11 @@ import * as problems from "./problem.ts";
 import { brokenBy, cutFor, cutToClient, refusalOf, refusalToClient } from "./refusal.ts";
 import { mayBeRepeated } from "./repeatable.ts";
 import type { RequestBody } from "./request-body.ts";
+import type { Reservation } from "./reservation.ts";
 import type { Admitted } from "./route.ts";
 import { sealProblem } from "./s3-problem.ts";
+import { Tunnel, type TunnelOptions } from "./tunnel.ts";
+import { isWebSocketOpened } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
 import type { Addressee } from "./upstream-addresses.ts";
 
@@ -29,6 +33,8 @@ export interface ForwardingObserver {
   ended(): void;
   /** No upstream gives an answer that the client may have: it gets this one. */
   refused(problem: problems.Problem): void;
+  /** A backend has opened a WebSocket. Tells the client so by these headers, and whom it is for; undefined where that one is gone. */
+  opening(headers: readonly string[]): Pick<TunnelOptions, "client" | "early"> | undefined;
   /** The answer breaks off, or is this one where nothing of it was sent. */
   broken(problem: problems.Problem): void;
 }
@@ -44,6 +50,7 @@ export class Forwarding implements AttemptObserver, Addressee {
   readonly #observer: ForwardingObserver;
   readonly #candidates: Candidates;
   #attempt: Attempt | undefined;
+  #tunnel: Tunnel | undefined;
   /** Whether the answer that has begun may be one to the proxy's own credentials. */
   #refusal: CredentialsRefusal | undefined;
   #cut: BodyDimension | undefined;
@@ -109,12 +116,17 @@ export class Forwarding implements AttemptObserver, Addressee {
 
   /** Bytes of the answer's body that came from the upstream. */
   get egressBytes(): number {
-    return this.#attempt?.egressBytes ?? 0;
+    return this.#tunnel?.egressBytes ?? this.#attempt?.egressBytes ?? 0;
   }
 
   /** Whether an upstream is being sent the request, or has been, and has not begun its response. */
   get awaitsResponse(): boolean {
     return this.#attempt?.started === true && !this.#forwarded.begun;
+  }
+
+  /** The WebSocket that the request has opened. */
+  get tunnel(): Tunnel | undefined {
+    return this.#tunnel;
   }
 
   /** The client's body on its way to the upstream; null for none. */
@@ -232,6 +244,32 @@ export class Forwarding implements AttemptObserver, Addressee {
     this.#observer.broken(brokenBy(error));
   }
 
+  upgraded(headers: IncomingHttpHeaders, socket: Duplex, reservation: Reservation): Tunnel | undefined {
+    const [upstream, request] = [this.#upstream, this.#request];
+    if (upstream === undefined || !isWebSocketOpened(request.headers["sec-websocket-key"], headers)) return undefined;
+    const opened = this.#observer.opening(
+      responseHeaders(upstream.credentials?.shown(headers) ?? headers, 101, upstream.addresses, this),
+    );
+    if (opened === undefined) return undefined;
+    this.#tunnel = new Tunnel({
+      ...opened,
+      upstream: socket,
+      reservation,
+      clock: this.#context.clock,
+      observer: {
+        noRoom: (dimension, bytes) => {
+          this.#cut = dimension;
+          return this.#context.router.cut(upstream, dimension, bytes);
+        },
+        broken: (error) => {
+          upstream.traffic.broke(error);
+          this.#failure = error;
+        },
+      },
+    });
+    return this.#tunnel;
+  }
+
   /** There is no room for so many more bytes of a body: nothing further passes. */
   #cutOff(dimension: BodyDimension, bytes: number): void {
     const [upstream, request] = [this.#upstream, this.#request];
@@ -287,7 +325,8 @@ export class Forwarding implements AttemptObserver, Addressee {
       body,
     };
     body?.onBroken((error) => this.#refuseBody(error));
-    upstream.dispatch(upstream.withCredentials(sent, this.#client), this.#attempt);
+    const known = upstream.withCredentials(sent, this.#client);
+    upstream.dispatch(this.#outgoing.upgrades ? { ...known, upgrade: "websocket" } : known, this.#attempt);
   }
 }
 

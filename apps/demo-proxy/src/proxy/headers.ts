@@ -56,7 +56,7 @@ export function responseHeaders(
   for (const name in headers) {
     if (NOT_RETURNED.has(name) || name.startsWith("proxy-") || nominated?.has(name)) continue;
     // It must have none (RFC 9110, section 8.6), and some clients wait for what it announces.
-    if (status === 204 && name === "content-length") continue;
+    if ((status === 204 || status === 101) && name === "content-length") continue;
     const value = headers[name];
     if (typeof value === "string") forwarded.push(name, addresses.toClient(name, value, redirects, client));
     else if (value !== undefined)

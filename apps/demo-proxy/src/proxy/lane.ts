@@ -3,6 +3,7 @@ import type { Exchange } from "./exchange.ts";
 import { ReaderSilence } from "./reader-silence.ts";
 import { LOOKS_PER_SILENCE, Silence } from "./silence.ts";
 import type { Timeouts } from "./timeouts.ts";
+import type { Tunnel } from "./tunnel.ts";
 
 /** The part of a client's connection that shows how much of what was written the kernel has taken; a TCP socket has it. */
 export interface ClientConnection extends Duplex {
@@ -34,6 +35,8 @@ export class Lane {
   #sending: Silence;
   /** The upstream's, which has to read that body. */
   #taking: ReaderSilence;
+  /** That of both sides of a WebSocket. */
+  #moving: Silence;
   /** The upstream's, which has to begin its response. */
   #answering: Silence;
 
@@ -47,6 +50,7 @@ export class Lane {
     this.#pause = new Silence(Math.ceil((timeouts.keepAliveMs + timeouts.headersMs) / intervalMs) + LOOKS_PER_SILENCE);
     this.#sending = new Silence(this.#idleLooks);
     this.#taking = new ReaderSilence(this.#headLooks);
+    this.#moving = new Silence(this.#idleLooks);
     this.#answering = new Silence(this.#headLooks);
   }
 
@@ -60,7 +64,15 @@ export class Lane {
     if (this.#pause.look(bytesWritten, running === undefined)) this.#connection.destroy();
     if (running === undefined) return;
     if (unread) running.clientSilent();
+    else if (running.tunnel !== undefined) this.#lookAtTunnel(running.tunnel);
     else this.#lookAtRequest(running);
+  }
+
+  #lookAtTunnel(tunnel: Tunnel): void {
+    // fault: keeps a WebSocket open that nobody uses
+    const isIdle = this.#moving.look(tunnel.moved, true);
+    const unread = this.#taking.look(tunnel.takenByUpstream, tunnel.waitsForUpstream);
+    if (isIdle || unread) tunnel.idle();
   }
 
   #lookAtRequest(running: Exchange): void {
@@ -81,6 +93,7 @@ export class Lane {
     this.#reading.restart();
     this.#sending = new Silence(this.#idleLooks);
     this.#taking = new ReaderSilence(this.#headLooks);
+    this.#moving = new Silence(this.#idleLooks);
     this.#answering = new Silence(this.#headLooks);
   }
 }

@@ -16,6 +16,8 @@ export interface Outgoing {
   readonly path: string;
   readonly headers: string[];
   readonly body: RequestBody | null;
+  /** Whether it is to open a WebSocket. */
+  readonly upgrades: boolean;
 }
 
 export interface Passage {
@@ -30,7 +32,7 @@ export function outgoingRequest(
   request: IncomingMessage,
   bodyLength: BodyLength | undefined,
   expectation: Expectation,
-  passage: Passage,
+  passage: Passage & { /** Whether it may open a WebSocket. */ readonly upgrades: boolean },
 ): Outgoing | problems.Problem {
   // fault: sends on what it has sent itself
   if (request.headers.via?.includes(passage.pseudonym)) return problems.LOOP;
@@ -38,13 +40,15 @@ export function outgoingRequest(
   if (expectation === "unknown") return problems.EXPECTATION_REFUSED;
   const path = pathOfTarget(request.url ?? "");
   if (path === undefined) return problems.BAD_TARGET;
-  if (opensWebSocket(request)) return problems.UPGRADE_REFUSED;
+  const { upgrades } = passage;
+  if (opensWebSocket(request) && !upgrades) return problems.UPGRADE_REFUSED;
   const headers = requestHeaders(request, bodyLength, passage);
   if (headers === undefined) return problems.BAD_REQUEST;
   return {
-    demand: { bodyLength, expectsBody: request.method !== "HEAD", request, path },
+    demand: { bodyLength: upgrades ? "chunked" : bodyLength, expectsBody: request.method !== "HEAD", request, path },
     path,
     headers,
     body: bodyLength === 0 ? null : new RequestBody(request),
+    upgrades,
   };
 }

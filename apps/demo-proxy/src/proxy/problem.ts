@@ -16,9 +16,13 @@ export interface Problem {
 const KEY_WANTED = "This proxy wants a key of its own, and the request has none that it knows.";
 
 export const CONNECT_REFUSED: Problem = problem(501, "This proxy opens no tunnels: CONNECT is not supported.");
-export const UPGRADE_REFUSED: Problem = problem(501, "This proxy cannot switch protocols: it carries no WebSockets.", {
-  connection: "close",
-});
+export const UPGRADE_REFUSED: Problem = problem(
+  501,
+  "This opens no WebSocket: send GET by HTTP/1.1 without a body and without Expect, on a connection that waits for no other answer.",
+  {
+    connection: "close",
+  },
+);
 export const EXPECTATION_REFUSED: Problem = problem(417, "The only expectation that this proxy meets is 100-continue.");
 export const BAD_TARGET: Problem = problem(
   400,

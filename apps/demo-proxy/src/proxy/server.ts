@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { type IncomingMessage, type Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "@usage/counter-core";
 import type { ClientUsage } from "../clients/client-usage.ts";
 import type { Address } from "../config/address.ts";
-import type { ClientConfig } from "../config/proxy-config.ts";
+import type { ClientConfig, TlsConfig } from "../config/proxy-config.ts";
 import { Clients } from "../credentials/clients.ts";
+import { showCertificate } from "../listener.ts";
 import type { AccessLog } from "./access-entry.ts";
 import { createLimitedServer, MAX_PIPELINED, problemOfClientError } from "./client-limits.ts";
 import { Cors, type CorsOptions } from "./cors.ts";
@@ -21,6 +22,8 @@ import { GLANCE_MS } from "./reservation.ts";
 import type { Router } from "./route.ts";
 import { assertTimeouts, type Timeouts } from "./timeouts.ts";
 import { TrustedProxies } from "./trusted-proxies.ts";
+import { opensWebSocketRightly } from "./upgrade.ts";
+import { UpgradingClient } from "./upgrading-client.ts";
 
 export interface ProxyServerOptions {
   readonly router: Router;
@@ -28,6 +31,8 @@ export interface ProxyServerOptions {
   /** @default DEFAULT_HEAD_LIMITS */
   readonly heads?: HeadLimits;
   readonly clock: Clock;
+  /** What clients are shown. @default they speak plain HTTP */
+  readonly tls?: TlsConfig | undefined;
   /** Is told of every request that is over. @default nobody is */
   readonly accessLog?: AccessLog;
   /** Who may send requests, by keys of the proxy's own. @default anybody */
@@ -57,6 +62,8 @@ export class ProxyServer {
   readonly #timeouts: Timeouts;
   /** The open connections. */
   readonly #lanes = new Map<Duplex, Lane>();
+  /** What was accepted and is not closed, TLS or not. */
+  readonly #sockets = new Set<Socket>();
   #running = 0;
   #onIdle: (() => void) | undefined;
   #closing = false;
@@ -75,12 +82,19 @@ export class ProxyServer {
     this.#router = router;
     this.#clock = clock;
     this.#timeouts = timeouts;
-    this.#server = createLimitedServer(timeouts, heads);
+    this.#server = createLimitedServer(timeouts, heads, {
+      tls: options.tls,
+      // Answers must come in order, and what was sent ahead must not be taken for what a WebSocket carries.
+      mayUpgrade: (request) =>
+        opensWebSocketRightly(request) && this.#lanes.get(request.socket)?.exchanges.length === 0,
+    });
     this.#server
-      .on("connection", (socket) => this.#open(socket))
+      .on("connection", (socket) => this.#keep(socket))
+      .on(options.tls ? "secureConnection" : "connection", (socket: Socket) => this.#open(socket))
       .on("request", (request, response) => this.#accept(request, response, "none"))
       .on("checkContinue", (request, response) => this.#accept(request, response, "continue"))
       .on("checkExpectation", (request, response) => this.#accept(request, response, "unknown"))
+      .on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head))
       .on("connect", (_request, socket) => this.#refuse(socket, CONNECT_REFUSED))
       .on("clientError", (error, socket) => this.#refuse(socket, problemOfClientError(error)));
   }
@@ -88,6 +102,11 @@ export class ProxyServer {
   /** Whoever sends a request from now on must be one of them; undefined: anybody may. */
   setClients(clients: readonly ClientConfig[] | undefined): void {
     this.clients = clients && new Clients(clients);
+  }
+
+  /** Clients that connect from now on are shown another certificate. A listener without TLS stays so. */
+  setCertificate(tls: TlsConfig): void {
+    showCertificate(this.#server, tls);
   }
 
   /** Requests that are being answered. */
@@ -132,6 +151,8 @@ export class ProxyServer {
   async close(options: { readonly graceMs: number }): Promise<{ readonly cut: number }> {
     const { graceMs } = options;
     this.#closing = true;
+    // fault: waits at the end for WebSockets that nobody closes
+    for (const lane of this.#lanes.values()) lane.exchanges[0]?.goAway();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     if (this.#running > 0) {
       await new Promise<void>((resolve) => {
@@ -144,6 +165,9 @@ export class ProxyServer {
     }
     const cut = this.#running;
     this.#server.closeAllConnections();
+    // Nor is anybody waited for who has not agreed on TLS.
+    // fault: waits at the end for who has not agreed on TLS
+    for (const socket of this.#sockets) socket.destroy();
     await closed;
     // Of what was cut the rest is still being counted, for some turns of the event loop.
     // fault: flushes while what was cut is still being counted
@@ -157,18 +181,37 @@ export class ProxyServer {
     return { cut };
   }
 
+  #keep(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+  }
+
   #open(socket: Socket): void {
     this.#lanes.set(socket, new Lane(socket, this.#timeouts));
     socket.once("close", () => this.#lanes.delete(socket));
   }
 
-  #accept(request: IncomingMessage, response: ServerResponse, expectation: Expectation): void {
+  /** Node has taken its hands off the connection. Until a WebSocket is open, the answer is one like any other. */
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const response = new ServerResponse(request);
+    response.assignSocket(request.socket);
+    response.on("finish", () => request.socket.destroySoon());
+    socket.on("drain", () => response.emit("drain"));
+    this.#accept(request, response, "none", new UpgradingClient(socket, head));
+  }
+
+  #accept(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectation: Expectation,
+    upgrading?: UpgradingClient,
+  ): void {
     const lane = this.#lanes.get(request.socket);
     if (lane === undefined || lane.exchanges.length >= MAX_PIPELINED) {
       request.socket.destroy();
       return;
     }
-    const exchange = new Exchange(this, request, response, expectation);
+    const exchange = new Exchange(this, request, response, expectation, upgrading);
     lane.exchanges.push(exchange);
     if (lane.exchanges.length === 1) this.#run(exchange, lane.exchanges, request.socket);
   }
@@ -189,9 +232,10 @@ export class ProxyServer {
   /** Answers what cannot become a request, and closes the connection. */
   #refuse(socket: Duplex, problem: Problem): void {
     socket.on("error", () => {});
-    const running = this.#lanes.get(socket)?.exchanges[0];
+    const lane = this.#lanes.get(socket);
+    const running = lane?.exchanges[0];
     if (running !== undefined) running.clientBroke(problem);
-    else if (socket.writable) {
+    else if (socket.writable && lane !== undefined) {
       this.ownAnswers.count(problem.status);
       socket.end(problemText(problem), () => socket.destroy());
     } else socket.destroy();

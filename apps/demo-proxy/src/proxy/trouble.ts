@@ -37,9 +37,9 @@ const NO_HTTP = "it does not answer with valid HTTP; check the port of its url, 
 const NO_TLS = "it does not speak TLS on this port; check the port of its url, and whether that is to be http://";
 const NO_COMMON_TLS = "it and the proxy have no TLS version or cipher in common; it needs TLS 1.2 or later";
 const SELF_SIGNED =
-  "nobody vouches for its certificate; name a file with the one that signed it in NODE_EXTRA_CA_CERTS when starting the proxy";
+  "nobody vouches for its certificate; name a file with the one that signed it in ca, or in NODE_EXTRA_CA_CERTS when starting the proxy";
 const INCOMPLETE =
-  "its certificate lacks the ones between it and a known authority; let it send the whole chain, or name a file with them in NODE_EXTRA_CA_CERTS when starting the proxy";
+  "its certificate lacks the ones between it and a known authority; let it send the whole chain, or name a file with them in ca, or in NODE_EXTRA_CA_CERTS when starting the proxy";
 const TOO_MANY_FILES = "the proxy has no file descriptors left; raise its limit of open files";
 
 const REASONS: ReadonlyMap<string, string> = new Map([
@@ -80,6 +80,10 @@ const REASONS: ReadonlyMap<string, string> = new Map([
 /** Where a code means more than one thing, or many codes mean the same: by the code and the message. */
 const WORDED: readonly (readonly [pattern: RegExp, reason: string])[] = [
   [/^UND_ERR_SOCKET other side closed/, ENDS],
+  [
+    /^UND_ERR_SOCKET switched to something else/,
+    "it switches to another protocol than the WebSocket that it was asked for",
+  ],
   [/^UND_ERR_SOCKET (?:bad upgrade|switched protocols)/, "it switches to another protocol without being asked"],
   [/^HPE_/, NO_HTTP],
   // What OpenSSL says is in the code of an ERR_SSL_*, and in the message of an EPROTO.

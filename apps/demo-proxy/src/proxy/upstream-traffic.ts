@@ -26,6 +26,10 @@ export class UpstreamTraffic {
   readonly reservationRejections: Float64Array;
   /** Bodies that were cut or not begun since an exact limit left no room, by place of the dimension. */
   readonly cuts: Float64Array;
+  /** WebSockets that it has opened. */
+  upgraded = 0;
+  /** Of those, the ones that are open. */
+  open = 0;
   /** Requests that were given to it and are not over. */
   inFlight = 0;
   /** Requests that it could not be connected to for. */

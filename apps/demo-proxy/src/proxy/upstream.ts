@@ -40,6 +40,8 @@ export class Upstream {
   readonly name: string;
   readonly url: URL;
   readonly host: HostPolicy;
+  /** Certificates (PEM) that it is trusted by; undefined: the ones that Node brings along. */
+  readonly ca: string | undefined;
   /** What the upstream says about them in its responses. */
   readonly addresses: UpstreamAddresses;
   /** A draining upstream gets no new requests; running ones end. */
@@ -60,6 +62,7 @@ export class Upstream {
     this.name = name;
     this.url = url;
     this.host = host;
+    this.ca = ca;
     this.credentials = options.credentials;
     this.addresses = new UpstreamAddresses(url);
     this.traffic = options.traffic ?? new UpstreamTraffic(options.dimensions);

@@ -1,6 +1,6 @@
 import { and, eq } from "drizzle-orm";
 import type { StoreConfig } from "../config/proxy-config.ts";
-import { type OpenedStore, StoreStartError } from "../counting/open-store.ts";
+import { type OpenedStore, StoreStartError, trusting } from "../counting/open-store.ts";
 
 /** A row of the table `usage_tallies`, by its key, and what it is to hold. */
 export interface Row {
@@ -47,7 +47,7 @@ async function open(config: StoreConfig): Promise<CorrectableStore> {
     case "postgres": {
       const { openPostgresStore } = await import("@usage/store-drizzle/postgres");
       const { usageTallies: table } = await import("@usage/store-drizzle/postgres/schema");
-      const store = await openPostgresStore(config.url);
+      const store = await openPostgresStore(trusting(config));
       return {
         store,
         async correct({ period, backend, dimension, writer, amount }) {

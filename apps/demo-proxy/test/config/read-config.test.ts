@@ -173,7 +173,7 @@ describe("a configuration with a mistake is refused with the line, the column, t
   it.each([
     ["an empty file", "", "proxy.yaml: is empty; give at least backends, each with a name and a url"],
     ["only comments", "# nothing\n", "proxy.yaml: is empty; give at least backends, each with a name and a url"],
-    ["a list", "- a", "proxy.yaml:1:1: expected a map with listen, admin, counter"],
+    ["a list", "- a", "proxy.yaml:1:1: expected a map with listen, tls, admin, counter"],
     ["no backends", "listen: 127.0.0.1:1", "proxy.yaml:1:1 backends: is missing; give a list of backends"],
     ["an empty list of backends", "backends: []", "proxy.yaml:1:11 backends: name at least one backend"],
     ["nothing after a key", "backends:\n", "proxy.yaml:1:10 backends: is empty; give a list of backends"],
@@ -242,12 +242,12 @@ describe("a configuration with a mistake is refused with the line, the column, t
     [
       "Redis without an address",
       `${BACKEND}\ncounter: { kind: redis }`,
-      "proxy.yaml:2:10 counter.url: is missing; give url for one server, or cluster for a Redis Cluster",
+      "proxy.yaml:2:10 counter.url: is missing; give url for one server, cluster for a Redis Cluster, sentinel for Sentinels, or socket",
     ],
     [
       "Redis with two kinds of address",
       `${BACKEND}\ncounter: { kind: redis, url: 'redis://h', cluster: ['redis://h'] }`,
-      "proxy.yaml:2:52 counter.cluster: cannot stand beside url; give url for one server, or cluster for a Redis Cluster",
+      "proxy.yaml:2:52 counter.cluster: cannot stand beside url; give url for one server, cluster for a Redis Cluster, sentinel for Sentinels, or socket",
     ],
     [
       "limits that are neither exact nor approximate",
@@ -492,7 +492,7 @@ describe("a configuration with a mistake is refused with the line, the column, t
     const text = `${BACKEND}\ncounter: { kind: redis, url: 'http://h', cluster: [x], prefix: '{', retries: 3 }`;
     expect(complaints(text).map((line) => line.split(":", 4).join(":"))).toEqual([
       "proxy.yaml:2:30 counter.url: expected redis",
-      "proxy.yaml:2:51 counter.cluster: cannot stand beside url; give url for one server, or cluster for a Redis Cluster",
+      "proxy.yaml:2:51 counter.cluster: cannot stand beside url; give url for one server, cluster for a Redis Cluster, sentinel for Sentinels, or socket",
       "proxy.yaml:2:52 counter.cluster[0]: expected an address such as redis",
       'proxy.yaml:2:64 counter.prefix: expected 1 to 128 characters without braces and control characters, got "{"',
       "proxy.yaml:2:69 counter.retries: unknown key; known here",
@@ -577,6 +577,8 @@ describe("docs/configuration.md", () => {
     );
     expect(others.map(({ counter, store }) => [counter.kind, store.kind])).toEqual([
       ["local", "sqlite"],
+      ["redis", "sqlite"],
+      ["redis", "sqlite"],
       ["redis", "sqlite"],
       ["redis", "sqlite"],
       ["redis", "sqlite"],

@@ -48,17 +48,6 @@ test("CONNECT sent ahead of an answer is not taken for it", async () => {
   expect(await talk(proxy.port, pipelined)).toBe("");
 });
 
-test("a WebSocket's handshake is answered 501 in plain words, and the connection closed", async () => {
-  const { upstream, proxy } = await start();
-  const upgrade =
-    "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-  const client = await dial(proxy.port, `GET / HTTP/1.1\r\nHost: x\r\n${upgrade}\r\n`);
-  await client.until("cannot switch protocols");
-  expect(client.text()).toMatch(/^HTTP\/1\.1 501 /);
-  await client.closed;
-  expect(upstream.requests).toEqual([]);
-});
-
 test.each([
   ["HTTP/2", "Upgrade, HTTP2-Settings", "h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA"],
   ["TLS", "upgrade", "TLS/1.0, HTTP/1.1"],

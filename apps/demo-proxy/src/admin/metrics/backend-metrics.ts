@@ -27,6 +27,8 @@ export class BackendMetrics {
   readonly #trouble: Samples;
   readonly #problem: Samples;
   readonly #inFlight: Samples;
+  readonly #open: Samples;
+  readonly #upgraded: Samples;
   readonly #responses: Samples;
   readonly #failures: Samples;
   readonly #rejections: Samples;
@@ -63,6 +65,8 @@ export class BackendMetrics {
       name: "usage_backend_responses_total",
       help: "Heads of final responses, by the class of their status.",
     });
+    this.#open = text.gauge({ name: "usage_backend_open_websockets", help: "WebSockets that are open." });
+    this.#upgraded = text.counter({ name: "usage_backend_websockets_total", help: "WebSockets that it has opened." });
     this.#failures = text.counter({
       name: "usage_backend_failures_total",
       help: "Requests that it could not be connected to for, or broke off.",
@@ -100,6 +104,8 @@ export class BackendMetrics {
       // Classes that every backend has begin at zero, so that the first of them is seen as growth.
       if (digit >= 2 || count > 0) this.#responses.add(`${backend},${status}`, count);
     }
+    this.#open.add(backend, traffic.open);
+    this.#upgraded.add(backend, traffic.upgraded);
     this.#failures.add(`${backend},${UNCONNECTED}`, traffic.unconnected);
     this.#failures.add(`${backend},${BROKEN}`, traffic.broken);
     for (const [d, dimension] of this.#dimensionLabels.entries()) {

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type Address, formatAddress, isLoopback } from "../address.ts";
 import { placeholderIn, placeholderText } from "../placeholder.ts";
 import { expected, section, text } from "./expected.ts";
-import { address } from "./values.ts";
+import { address, tlsFiles } from "./values.ts";
 
 const LOCAL_ADMIN: Address = { host: "127.0.0.1", port: 8081 };
 const LEAST_TOKEN_LENGTH = 16;
@@ -29,6 +29,7 @@ const urls = z.array(shownUrl, expected("a list of addresses such as https://ops
 
 export const admin = section({
   listen: address.default(LOCAL_ADMIN),
+  tls: tlsFiles.exactOptional(),
   token: token.exactOptional(),
   urls: urls.exactOptional(),
 }).superRefine((value, context) => {

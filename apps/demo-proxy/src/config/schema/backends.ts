@@ -6,6 +6,7 @@ import { backendAuth, backendHeaders } from "./credentials.ts";
 import { expected, section, shown, text } from "./expected.ts";
 import { limits } from "./limits.ts";
 import { tokens } from "./rules.ts";
+import { path } from "./values.ts";
 import { thresholds } from "./webhooks.ts";
 
 const backendName = text("a name", (value) => {
@@ -40,12 +41,15 @@ export const backends = z
       name: backendName,
       url: backendUrl,
       host,
+      ca: path("the path of a file with certificates").exactOptional(),
       limits: limits.prefault({}),
       thresholds: thresholds.exactOptional(),
       headers: backendHeaders.exactOptional(),
       auth: backendAuth.exactOptional(),
       tokens: tokens.exactOptional(),
-    }).superRefine(refuseTwoAuthorizations),
+    })
+      .superRefine(refuseTwoAuthorizations)
+      .superRefine(refuseIdleTrust),
     expected("a list of backends", "secret"),
   )
   .min(1, "name at least one backend, with its name and url")
@@ -59,6 +63,14 @@ function refuseTwoAuthorizations(
   if (auth === undefined || !headers?.set?.has("authorization")) return;
   const message = "cannot stand beside auth, which sets it; leave one of them out";
   context.addIssue({ code: "custom", path: ["headers", "set", "authorization"], message });
+}
+
+function refuseIdleTrust(
+  { url, ca }: { readonly url?: URL; readonly ca?: string },
+  context: z.core.$RefinementCtx,
+): void {
+  if (ca === undefined || url?.protocol !== "http:") return;
+  context.addIssue({ code: "custom", path: ["ca"], message: "is for TLS; write https:// in the url, or leave it out" });
 }
 
 /** Also runs when something else in the list is wrong, so that one reading of the file finds everything. */

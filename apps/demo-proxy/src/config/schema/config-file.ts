@@ -2,7 +2,7 @@ import { z } from "zod";
 import { LOG_LEVELS } from "../../log/log-level.ts";
 import { DEFAULT_HEAD_LIMITS } from "../../proxy/head-limits.ts";
 import { DEFAULT_TIMEOUTS } from "../../proxy/timeouts.ts";
-import type { ProxyConfig } from "../proxy-config.ts";
+import type { BackendConfig, PemFile, ProxyConfig, TlsConfig, TlsFiles } from "../proxy-config.ts";
 import { admin } from "./admin.ts";
 import { backends } from "./backends.ts";
 import { cors, trustedProxies } from "./clients.ts";
@@ -13,14 +13,29 @@ import { refuseUnknownBackends, refuseUnknownDimensions } from "./known-names.ts
 import { plans } from "./plans.ts";
 import { dimensions, routes } from "./rules.ts";
 import { store } from "./store.ts";
-import { address, delay, duration, flag, headSize, part } from "./values.ts";
+import { address, delay, duration, flag, headSize, part, tlsFiles } from "./values.ts";
 import { thresholds, webhooks } from "./webhooks.ts";
 
 /** The configuration as the file has it, checked, with what is missing filled in as far as it depends on nothing else. */
-export interface ConfigFile extends Omit<ProxyConfig, "flush" | "thresholds"> {
+export interface ConfigFile extends Omit<ProxyConfig, "flush" | "thresholds" | Reading> {
+  readonly tls?: TlsFiles;
+  readonly admin: Unread<ProxyConfig["admin"]>;
+  readonly counter: Unread<ProxyConfig["counter"]>;
+  readonly store: Unread<ProxyConfig["store"]>;
+  readonly backends: readonly Unread<BackendConfig>[];
   readonly thresholds?: ProxyConfig["thresholds"];
   readonly flush: Omit<ProxyConfig["flush"], IntervalKey> & Partial<Pick<ProxyConfig["flush"], IntervalKey>>;
 }
+
+/** Sections that name files. */
+type Reading = "tls" | "admin" | "counter" | "store" | "backends";
+
+/** With the paths of the files that are not read yet. */
+export type Unread<Section> = Section extends { readonly ca?: PemFile }
+  ? Omit<Section, "ca"> & { readonly ca?: string }
+  : Section extends { readonly tls?: TlsConfig }
+    ? Omit<Section, "tls"> & { readonly tls?: TlsFiles }
+    : Section;
 
 type IntervalKey = "intervalMs" | "nearLimitIntervalMs";
 
@@ -54,6 +69,7 @@ const routings = ["pack", "spread"] as const;
 
 export const configFile: z.ZodType<ConfigFile> = section({
   listen: address.default({ host: "127.0.0.1", port: 8080 }),
+  tls: tlsFiles.exactOptional(),
   admin: admin.prefault({}),
   counter: counter.default({ kind: "local" }),
   store: store.default({ kind: "sqlite", file: "./usage.db" }),

@@ -11,7 +11,7 @@ import { clientLimits } from "./plans.ts";
 const LEAST_KEY_LENGTH = 16;
 
 /** A text of visible ASCII that nothing shows. */
-function secret(what: string) {
+export function secret(what: string) {
   return text(what, (value) => new Secret(visible(value)), "secret");
 }
 

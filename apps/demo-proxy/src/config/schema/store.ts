@@ -2,6 +2,7 @@ import { z } from "zod";
 import { refusePlaceholders } from "../placeholder.ts";
 import { postgresPlace } from "../postgres-url.ts";
 import { expectedKind, section, text } from "./expected.ts";
+import { path } from "./values.ts";
 
 const postgresUrl = text(
   "an address such as postgres://user:password@127.0.0.1:5432/usage, with special characters percent-encoded",
@@ -29,8 +30,20 @@ const file = text("the path of a file", (value) => {
   return value;
 });
 
+const postgres = section({
+  kind: z.literal("postgres"),
+  url: postgresUrl,
+  ca: path("the path of a file with certificates").exactOptional(),
+}).superRefine(({ url, ca }, context) => {
+  if (ca === undefined) return;
+  const [, said] = /[?&](sslrootcert=|sslmode=(?:disable|allow|prefer))/i.exec(url) ?? [];
+  if (said === undefined) return;
+  const message = `cannot stand beside ${said.toLowerCase().replace(/=$/, "")} in the url; leave one of them out`;
+  context.addIssue({ code: "custom", path: ["ca"], message });
+});
+
 export const store = z.discriminatedUnion(
   "kind",
-  [section({ kind: z.literal("sqlite"), file }), section({ kind: z.literal("postgres"), url: postgresUrl })],
+  [section({ kind: z.literal("sqlite"), file }), postgres],
   expectedKind("sqlite or postgres"),
 );

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { parseAddress } from "../address.ts";
 import { parseBytes } from "../bytes.ts";
-import { expected, orText, parsed, text, wholeNumber } from "./expected.ts";
+import { refusePlaceholders } from "../placeholder.ts";
+import { expected, orText, parsed, section, text, wholeNumber } from "./expected.ts";
 
 export const address = text('host:port, such as 127.0.0.1:8080 or "[::1]:8080"', (value) => {
   const found = parseAddress(value);
@@ -26,3 +27,25 @@ export const flag = orText(z.boolean(switchedOn));
 
 const aPart = expected("a number above 0 and at most 1");
 export const part = orText(z.number(aPart).gt(0, aPart).max(1, aPart));
+
+/** The path of a file that is there already. */
+export function path(what: string) {
+  return text(
+    what,
+    (value) => {
+      if (value === "") throw new RangeError(`give ${what}`);
+      if (/\p{Cc}/u.test(value)) throw new RangeError("a path has no control characters");
+      if (value.includes("-----BEGIN"))
+        throw new RangeError("is the text itself; put it into a file, and give its path");
+      refusePlaceholders(value);
+      return value;
+    },
+    "secret",
+  );
+}
+
+/** Where the certificate of a listener and its key are. */
+export const tlsFiles = section({
+  cert: path("the path of a file with the certificate and those between it and an authority"),
+  key: path("the path of a file with its private key"),
+});

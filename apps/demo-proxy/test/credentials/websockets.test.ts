@@ -1,0 +1,74 @@
+import { once } from "node:events";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { WebSocket } from "ws";
+import type { AccessEntry } from "../../src/proxy/access-entry.ts";
+import { startWebSockets } from "../proxy/websocket-upstream.ts";
+import { startConfigured } from "../support/configured-app.ts";
+import { scrape } from "../support/metrics.ts";
+
+const KEY = "clients-own-key-0123";
+const PROVIDER = "sk-provider-0123456789";
+
+async function start() {
+  const upstream = await startWebSockets();
+  const entries: AccessEntry[] = [];
+  const started = await startConfigured(
+    `clients: [{ name: app, key: ${KEY} }]
+backends: [{ name: llm, url: "http://127.0.0.1:${upstream.port}", auth: { kind: bearer, token: ${PROVIDER} } }]`,
+    { accessLog: (entry) => entries.push(entry) },
+  );
+  const dial = (headers: Record<string, string>): WebSocket => {
+    const ws = new WebSocket(`ws://127.0.0.1:${started.proxy.port}/v1/realtime?api_key=of-the-client`, PROTOCOLS, {
+      headers,
+    });
+    onTestFinished(() => ws.terminate());
+    return ws.on("error", () => {});
+  };
+  return { ...started, upstream, entries, dial };
+}
+
+const PROTOCOLS = ["realtime", "openai-insecure-api-key.sk-of-the-client"];
+
+describe("a client with a key of the proxy's", () => {
+  it.each([
+    ["as a token", `Bearer ${KEY}`],
+    ["as a password", `Basic ${Buffer.from(`app:${KEY}`).toString("base64")}`],
+  ])(
+    "opens a WebSocket by the proxy's token, and what it sent for itself reaches nobody: %s",
+    async (_, authorization) => {
+      const { upstream, entries, dial, admin } = await start();
+      const ws = dial({ authorization, cookie: "of-the-client" });
+      await once(ws, "open");
+      expect(ws.protocol).toBe("realtime");
+      const [{ url, headers, rawHeaders } = expect.unreachable()] = upstream.requests;
+      expect([url, headers.authorization]).toEqual(["/v1/realtime", `Bearer ${PROVIDER}`]);
+      expect(rawHeaders.join(" ")).not.toMatch(/of-the-client|clients-own/);
+      const opened = await scrape(admin);
+      const value = (name: string) => opened.value(`usage_backend_${name}`, { backend: "llm" });
+      expect(["in_flight_requests", "open_websockets", "websockets_total"].map(value)).toEqual([1, 1, 1]);
+      ws.close();
+      await once(ws, "close");
+      await expect.poll(() => entries).toHaveLength(1);
+      const { egressBytes } = upstream.traffic();
+      expect(entries).toMatchObject([
+        {
+          method: "GET",
+          path: "/v1/realtime",
+          client: "app",
+          status: 101,
+          backend: "llm",
+          egressBytes,
+          complete: true,
+        },
+      ]);
+      expect((await scrape(admin)).value("usage_backend_open_websockets", { backend: "llm" })).toBe(0);
+    },
+  );
+
+  it("with another one gets 401, and no backend is asked", async () => {
+    const { upstream, dial } = await start();
+    const [, response] = await once(dial({ authorization: "Bearer nobody-knows-this" }), "unexpected-response");
+    expect(response.statusCode).toBe(401);
+    expect(upstream.requests).toEqual([]);
+  });
+});
