@@ -211,6 +211,10 @@ export class ClientUsage implements Books {
     return least;
   }
 
+  isUsedUp(name: string, dimension: StorageDimension): boolean {
+    return this.check(name, { [dimension]: 1 }).reason === "limit";
+  }
+
   /** The windows in which anybody is counted, the longest first. */
   windows(): readonly ClientWindow[] {
     const open = new Set(this.#usage?.trackers().map(({ window }) => window));

@@ -33,6 +33,10 @@ export interface Room {
   expectSoon(bytes: number): Promise<boolean>;
   /** Keeps no more free than a body needs that is as slow as this one, where that is due. */
   glance(isDue: boolean): void;
+  /** What comes from now on is used in the present month; to be called now and then where a body may last for months. */
+  turn(): void;
+  /** Whether a limit leaves room for nothing more, whatever is given back. Where limits are exact, `take` says so in time. */
+  readonly isUsedUp: boolean;
 }
 
 /**
@@ -116,17 +120,14 @@ export class BodyRoom implements Room {
     return this.expect(bytes) || ((await this.#wait(bytes - this.#held)) && this.expect(bytes));
   }
 
-  /** What comes from now on is used in the present month; to be called now and then where a body may last for months. */
   turn(): void {
     if (!this.#isOver || this.#isReleased || this.#taken > 0) return;
     // fault: counts a WebSocket in the month in which it was opened, for ever
-    this.#use(this.#tracker.tryReserve(this.#hold.backend, this.#amount(0), HOLDING), 0);
+    this.#use(this.#books.tryReserve(this.#hold.backend, this.#amount(0), HOLDING), 0);
   }
 
-  /** Whether the limit leaves room for nothing more, whatever is given back; where limits are exact, `take` says so in time. */
   get isUsedUp(): boolean {
-    if (this.#exact !== undefined || !this.#isLimited()) return false;
-    return this.#tracker.check(this.#hold.backend, this.#amount(1)).reason === "limit";
+    return this.#exact === undefined && this.#isLimited() && this.#books.isUsedUp(this.#hold.backend, this.dimension);
   }
 
   glance(isDue: boolean): void {

@@ -11,6 +11,8 @@ export interface Books {
   isOver(hold: Hold): boolean;
   /** What is left beside what is used and held; undefined where there is no limit. */
   roomOf(name: string, dimension: StorageDimension): number | undefined;
+  /** Whether not one more is left, whatever of it is only held. */
+  isUsedUp(name: string, dimension: StorageDimension): boolean;
 }
 
 /** The books of the backends. */
@@ -21,5 +23,6 @@ export function booksOf(tracker: UsageTracker): Books {
     extend: (hold, more, options) => tracker.extend(hold, more, options),
     isOver: ({ period }) => period.key !== tracker.counter.period().key,
     roomOf: (name, dimension) => tracker.check(name, {}).remaining[dimension],
+    isUsedUp: (name, dimension) => tracker.check(name, { [dimension]: 1 }).reason === "limit",
   };
 }

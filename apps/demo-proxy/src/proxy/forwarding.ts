@@ -259,7 +259,8 @@ export class Forwarding implements AttemptObserver, Addressee {
       observer: {
         noRoom: (dimension, bytes) => {
           this.#cut = dimension;
-          return this.#context.router.cut(upstream, dimension, bytes);
+          const byClient = this.#candidates.cutByClient(dimension, bytes);
+          return (byClient?.client ?? this.#context.router.cut(upstream, dimension, bytes)).reason;
         },
         broken: (error) => {
           upstream.traffic.broke(error);

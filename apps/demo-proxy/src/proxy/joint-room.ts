@@ -45,4 +45,13 @@ export class JointRoom implements Room {
     this.#client.glance(isDue);
     this.#backend.glance(isDue);
   }
+
+  turn(): void {
+    this.#client.turn();
+    this.#backend.turn();
+  }
+
+  get isUsedUp(): boolean {
+    return this.#client.isUsedUp || this.#backend.isUsedUp;
+  }
 }

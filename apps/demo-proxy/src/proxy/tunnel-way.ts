@@ -1,12 +1,12 @@
 import type { Duplex } from "node:stream";
-import type { BodyRoom } from "./body-room.ts";
+import type { Room } from "./body-room.ts";
 import { Frames } from "./frames.ts";
 
 export interface TunnelWayOptions {
   readonly source: Duplex;
   readonly sink: Duplex;
   /** Of the direction's bytes. */
-  readonly room: BodyRoom;
+  readonly room: Room;
   /** There is no room for so many more bytes: they must not pass. */
   readonly onNoRoom: (bytes: number) => void;
   /** What was to be the last has been passed on, or can never be. */

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { Clock, StorageDimension } from "@usage/counter-core";
+import type { Clock } from "@usage/counter-core";
 import type { Decision } from "@usage/tracker";
 import type { BodyDimension } from "./body-room.ts";
 import { closeFrame } from "./frames.ts";
@@ -16,7 +16,7 @@ const CLOSE_MS = 2_000;
 
 export interface TunnelObserver {
   /** There is no room for so many more bytes. Tells why. */
-  noRoom(dimension: BodyDimension, bytes: number): Decision<StorageDimension>;
+  noRoom(dimension: BodyDimension, bytes: number): Decision<"apiRequests">["reason"];
   /** The backend broke off. */
   broken(error: Error): void;
 }
@@ -116,11 +116,12 @@ export class Tunnel {
     const { reservation } = this.#options;
     reservation.glance();
     // Where limits may be passed, a body does so until its end; a WebSocket may have none.
-    for (const room of [reservation.ingress, reservation.egress]) {
+    for (const dimension of ["ingressBytes", "egressBytes"] as const) {
+      const room = dimension === "ingressBytes" ? reservation.ingress : reservation.egress;
       room.turn();
       // fault: lets a WebSocket go on above a limit
       if (room.isUsedUp) {
-        this.#noRoom(room.dimension, 1);
+        this.#noRoom(dimension, 1);
       }
     }
   }
@@ -148,7 +149,7 @@ export class Tunnel {
   }
 
   #noRoom(dimension: BodyDimension, bytes: number): void {
-    const { reason } = this.#options.observer.noRoom(dimension, bytes);
+    const reason = this.#options.observer.noRoom(dimension, bytes);
     const what = dimension === "egressBytes" ? "egress" : "ingress";
     if (reason === "limit") this.#close(POLICY_VIOLATION, `the limit of ${what} is used up`);
     else this.#close(TRY_AGAIN_LATER, `there is no room for ${what} at the moment`);
