@@ -289,6 +289,17 @@ describe("a schedule", () => {
     expect(stored(OCI)).toBe(3);
   });
 
+  it("in which somebody has stored what Redis never heard of, and is dead: who learns of it tells Redis", async () => {
+    const one = await instance("one");
+    await hold(one, OCI);
+    await one.sync();
+    store.merge([{ writer: "dead", period: MONTH, backend: OCI, usage: { requests: 5 } }]);
+    const { usage } = store.totals(MONTH, "one", DIMENSIONS, {}, 0);
+    await one.absorb(await rows(MONTH, one.learn(MONTH, usage, [OCI])));
+    await one.sync();
+    expect(shared(OCI)).toBe(5);
+  });
+
   it("in which the store loses what was let go of", async () => {
     let isAway = true;
     const counter = new RedisCounterBackend(
