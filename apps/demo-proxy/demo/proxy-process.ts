@@ -4,7 +4,10 @@ import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import type { UsageReport } from "../src/admin/api/usage-report.ts";
 
-const PRELOADED = ["../../../scripts/direct-imports.mjs", "./end-with-parent.ts"];
+const PRELOADED = [
+  new URL("../../../scripts/direct-imports.mjs", import.meta.url),
+  new URL("./end-with-parent.ts", import.meta.url),
+];
 const MAIN = new URL("../src/main.ts", import.meta.url).pathname;
 
 export interface ProxyProcessOptions {
@@ -44,7 +47,7 @@ export class ProxyProcess {
   static async start({ name, folder, signal }: ProxyProcessOptions): Promise<ProxyProcess> {
     signal.throwIfAborted();
     const config = join(folder, `${name}.yaml`);
-    const imports = PRELOADED.map((file) => `--import=${new URL(file, import.meta.url).href}`);
+    const imports = PRELOADED.map(({ href }) => `--import=${href}`);
     const args = ["--conditions=@usage/source", ...imports, MAIN, "--config", config];
     const child = spawn(process.execPath, args, {
       cwd: folder,
