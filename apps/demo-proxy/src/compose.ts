@@ -112,6 +112,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
         clock,
         credentials: credentialsOf(backend, clock),
         dimensions: dimensions.length,
+        tokens: backend.tokens,
         ...(host && { host }),
         ...(ca && { ca: ca.pem }),
       }),

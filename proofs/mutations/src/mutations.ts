@@ -12,6 +12,7 @@ import type { Mutation } from "./mutation.ts";
 import { PROXY_GRANT_MUTATIONS } from "./proxy-grant-mutations.ts";
 import { PROXY_MUTATIONS } from "./proxy-mutations.ts";
 import { REDIS_MUTATIONS } from "./redis-mutations.ts";
+import { RULE_MUTATIONS } from "./rule-mutations.ts";
 import { STORE_MUTATIONS } from "./store-mutations.ts";
 import { THRESHOLD_MUTATIONS } from "./threshold-mutations.ts";
 import { TRACKER_MUTATIONS } from "./tracker-mutations.ts";
@@ -38,4 +39,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...PROXY_GRANT_MUTATIONS,
   ...DASHBOARD_MUTATIONS,
   ...CLIENT_MUTATIONS,
+  ...RULE_MUTATIONS,
 ];

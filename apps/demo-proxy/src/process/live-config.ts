@@ -194,7 +194,7 @@ export class LiveConfig {
       const credentials = credentialsOf(backend, clock);
       const known = current.get(name);
       current.delete(name);
-      if (known === undefined) return new Upstream({ ...options, credentials, dimensions });
+      if (known === undefined) return new Upstream({ ...options, credentials, dimensions, tokens: backend.tokens });
       // One that an operator drains goes on draining; one that was removed resumes.
       const draining = known.draining && configured.has(name);
       const upstream =
@@ -204,6 +204,7 @@ export class LiveConfig {
       // Ends its connections once the running requests have ended.
       if (upstream !== known) void known.close();
       upstream.credentials = credentials;
+      upstream.tokens = backend.tokens;
       upstream.draining = draining;
       return upstream;
     });
@@ -252,8 +253,8 @@ function difference(before: ProxyConfig, next: ProxyConfig): Omit<ConfigChange, 
 }
 
 function settingsOf(backend: BackendConfig): readonly unknown[] {
-  const { url, host = "upstream", ca, limits, thresholds, headers, auth } = backend;
-  return [url.href, host, ca?.pem, limits, thresholds, headers, auth];
+  const { url, host = "upstream", ca, limits, thresholds, headers, auth, tokens } = backend;
+  return [url.href, host, ca?.pem, limits, thresholds, headers, auth, tokens];
 }
 
 /** Those of every period: what was granted for this one is added by itself. */

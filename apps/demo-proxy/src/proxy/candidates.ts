@@ -7,7 +7,7 @@ import type { Upstream } from "./upstream.ts";
 /** The upstreams that one request is tried at, one after the other, once its client may send it. */
 export class Candidates {
   readonly #router: Router;
-  readonly #demand: Demand;
+  #demand: Demand;
   /** Absent where clients are not known by name. */
   readonly #client: ClientAdmission | undefined;
   /** The last one's. */
@@ -22,6 +22,11 @@ export class Candidates {
     this.#router = router;
     this.#demand = demand;
     this.#client = client;
+  }
+
+  /** The request asks a model something. To be told before `next`. */
+  ask(questions: NonNullable<Demand["questions"]>): void {
+    this.#demand = { ...this.#demand, questions };
   }
 
   /**

@@ -1,9 +1,11 @@
 import type { Hold, Usage } from "@usage/counter-core";
 import type { ClientAccount } from "../clients/client-account.ts";
 import type { ClientDecision, ClientUsage } from "../clients/client-usage.ts";
+import type { ClientIdentity } from "../credentials/client-identity.ts";
+import { isPassing } from "./better-refusal.ts";
 import { type BodyDimension, type ExactLimits, HOLDING } from "./body-room.ts";
+import type { ExchangeContext } from "./exchange-context.ts";
 import { Reservation } from "./reservation.ts";
-import { isPassing } from "./route.ts";
 
 /** What a client's own limits leave no room for. */
 export interface ClientRefused {
@@ -79,4 +81,13 @@ export class ClientAdmission {
     this.#account.refused += 1;
     return { upstream: undefined, client };
   }
+}
+
+/** What a request may use by its client's own limits; undefined where requests are of nobody. */
+export function admissionOf(
+  { clientUsage, router }: ExchangeContext,
+  client: ClientIdentity | undefined,
+): ClientAdmission | undefined {
+  const account = client && clientUsage?.accountOf(client.name);
+  return account && clientUsage && new ClientAdmission(clientUsage, account, router.exact);
 }

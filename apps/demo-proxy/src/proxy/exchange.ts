@@ -25,6 +25,7 @@ export class Exchange implements ForwardingObserver {
   #client: ClientIdentity | undefined;
   #forwarding: Forwarding | undefined;
   #answered = false;
+  #hasContinued = false;
   #begun = 0;
 
   /** @param upgrading the client's connection, where it has asked for a WebSocket as it should. */
@@ -157,7 +158,9 @@ export class Exchange implements ForwardingObserver {
   }
 
   started(): void {
-    if (this.#expectation === "continue" && this.#bodyLength !== 0) this.#response.writeContinue();
+    if (this.#expectation !== "continue" || this.#bodyLength === 0 || this.#hasContinued) return;
+    this.#hasContinued = true;
+    this.#response.writeContinue();
   }
 
   /** Ends the response; while the client still sends its body, only once that is read or has taken too long. */

@@ -2,14 +2,15 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { Duplex } from "node:stream";
 import type { ClientIdentity } from "../credentials/client-identity.ts";
 import { CredentialsError, type CredentialsRefusal } from "../credentials/credentials-refusal.ts";
+import { readQuestions } from "../tokens/question.ts";
 import { Attempt, type AttemptObserver, isBusy } from "./attempt.ts";
 import type { BodyDimension } from "./body-room.ts";
 import { Candidates } from "./candidates.ts";
-import { ClientAdmission } from "./client-admission.ts";
+import { admissionOf } from "./client-admission.ts";
 import { ClientResponse } from "./client-response.ts";
 import type { ExchangeContext } from "./exchange-context.ts";
 import { askedHost, askedOrigin } from "./forwarded.ts";
-import { responseHeaders } from "./headers.ts";
+import { responseHeaders, uncompressed } from "./headers.ts";
 import type { Outgoing } from "./outgoing.ts";
 import * as problems from "./problem.ts";
 import { brokenBy, cutFor, cutToClient, refusalOf, refusalToClient } from "./refusal.ts";
@@ -77,7 +78,11 @@ export class Forwarding implements AttemptObserver, Addressee {
   }
 
   start(): void {
-    this.#tryNext();
+    const begins = (): void => this.#observer.started();
+    readQuestions(this.#context.router, this.#outgoing, begins, (questions) => {
+      if (questions !== undefined) this.#candidates.ask(questions);
+      this.#tryNext();
+    });
   }
 
   /** @param over called once nothing more will be counted of it. */
@@ -121,6 +126,7 @@ export class Forwarding implements AttemptObserver, Addressee {
 
   /** Whether an upstream is being sent the request, or has been, and has not begun its response. */
   get awaitsResponse(): boolean {
+    if (this.#outgoing.body?.isReadingAhead) return true;
     return this.#attempt?.started === true && !this.#forwarded.begun;
   }
 
@@ -322,19 +328,14 @@ export class Forwarding implements AttemptObserver, Addressee {
     const sent = {
       method: request.method ?? "GET",
       path: upstream.pathFor(path),
-      headers: upstream.headersFor(headers, askedHost(request)),
+      // An answer that is compressed could not be read.
+      headers: upstream.headersFor(meter?.readsAnswer ? uncompressed(headers) : headers, askedHost(request)),
       body,
     };
     body?.onBroken((error) => this.#refuseBody(error));
     const known = upstream.withCredentials(sent, this.#client);
     upstream.dispatch(this.#outgoing.upgrades ? { ...known, upgrade: "websocket" } : known, this.#attempt);
   }
-}
-
-/** What a request may use by its client's own limits; undefined where requests are of nobody. */
-function admissionOf({ clientUsage, router }: ExchangeContext, client: ClientIdentity | undefined) {
-  const account = client && clientUsage?.accountOf(client.name);
-  return account && clientUsage && new ClientAdmission(clientUsage, account, router.exact);
 }
 
 function ignore(): void {}

@@ -66,6 +66,12 @@ export function responseHeaders(
   return forwarded;
 }
 
+/** The headers of a request whose answer is wanted as it is, without any coding. */
+export function uncompressed(headers: readonly string[]): string[] {
+  const kept = headers.filter((_, at) => headers[at - (at % 2)]?.toLowerCase() !== "accept-encoding");
+  return [...kept, "accept-encoding", "identity"];
+}
+
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "connection",
   "expect",

@@ -23,6 +23,12 @@ export class RequestBody extends Readable {
   #room: Room | undefined;
   #onNoRoom: ((bytes: number) => void) | undefined;
   #endsThen = false;
+  /** What was read ahead of it and not handed on yet. */
+  #ahead: Buffer[] = [];
+  #aheadBytes = 0;
+  #hasEnded = false;
+  #onAhead: (() => void) | undefined;
+  #isReadingAhead = false;
   /** A piece of it that waits for room. */
   #unpassed: Buffer | undefined;
 
@@ -58,6 +64,33 @@ export class RequestBody extends Readable {
     this.#onNoRoom = onNoRoom;
   }
 
+  /**
+   * Reads its first bytes before anybody else does, for whom it stays whole.
+   *
+   * @param then gets them: all of it, or `bytes` of them and perhaps some more. Not told where the body is destroyed before.
+   */
+  readAhead(bytes: number, then: (head: Buffer, isWhole: boolean) => void): void {
+    this.#isReadingAhead = true;
+    this.#hungry = true;
+    this.#onAhead = () => {
+      if (!this.#hasEnded && this.#aheadBytes < bytes) return;
+      this.#onAhead = undefined;
+      this.#isReadingAhead = false;
+      this.#hungry = false;
+      if (!this.#hasEnded) this.#request.pause();
+      const head = Buffer.concat(this.#ahead);
+      this.#ahead = [head];
+      then(head, this.#hasEnded);
+    };
+    this.#listen();
+    this.#request.resume();
+  }
+
+  /** Whether it waits for its client's first bytes, which nobody else reads yet. */
+  get isReadingAhead(): boolean {
+    return this.#isReadingAhead && !this.destroyed;
+  }
+
   /** From now on what a decoder makes of it is handed on; nothing has been read before. */
   decode(decoder: BodyDecoder | undefined): void {
     this.#decoder = decoder;
@@ -71,25 +104,52 @@ export class RequestBody extends Readable {
   override _read(): void {
     this.#hungry = true;
     if (this.#unpassed !== undefined) return;
-    if (this.#started) {
+    if (!this.#started) this.#listen();
+    const [head] = this.#ahead;
+    if (head === undefined) {
       this.#request.resume();
       return;
     }
+    this.#ahead = [];
+    if (head.length > 0) this.#read(head);
+    if (this.#hasEnded) this.#end();
+    else if (this.#hungry) this.#request.resume();
+  }
+
+  #listen(): void {
     this.#started = true;
     this.#request.on("data", (chunk: Buffer) => {
       if (this.destroyed) return;
       this.#received += chunk.length;
-      const decoder = this.#decoder;
-      if (decoder === undefined) this.#take(chunk);
-      else this.#decode(() => decoder.push(chunk));
+      if (this.#onAhead === undefined) {
+        this.#read(chunk);
+        return;
+      }
+      this.#ahead.push(chunk);
+      this.#aheadBytes += chunk.length;
+      this.#onAhead();
     });
     this.#request.on("end", () => {
-      this.#hungry = false;
-      const decoder = this.#decoder;
-      if (this.destroyed || (decoder !== undefined && !this.#decode(() => decoder.end()))) return;
-      if (this.#unpassed === undefined) this.push(null);
-      else this.#endsThen = true;
+      this.#hasEnded = true;
+      if (this.destroyed) return;
+      if (this.#onAhead !== undefined) this.#onAhead();
+      // What was read ahead comes before its end.
+      else if (this.#ahead.length === 0) this.#end();
     });
+  }
+
+  #read(chunk: Buffer): void {
+    const decoder = this.#decoder;
+    if (decoder === undefined) this.#take(chunk);
+    else this.#decode(() => decoder.push(chunk));
+  }
+
+  #end(): void {
+    this.#hungry = false;
+    const decoder = this.#decoder;
+    if (decoder !== undefined && !this.#decode(() => decoder.end())) return;
+    if (this.#unpassed === undefined) this.push(null);
+    else this.#endsThen = true;
   }
 
   #take(chunk: Buffer): void {

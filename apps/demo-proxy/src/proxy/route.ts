@@ -2,9 +2,12 @@ import type { IncomingMessage } from "node:http";
 import type { Hold, StorageDimension, Usage } from "@usage/counter-core";
 import type { Decision, UsageTracker } from "@usage/tracker";
 import type { DimensionConfig, RouteConfig } from "../config/proxy-config.ts";
-import { CostBook, type RequestCosts } from "../rules/cost-book.ts";
-import { CostMeter, type RequestMeter } from "../rules/request-meter.ts";
+import type { RequestCosts } from "../rules/cost-book.ts";
+import { Pricing } from "../rules/pricing.ts";
+import type { RequestMeter } from "../rules/request-meter.ts";
 import { RouteTable, type Unrouted } from "../rules/route-table.ts";
+import type { QuestionKinds, Questions } from "../tokens/question.ts";
+import { betterRefusal, isPassing } from "./better-refusal.ts";
 import { type BodyDimension, type ExactLimits, HOLDING } from "./body-room.ts";
 import { type Books, booksOf } from "./books.ts";
 import { askedHost } from "./forwarded.ts";
@@ -38,6 +41,8 @@ export interface Demand {
   readonly expectsBody: boolean;
   /** What it costs by the rules of own dimensions. */
   readonly costs?: RequestCosts;
+  /** What it asks models, by the protocol of whichever backend gets it. */
+  readonly questions?: Questions;
   /** How long that is, where it is known. */
   readonly responseLength?: number;
 }
@@ -79,8 +84,7 @@ export class Router {
   // Filled in anew for every request: whoever reads it keeps nothing of it.
   readonly #usage: Record<StorageDimension, number> = { apiRequests: 1, egressBytes: 0, ingressBytes: 0 };
   readonly #limits: Float64Array;
-  readonly #costs: CostBook | undefined;
-  readonly #own: readonly StorageDimension[];
+  readonly #pricing: Pricing;
 
   /** @throws UnknownBackendError for an upstream that the tracker's counter does not have. */
   constructor(options: RouterOptions) {
@@ -88,16 +92,18 @@ export class Router {
     this.#books = booksOf(options.tracker);
     this.#exact = options.exact;
     this.#limits = new Float64Array(options.tracker.counter.dimensions.length);
-    const { dimensions } = options;
-    this.#costs = dimensions && new CostBook(dimensions);
-    this.#own = [...(dimensions?.keys() ?? [])] as readonly string[] as readonly StorageDimension[];
+    this.#pricing = new Pricing({ dimensions: options.dimensions, counted: options.tracker.counter.dimensions });
     this.update(options);
   }
 
-  /** A request with what it costs in own dimensions. */
+  /** A request with what it costs by rules. */
   priced(demand: Demand): Demand {
-    const costs = this.#costs?.costsOf(demand.request.method ?? "", demand.path);
-    return costs === undefined ? demand : { ...demand, costs };
+    return this.#pricing.priced(demand);
+  }
+
+  /** What a request asks models, by the protocols of those that it may go to; undefined: nothing that costs tokens. */
+  questionKinds(demand: Demand): QuestionKinds | undefined {
+    return this.#pricing.countsTokens ? this.#pricing.questionKinds(demand, this.#pool(demand)) : undefined;
   }
 
   /** In order of preference. */
@@ -157,6 +163,8 @@ export class Router {
         unreachable = true;
         continue;
       }
+      // Tokens are counted of those whose answers tell them.
+      if (demand.questions !== undefined) this.usageOf(demand, upstream);
       const admitted = this.#policy === "pack" ? this.#admit(upstream, usage, demand) : undefined;
       if (admitted !== undefined) return admitted;
       if (this.#policy === "pack" || !this.#tracker.withinLimits(upstream.name, usage)) {
@@ -169,7 +177,7 @@ export class Router {
         bestPart = part;
       }
     }
-    const admitted = best && this.#admit(best, usage, demand);
+    const admitted = best && this.#admit(best, this.usageOf(demand, best), demand);
     return admitted ?? { upstream: undefined, decision: refusal, unreachable };
   }
 
@@ -184,7 +192,9 @@ export class Router {
     for (const upstream of this.#pool(demand)) {
       if (upstream.draining || failed?.has(upstream) || upstream.health.usable) continue;
       // fault: leaves a backend alone that failed once where there is no other
-      const admitted = upstream.health.mayStandIn ? this.#admit(upstream, this.usageOf(demand), demand) : undefined;
+      const admitted = upstream.health.mayStandIn
+        ? this.#admit(upstream, this.usageOf(demand, upstream), demand)
+        : undefined;
       if (admitted !== undefined) return admitted;
     }
     return routed;
@@ -198,7 +208,8 @@ export class Router {
   ): Promise<Admitted | Refused> {
     const { waitMs } = this.#exact ?? { waitMs: 0 };
     const options = { ...HOLDING, waitMs, signal };
-    const hold = await this.#tracker.reserve(backend, this.usageOf(demand), options).catch((error: unknown) => {
+    const asked = this.#pool(demand).find(({ name }) => name === backend);
+    const hold = await this.#tracker.reserve(backend, this.usageOf(demand, asked), options).catch((error: unknown) => {
       // The backend may have been let go of meanwhile.
       if (signal.aborted) throw error;
     });
@@ -225,9 +236,9 @@ export class Router {
     return hold && this.#admitted(upstream, hold, demand);
   }
 
-  #admitted(upstream: Upstream, hold: Hold, { costs }: Demand): Admitted {
+  #admitted(upstream: Upstream, hold: Hold, demand: Demand): Admitted {
     const reservation = new Reservation(hold, this.#books, this.#exact);
-    return { upstream, reservation, meter: costs && new CostMeter(costs, reservation) };
+    return { upstream, reservation, meter: this.#pricing.meterOf(demand, upstream, reservation) };
   }
 
   /** Counts what was in the way of a request, and tells. What may be waited for is not in the way yet. */
@@ -248,11 +259,14 @@ export class Router {
   /**
    * What a request is known to use. A body of unknown length counts as one byte: it must find room, however little. It is filled in
    * anew for every request.
+   *
+   * @param upstream where it would go. @default wherever it may
    */
-  usageOf({ bodyLength, expectsBody, costs, responseLength = expectsBody ? 1 : 0 }: Demand): Readonly<Usage> {
+  usageOf(demand: Demand, upstream?: Upstream): Readonly<Usage> {
+    const { bodyLength, expectsBody, responseLength = expectsBody ? 1 : 0 } = demand;
     this.#usage.egressBytes = responseLength;
     this.#usage.ingressBytes = bodyLength === "chunked" ? 1 : bodyLength;
-    for (const dimension of this.#own) this.#usage[dimension] = costs?.most[dimension] ?? 0;
+    this.#pricing.fill(this.#usage, demand, upstream);
     return this.#usage;
   }
 
@@ -266,23 +280,4 @@ export class Router {
     }
     return part;
   }
-}
-
-/** Whether waiting a little may help. */
-export function isPassing(decision: Decision<StorageDimension> | undefined): decision is Decision<StorageDimension> {
-  return decision?.reason === "held" || decision?.reason === "unready";
-}
-
-/**
- * Where waiting helps, that is told, of the first one in order; where nothing may be used there is never room, and another one tells
- * when there is some again.
- */
-function betterRefusal(
-  before: Decision<StorageDimension> | undefined,
-  next: Decision<StorageDimension>,
-): Decision<StorageDimension> {
-  if (before === undefined || (isPassing(next) && !isPassing(before))) return next;
-  if (before.reason !== "limit" || next.reason !== "limit") return before.reason === "limit" ? next : before;
-  const isClosed = next.exceeded.some((dimension) => next.limits[dimension] === 0);
-  return isClosed ? before : next;
 }

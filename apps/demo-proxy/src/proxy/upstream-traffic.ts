@@ -36,6 +36,8 @@ export class UpstreamTraffic {
   unconnected = 0;
   /** Requests that it broke off, before or after the head of its response. */
   broken = 0;
+  /** Answers of models that did not say what they cost, so that it was estimated. */
+  estimated = 0;
   /** Why it broke off the last of them. */
   brokenBy: Trouble | undefined;
 

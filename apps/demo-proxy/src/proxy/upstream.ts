@@ -1,5 +1,6 @@
 import type { Clock } from "@usage/counter-core";
 import { type Dispatcher, Pool } from "undici";
+import type { TokenProtocol } from "../config/proxy-config.ts";
 import { type BackendCredentials, type Sent, withoutOwn } from "../credentials/backend-credentials.ts";
 import type { ClientIdentity } from "../credentials/client-identity.ts";
 import { connectorTo } from "./connector.ts";
@@ -28,6 +29,8 @@ export interface UpstreamOptions {
   readonly ca?: string;
   /** @default none: what clients send is passed on */
   readonly credentials?: BackendCredentials | undefined;
+  /** How its answers say what its model has read and written. @default they are not read */
+  readonly tokens?: TokenProtocol | undefined;
   readonly clock: Clock;
   /** What the backend was asked and answered before, at another address of it. @default nothing */
   readonly traffic?: UpstreamTraffic;
@@ -48,6 +51,8 @@ export class Upstream {
   draining = false;
   /** How the proxy shows the backend who it is. May be replaced: requests to come have the new ones. */
   credentials: BackendCredentials | undefined;
+  /** How its answers say what its model has read and written; undefined: they are not read. May be replaced like them. */
+  tokens: TokenProtocol | undefined;
   readonly traffic: UpstreamTraffic;
   readonly health: BackendHealth;
   readonly #basePath: string;
@@ -64,6 +69,7 @@ export class Upstream {
     this.host = host;
     this.ca = ca;
     this.credentials = options.credentials;
+    this.tokens = options.tokens;
     this.addresses = new UpstreamAddresses(url);
     this.traffic = options.traffic ?? new UpstreamTraffic(options.dimensions);
     this.#basePath = url.pathname.replace(/\/+$/, "");

@@ -5,6 +5,8 @@ import type { RequestCosts } from "./cost-book.ts";
 
 /** Counts what one try of a request costs besides requests and bytes. */
 export interface RequestMeter {
+  /** Whether it reads answers, so that they must not be compressed. */
+  readonly readsAnswer: boolean;
   /** The request is being written to the upstream. May be called again. */
   written(): void;
   answered(status: number, headers: IncomingHttpHeaders): void;
@@ -16,6 +18,7 @@ export interface RequestMeter {
 
 /** By rules. What of it depends on the answer's status is counted with the answer, and else once it is sure that there is none. */
 export class CostMeter implements RequestMeter {
+  readonly readsAnswer = false;
   readonly #costs: RequestCosts;
   readonly #reservation: Pick<Reservation, "count" | "shrink">;
   #isWritten = false;
@@ -52,4 +55,17 @@ export class CostMeter implements RequestMeter {
     const rest = Object.entries(most).map(([name, held]) => [name, held - (costs[name] ?? 0)]);
     this.#reservation.shrink(Object.fromEntries(rest));
   }
+}
+
+/** Several of them as one; undefined for none. */
+export function joinedMeters(...given: readonly (RequestMeter | undefined)[]): RequestMeter | undefined {
+  const meters = given.filter((meter) => meter !== undefined);
+  if (meters.length <= 1) return meters[0];
+  return {
+    readsAnswer: meters.some(({ readsAnswer }) => readsAnswer),
+    written: () => meters.forEach((meter) => void meter.written()),
+    answered: (status, headers) => meters.forEach((meter) => void meter.answered(status, headers)),
+    data: (chunk) => meters.forEach((meter) => void meter.data(chunk)),
+    over: () => meters.forEach((meter) => void meter.over()),
+  };
 }

@@ -34,6 +34,7 @@ export class BackendMetrics {
   readonly #rejections: Samples;
   readonly #reservationRejections: Samples;
   readonly #cuts: Samples;
+  readonly #estimated: Samples | undefined;
   readonly #latency: Histograms;
 
   /** @param dimensions what is counted. */
@@ -83,6 +84,12 @@ export class BackendMetrics {
       name: "usage_cut_bodies_total",
       help: "Bodies that were cut, or not begun, since an exact limit left no room for them.",
     });
+    this.#estimated = dimensions.some((dimension: string) => dimension === "outputTokens")
+      ? text.counter({
+          name: "usage_backend_estimated_answers_total",
+          help: "Answers of models that did not say what they cost: their tokens were estimated.",
+        })
+      : undefined;
     this.#latency = text.histogram(
       { name: "usage_backend_latency_seconds", help: "Time from the choice of a backend to the head of its response." },
       LATENCY_BOUNDS,
@@ -113,6 +120,7 @@ export class BackendMetrics {
       this.#reservationRejections.add(`${backend},${dimension}`, traffic.reservationRejections[d] ?? 0);
       this.#cuts.add(`${backend},${dimension}`, traffic.cuts[d] ?? 0);
     }
+    this.#estimated?.add(backend, traffic.estimated);
     this.#latency.add(backend, traffic.latency);
   }
 }
