@@ -7,10 +7,12 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { WebSocket } from "ws";
 import type { Address } from "../src/config/address.ts";
 import { parseConfig } from "../src/config/read-config.ts";
 import { CERT, KEY } from "./proxy/localhost-certificate.ts";
 import { listening, startUpstream } from "./proxy/node-upstream.ts";
+import { startWebSockets } from "./proxy/websocket-upstream.ts";
 import { startApp, testConfig } from "./support/app.ts";
 import { EXPIRED_CERT, OTHER_CERT, OTHER_KEY } from "./support/certificates.ts";
 import { startProxy } from "./support/running-proxy.ts";
@@ -138,6 +140,32 @@ describe("listeners with a certificate", () => {
     expect(await child.exit()).toBe(0);
     expect(child.output + child.errors).not.toContain("PRIVATE");
   });
+});
+
+it("WebSockets pass over TLS on both sides, and a client that does not agree on TLS in time is let go of", async () => {
+  const [{ folder, settings }, echo] = [await start(), await startWebSockets({}, true)];
+  const { tls, backends } = parseConfig(settings.replace(/http:\S+(?=")/, `https://localhost:${echo.port}`), {
+    file: "t.yaml",
+    folder,
+  });
+  const trusting = backends.map((backend) => ({ ...backend, ca: { file: "", pem: CERT } }));
+  const timeouts = { connectMs: 5_000, headersMs: 500, idleMs: 5_000, keepAliveMs: 5_000 };
+  const { app, proxy } = await startApp(testConfig(trusting, { ...(tls && { tls }), timeouts }));
+  const silent = connectTcp(proxy.port, "127.0.0.1").on("error", () => {});
+  const ws = new WebSocket(`wss://127.0.0.1:${proxy.port}/`, TRUSTED);
+  await once(ws, "open");
+  ws.send(Buffer.alloc(200_000));
+  const [message] = await once(ws, "message");
+  expect(message).toHaveLength(200_000);
+  ws.close(1000);
+  await once(ws, "close");
+  await expect.poll(() => app.inFlight()).toBe(0);
+  expect(app.tracker.counter.totalAll("a")).toMatchObject({
+    apiRequests: 1,
+    ingressBytes: 200_000 + 14 + 8,
+    egressBytes: 200_000 + 10 + 4,
+  });
+  await expect.poll(() => silent.closed).toBe(true);
 });
 
 describe("a backend with a ca", () => {

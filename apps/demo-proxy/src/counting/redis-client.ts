@@ -31,11 +31,13 @@ function sentinelOptions(
   ca: string | undefined,
 ) {
   const trust = ca === undefined ? {} : { ca };
+  // A Sentinel that hangs must not keep the client from the next one.
+  // fault: waits for ever for a Sentinel that hangs
+  const sentinelCommandTimeout = recommendedClientOptions.commandTimeout;
   return {
     sentinels: [...nodes],
     name,
-    // A Sentinel that hangs must not keep the client from the next one.
-    sentinelCommandTimeout: recommendedClientOptions.commandTimeout,
+    sentinelCommandTimeout,
     sentinelRetryStrategy: recommendedClientOptions.retryStrategy,
     ...(username !== undefined && { sentinelUsername: username }),
     ...(password && { sentinelPassword: password.reveal() }),

@@ -9,11 +9,12 @@ import { scrape } from "../support/metrics.ts";
 const KEY = "clients-own-key-0123";
 const PROVIDER = "sk-provider-0123456789";
 
-async function start() {
+async function start(limits = "", enforcement = "approximate") {
   const upstream = await startWebSockets();
   const entries: AccessEntry[] = [];
   const started = await startConfigured(
-    `clients: [{ name: app, key: ${KEY} }]
+    `clients: [{ name: app, key: ${KEY}${limits && `, ${limits}`} }]
+counter: { kind: local, enforcement: ${enforcement} }
 backends: [{ name: llm, url: "http://127.0.0.1:${upstream.port}", auth: { kind: bearer, token: ${PROVIDER} } }]`,
     { accessLog: (entry) => entries.push(entry) },
   );
@@ -62,6 +63,24 @@ describe("a client with a key of the proxy's", () => {
         },
       ]);
       expect((await scrape(admin)).value("usage_backend_open_websockets", { backend: "llm" })).toBe(0);
+    },
+  );
+
+  it.each(["approximate", "exact"])(
+    "is kept within its own limits through a WebSocket that is open: %s",
+    async (enforcement) => {
+      const { upstream, app, dial } = await start(`limits: { day: { egressBytes: 1000 } }`, enforcement);
+      const ws = dial({ authorization: `Bearer ${KEY}` });
+      const closed = once(ws, "close");
+      await once(ws, "open");
+      const echoed = setInterval(() => ws.send(Buffer.alloc(496)), 20);
+      onTestFinished(() => clearInterval(echoed));
+      const [code, reason] = await closed;
+      expect(`${code} ${reason}`).toBe("1008 the limit of egress is used up");
+      await expect.poll(() => app.inFlight()).toBe(0);
+      const { egressBytes } = upstream.traffic();
+      expect(app.tracker.counter.totalAll("llm").egressBytes).toBe(egressBytes);
+      if (enforcement === "exact") expect(egressBytes).toBeLessThanOrEqual(2_000);
     },
   );
 

@@ -358,3 +358,49 @@ test("what passes through a WebSocket in a later month than that of its opening 
   await one.next();
   expect(proxy.usage("a")).toEqual({ apiRequests: 0, egressBytes: 7, ingressBytes: 11 });
 });
+
+test("a client that reads nothing more is cut, while what it sends goes on to pass", async () => {
+  const upstream = await startWebSockets({ perMessageDeflate: false });
+  const proxy = await startProxy({ upstreams: { a: upstream.port }, timeouts: { idleMs: 200 } });
+  const one = await open(proxy.port, { perMessageDeflate: false });
+  one.ws.pause();
+  upstream.opened[0]?.send(Buffer.alloc(30_000_000));
+  const timer = setInterval(() => one.ws.ping(), 20);
+  onTestFinished(() => clearInterval(timer));
+  await expect.poll(() => upstream.closed, { timeout: 15_000 }).toEqual(["1006 "]);
+  await proxy.settled();
+  expect(proxy.usage("a").egressBytes).toBeLessThan(30_000_000);
+});
+
+test("a side that only ends its own direction may be answered, and what has no Close is passed on as it is", async () => {
+  const upstream = await startRawUpstream((socket, text) => {
+    if (text.startsWith("GET ")) socket.write(OPENED);
+    else socket.end("\x81\x03bye", "latin1");
+  });
+  const proxy = await startProxy({ upstreams: { a: upstream.port } });
+  const client = await dial(proxy.port, OPEN);
+  await client.until("\r\n\r\n");
+  client.socket.end("\x81\x80\x00\x00\x00\x00", "latin1");
+  await client.closed;
+  expect(client.text().endsWith("\r\n\r\n\x81\x03bye")).toBe(true);
+  await proxy.settled();
+  expect(proxy.usage("a")).toEqual({ apiRequests: 1, egressBytes: 5, ingressBytes: 6 });
+});
+
+test("who closes nothing when the proxy shuts down is cut with the grace", async () => {
+  const clock = new FakeClock(Date.now());
+  const upstream = await startRawUpstream((socket, text) => {
+    if (text.startsWith("GET ")) socket.write(OPENED);
+  });
+  const proxy = await startProxy({ upstreams: { a: upstream.port }, clock });
+  const client = await dial(proxy.port, OPEN);
+  await client.until("\r\n\r\n");
+  // A frame that never ends.
+  client.socket.write("\x81\x85\x00\x00\x00\x00he", "latin1");
+  await expect.poll(() => proxy.usage("a").ingressBytes).toBe(8);
+  const closing = proxy.server.close({ graceMs: 1_000 });
+  await client.until("shutting down");
+  clock.advance(1_000);
+  expect(await closing).toEqual({ cut: 1 });
+  await proxy.settled();
+});
