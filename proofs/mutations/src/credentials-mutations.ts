@@ -11,6 +11,16 @@ const CHANGED = credentials("signed-chunks", "that was changed %s is refused, an
 
 export const CREDENTIALS_MUTATIONS: readonly Mutation[] = [
   {
+    name: "lets pages of any site use the credentials of a provider",
+    edit: never,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/credentials/websockets.test.ts",
+        title: "opens no WebSocket by credentials that are not its own, unless cors.origins names it",
+      },
+    ],
+  },
+  {
     name: "sends a client's own key along as a subprotocol",
     edit: never,
     caughtBy: [

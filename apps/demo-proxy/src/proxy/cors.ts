@@ -25,6 +25,11 @@ export class Cors {
     this.#credentials = credentials;
   }
 
+  /** Whether pages of an origin may read. */
+  allows(origin: string): boolean {
+    return this.#origins === "*" || this.#origins.has(origin);
+  }
+
   /** The problem with the headers that let the page which asked read it. */
   readable(request: IncomingMessage, problem: Problem): Problem {
     const granted = this.#grant(request);

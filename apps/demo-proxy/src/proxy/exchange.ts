@@ -3,6 +3,7 @@ import type { ClientIdentity } from "../credentials/client-identity.ts";
 import { type AccessEntry, accessEntry } from "./access-entry.ts";
 import { breakOff } from "./client-response.ts";
 import type { ExchangeContext } from "./exchange-context.ts";
+import { isForeignPage } from "./foreign-page.ts";
 import { calledHosts } from "./forwarded.ts";
 import { Forwarding, type ForwardingObserver } from "./forwarding.ts";
 import { type BodyLength, bodyLengthOf } from "./framing.ts";
@@ -57,7 +58,7 @@ export class Exchange implements ForwardingObserver {
     });
     if (offersUpgrade(this.#request)) response.shouldKeepAlive = false;
     const { closing, pseudonym } = this.#context;
-    const refusal = closing ? problems.CLOSING : this.#identify();
+    const refusal = closing ? problems.CLOSING : (this.#identify() ?? this.#refuseForeign());
     const outgoing =
       refusal ??
       outgoingRequest(this.#request, this.#bodyLength, this.#expectation, {
@@ -79,6 +80,12 @@ export class Exchange implements ForwardingObserver {
     if (identity === undefined) return undefined;
     if ("status" in identity) return identity;
     this.#client = identity;
+    return undefined;
+  }
+
+  #refuseForeign(): problems.Problem | undefined {
+    // fault: lets pages of any site use the credentials of a provider
+    if (this.#upgrading !== undefined && isForeignPage(this.#request, this.#context)) return problems.FOREIGN_PAGE;
     return undefined;
   }
 

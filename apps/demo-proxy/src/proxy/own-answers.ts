@@ -35,6 +35,11 @@ export class OwnAnswers {
     }
   }
 
+  /** Whether pages of an origin may read them. */
+  mayBeReadBy(origin: string): boolean {
+    return this.#cors?.allows(origin) === true;
+  }
+
   count(status: number): void {
     (this.#counts[status] as number) += 1;
   }

@@ -23,6 +23,10 @@ export const UPGRADE_REFUSED: Problem = problem(
     connection: "close",
   },
 );
+export const FOREIGN_PAGE: Problem = problem(
+  403,
+  "A page of another site cannot open a WebSocket here with credentials that are not its own: cors.origins of the proxy names the pages that may.",
+);
 export const EXPECTATION_REFUSED: Problem = problem(417, "The only expectation that this proxy meets is 100-continue.");
 export const BAD_TARGET: Problem = problem(
   400,

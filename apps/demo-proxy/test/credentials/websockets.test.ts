@@ -91,3 +91,34 @@ describe("a client with a key of the proxy's", () => {
     expect(upstream.requests).toEqual([]);
   });
 });
+
+describe("a page of another site", () => {
+  const EVIL = "https://evil.example";
+  const basic = `Basic ${Buffer.from(`app:${KEY}`).toString("base64")}`;
+
+  it("opens no WebSocket by credentials that are not its own, unless cors.origins names it", async () => {
+    const upstream = await startWebSockets();
+    const backends = `backends: [{ name: llm, url: "http://127.0.0.1:${upstream.port}", auth: { kind: bearer, token: ${PROVIDER} } }]`;
+    const cors = "cors: { origins: [https://app.example] }";
+    const open = await startConfigured(`${backends}\n${cors}`);
+    const keyed = await startConfigured(`clients: [{ name: app, key: ${KEY} }]\n${backends}\n${cors}`);
+    const status = async ({ proxy }: typeof open, headers: Record<string, string>): Promise<number> => {
+      const ws = new WebSocket(`ws://127.0.0.1:${proxy.port}/`, { headers });
+      onTestFinished(() => ws.terminate());
+      ws.on("error", () => {});
+      return Promise.race([
+        once(ws, "open").then(() => 101),
+        once(ws, "unexpected-response").then(([, response]) => response.statusCode),
+      ]);
+    };
+    expect(await status(open, { origin: EVIL })).toBe(403);
+    expect(await status(open, { origin: "null" })).toBe(403);
+    expect(await status(keyed, { origin: EVIL, authorization: basic })).toBe(403);
+    expect(upstream.requests).toEqual([]);
+    expect(await status(open, {})).toBe(101);
+    expect(await status(open, { origin: `http://127.0.0.1:${open.proxy.port}` })).toBe(101);
+    expect(await status(open, { origin: "https://app.example" })).toBe(101);
+    expect(await status(keyed, { origin: EVIL, authorization: `Bearer ${KEY}` })).toBe(101);
+    expect(await status(keyed, { authorization: basic })).toBe(101);
+  });
+});

@@ -5,8 +5,12 @@ import { startApp, testConfig } from "./app.ts";
 
 /** The configuration that a YAML file of these settings is, on free ports and with a store of its own. */
 export function configured(yaml: string): ProxyConfig {
-  const { backends, clients, plans, counter, trustedProxies } = parseConfig(yaml, { file: "test.yaml", folder: "/" });
-  return testConfig(backends, { counter, trustedProxies, ...(clients && { clients }), ...(plans && { plans }) });
+  const { backends, clients, plans, counter, cors, trustedProxies } = parseConfig(yaml, {
+    file: "test.yaml",
+    folder: "/",
+  });
+  const optional = { ...(clients && { clients }), ...(plans && { plans }), ...(cors && { cors }) };
+  return testConfig(backends, { counter, trustedProxies, ...optional });
 }
 
 /** A proxy by the settings of a YAML file, and its origin. */
