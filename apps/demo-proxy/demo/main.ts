@@ -6,7 +6,7 @@ import { close, type Loss } from "./closing.ts";
 import { type DemoOptions, HELP, readCommandLine } from "./command-line.ts";
 import { Journal } from "./journal.ts";
 import { sum } from "./sample-upstream.ts";
-import { CLIENTS, REQUESTS } from "./scenario.ts";
+import { CONNECTIONS, REQUESTS } from "./scenario.ts";
 import { show } from "./show.ts";
 import { openStage, PORTS, type Stage } from "./stage.ts";
 import { Story } from "./story.ts";
@@ -59,7 +59,13 @@ async function demo(options: DemoOptions, told: AbortSignal): Promise<void> {
 
   const { requestsPerSecond } = stage.scenario;
   const urls = stage.roles.flatMap(({ process }) => process?.url ?? []);
-  const traffic = new Traffic({ urls, requests: REQUESTS, clients: CLIENTS, requestsPerSecond });
+  const traffic = new Traffic({
+    urls,
+    requests: REQUESTS,
+    clients: CONNECTIONS,
+    keys: [...stage.keys.values()],
+    requestsPerSecond,
+  });
   const over = new AbortController();
   const { seconds } = options;
   const story = new Story({ stage, traffic, journal, seconds, signal: AbortSignal.any([told, over.signal]) });

@@ -32,7 +32,9 @@ export const REQUESTS: readonly SampleRequest[] = [
   { method: "GET", bytes: 16 * KIB },
 ];
 
-export const CLIENTS = 6;
+/** Who sends requests, each with a key of its own and as many connections. The second one is on a plan. */
+export const CLIENTS = ["web", "jobs", "partner"] as const;
+export const CONNECTIONS = 2 * CLIENTS.length;
 export const HISTORY_MONTHS = 11;
 
 /** When something happens, as a part of the whole. */
@@ -40,12 +42,15 @@ export const CUES = { kill: 0.38, startAgain: 0.48, wipe: 0.62, full: 0.8, end: 
 
 /** How many requests of {@link REQUESTS} fill all tiers. */
 const REQUESTS_TO_FULL = 2_850;
+const PLAN_REQUESTS = 1_200;
 /** A demo that is shorter than this has smaller tiers: whoever is in a hurry looks at no figures. */
 const SHORT_SECONDS = 60;
 const SHORT_PART = 0.25;
 
 export interface Scenario {
   readonly tiers: readonly Tier[];
+  /** What a client of the plan may use, which is a little more than it does. */
+  readonly plan: Partial<Usage>;
   readonly requestsPerSecond: number;
   /** How often what is counted is stored, which is what a kill costs where there is no Redis. */
   readonly flushMs: number;
@@ -62,6 +67,7 @@ export function scenarioOf(seconds: number): Scenario {
   });
   return {
     tiers,
+    plan: { apiRequests: PLAN_REQUESTS * part },
     requestsPerSecond: (REQUESTS_TO_FULL * part) / (CUES.full * seconds),
     flushMs: seconds < SHORT_SECONDS ? 250 : 1_000,
   };

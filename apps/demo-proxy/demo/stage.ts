@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +14,7 @@ import { portOrAnother } from "./ports.ts";
 import { ProxyProcess } from "./proxy-process.ts";
 import { Receiver } from "./receiver.ts";
 import { PROXY_HEADER, SampleUpstream } from "./sample-upstream.ts";
-import { type Scenario, scenarioOf } from "./scenario.ts";
+import { CLIENTS, type Scenario, scenarioOf } from "./scenario.ts";
 
 /** A proxy of the two, which may be killed and started again. */
 export interface Role {
@@ -29,6 +30,8 @@ export interface Stage {
   readonly firstPeriod: Period;
   readonly upstreams: ReadonlyMap<string, SampleUpstream>;
   readonly receiver: Receiver;
+  /** The keys of the clients, by name. */
+  readonly keys: ReadonlyMap<string, string>;
   readonly redis: RedisServer | undefined;
   /** It is never killed: what it says is shown. */
   readonly one: ProxyProcess;
@@ -61,6 +64,7 @@ export async function openStage(
   const receiver = opened.adopt(await Receiver.start((event) => journal.delivered(sentence(event))), (receiver) =>
     receiver.close(),
   );
+  const keys = new Map(CLIENTS.map((client) => [client, randomBytes(16).toString("hex")]));
   signal.throwIfAborted();
   const redis = wantsRedis && redisAtHand() ? opened.adopt(await startRedis(), (redis) => redis.stop()) : undefined;
   const roles: Stage["roles"] = [
@@ -69,7 +73,7 @@ export async function openStage(
   ];
   for (const role of roles) {
     const [port, adminPort] = await Promise.all(PORTS[role.name].map(portOrAnother));
-    const config = { port, adminPort, name: role.name, file, scenario, upstreams, receiver, redis };
+    const config = { port, adminPort, name: role.name, file, scenario, upstreams, receiver, keys, redis };
     await writeFile(join(folder, `${role.name}.yaml`), configOf(config), { mode: 0o600 });
     opened.defer(() => role.process?.kill());
   }
@@ -79,17 +83,29 @@ export async function openStage(
   };
   const [one] = await Promise.all(roles.map(start));
   if (one === undefined) throw new Error("there is no proxy");
-  return { folder, file, scenario, firstPeriod: utcMonths.at(nowMs), upstreams, receiver, redis, one, roles, start };
+  return {
+    folder,
+    file,
+    scenario,
+    firstPeriod: utcMonths.at(nowMs),
+    upstreams,
+    receiver,
+    keys,
+    redis,
+    one,
+    roles,
+    start,
+  };
 }
 
-interface ConfigParts extends Pick<Stage, "file" | "scenario" | "upstreams" | "receiver" | "redis"> {
+interface ConfigParts extends Pick<Stage, "file" | "scenario" | "upstreams" | "receiver" | "keys" | "redis"> {
   readonly name: string;
   readonly port: number | undefined;
   readonly adminPort: number | undefined;
 }
 
-function configOf({ name, port, adminPort, file, scenario, upstreams, receiver, redis }: ConfigParts): string {
-  const { tiers, flushMs } = scenario;
+function configOf({ name, port, adminPort, file, scenario, upstreams, receiver, keys, redis }: ConfigParts): string {
+  const { tiers, plan, flushMs } = scenario;
   return stringify({
     listen: `${HOST}:${port}`,
     admin: { listen: `${HOST}:${adminPort}` },
@@ -97,6 +113,8 @@ function configOf({ name, port, adminPort, file, scenario, upstreams, receiver, 
     store: { kind: "sqlite", file },
     flush: { intervalMs: flushMs, nearLimitIntervalMs: flushMs },
     routing: "pack",
+    plans: { small: { month: plan } },
+    clients: [...keys].map(([client, key]) => ({ name: client, key, ...(client === "jobs" && { plan: "small" }) })),
     webhooks: [{ name: "receiver", url: receiver.url.href, secret: receiver.secret }],
     backends: tiers.map(({ name: backend, limits }) => {
       return {

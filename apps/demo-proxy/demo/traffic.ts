@@ -10,6 +10,8 @@ export interface TrafficOptions {
   /** Sent in turn, again and again. */
   readonly requests: readonly SampleRequest[];
   readonly clients: number;
+  /** What the clients take turns to show who they are. @default none */
+  readonly keys?: readonly string[];
   readonly requestsPerSecond: number;
 }
 
@@ -58,10 +60,11 @@ export class Traffic {
 
   async #client(client: number): Promise<void> {
     const { clients, requestsPerSecond } = this.#options;
+    const headers = this.#headersOf(client);
     const turnMs = (1_000 * clients) / requestsPerSecond;
     let next = performance.now() + turnMs * Math.random();
     for (let turn = client; await this.#waitUntil(next); turn++) {
-      this.#answers[await this.#send(turn)] += 1;
+      this.#answers[await this.#send(turn, headers)] += 1;
       next = Math.max(next + turnMs, performance.now());
     }
   }
@@ -73,22 +76,32 @@ export class Traffic {
     return !signal.aborted;
   }
 
-  async #send(turn: number): Promise<"served" | "refused" | "failed"> {
+  #headersOf(client: number): Record<string, string> {
+    const { keys = [] } = this.#options;
+    const key = keys[client % keys.length];
+    return key === undefined ? {} : { authorization: `Bearer ${key}` };
+  }
+
+  async #send(turn: number, headers: Record<string, string>): Promise<"served" | "refused" | "failed"> {
     const { requests } = this.#options;
     const request = requests[this.#sent++ % requests.length] ?? { method: "GET", bytes: 0 };
     for (let attempt = 0; attempt < this.#pools.length; attempt++) {
       const pool = this.#pools[(turn + attempt) % this.#pools.length];
-      const status = pool && (await this.#ask(pool, request));
+      const status = pool && (await this.#ask(pool, request, headers));
       if (status !== undefined) return status === 429 ? "refused" : status < 300 ? "served" : "failed";
     }
     return "failed";
   }
 
   /** The status; undefined when there was no whole answer. */
-  async #ask(pool: Pool, { method, bytes }: SampleRequest): Promise<number | undefined> {
+  async #ask(
+    pool: Pool,
+    { method, bytes }: SampleRequest,
+    headers: Record<string, string>,
+  ): Promise<number | undefined> {
     const body = method === "PUT" ? Buffer.alloc(bytes, "x") : null;
     try {
-      const response = await pool.request({ path: `/objects/${bytes}`, method, body });
+      const response = await pool.request({ path: `/objects/${bytes}`, method, headers, body });
       await response.body.arrayBuffer();
       return response.statusCode;
     } catch {
