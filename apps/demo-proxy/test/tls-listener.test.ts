@@ -103,7 +103,11 @@ describe("listeners with a certificate", () => {
       );
     // They are accepted in the order in which they came.
     for (const address of [proxy, admin]) await call(address, "/healthz");
-    await app.stop({ graceMs: config.shutdown.graceMs });
+    onTestFinished(() => {
+      for (const socket of silent) socket.destroy();
+    });
+    const late = new Promise((resolve) => setTimeout(resolve, 5_000, "late"));
+    expect(await Promise.race([app.stop({ graceMs: config.shutdown.graceMs }), late])).toEqual({ cut: 0 });
     for (const socket of silent) await expect.poll(() => socket.closed).toBe(true);
   });
 
