@@ -1,72 +1,34 @@
 import { describe, expect, it } from "vitest";
-import type { ClientsReport } from "../../src/admin/api/clients.ts";
-import type { Address } from "../../src/config/address.ts";
-import { parseConfig } from "../../src/config/read-config.ts";
-import { send } from "../proxy/client.ts";
-import { startUpstream } from "../proxy/node-upstream.ts";
+import { startApp } from "../support/app.ts";
 import { call } from "../support/call.ts";
 import { startConfigured } from "../support/configured-app.ts";
-
-const key = (name: string): string => `key-of-${name}-0123456789`;
-const as = (name: string) => ({ headers: { authorization: `Bearer ${key(name)}` } });
-
-interface Settings {
-  readonly plans?: string;
-  readonly clients: Readonly<Record<string, string>>;
-  readonly limits?: string;
-  readonly more?: string;
-}
-
-const settings = (url: string, { plans = "{}", clients, limits = "{}", more = "" }: Settings): string => `
-plans: ${plans}
-clients:
-${Object.entries(clients)
-  .map(([name, of]) => `- { name: ${name}, key: ${key(name)}, ${of} }`)
-  .join("\n")}
-backends: [{ name: llm, url: "${url}", limits: ${limits} }]
-${more}`;
-
-/** A proxy whose one backend sends so many bytes as the path says. */
-async function start(given: Settings) {
-  const upstream = await startUpstream((request, response) => {
-    request.resume().on("end", () => response.end(Buffer.alloc(Number(/^\/(\d+)/.exec(request.url ?? "")?.[1] ?? 0))));
-  });
-  const url = `http://127.0.0.1:${upstream.port}`;
-  const started = await startConfigured(settings(url, given));
-  const ask = (name: string, path = "/10", options = {}) => send(started.proxy.port, path, { ...as(name), ...options });
-  const take = (next: Settings) =>
-    started.app.live.take(async () => ({
-      ...started.app.live.config,
-      ...parseConfig(settings(url, next), { file: "next.yaml", folder: "/" }),
-      listen: started.app.live.config.listen,
-    }));
-  return { ...started, upstream, ask, take };
-}
-
-const clients = async (admin: Address, query = ""): Promise<ClientsReport> =>
-  (await call(admin, `/api/clients${query}`)).json as ClientsReport;
+import { clientOf, clientsOf, noon, startWithClients } from "./client-fixture.ts";
 
 describe("a client with limits of its own", () => {
-  it("is counted in its windows by the same requests and bytes as the backend, and refused before a backend is asked", async () => {
-    const { app, admin, ask, upstream } = await start({
-      plans: "{ free: { day: { apiRequests: 3 }, month: { egressBytes: 1MB } } }",
-      clients: { web: "plan: free", batch: "" },
-    });
-    expect((await ask("web", "/1000", { method: "PUT", body: "x".repeat(500) })).status).toBe(200);
-    expect([(await ask("web")).status, (await ask("web")).status]).toEqual([200, 200]);
-    const refused = await ask("web");
+  it("is counted in its windows like the backend, and refused before a backend is asked, while others go on", async () => {
+    const clock = noon();
+    const { app, admin, ask, upstream } = await startWithClients(
+      {
+        plans: "{ free: { day: { apiRequests: 3 }, month: { egressBytes: 1MB } } }",
+        // Names of clients may be those of backends.
+        clients: { llm: "plan: free", batch: "" },
+      },
+      { clock },
+    );
+    expect((await ask("llm", "/1000", { method: "PUT", body: "x".repeat(500) })).status).toBe(200);
+    expect([(await ask("llm")).status, (await ask("llm")).status]).toEqual([200, 200]);
+    const refused = await ask("llm");
     expect(refused.status).toBe(429);
-    const [day] = new Date().toISOString().split("T");
+    const [day] = new Date(clock.now()).toISOString().split("T");
+    const detail = `There is no room left for the client llm. The limit of apiRequests in the window day (${day})`;
     expect(JSON.parse(refused.text)).toMatchObject({
-      client: "web",
+      client: "llm",
       window: "day",
       dimensions: ["apiRequests"],
       reason: "limit",
       "violated-policies": ["day:apiRequests"],
-      error: { code: "insufficient_quota" },
-      detail: expect.stringContaining(
-        `There is no room left for the client web. The limit of apiRequests in the window day (${day})`,
-      ),
+      error: { code: "insufficient_quota", message: expect.stringContaining(detail) },
+      detail: expect.stringContaining(detail),
     });
     expect(refused.headers).toMatchObject({ "x-should-retry": "false" });
     expect(refused.headers["retry-after"]).toBeUndefined();
@@ -76,12 +38,13 @@ describe("a client with limits of its own", () => {
 
     expect(app.tracker.counter.totalAll("llm")).toEqual({ apiRequests: 4, egressBytes: 1030, ingressBytes: 500 });
     const used = { apiRequests: 3, egressBytes: 1020, ingressBytes: 500 };
-    const report = await clients(admin);
+    const report = await clientsOf(admin);
     expect(report).toMatchObject({ total: 2, matching: 2, offset: 0, windows: ["month", "day"] });
     expect(report.plans).toEqual({ free: { day: { apiRequests: 3 }, month: { egressBytes: 1e6 } } });
+    const held = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
     expect(report.clients).toMatchObject([
       {
-        name: "web",
+        name: "llm",
         plan: "free",
         refused: 1,
         withinLimits: false,
@@ -89,12 +52,125 @@ describe("a client with limits of its own", () => {
         window: "day",
         dimension: "apiRequests",
         windows: {
-          month: { usage: used, limits: { egressBytes: 1e6 }, usedPart: 0.00102, withinLimits: true },
-          day: { period: { key: `day:${day}` }, usage: used, limits: { apiRequests: 3 }, withinLimits: false },
+          month: { usage: used, held, limits: { egressBytes: 1e6 }, usedPart: 0.00102, withinLimits: true },
+          day: { period: { key: `day:${day}` }, usage: used, held, limits: { apiRequests: 3 }, withinLimits: false },
         },
       },
       { name: "batch", plan: null, refused: 0, withinLimits: true, usedPart: null, window: null, dimension: null },
     ]);
     expect(Object.keys(report.clients[1]?.windows ?? {})).toEqual(["month"]);
+  });
+
+  it("is charged for what it gets: nothing of what no backend takes, and once for what was sent to two", async () => {
+    const { app, admin, ask } = await startWithClients({
+      clients: { web: "limits: { day: { apiRequests: 2 } }" },
+      backends: ["one", "two"],
+      limits: "{ apiRequests: 1, egressBytes: 2000 }",
+    });
+    expect((await ask("web", "/busy/one/40")).status).toBe(200);
+    const counted = ["one", "two"].map((name) => app.tracker.counter.totalAll(name).apiRequests);
+    expect(counted).toEqual([1, 1]);
+    const used = { apiRequests: 1, egressBytes: 40, ingressBytes: 0 };
+    expect(await clientOf(admin, "web")).toMatchObject({ windows: { day: { usage: used } }, refused: 0 });
+    for (let i = 0; i < 3; i++) {
+      const refused = await ask("web");
+      expect([refused.status, JSON.parse(refused.text).client]).toEqual([503, undefined]);
+    }
+    const held = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+    expect(await clientOf(admin, "web")).toMatchObject({ windows: { day: { usage: used, held } }, refused: 0 });
+  });
+
+  it("gets of an exact limit as much as there is and no more, whose room it ever is that ends", async () => {
+    const { app, admin, ask } = await startWithClients({
+      clients: { web: "limits: { day: { egressBytes: 5000 } }", batch: "limits: { day: { ingressBytes: 700 } }" },
+      limits: "{ egressBytes: 20000 }",
+      more: "counter: { kind: local, enforcement: exact }",
+    });
+    expect((await ask("web", "/4000")).status).toBe(200);
+    const cut = await ask("web", "/3000");
+    expect(cut.status).toBe(429);
+    expect(JSON.parse(cut.text)).toMatchObject({ client: "web", window: "day", dimensions: ["egressBytes"] });
+    // What the backend had sent of it may be used up, too: it is counted at both.
+    const { egressBytes } = app.tracker.counter.totalAll("llm");
+    expect(await clientOf(admin, "web")).toMatchObject({ windows: { month: { usage: { egressBytes } } } });
+    const put = { method: "PUT", body: "x".repeat(500) };
+    expect((await ask("batch", "/0", put)).status).toBe(200);
+    const upload = await ask("batch", "/0", put);
+    expect(JSON.parse(upload.text)).toMatchObject({ client: "batch", dimensions: ["ingressBytes"] });
+    // Here it is the backend that has none.
+    const atBackend = JSON.parse((await ask("batch", "/50000")).text);
+    expect(atBackend.client).toBeUndefined();
+    expect(atBackend.detail).toContain("there is no room for its answer");
+    expect(await clientOf(admin, "web")).toMatchObject({ refused: 1, windows: { day: { held: { egressBytes: 0 } } } });
+    expect(await clientOf(admin, "batch")).toMatchObject({
+      refused: 1,
+      windows: { day: { usage: { ingressBytes: 500 } } },
+    });
+    expect(app.tracker.counter.heldAll("llm").egressBytes).toBe(0);
+  });
+
+  it("keeps what it used over a restart, and over reloads that change its plan, remove it and bring it back", async () => {
+    const clock = noon();
+    const plans = "{ free: { day: { apiRequests: 3 } }, pro: { week: { apiRequests: 4 } } }";
+    const started = await startWithClients({ plans, clients: { web: "", batch: "plan: free" } }, { clock });
+    const { app, admin, ask, take } = started;
+    const usedBy = async (name: string) => {
+      const windows = Object.entries((await clientOf(admin, name))?.windows ?? {});
+      return windows.map(([window, { usage }]) => `${window} ${usage.apiRequests}`);
+    };
+    for (const name of ["web", "web", "batch"]) expect((await ask(name)).status).toBe(200);
+    expect(await usedBy("web")).toEqual(["month 2"]);
+    // A window begins to count once somebody is in it.
+    await take({ plans, clients: { web: "plan: pro", batch: "plan: free" } });
+    expect((await ask("web")).status).toBe(200);
+    expect(await usedBy("web")).toEqual(["month 3", "week 1"]);
+    await take({ plans: "{ pro: { week: { apiRequests: 1 } } }", clients: { web: "plan: pro" } });
+    expect([(await ask("web")).status, (await ask("batch")).status]).toEqual([429, 401]);
+    expect((await clientsOf(admin)).clients.map(({ name }) => name)).toEqual(["web"]);
+    await app.clientUsage.usage?.flush();
+    expect(app.clientUsage.counters().map((counter) => counter.backends())).toEqual([["web"], ["web"], []]);
+    await take({ plans, clients: { web: "plan: free", batch: "plan: free" } });
+    expect((await ask("batch")).status).toBe(200);
+    expect(await usedBy("batch")).toEqual(["month 2", "day 2"]);
+    expect((await ask("web")).status).toBe(200);
+
+    const { config } = app.live;
+    await app.stop({ graceMs: 0 });
+    const next = await startApp({ ...config, listen: { host: "127.0.0.1", port: 0 } }, { clock });
+    const { clients } = await clientsOf(next.admin);
+    expect(clients.map(({ name, windows }) => [name, windows.month?.usage.apiRequests])).toEqual([
+      ["batch", 2],
+      ["web", 4],
+    ]);
+  });
+});
+
+describe("GET /api/clients", () => {
+  it("lists the worst first, finds by name and plan, and pages", async () => {
+    const clients = Object.fromEntries(
+      Array.from({ length: 120 }, (_, i) => [`tenant-${i}`, i % 2 ? "plan: pro" : ""]),
+    );
+    const { admin, ask } = await startWithClients({ plans: "{ pro: { day: { apiRequests: 10 } } }", clients });
+    for (const name of ["tenant-7", "tenant-7", "tenant-55", "tenant-2"]) await ask(name);
+    const names = async (query: string) => (await clientsOf(admin, query)).clients.map(({ name }) => name);
+    expect((await names("")).slice(0, 3)).toEqual(["tenant-7", "tenant-55", "tenant-1"]);
+    expect(await names("")).toHaveLength(50);
+    expect(await names("?limit=2&offset=1")).toEqual(["tenant-55", "tenant-1"]);
+    expect(await names("?search=TENANT-11&limit=3")).toEqual(["tenant-11", "tenant-111", "tenant-113"]);
+    expect(await clientsOf(admin, "?search=pro&limit=1")).toMatchObject({
+      total: 120,
+      matching: 60,
+      windows: ["month", "day"],
+    });
+    expect(await names("?offset=500")).toEqual([]);
+    for (const query of ["?limit=0", "?limit=1001", "?offset=-1", "?limit=x", "?page=2", "?limit=1&limit=2"]) {
+      expect((await call(admin, `/api/clients${query}`)).status).toBe(400);
+    }
+  });
+
+  it("has nobody where requests are of nobody", async () => {
+    const upstream = "http://127.0.0.1:1";
+    const { admin } = await startConfigured(`backends: [{ name: llm, url: "${upstream}" }]`);
+    expect(await clientsOf(admin)).toEqual({ total: 0, matching: 0, offset: 0, windows: [], plans: {}, clients: [] });
   });
 });

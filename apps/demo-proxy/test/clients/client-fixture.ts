@@ -1,0 +1,70 @@
+import { systemClock } from "@usage/counter-core";
+import type { ClientReport, ClientsReport } from "../../src/admin/api/clients.ts";
+import type { ProxyParts } from "../../src/compose.ts";
+import type { Address } from "../../src/config/address.ts";
+import { type Ask, send } from "../proxy/client.ts";
+import { startUpstream } from "../proxy/node-upstream.ts";
+import { call } from "../support/call.ts";
+import { configured, startConfigured } from "../support/configured-app.ts";
+
+export const keyOf = (name: string): string => `key-of-${name}-0123456789`;
+
+export interface Settings {
+  /** In YAML: by name, what a client has besides its key. */
+  readonly clients: Readonly<Record<string, string>>;
+  readonly plans?: string;
+  /** Of each backend. */
+  readonly limits?: string;
+  readonly backends?: readonly string[];
+  readonly more?: string;
+}
+
+/** Noon of a day of this month, whenever the test runs: no day or week ends meanwhile. */
+export function noon() {
+  const { now } = systemClock;
+  const aheadMs = (new Date().setUTCHours(12, 0, 0, 0) as number) - now();
+  return { ...systemClock, now: () => now() + aheadMs };
+}
+
+export function settings(url: string, { plans = "{}", clients, limits = "{}", ...given }: Settings): string {
+  const { backends = ["llm"], more = "" } = given;
+  const lines = Object.entries(clients).map(([name, of]) => `- { name: ${name}, key: ${keyOf(name)}, ${of} }`);
+  return `
+plans: ${plans}
+clients: ${lines.length === 0 ? "" : `\n${lines.join("\n")}`}
+backends: [${backends.map((name) => `{ name: ${name}, url: "${url}/${name}", limits: ${limits} }`).join(", ")}]
+${more}`;
+}
+
+/** A proxy whose backends send so many bytes as the path says; `/busy/` and a backend's name: that one is too busy. */
+export async function startWithClients(given: Settings, parts: ProxyParts = { clock: noon() }) {
+  const upstream = await startUpstream((request, response) => {
+    const [, backend = "", , bytes = "0"] = /^\/([^/]+)(\/busy\/[^/]+)?\/(\d+)/.exec(request.url ?? "") ?? [];
+    const isBusy = request.url?.includes(`/busy/${backend}/`) === true;
+    request.resume().on("end", () => response.writeHead(isBusy ? 503 : 200).end(Buffer.alloc(Number(bytes))));
+  });
+  const url = `http://127.0.0.1:${upstream.port}`;
+  const started = await startConfigured(settings(url, given), parts);
+  const { live } = started.app;
+  return {
+    ...started,
+    upstream,
+    ask: (name: string, path = "/10", options: Ask = {}) => {
+      return send(started.proxy.port, path, { ...options, headers: { authorization: `Bearer ${keyOf(name)}` } });
+    },
+    /** Takes other clients and plans over. */
+    take: (next: Settings) =>
+      live.take(async () => {
+        const { clients, plans } = configured(settings(url, next));
+        return { ...live.config, ...(clients && { clients }), ...(plans && { plans }) };
+      }),
+  };
+}
+
+export async function clientsOf(admin: Address, query = ""): Promise<ClientsReport> {
+  return (await call(admin, `/api/clients${query}`)).json as ClientsReport;
+}
+
+export async function clientOf(admin: Address, name: string): Promise<ClientReport | undefined> {
+  return (await clientsOf(admin, `?search=${name}`)).clients.find((client) => client.name === name);
+}
