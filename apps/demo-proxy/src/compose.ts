@@ -100,6 +100,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     new ClientUsage({ config, dimensions, openStore: openClientStore, openCounter: beside, clock, random }),
     (usage) => usage.close(),
   );
+  // fault: takes requests of clients without knowing what they used before
   (await clientUsage.prepare(config))();
 
   const upstreams = config.backends.map(

@@ -1,7 +1,12 @@
-import { instead } from "./edits.ts";
+import { always, drop, instead } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const config = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/config/credentials.test.ts", title });
+const limits = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/clients/client-limits.test.ts", title });
+
+const COUNTED = "is counted in its windows like the backend, and refused before a backend is asked, while others go on";
+const CUT = "gets of an exact limit as much as there is and no more, whose room it ever is that ends";
+const KEPT = "keeps what it used over a restart, and over reloads that change its plan, remove it and bring it back";
 
 /** Usage and limits of the proxy's clients. */
 export const CLIENT_MUTATIONS: readonly Mutation[] = [
@@ -10,4 +15,18 @@ export const CLIENT_MUTATIONS: readonly Mutation[] = [
     edit: instead("return [];"),
     caughtBy: [config("are refused where they cannot be meant: %s")],
   },
+  { name: "admits a client that is over its limit", edit: always, caughtBy: [limits(COUNTED)] },
+  { name: "counts at the backend what passes, and not at the client", edit: drop, caughtBy: [limits(COUNTED)] },
+  {
+    name: "counts at a client what it never got",
+    edit: drop,
+    caughtBy: [
+      limits("is charged for what it gets: nothing of what no backend takes, and once for what was sent to two"),
+    ],
+  },
+  { name: "keeps a body within the room of its backend alone", edit: drop, caughtBy: [limits(CUT)] },
+  { name: "takes requests of clients without knowing what they used before", edit: drop, caughtBy: [limits(KEPT)] },
+  { name: "leaves clients with the limits of before", edit: drop, caughtBy: [limits(KEPT)] },
+  { name: "forgets at once what a client used that is configured no more", edit: drop, caughtBy: [limits(KEPT)] },
+  { name: "does not store at last what clients used", edit: drop, caughtBy: [limits(KEPT)] },
 ];

@@ -121,9 +121,11 @@ export class ClientUsage implements Books {
       const after = next.get(name);
       if (after !== undefined) Object.assign(before, { plan: after.plan, limits: after.limits });
       // The same as before, since requests that run have it. Who is gone is kept until what it used is stored.
+      // fault: forgets at once what a client used that is configured no more
       next.set(name, before);
     }
     this.#accounts = next;
+    // fault: leaves clients with the limits of before
     this.#usage?.updateLimits(new Map(Array.from(next, ([name, { limits }]) => [name, limits])));
     for (const { tracker } of this.#usage?.trackers() ?? []) {
       if (isDeepStrictEqual(this.#schedules.get(tracker) ?? this.#parts.config.flush, flush)) continue;
@@ -239,6 +241,7 @@ export class ClientUsage implements Books {
   /** Stores what is left. @throws what `WindowedUsage.close` throws. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    // fault: does not store at last what clients used
     await this.#usage?.close();
   }
 

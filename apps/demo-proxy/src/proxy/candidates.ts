@@ -64,6 +64,7 @@ export class Candidates {
 
   #admit({ reservation }: Admitted): void {
     // What an upstream that was left still sends is nothing that the client gets.
+    // fault: counts at a client what it never got
     this.#reservation?.unshare();
     this.#reservation = reservation;
     const side = this.#client?.side;

@@ -41,6 +41,7 @@ export class ClientAdmission {
       this.#state = "in";
       this.#account.inFlight += 1;
     }
+    // fault: admits a client that is over its limit
     if (this.#admit(this.#usage.tryReserve(this.#account.name, usage, HOLDING))) return undefined;
     const client = this.#usage.check(this.#account.name, usage);
     if (this.#exact === undefined || this.#exact.waitMs === 0 || !isPassing(client)) return this.#refuse(client);

@@ -11,6 +11,7 @@ export class JointRoom implements Room {
   }
 
   take(bytes: number): boolean {
+    // fault: keeps a body within the room of its backend alone
     if (!this.#client.take(bytes)) return false;
     if (this.#backend.take(bytes)) return true;
     this.#client.giveBack(bytes);
@@ -27,6 +28,7 @@ export class JointRoom implements Room {
   }
 
   count(bytes: number): void {
+    // fault: counts at the backend what passes, and not at the client
     this.#client.count(bytes);
     this.#backend.count(bytes);
   }

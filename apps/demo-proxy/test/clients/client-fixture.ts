@@ -36,12 +36,20 @@ backends: [${backends.map((name) => `{ name: ${name}, url: "${url}/${name}", lim
 ${more}`;
 }
 
-/** A proxy whose backends send so many bytes as the path says; `/busy/` and a backend's name: that one is too busy. */
+/**
+ * A proxy whose backends send so many bytes as the path says; `/busy/` and a backend's name before them: that one is too busy;
+ * `/unannounced`: nobody is told how many.
+ */
 export async function startWithClients(given: Settings, parts: ProxyParts = { clock: noon() }) {
   const upstream = await startUpstream((request, response) => {
-    const [, backend = "", , bytes = "0"] = /^\/([^/]+)(\/busy\/[^/]+)?\/(\d+)/.exec(request.url ?? "") ?? [];
+    const [, backend = "", , bytes = "0"] =
+      /^\/([^/]+)(\/busy\/[^/]+|\/unannounced)?\/(\d+)/.exec(request.url ?? "") ?? [];
     const isBusy = request.url?.includes(`/busy/${backend}/`) === true;
-    request.resume().on("end", () => response.writeHead(isBusy ? 503 : 200).end(Buffer.alloc(Number(bytes))));
+    request.resume().on("end", () => {
+      response.statusCode = isBusy ? 503 : 200;
+      if (request.url?.includes("/unannounced/")) response.write(Buffer.alloc(Number(bytes)), () => response.end());
+      else response.end(Buffer.alloc(Number(bytes)));
+    });
   });
   const url = `http://127.0.0.1:${upstream.port}`;
   const started = await startConfigured(settings(url, given), parts);

@@ -87,9 +87,11 @@ describe("a client with limits of its own", () => {
       more: "counter: { kind: local, enforcement: exact }",
     });
     expect((await ask("web", "/4000")).status).toBe(200);
-    const cut = await ask("web", "/3000");
-    expect(cut.status).toBe(429);
-    expect(JSON.parse(cut.text)).toMatchObject({ client: "web", window: "day", dimensions: ["egressBytes"] });
+    for (const path of ["/unannounced/3000", "/3000"]) {
+      const cut = await ask("web", path);
+      expect(cut.status).toBe(429);
+      expect(JSON.parse(cut.text)).toMatchObject({ client: "web", window: "day", dimensions: ["egressBytes"] });
+    }
     // What the backend had sent of it may be used up, too: it is counted at both.
     const { egressBytes } = app.tracker.counter.totalAll("llm");
     expect(await clientOf(admin, "web")).toMatchObject({ windows: { month: { usage: { egressBytes } } } });
@@ -101,7 +103,7 @@ describe("a client with limits of its own", () => {
     const atBackend = JSON.parse((await ask("batch", "/50000")).text);
     expect(atBackend.client).toBeUndefined();
     expect(atBackend.detail).toContain("there is no room for its answer");
-    expect(await clientOf(admin, "web")).toMatchObject({ refused: 1, windows: { day: { held: { egressBytes: 0 } } } });
+    expect(await clientOf(admin, "web")).toMatchObject({ refused: 2, windows: { day: { held: { egressBytes: 0 } } } });
     expect(await clientOf(admin, "batch")).toMatchObject({
       refused: 1,
       windows: { day: { usage: { ingressBytes: 500 } } },
