@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, type PostgresServer, type RedisServer, startPostgres, startRedis } from "@usage/test-servers";
 import postgres from "postgres";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { compose } from "../src/compose.ts";
 import type { ProxyConfig } from "../src/config/proxy-config.ts";
 import { parseConfig } from "../src/config/read-config.ts";
@@ -71,6 +71,27 @@ describe("Redis", () => {
 
   it("that speaks TLS is trusted by the ca of the configuration", async () => {
     await shares(`url: "rediss://:hunter2@localhost:${tlsPort}", ca: ca.pem`);
+  });
+
+  it("is found by a Sentinel, with passwords of both, that speaks TLS as it does", async () => {
+    const sentinelPort = await freePort();
+    const sentinel = await startRedis({
+      sentinel: true,
+      config: {
+        requirepass: "hunter3",
+        "tls-port": String(sentinelPort),
+        "tls-cert-file": join(folder, "cert.pem"),
+        "tls-key-file": join(folder, "key.pem"),
+        "tls-ca-cert-file": join(folder, "cert.pem"),
+        "tls-auth-clients": "no",
+        "tls-replication": "yes",
+        "sentinel monitor": `usage 127.0.0.1 ${tlsPort} 1`,
+        "sentinel auth-pass": "usage hunter2",
+      },
+    });
+    onTestFinished(() => sentinel.stop());
+    const node = `{ name: usage, nodes: ["127.0.0.1:${sentinelPort}"], password: hunter3 }`;
+    await shares(`sentinel: ${node}, password: hunter2, tls: true, ca: ca.pem`);
   });
 
   it("is reached by its socket, with a password and a database, and a wrong one is told", async () => {
