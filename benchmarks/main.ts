@@ -18,6 +18,7 @@ const BENCHMARKS = [
   "middleware",
   "proxy",
   "credentials",
+  "rules",
   "observed",
   "start",
 ];

@@ -169,6 +169,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
     // What is destroyed here may still fail.
     socket.on("error", () => {});
     this.#reservation.countRequest();
+    this.#meter?.written();
+    this.#meter?.answered(status, headers);
     this.#upstream.traffic.answered(status, msSince(this.#begun));
     const tunnel =
       this.#state.at === "started" ? this.#observer.upgraded(headers, socket, this.#reservation) : undefined;

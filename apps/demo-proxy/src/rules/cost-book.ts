@@ -32,7 +32,7 @@ export class CostBook {
   costsOf(method: string, path: string): RequestCosts | undefined {
     const readings = pathReadings(path);
     const question = path.indexOf("?");
-    const query = new URLSearchParams(question === -1 ? "" : path.slice(question + 1));
+    const query = question === -1 ? NO_QUERY : new URLSearchParams(path.slice(question + 1));
     const costs = this.#dimensions.flatMap(([name, rules]) => {
       const cost = dearest(readings.map((reading) => costOf(rules, method, reading, query)));
       return cost.most === 0 ? [] : [[name, cost] as const];
@@ -45,6 +45,8 @@ export class CostBook {
     };
   }
 }
+
+const NO_QUERY = new URLSearchParams();
 
 /** One dimension of one request. */
 interface Cost {

@@ -163,6 +163,7 @@ routes:
   });
 
   it("takes over other rules while it runs", async () => {
+    app.tracker.record("a", { apiRequests: 2 });
     const change = await app.live.take(async () => ({ ...config, routes: [{ backends: ["c", "a", "b"] }] }));
     expect(change.needRestart).toEqual([]);
     expect(await served("/elsewhere")).toBe("c");
