@@ -1,8 +1,10 @@
+import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import OpenAI from "openai";
 import { describe, expect, it } from "vitest";
 import { startApp } from "../support/app.ts";
 import { call } from "../support/call.ts";
 import { startConfigured } from "../support/configured-app.ts";
-import { clientOf, clientsOf, noon, startWithClients } from "./client-fixture.ts";
+import { clientOf, clientsOf, keyOf, noon, startWithClients } from "./client-fixture.ts";
 
 describe("a client with limits of its own", () => {
   it("is counted in its windows like the backend, and refused before a backend is asked, while others go on", async () => {
@@ -174,5 +176,40 @@ describe("GET /api/clients", () => {
     const upstream = "http://127.0.0.1:1";
     const { admin } = await startConfigured(`backends: [{ name: llm, url: "${upstream}" }]`);
     expect(await clientsOf(admin)).toEqual({ total: 0, matching: 0, offset: 0, windows: [], plans: {}, clients: [] });
+  });
+});
+
+describe("a client over its limit that is an official one", () => {
+  const limited = "limits: { month: { apiRequests: 0 } }";
+
+  it("of OpenAI fails at once, in words and with a code", async () => {
+    const { origin, upstream } = await startWithClients({ clients: { llm: limited } });
+    const client = new OpenAI({ apiKey: keyOf("llm"), baseURL: `${origin}/v1` });
+    const failure = await client.models.list().then(
+      () => expect.unreachable("the call passed"),
+      (error: unknown) => error,
+    );
+    expect(failure).toMatchObject({ status: 429, code: "insufficient_quota" });
+    expect(String(failure)).toContain("There is no room left for the client llm.");
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  it("of S3 is told so in XML, with a code of S3's", async () => {
+    const { origin, upstream } = await startWithClients({ clients: { photos: limited } }, {});
+    const credentials = { accessKeyId: "photos", secretAccessKey: keyOf("photos") };
+    const client = new S3Client({
+      region: "auto",
+      endpoint: origin,
+      forcePathStyle: true,
+      credentials,
+      maxAttempts: 1,
+    });
+    const failure = await client.send(new GetObjectCommand({ Bucket: "b", Key: "k" })).then(
+      () => expect.unreachable("the call passed"),
+      (error: unknown) => error,
+    );
+    expect(failure).toMatchObject({ name: "QuotaExceeded", $metadata: { httpStatusCode: 429 } });
+    expect(upstream.requests).toHaveLength(0);
+    client.destroy();
   });
 });
