@@ -11,6 +11,16 @@ const CHANGED = credentials("signed-chunks", "that was changed %s is refused, an
 
 export const CREDENTIALS_MUTATIONS: readonly Mutation[] = [
   {
+    name: "counts what a WebSocket costs only when it ends",
+    edit: drop,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/credentials/websockets.test.ts",
+        title: "a WebSocket costs what rules say of it as soon as it is open",
+      },
+    ],
+  },
+  {
     name: "lets pages of any site use the credentials of a provider",
     edit: never,
     caughtBy: [

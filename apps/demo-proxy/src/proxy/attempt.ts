@@ -2,32 +2,11 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
 import { type Dispatcher, errors } from "undici";
 import type { RequestMeter } from "../rules/request-meter.ts";
+import type { AttemptObserver } from "./attempt-observer.ts";
 import type { Reservation } from "./reservation.ts";
 import { msSince, ticks } from "./stopwatch.ts";
 import type { Tunnel } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
-
-/** The side of an exchange that one attempt reports to. One of `passedOver`, `unsendable`, `broken` and `ended` comes, once, as the last. */
-export interface AttemptObserver {
-  /** The connection is ready and the request about to be written: from here on it is never sent again. */
-  started(): void;
-  /** The upstream could not be connected to. Nothing was written. */
-  passedOver(upstream: Upstream, error: Error): void;
-  /** The request cannot be written as HTTP. Nothing was written. */
-  unsendable(): void;
-  head(status: number, reason: string | undefined, headers: IncomingHttpHeaders): void;
-  /** Answers whether more may come; `resume` asks for more after a false. */
-  data(chunk: Buffer): boolean;
-  ended(): void;
-  /** What came of the body waits for room. */
-  starved(): void;
-  /** There is no room for so many more bytes of the body: it must not pass. The attempt is to be aborted. */
-  noRoom(bytes: number): void;
-  /** The upstream failed after the request was started. */
-  broken(error: Error): void;
-  /** The upstream says that it has opened a WebSocket, on this connection. Returns nothing where it is not what was asked for. */
-  upgraded(headers: IncomingHttpHeaders, socket: Duplex, reservation: Reservation): Tunnel | undefined;
-}
 
 /** Whether a backend answers that it takes no requests now. */
 export function isBusy(status: number): boolean {
@@ -170,6 +149,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     socket.on("error", () => {});
     this.#reservation.countRequest();
     this.#meter?.written();
+    // fault: counts what a WebSocket costs only when it ends
     this.#meter?.answered(status, headers);
     this.#upstream.traffic.answered(status, msSince(this.#begun));
     const tunnel =

@@ -1,8 +1,10 @@
 import { once } from "node:events";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
+import { parseConfig } from "../../src/config/read-config.ts";
 import type { AccessEntry } from "../../src/proxy/access-entry.ts";
 import { startWebSockets } from "../proxy/websocket-upstream.ts";
+import { startApp, testConfig } from "../support/app.ts";
 import { startConfigured } from "../support/configured-app.ts";
 import { scrape } from "../support/metrics.ts";
 
@@ -90,6 +92,25 @@ describe("a client with a key of the proxy's", () => {
     expect(response.statusCode).toBe(401);
     expect(upstream.requests).toEqual([]);
   });
+});
+
+it("a WebSocket costs what rules say of it as soon as it is open", async () => {
+  const upstream = await startWebSockets();
+  const { backends, dimensions } = parseConfig(
+    `dimensions: { chats: [{ path: /v1/realtime, status: 101, amount: 3 }] }
+backends: [{ name: llm, url: "http://127.0.0.1:${upstream.port}", limits: { chats: 5 } }]`,
+    { file: "t.yaml", folder: "/" },
+  );
+  const { app, proxy } = await startApp(testConfig(backends, { ...(dimensions && { dimensions }) }));
+  const dial = () => {
+    const ws = new WebSocket(`ws://127.0.0.1:${proxy.port}/v1/realtime`);
+    onTestFinished(() => ws.terminate());
+    return ws.on("error", () => {});
+  };
+  await once(dial(), "open");
+  expect(app.tracker.counter.totalAll("llm")).toMatchObject({ apiRequests: 1, chats: 3 });
+  const [, response] = await once(dial(), "unexpected-response");
+  expect(response.statusCode).toBe(429);
 });
 
 describe("a page of another site", () => {

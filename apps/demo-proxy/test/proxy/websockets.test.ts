@@ -309,8 +309,6 @@ test("when the proxy shuts down both sides are told so with 1001, where their fr
   const clock = new FakeClock(Date.now());
   const upstream = await startWebSockets();
   const proxy = await startProxy({ upstreams: { a: upstream.port }, clock });
-  // Else the end of a test that fails would wait for the grace.
-  onTestFinished(() => clock.advance(60_000));
   const one = await open(proxy.port);
   const raw = await dial(proxy.port, OPEN);
   await raw.until("\r\n\r\n");
@@ -318,16 +316,21 @@ test("when the proxy shuts down both sides are told so with 1001, where their fr
   raw.socket.write("\x81\x85\x00\x00\x00\x00he", "latin1");
   await expect.poll(() => proxy.usage("a").ingressBytes).toBe(8);
   const closing = proxy.server.close({ graceMs: 60_000 });
-  await expect.poll(() => one.ws.readyState, { timeout: 5_000 }).toBe(WebSocket.CLOSED);
-  expect(await one.closed).toBe("1001 this proxy is shutting down");
-  await expect.poll(() => upstream.closed).toEqual(["1001 this proxy is shutting down"]);
-  expect(raw.text().endsWith("\x88\x1d\x03\xe9this proxy is shutting down")).toBe(true);
-  raw.socket.write("llo\x81\x85\x00\x00\x00\x00never", "latin1");
-  await expect
-    .poll(() => upstream.closed)
-    .toEqual(["1001 this proxy is shutting down", "1001 this proxy is shutting down"]);
-  raw.socket.end();
-  expect(await closing).toEqual({ cut: 0 });
+  try {
+    await expect.poll(() => one.ws.readyState, { timeout: 5_000 }).toBe(WebSocket.CLOSED);
+    expect(await one.closed).toBe("1001 this proxy is shutting down");
+    await expect.poll(() => upstream.closed).toEqual(["1001 this proxy is shutting down"]);
+    expect(raw.text().endsWith("\x88\x1d\x03\xe9this proxy is shutting down")).toBe(true);
+    raw.socket.write("llo\x81\x85\x00\x00\x00\x00never", "latin1");
+    await expect
+      .poll(() => upstream.closed)
+      .toEqual(["1001 this proxy is shutting down", "1001 this proxy is shutting down"]);
+    raw.socket.end();
+    expect(await closing).toEqual({ cut: 0 });
+  } finally {
+    // Else the end of a test that fails would wait for the grace.
+    clock.advance(60_000);
+  }
   await proxy.settled();
 });
 
