@@ -19,9 +19,11 @@ import { claimOf } from "./counting/claim-of.ts";
 import { countedDimensions } from "./counting/dimensions.ts";
 import { ensureKnown } from "./counting/ensure-known.ts";
 import { exactLimitsOf } from "./counting/exact-limits-of.ts";
+import { Heartbeats } from "./counting/heartbeats.ts";
 import { openCounter } from "./counting/open-counter.ts";
 import { type OpenedStore, openStore } from "./counting/open-store.ts";
 import type { OpenedCounter } from "./counting/opened-counter.ts";
+import { TimelineFolder } from "./counting/timeline-folder.ts";
 import { credentialsOf } from "./credentials/backend-credentials.ts";
 import { LiveConfig } from "./process/live-config.ts";
 import type { AccessLog } from "./proxy/access-entry.ts";
@@ -163,6 +165,13 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     admit,
   });
   const readiness = new Readiness(config.listen);
+  const startedMs = clock.now();
+  const address = () => readiness.address;
+  const heartbeats = opened.adopt(new Heartbeats({ tracker, store, clock, startedMs, address }), (beats) =>
+    beats.stop(),
+  );
+  const folder = opened.adopt(new TimelineFolder({ store, clock, random }), (folder) => folder.stop());
+  folder.start();
   const api = {
     config,
     live: () => live.status(),
@@ -174,7 +183,8 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     clock,
     rates,
     refusals,
-    startedMs: clock.now(),
+    startedMs,
+    heartbeats,
     webhooks,
     clientUsage,
     readiness,
@@ -210,5 +220,6 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     admin,
     live,
     webhooks,
+    heartbeats,
   });
 }

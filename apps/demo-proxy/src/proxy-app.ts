@@ -4,6 +4,7 @@ import type { AdminServer } from "./admin/server.ts";
 import type { ClientUsage } from "./clients/client-usage.ts";
 import type { Address } from "./config/address.ts";
 import type { ProxyConfig } from "./config/proxy-config.ts";
+import type { Heartbeats } from "./counting/heartbeats.ts";
 import { ListenError } from "./process/listen-error.ts";
 import type { LiveConfig } from "./process/live-config.ts";
 import type { Router } from "./proxy/route.ts";
@@ -26,6 +27,7 @@ export interface ProxyAppParts {
   readonly admin: AdminServer;
   readonly live: LiveConfig;
   readonly webhooks: Webhooks;
+  readonly heartbeats: Pick<Heartbeats, "beat">;
 }
 
 export interface Addresses {
@@ -101,6 +103,7 @@ export class ProxyApp {
     // fault: flushes only at the end
     this.flusher.start();
     this.#parts.webhooks.start();
+    this.#parts.heartbeats.beat();
     readiness.ready = true;
     return { proxy: readiness.address, admin: adminAddress };
   }

@@ -8,6 +8,7 @@ import { drain, resume } from "./drain.ts";
 import { EventStream } from "./events.ts";
 import { type GrantParts, grant, listGrants } from "./grants.ts";
 import { history } from "./history.ts";
+import { type InstanceParts, instances } from "./instances.ts";
 import { type LiveParts, livePieces } from "./live-report.ts";
 import { release } from "./release.ts";
 import { type ThresholdParts, thresholdPieces } from "./thresholds.ts";
@@ -17,7 +18,7 @@ import { withStore } from "./with-store.ts";
 
 /** Every path below `/api`. */
 export function apiRoutes(
-  parts: LiveParts & ThresholdParts & WebhookParts & GrantParts & ClientParts,
+  parts: LiveParts & ThresholdParts & WebhookParts & GrantParts & ClientParts & InstanceParts,
 ): readonly Route[] {
   const { tracker, turns, clock } = parts;
   const inOne = (pieces: () => Iterable<string>) => inOnePeriod(tracker.counter, () => turns.encode(pieces()));
@@ -26,6 +27,7 @@ export function apiRoutes(
     { path: "/api/usage", methods: { GET: async () => okBytes(await inOne(() => usagePieces(parts))) } },
     { path: "/api/events", methods: { GET: () => events.answer() } },
     { path: "/api/history", methods: { GET: (request) => history(parts, request) } },
+    { path: "/api/instances", methods: { GET: () => instances(parts) } },
     { path: "/api/audit", methods: { GET: () => withStore(() => answerAudit(parts)) } },
     { path: "/api/thresholds", methods: { GET: async () => okBytes(await inOne(() => thresholdPieces(parts))) } },
     { path: "/api/webhooks", methods: { GET: () => listWebhooks(parts) } },
