@@ -129,7 +129,7 @@ describe("a count that somebody poisoned", () => {
     };
     writeFileSync(join(folder, "proxy.yaml"), JSON.stringify(yaml));
     const { openSqliteStore } = await import("@usage/store-drizzle/sqlite");
-    await using store = await openSqliteStore(join(folder, "usage.db"));
+    await using store = await openSqliteStore(join(folder, "usage.db"), { timeline: true });
     await store.merge([
       { writer: "w", period: "2026-01", backend: "oci", usage: { apiRequests: POISON, egressBytes: 5 } },
       { writer: "v", period: "2026-01", backend: "oci", usage: { apiRequests: 3 } },
@@ -141,6 +141,9 @@ describe("a count that somebody poisoned", () => {
       { period: "2026-01", backend: "oci", usage: { apiRequests: 43, egressBytes: 5 } },
       { period: "2026-02", backend: "oci", usage: { apiRequests: 4 } },
     ]);
+    // The hours, too, have no more than that.
+    const hours = await store.timeline?.("2026-01", { step: "hour" });
+    expect(hours?.map(({ usage }) => usage)).toEqual([{ apiRequests: 43, egressBytes: 5 }]);
     const misspelt = await runRepair(folder, ...args, "--writer", "nobody", "--amount", "1");
     expect(misspelt).toMatchObject({ code: 1, errors: "nobody has no apiRequests of oci in 2026-01\n" });
   });

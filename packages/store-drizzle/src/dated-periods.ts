@@ -18,6 +18,5 @@ export function datedPeriods(periods: readonly string[]): readonly DatedPeriod[]
 
 /** The hour of a period to which what was used at an instant belongs. */
 export function hourIn({ first, last }: DatedPeriod, timeMs: number): number {
-  // fault: dates what is late of a period after its end
   return Math.max(first, Math.min(stepStart("hour", timeMs), last));
 }

@@ -37,6 +37,26 @@ const ws = (title: string): NamedTest => proxy("websockets", title);
 
 export const PROXY_MUTATIONS: readonly Mutation[] = [
   {
+    name: "projects from one request",
+    edit: never,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/admin/api/month-end.test.ts",
+        title: "says nothing from one request, from too few days, or from days without use",
+      },
+    ],
+  },
+  {
+    name: "takes an instance that was killed for a living one",
+    edit: yields("false"),
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/admin/api/instances.test.ts",
+        title: "tells who is there, what each counted, and when it was last heard of, whether it ended or was killed",
+      },
+    ],
+  },
+  {
     name: "waits for ever for a Sentinel that hangs",
     edit: yields("2 ** 31 - 1"),
     caughtBy: [

@@ -25,12 +25,28 @@ const marks = (title: string): NamedTest => ({ file: "packages/store-drizzle/tes
 const memory = (title: string): NamedTest => ({ file: "packages/counter-core/test/store-contract.test.ts", title });
 const LATE = "rejects all that comes late of a folded period, with a reason, and stores the others of that merge";
 const FOLDING = "has all that was taken in the sums, and refuses the rest";
+const DATED = "adds what is new of a tally to the hour of the merge, and nothing where it is merged again";
 const ONCE = "counts a tally once, however often it is merged";
 const NEW_ONCE = "tells a mark as new once, also where the reply was lost, or the store is opened again";
 const CLAIMING = "are told of each that it is new once, by which nobody is told again after a crash";
 const NOT_LOWERED = "is not lowered by a smaller, an empty or a zero tally";
 
 export const STORE_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "SQLite dates all of an amount, and not by how much it grew",
+    edit: change(/sent\.amount - coalesce\(stored\.amount, 0\)/, "sent.amount"),
+    caughtBy: [sqliteContract(DATED)],
+  },
+  {
+    name: "Postgres dates all of an amount, and not by how much it grew",
+    edit: change(/excluded\.amount - stored\.amount/, "excluded.amount"),
+    caughtBy: [postgresContract(DATED)],
+  },
+  {
+    name: "SQLite removes a backend and keeps its timeline",
+    edit: drop,
+    caughtBy: [sqliteContract("adds up where periods are folded, tallies rejected, and backends removed")],
+  },
   {
     name: "SQLite adds instead of keeping the maximum",
     edit: change(/= excluded\.amount/, "= stored.amount + excluded.amount"),

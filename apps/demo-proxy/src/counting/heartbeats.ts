@@ -31,7 +31,6 @@ export class Heartbeats {
     this.#options = options;
     this.#flushes = options.tracker.onFlush(({ error }) => {
       this.#isStoring = error === undefined;
-      // fault: tells the store with each flush that it is there
       if (this.#isStoring && options.clock.now() - this.#begunMs >= LEAST_MS) this.beat();
     });
   }
@@ -51,7 +50,6 @@ export class Heartbeats {
   async stop(): Promise<void> {
     this.#flushes[Symbol.dispose]();
     await this.#sending;
-    // fault: ends without a word
     if (this.#isStoring) await this.#send({ stoppedAt: this.#options.clock.now() });
   }
 

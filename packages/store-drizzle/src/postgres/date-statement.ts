@@ -19,9 +19,7 @@ export function dateStatement(
   const seconds = (of: (period: DatedPeriod) => number) => arrayLiteral(periods.map((period) => of(period) / 1_000));
   const now = sql`floor(extract(epoch from statement_timestamp()))::bigint`;
   const time = atMs === undefined ? now : sql`${Math.floor(atMs / 1_000)}::bigint`;
-  // fault: Postgres dates what is late of a period after its end
   const hour = sql`greatest(asked.first, least(${time} / 3600 * 3600, asked.last))`;
-  // fault: Postgres dates in no order
   return sql`
     insert into ${timeline} as known (period, hour, backend, dimension, amount)
     select period, to_timestamp(${hour}), backend, dimension, least(sum(grown), ${MAX_AMOUNT})

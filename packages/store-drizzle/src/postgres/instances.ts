@@ -23,7 +23,6 @@ export function instanceStatements<TResult extends PgQueryResultHKT, TSchema ext
           .values({ id, ...said })
           .onConflictDoUpdate({ target: instances.id, set: said }),
       );
-      // fault: Postgres keeps instances for ever
       const old = lt(instances.seenAt, sql`now() - ${forgetMs}::double precision * interval '1 millisecond'`);
       await run("heartbeat", (db) => db.delete(instances).where(old));
     },

@@ -40,7 +40,6 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
 
     async upsert(rows, { at: atMs }) {
       const periods = [...new Set(rows.map((row) => row.period))];
-      // fault: keeps no timeline
       const dated = isTimed ? datedPeriods(periods) : [];
       const folded = await run("merge", (db) => {
         const written = db
@@ -107,7 +106,6 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
     async remove(key, name) {
       const ofTimeline = and(eq(timeline.period, key), eq(timeline.backend, name));
       await run("remove", (db) => {
-        // fault: Postgres removes a backend and keeps its timeline
         const gone = db.$with("gone").as(db.delete(timeline).where(ofTimeline).returning({ hour: timeline.hour }));
         return db
           .with(gone)

@@ -82,7 +82,6 @@ export function timelineStatements<TResult extends PgQueryResultHKT, TSchema ext
 
 /** One statement: an hour is part of its day, or it is not. */
 function moved(timeline: PostgresTables["timeline"], here: SQL, day: number): SQL {
-  // fault: Postgres folds hours and keeps them
   return sql`
     with gone as (delete from ${timeline} where ${here} returning period, backend, dimension, amount)
     insert into ${timeline} as known (period, hour, backend, dimension, amount)

@@ -32,11 +32,11 @@ export function upsertStatement({ tallies, folds }: PostgresTables, { rows, peri
   const time = sql`(select greatest(clock_timestamp(), max(times.last)) from ${asked}, lateral ${last})`;
   // fault: Postgres stores what is late of a folded period
   const isOpen = sql`not exists (select from ${folds} as folds where folds.period = sent.period)`;
+  // fault: Postgres dates all of an amount, and not by how much it grew
   const [grown, first, next, told] = isDated
     ? [
         sql`, grown`,
         sql`, max(sent.amount)`,
-        // fault: Postgres dates all of an amount, and not by how much it grew
         sql`, grown = excluded.amount - stored.amount`,
         sql` returning period, backend, dimension, grown`,
       ]

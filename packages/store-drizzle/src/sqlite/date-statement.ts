@@ -16,12 +16,10 @@ export function dateStatement(
 ): SQL {
   const given = JSON.stringify(rows.map((row) => [row.period, row.backend, row.dimension, row.writer, row.amount]));
   const hours = JSON.stringify(dated.periods.map((period) => [period.period, hourIn(period, dated.timeMs)]));
-  // fault: SQLite dates what a merge has twice as if it were two
   const sent = sql`select value ->> 0 as period, value ->> 1 as backend, value ->> 2 as dimension, value ->> 3 as writer,
     max(value ->> 4) as amount from json_each(${given}) group by 1, 2, 3, 4`;
   // fault: SQLite dates all of an amount, and not by how much it grew
   const grown = sql`sum(sent.amount - coalesce(stored.amount, 0))`;
-  // fault: SQLite dates what is late of a folded period
   const isOpen = sql`sent.period not in (select period from ${folds})`;
   return sql`
     with sent as (${sent}),

@@ -23,7 +23,6 @@ export function instanceStatements<TSchema extends Record<string, unknown>>(
           .values({ id, ...said })
           .onConflictDoUpdate({ target: instances.id, set: said })
           .run();
-        // fault: SQLite keeps instances for ever
         db.delete(instances)
           .where(lt(instances.seenAt, sql`${NOW} - ${forgetMs}`))
           .run();

@@ -63,14 +63,12 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
 
     async upsert(rows, { signal, at }) {
       const periods = [...new Set(rows.map((row) => row.period))];
-      // fault: SQLite keeps no timeline
       const dated = now === undefined ? [] : datedPeriods(periods);
       const write = () => {
         if (dated.length > 0) db.run(dateStatement(tables, rows, { periods: dated, timeMs: at ?? now?.() ?? 0 }));
         db.run(upsertStatement(tables, rows, periods));
       };
       const writeAll = () => {
-        // fault: SQLite dates what it may not store
         if (dated.length > 0) db.transaction(write, { behavior: "immediate" });
         else write();
         // Afterwards: a period that another process closes in between is refused though it may have been stored, never the other way.

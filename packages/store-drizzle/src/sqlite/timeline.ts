@@ -73,13 +73,11 @@ export function timelineStatements<TSchema extends Record<string, unknown>>(
         if (start === undefined || start >= hoursBefore) return;
         const at = start;
         const day = stepStart("day", at);
-        // fault: folds hours that are already days
         if (day >= daysBefore && at === day) continue;
         const rows = sql`(select ${backend}, ${dimension} from ${timeline}
           where ${period} = ${key} and ${hour} = ${at} order by ${backend}, ${dimension} limit ${ROWS_PER_FOLD})`;
         const page = sql`period = ${key} and hour = ${at} and (backend, dimension) in ${rows}`;
         const isLeft = (): boolean => {
-          // fault: SQLite deletes hours that it does not fold
           if (day >= daysBefore) db.run(moved(timeline, page, day));
           db.run(sql`delete from ${timeline} where ${page}`);
           return (

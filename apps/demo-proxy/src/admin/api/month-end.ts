@@ -48,7 +48,6 @@ export function monthEnd({
   const whole = amounts.slice(0, Math.max(0, Math.floor((nowMs - startMs) / unitMs)));
   const first = whole.findIndex((amount) => amount > 0);
   if (first === -1) return undefined;
-  // fault: projects from the time before the first use
   const sample = whole.slice(first === 0 ? 0 : first + 1);
   const count = sample.length;
   // fault: projects from one request
@@ -58,7 +57,6 @@ export function monthEnd({
   const left = Math.max(0, endMs - nowMs) / unitMs;
   const atEnd = used + mean * left;
   // What is left has a variance of its own, and the mean is uncertain, too.
-  // fault: takes the mean for certain
   const deviation = Math.sqrt(variance * (left + (left * left) / count));
   const margin = studentT(count - 1) * deviation;
   return {
