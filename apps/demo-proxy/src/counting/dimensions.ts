@@ -5,7 +5,7 @@ import type { ProxyConfig } from "../config/proxy-config.ts";
 export const TOKEN_DIMENSIONS = ["inputTokens", "outputTokens"] as const;
 
 /** The names of the dimensions that a configuration adds to those of storage, in its order. */
-export function ownDimensions({
+function ownDimensions({
   dimensions,
   backends,
 }: Pick<ProxyConfig, "dimensions" | "backends">): readonly string[] {

@@ -195,6 +195,20 @@ backends:
     expect([classA, classB]).toEqual([1, 0]);
   });
 
+  it("lets what is left of them be granted, and nothing that nobody counts", async () => {
+    const grant = async (amounts: object) => {
+      const body = JSON.stringify({ id: JSON.stringify(amounts), amounts, reason: "a migration" });
+      const headers = { "content-type": "application/json" };
+      const answer = await fetch(`${admin}/api/backends/r2/grants`, { method: "POST", headers, body });
+      return [answer.status, await answer.text()] as const;
+    };
+    const [status, text] = await grant({ classA: 5 });
+    expect([status, JSON.parse(text).limits]).toEqual([201, { classA: 45, drafts: 20 }]);
+    const [refused, why] = await grant({ classC: 5 });
+    expect(refused).toBe(400);
+    expect(why).toContain("amounts.classC: unknown key; known here: apiRequests, egressBytes, ingressBytes, classA");
+  });
+
   it("stores, tells and measures them like all others", async () => {
     await app.tracker.flush();
     const stored = await app.store.totals(app.tracker.counter.period().key, app.tracker.counter.writer);
@@ -202,7 +216,7 @@ backends:
     const { backends } = (await (await fetch(`${admin}/api/usage`)).json()) as {
       backends: { usage: unknown; limits: unknown }[];
     };
-    expect(backends[0]).toMatchObject({ usage: usage(), limits: { classA: 40, drafts: 20 } });
+    expect(backends[0]).toMatchObject({ usage: usage(), limits: { classA: 45, drafts: 20 } });
     const metrics = await (await fetch(`${admin}/metrics`)).text();
     expect(metrics).toContain(`usage_class_a{backend="r2"} ${usage().classA}\n`);
     expect(metrics).toContain('usage_limit_drafts{backend="r2"} 20\n');

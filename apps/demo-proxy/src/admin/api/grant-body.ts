@@ -12,7 +12,8 @@ const amounts = section({
   apiRequests: someRequests.optional(),
   egressBytes: someBytes.optional(),
   ingressBytes: someBytes.optional(),
-});
+  // Which others are counted, the configuration says.
+}).catchall(wholeNumber("units", 1, Number.MAX_SAFE_INTEGER));
 
 const grantBody = section({
   id: words("an id of your own, by which it is granted once", 256),

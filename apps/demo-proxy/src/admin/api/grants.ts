@@ -66,6 +66,12 @@ export async function grant(parts: GrantParts, { params, readJson }: RouteReques
   if ("refusal" in body) return body.refusal;
   const read = readGrantBody(body.value);
   if ("trouble" in read) return badRequest(`Nothing was granted. ${read.trouble}`);
+  const counted: readonly string[] = parts.tracker.counter.dimensions;
+  const unknown = Object.keys(read.grant.amounts).filter((dimension) => !counted.includes(dimension));
+  if (unknown.length > 0) {
+    const troubles = unknown.map((name) => `amounts.${name}: unknown key; known here: ${counted.join(", ")}`);
+    return badRequest(`Nothing was granted. ${troubles.join("; ")}`);
+  }
   const { key } = parts.tracker.counter.period();
   const { period = key } = read.grant;
   // Who asks again after the period has changed would grant a second time otherwise.

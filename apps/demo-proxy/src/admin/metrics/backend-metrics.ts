@@ -126,7 +126,7 @@ export class BackendMetrics {
 }
 
 /** `api_requests` of `apiRequests`. */
-export function metricName(dimension: string): string {
+function metricName(dimension: string): string {
   return dimension.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
