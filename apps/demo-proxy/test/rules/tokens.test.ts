@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import type { ServerResponse } from "node:http";
+import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
@@ -13,6 +15,7 @@ import {
   startFakeProvider,
 } from "../../../../examples/test/support/fake-provider.ts";
 import { parseConfig } from "../../src/config/read-config.ts";
+import { DEFAULT_TIMEOUTS, type Timeouts } from "../../src/proxy/timeouts.ts";
 import { EventReader, JsonReader } from "../../src/tokens/answer-reader.ts";
 import { estimateOf, HEAD_BYTES } from "../../src/tokens/estimate.ts";
 import { questionKind } from "../../src/tokens/token-protocol.ts";
@@ -24,10 +27,11 @@ const ASKED = { model: "small", messages: [{ role: "user" as const, content: "hi
 interface Given {
   readonly answers?: Readonly<Record<string, Answer>>;
   readonly limits?: Record<string, number>;
+  readonly timeouts?: Timeouts;
 }
 
 /** A proxy before an account of OpenAI and one of Anthropic, which one provider is. */
-async function startGateway({ answers = {}, limits = {} }: Given = {}) {
+async function startGateway({ answers = {}, limits = {}, timeouts = DEFAULT_TIMEOUTS }: Given = {}) {
   const provider = await startFakeProvider(answers);
   const url = new URL(provider.url);
   const config = testConfig(
@@ -35,7 +39,7 @@ async function startGateway({ answers = {}, limits = {} }: Given = {}) {
       { name: "openai", url, limits, tokens: "openai" },
       { name: "anthropic", url, limits, tokens: "anthropic" },
     ],
-    { routes: [{ match: { path: ["/v1/messages"] }, backends: ["anthropic"] }, { backends: ["openai"] }] },
+    { timeouts, routes: [{ match: { path: ["/v1/messages"] }, backends: ["anthropic"] }, { backends: ["openai"] }] },
   );
   const { app, proxy, admin } = await startApp(config);
   const origin = `http://127.0.0.1:${proxy.port}`;
@@ -209,7 +213,7 @@ describe("tokens of an account of OpenAI, by its own client", () => {
     expect(await used("openai")).toEqual([1, 2]);
   });
 
-  it("wait for no more of a client that announces a body than of any other", async () => {
+  it("are counted for a client that waits to be told to go on with its question", async () => {
     const { proxy, used, provider } = await startGateway();
     const reply = await call(proxy, "/v1/chat/completions", {
       method: "POST",
@@ -220,6 +224,22 @@ describe("tokens of an account of OpenAI, by its own client", () => {
     expect(provider.questions).toHaveLength(1);
     expect(await used("openai")).toEqual([7, 21]);
   });
+});
+
+it("a client that does not go on with its question is told so, and holds nothing", async () => {
+  const { proxy, app, provider, held } = await startGateway({ timeouts: { ...DEFAULT_TIMEOUTS, idleMs: 400 } });
+  const socket = connect(proxy.port, proxy.host);
+  socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{");
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 408 /);
+  socket.destroy();
+  const gone = connect(proxy.port, proxy.host);
+  gone.write("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{");
+  await expect.poll(() => app.inFlight()).toBe(1);
+  gone.destroy();
+  await expect.poll(() => app.inFlight()).toBe(0);
+  expect(held("openai")).toEqual([0, 0]);
+  expect(provider.questions).toHaveLength(0);
 });
 
 describe("tokens of an account of Anthropic, by its own client", () => {
