@@ -74,9 +74,18 @@ export class ClientUsage implements Books {
     return this.#usage;
   }
 
+  /** How many are configured. */
+  get size(): number {
+    return this.#configured.size;
+  }
+
   /** Those that are configured, in that order. */
   *accounts(): Generator<ClientAccount> {
-    for (const name of this.#configured) yield this.#accounts.get(name) as ClientAccount;
+    for (const name of this.#configured) {
+      // Another configuration may be taken over between two of them.
+      const account = this.#accounts.get(name);
+      if (account !== undefined) yield account;
+    }
   }
 
   /** That of a client that is configured. */

@@ -61,6 +61,15 @@ describe("a client with limits of its own", () => {
       { name: "batch", plan: null, refused: 0, withinLimits: true, usedPart: null, window: null, dimension: null },
     ]);
     expect(Object.keys(report.clients[1]?.windows ?? {})).toEqual(["month"]);
+    const { text } = await call(admin, "/metrics");
+    for (const line of [
+      "usage_clients 2",
+      'usage_client_usage{client="llm",window="day",dimension="apiRequests"} 3',
+      'usage_client_limit{client="llm",window="day",dimension="apiRequests"} 3',
+      'usage_client_usage{client="batch",window="month",dimension="egressBytes"} 10',
+      'usage_client_refused_total{client="llm"} 1',
+    ])
+      expect(text).toContain(`\n${line}\n`);
   });
 
   it("is charged for what it gets: nothing of what no backend takes, and once for what was sent to two", async () => {

@@ -72,21 +72,28 @@ export async function listClients(parts: ClientParts, { query }: RouteRequest): 
   if (offset === undefined) return badRequest("offset is a whole number from 0 on.");
   const { clientUsage, inForce, turns } = parts;
   const search = (query.get("search") ?? "").toLowerCase();
-  const found: Found[] = [];
-  let total = 0;
-  await turns.each(clientUsage.accounts(), (account) => {
-    total += 1;
-    if (matches(account, search)) found.push({ account, most: mostUsed(clientUsage, account) });
-  });
-  const page = found.sort(worstFirst).slice(offset, offset + limit);
+  const found = await worstClients(parts, search);
+  const page = found.slice(offset, offset + limit);
   const head: Omit<ClientsReport, "clients"> = {
-    total,
+    total: clientUsage.size,
     matching: found.length,
     offset,
     windows: clientUsage.windows(),
     plans: Object.fromEntries(inForce().plans ?? []),
   };
   return okBytes(await turns.encode(jsonPieces(head, "clients", reports(clientUsage, page))));
+}
+
+/** Those whose name or plan has a text in it, in lower case; the one that used the largest part of a limit first. */
+export async function worstClients(
+  { clientUsage, turns }: Pick<ClientParts, "clientUsage" | "turns">,
+  search = "",
+): Promise<readonly Found[]> {
+  const found: Found[] = [];
+  await turns.each(clientUsage.accounts(), (account) => {
+    if (matches(account, search)) found.push({ account, most: mostUsed(clientUsage, account) });
+  });
+  return found.sort(worstFirst);
 }
 
 interface Found {

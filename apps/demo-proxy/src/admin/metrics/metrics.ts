@@ -2,15 +2,17 @@ import { REDIS_BOUNDS } from "../../counting/timed-redis.ts";
 import type { ProxyServer } from "../../proxy/server.ts";
 import type { DeliveryStatus } from "../../webhooks/delivery-status.ts";
 import type { Webhooks } from "../../webhooks/webhooks.ts";
+import type { ClientParts } from "../api/clients.ts";
 import { type ApiParts, backendReport, counterReport } from "../api/usage-report.ts";
 import { inOnePeriod } from "../in-one-period.ts";
 import type { Route } from "../routes.ts";
 import { BackendMetrics } from "./backend-metrics.ts";
+import { writeClients } from "./client-metrics.ts";
 import type { FlushDurations } from "./flush-durations.ts";
 import type { ProcessMetrics } from "./process-metrics.ts";
 import { label, MetricsText, type Sample, TEXT_FORMAT } from "./text-format.ts";
 
-export interface MetricsParts extends ApiParts {
+export interface MetricsParts extends ApiParts, Pick<ClientParts, "clientUsage"> {
   readonly flushes: FlushDurations;
   readonly proxy: Pick<ProxyServer, "connections" | "ownAnswers">;
   readonly processMetrics: ProcessMetrics;
@@ -31,6 +33,7 @@ function metricsBytes(parts: MetricsParts): Promise<readonly Uint8Array[]> {
     const text = new MetricsText();
     const backends = new BackendMetrics(text, tracker.counter.dimensions);
     await turns.each(router.upstreams, (upstream) => backends.add(backendReport(parts, upstream), upstream));
+    await writeClients(text, parts);
     writePeriod(text, parts);
     writeProxy(text, parts);
     writeFlushes(text, parts);

@@ -1,0 +1,41 @@
+import type { StorageDimension } from "@usage/counter-core";
+import { CLIENT_WINDOWS } from "../../clients/client-windows.ts";
+import { type ClientParts, worstClients } from "../api/clients.ts";
+import { label, type MetricsText } from "./text-format.ts";
+
+/** Each has a series for every window and dimension: of more clients, those are measured that used most of a limit. */
+const MOST_CLIENTS = 100;
+
+/** What clients used and may use, of the worst of them; nothing where there are none. */
+export async function writeClients(
+  text: MetricsText,
+  parts: Pick<ClientParts, "clientUsage" | "turns">,
+): Promise<void> {
+  const { clientUsage, turns } = parts;
+  const all = await worstClients(parts);
+  if (all.length === 0) return;
+  text.gauge({ name: "usage_clients", help: "Clients that are configured." }, all.length);
+  const of = `of the ${MOST_CLIENTS} clients that used the largest part of a limit`;
+  const usage = text.gauge({ name: "usage_client_usage", help: `Usage of this period of a window, ${of}.` });
+  const limit = text.gauge({ name: "usage_client_limit", help: `Limit of a period of a window, ${of}.` });
+  const refused = text.counter({
+    name: "usage_client_refused_total",
+    help: `Requests that a client's own limits refused or cut, ${of}.`,
+  });
+  await turns.each(all.slice(0, MOST_CLIENTS), ({ account: { name, limits, refused: count } }) => {
+    // Whoever has left the configuration meanwhile has nothing to be told of.
+    if (clientUsage.accountOf(name) === undefined) return;
+    const client = label("client", name);
+    refused.add(client, count);
+    for (const window of CLIENT_WINDOWS) {
+      if (window !== "month" && limits[window] === undefined) continue;
+      const amounts = Object.entries(clientUsage.totalOf(name, window));
+      for (const [dimension, amount] of amounts) {
+        const labels = `${client},${label("window", window)},${label("dimension", dimension)}`;
+        const most = limits[window]?.[dimension as StorageDimension];
+        usage.add(labels, amount);
+        if (most !== undefined) limit.add(labels, most);
+      }
+    }
+  });
+}
