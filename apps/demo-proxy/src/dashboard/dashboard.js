@@ -5,6 +5,7 @@ import { Clients } from "./clients.js";
 import { byId, setAttribute, setText } from "./dom.js";
 import { formatInstant, messageOf } from "./format.js";
 import { Grants } from "./grants.js";
+import { Instances } from "./instances.js";
 import { Live } from "./live.js";
 import { Months } from "./months.js";
 import { Polls } from "./polls.js";
@@ -23,6 +24,7 @@ const months = new Months();
 const timeline = new Timeline({ choose: () => void polls.ask(timelinePoll) });
 const clients = new Clients({ choose: () => void polls.ask(clientsPoll) });
 const thresholds = new Thresholds();
+const instances = new Instances();
 const audit = new Audit();
 const live = new Live({ onReport: show, onConnection: tell });
 
@@ -41,8 +43,10 @@ const polls = new Polls([
     load: (body) => thresholds.loadWebhooks(body),
   },
   clientsPoll,
+  timelinePoll,
   { path: () => "api/history", everyMs: 60_000, ...handlersOf(months) },
   grantsPoll,
+  { path: () => "api/instances", everyMs: 10_000, ...handlersOf(instances) },
   auditPoll,
 ]);
 

@@ -2,8 +2,9 @@ import { byId, setText } from "./dom.js";
 import { formatDuration, formatInstant, formatNumber, formatUsage, messageOf } from "./format.js";
 import { replaceIfNew, tableOf } from "./table.js";
 
-/** @typedef {"live" | "silent" | "stopped" | "unknown"} InstanceState */
-/** @typedef {{ id: string, self: boolean, state: InstanceState, startedAt: string | null, seenAt: string | null, stoppedAt: string | null, version: string | null, host: string | null, pid: number | null, address: string | null, usage: Record<string, number> }} Instance */
+/** @typedef {import("../admin/api/instances.ts").InstanceState} InstanceState */
+/** @typedef {import("../admin/api/instances.ts").InstanceReport} Instance */
+/** @typedef {import("../admin/api/instances.ts").InstancesReport} InstancesReport */
 
 /** @type {Readonly<Record<InstanceState, string>>} */
 const STATES = { live: "Running", silent: "Not heard of", stopped: "Stopped", unknown: "Never said who it is" };
@@ -12,7 +13,7 @@ const ROWS = 20;
 
 /** Which instances count, what each has stored of this period, and when it was last heard of. */
 export class Instances {
-  /** @param {{ at: string, instances: readonly Instance[], others: Record<string, number> }} body */
+  /** @param {InstancesReport} body */
   load({ at, instances, others }) {
     byId("instances-section").hidden = false;
     const nowMs = Date.parse(at);
@@ -47,5 +48,5 @@ function rowOf({ id, self, state, startedAt, seenAt, stoppedAt, host, pid, addre
   const ended = stoppedAt === null ? heard : `Ended ${formatInstant(stoppedAt)}`;
   const shown =
     state === "silent" ? /** @type {const} */ ({ text: STATES[state], kind: "bad" }) : (STATES[state] ?? state);
-  return [name, shown, startedAt === null ? "" : formatInstant(startedAt), ended, formatUsage(usage) || "nothing"];
+  return [name, shown, formatInstant(startedAt), ended, formatUsage(usage) || "nothing"];
 }

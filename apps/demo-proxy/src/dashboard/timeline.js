@@ -4,15 +4,9 @@ import { byId, element, setAttribute, setText } from "./dom.js";
 import { formatAmount, formatDay, formatPeriod, formatTime, labelOf, messageOf } from "./format.js";
 
 /** @typedef {import("./format.js").Dimension} Dimension */
-/** @typedef {{ atEnd: number, low: number, high: number, confidence: number, from: number, unit: "day" | "hour" }} Projection */
-/** @typedef {Record<Dimension, number>} Amounts */
-
-/**
- * What one backend used, or all of them, as the API has it.
- *
- * @typedef {{ usage: Record<Dimension, number[]>, undated: Amounts, total: Amounts, projection?: Record<Dimension, Projection | null> }} Used
- * @typedef {{ by: "day" | "hour", of: string, at: string, start: string, end: string, steps: string[], dimensions: Dimension[], all: Used, backends: ({ name: string } & Used)[] }} TimelineReport
- */
+/** @typedef {import("../admin/api/steps-report.ts").Projected} Projection */
+/** @typedef {import("../admin/api/steps-report.ts").StepsOf} Used */
+/** @typedef {import("../admin/api/steps-report.ts").StepsReport} TimelineReport */
 
 /**
  * One dimension of it, to be drawn: what was used in each step, and by its end.
