@@ -70,6 +70,8 @@ describe.each(PROXY_NODES.map((node, index) => [versionOf(node), index]))(
       expect([...statuses.keys()]).toEqual(
         expect.arrayContaining(["/", "/dashboard/base.css", "/dashboard/dashboard.js", "/dashboard/format.js"]),
       );
+      // It is asked for once there is something to draw.
+      expect((await fetch(`${admin}/dashboard/uplot.js`)).status).toBe(200);
     });
 
     it("loads of Redis, Postgres and SQLite only what is configured", async () => {

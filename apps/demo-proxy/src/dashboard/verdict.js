@@ -103,7 +103,7 @@ function refusedOf({ refusals, startedAt, period }) {
   const of = (/** @type {"lastMinute" | "thisPeriod"} */ which) =>
     causes
       .filter((cause) => cause[which] > 0)
-      .map((cause) => `${formatCount(cause[which])} ${CAUSES[cause.cause] ?? cause.cause}`);
+      .map((cause) => `${CAUSES[cause.cause] ?? cause.cause}: ${formatCount(cause[which])}`);
   const scope = startedAt > period.start ? `since ${formatInstant(since)}` : "this period";
   return {
     value: lastMinute === 0 ? "Nobody" : formatNumber(lastMinute, "request"),

@@ -68,7 +68,7 @@ it("who uses it, which thresholds are reached and whether that is told are the A
   ]);
   // It is refused as it is meant to be: nothing is wrong with the proxy.
   expect(await page.locator("#verdict").getAttribute("data-state")).toBe("good");
-  expect(await textOf(page.locator("[data-answer=refused]"))).toContain("1 a client's own limit");
+  expect(await textOf(page.locator("[data-answer=refused]"))).toContain("a client's own limit: 1");
 
   await page.getByRole("button", { name: "Next page of clients" }).press("Enter");
   await expect.poll(() => textOf(page.getByRole("navigation", { name: "Pages of clients" }))).toContain("11–20 of 25");

@@ -57,7 +57,7 @@ async function violations(page: Page): Promise<readonly string[]> {
 const FOCUSED = `(() => {
   const focused = document.activeElement;
   if (focused === null || focused === document.body) return "";
-  return focused.getAttribute("aria-label") ?? focused.textContent ?? focused.tagName;
+  return focused.getAttribute("aria-label") ?? (focused.labels?.[0] ?? focused).textContent ?? focused.tagName;
 })()`;
 
 /** Presses Tab until the focus leaves the page at its end; answers what had it, by name. */
@@ -82,6 +82,8 @@ describe.each([375, 768, 1440])("at %d px", (width) => {
       await untilLive(page);
       await card(page, "full").hasState("exhausted");
       await expect.poll(() => textOf(card(page, "gone").article)).toContain("ECONNREFUSED");
+      await page.locator("#timeline canvas").first().waitFor();
+      await page.locator("#instances table").waitFor();
       for (const summary of await page.locator("summary").all()) await summary.click();
       await page.locator("#audit table").waitFor();
       await page.locator("#grants table").waitFor();
@@ -107,6 +109,8 @@ describe("with the keyboard alone", () => {
     const { admin } = await start();
     const { page } = await openPage(browser, admin);
     await untilLive(page);
+    await page.locator("#timeline canvas").first().waitFor();
+    await page.locator("#instances table").waitFor();
     const stops = await tabStops(page);
     expect(stops[0]).toContain("Skip to the backends");
     const names = [
@@ -114,14 +118,22 @@ describe("with the keyboard alone", () => {
       "Drain full",
       "Drain free",
       "Resume leaving",
+      "Thresholds that are reached",
+      "This month by day",
+      "Backend whose usage is shown",
+      "Days or hours in numbers",
       "What was granted, and why",
       "In numbers",
+      "Instances",
       "How these numbers are made",
     ];
     for (const name of names) {
       expect(stops.join("\n")).toContain(name);
     }
-    const interactive = await page.locator("a, button, summary, input").filter({ visible: true }).count();
+    const interactive = await page
+      .locator("a, button, summary, select, input:not([type=radio]), input:checked")
+      .filter({ visible: true })
+      .count();
     expect(stops.length).toBeGreaterThanOrEqual(interactive);
   });
 

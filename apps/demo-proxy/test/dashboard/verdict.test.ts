@@ -45,7 +45,7 @@ it("whether anybody is refused is said first, in the page and in its tab, by the
   expect([refusals.thisPeriod, backends.map(({ passedBy }) => passedBy.thisPeriod)]).toEqual([5, [7, 5]]);
   await expect
     .poll(() => answer(page, "refused"), SOON)
-    .toMatch(/5 requests\s+5 requests since .*UTC\s+5 no room within limits/);
+    .toMatch(/5 requests\s+5 requests since .*UTC\s+no room within limits: 5/);
   for (const [name, count] of [
     ["one", 7],
     ["two", 5],
@@ -72,7 +72,7 @@ it("what is out of reach is named with its cause, and what nobody can use as suc
     "1 out of reach. What is out of reach is tried again",
   );
   expect(await answer(page, "reach")).toMatch(/1 backend\s.*gone, for .*: it refuses connections.* ECONNREFUSED/s);
-  expect(await answer(page, "refused")).toMatch(/1 no backend in reach/);
+  expect(await answer(page, "refused")).toMatch(/no backend in reach: 1/);
   for (const upstream of app.router.upstreams) upstream.draining = true;
   await expect.poll(() => answer(page, "reach"), SOON).not.toContain("ECONNREFUSED");
   expect(await textOf(page.locator("#verdict-detail"))).toBe("1 drained.");
