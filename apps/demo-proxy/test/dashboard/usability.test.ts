@@ -31,7 +31,12 @@ async function start(token?: string) {
   const started = await startApp(config);
   const { key: period } = started.app.tracker.counter.period();
   const usage = { apiRequests: 123_456_789, egressBytes: 8e15, ingressBytes: 4e15 };
-  await started.app.store.merge([{ writer: "import", period, backend: `a-long-name-${"x".repeat(200)}`, usage }]);
+  const yearAgo = `${Number(period.slice(0, 4)) - 1}${period.slice(4)}`;
+  for (const month of [yearAgo, period]) {
+    await started.app.store.merge([
+      { writer: "import", period: month, backend: `a-long-name-${"x".repeat(200)}`, usage },
+    ]);
+  }
   const grant = { id: "1".repeat(256), reason: `x${"y z".repeat(300)}`, by: "ada@example.com" };
   for (const name of ["full", `a-long-name-${"x".repeat(200)}`]) {
     await started.app.tracker.grant(name, { apiRequests: 1, egressBytes: 2 ** 50 }, grant);
@@ -52,6 +57,21 @@ async function violations(page: Page): Promise<readonly string[]> {
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
 }
+
+/** The texts beside each other that touch, if any. */
+const COLLISIONS = `(() => {
+  const touching = [];
+  for (const row of document.querySelectorAll("figcaption, .axis, .meter-head, .card-head, .section-head, .pager, .rates > div")) {
+    const boxes = [...row.children].flatMap((child) => [...child.getClientRects()].map((box) => ({ box, text: child.textContent })));
+    for (const [index, one] of boxes.entries()) {
+      for (const other of boxes.slice(index + 1)) {
+        const apart = one.box.right <= other.box.left || other.box.right <= one.box.left || one.box.bottom <= other.box.top || other.box.bottom <= one.box.top;
+        if (!apart) touching.push([one.text, other.text]);
+      }
+    }
+  }
+  return touching;
+})()`;
 
 /** The name of what has the focus, nearly as a screen reader says it; empty for the page as a whole. */
 const FOCUSED = `(() => {
@@ -89,6 +109,7 @@ describe.each([375, 768, 1440])("at %d px", (width) => {
       await page.locator("#grants table").waitFor();
       const overflow = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth");
       expect(overflow).toBeLessThanOrEqual(0);
+      expect(await page.evaluate(COLLISIONS)).toEqual([]);
       expect(await violations(page)).toEqual([]);
       expect(complaints).toEqual([]);
     },
