@@ -28,12 +28,14 @@ answer({
   tables: [table("SQLite", sqlite), table("Postgres", postgres)],
 } satisfies Section);
 
-function table(title: string, { flush, bare, perBackend }: FlushTimes): Table {
+function table(title: string, { flush, timed, bare, perBackend }: FlushTimes): Table {
   return {
     title,
     rows: [
       ...compared("first", flush.insert, bare.insert, perBackend.insert),
       ...compared("second", flush.update, bare.update, perBackend.update),
+      ...timedRows("first", flush.insert, timed.insert),
+      ...timedRows("second", flush.update, timed.update),
       {
         subject: "event loop held by the flush",
         unit: "ms",
@@ -63,4 +65,10 @@ function compared(when: string, flush: number[], bare: number[], perBackend: num
       target: { of: "ratio", bound: "at least", value: 8 },
     },
   ];
+}
+
+/** What usage by hour costs beside. */
+function timedRows(when: string, flush: number[], timed: number[]): Row[] {
+  const ratio = { to: "flush", values: ratios(timed, flush) };
+  return [{ subject: `flush with a timeline, ${when}`, unit: "ms", values: timed, ratio }];
 }

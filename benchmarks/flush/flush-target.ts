@@ -12,6 +12,8 @@ export interface UsageRow {
 /** A database with the table of `usage_tallies`, and three ways into it. */
 export interface FlushTarget {
   readonly store: UsageStore;
+  /** The same tables, and usage by hour beside them. */
+  readonly timed: UsageStore;
   /** All rows in the fastest plain way that the driver offers. */
   upsertAll(rows: readonly UsageRow[]): Promise<void>;
   /** The rows of one backend, as one statement that is a transaction of its own. */

@@ -7,6 +7,7 @@ import type { FlushTarget, UsageRow } from "./flush-target.ts";
 export async function openPostgresTarget(): Promise<FlushTarget> {
   const server = await startPostgres();
   const store = await openPostgresStore(server.url);
+  const timed = await openPostgresStore(server.url, { timeline: true });
   const sql = postgres(server.url, { max: 2, onnotice: () => {} });
   async function upsertAll(rows: readonly UsageRow[]): Promise<void> {
     await sql`
@@ -20,6 +21,7 @@ export async function openPostgresTarget(): Promise<FlushTarget> {
   }
   return {
     store,
+    timed,
     upsertAll,
     upsertBackend: upsertAll,
     async age() {
@@ -27,10 +29,11 @@ export async function openPostgresTarget(): Promise<FlushTarget> {
       await sql`vacuum analyze usage_tallies`;
     },
     async clear() {
-      await sql`truncate usage_tallies`;
+      await sql`truncate usage_tallies, usage_timeline`;
     },
     async close() {
       await sql.end();
+      await timed.close();
       await store.close();
       await server.stop();
     },

@@ -17,6 +17,7 @@ export async function openSqliteTarget(): Promise<FlushTarget> {
   const folder = await mkdtemp(join(tmpdir(), "usage-bench-"));
   const file = join(folder, "usage.db");
   const store = await openSqliteStore(file);
+  const timed = await openSqliteStore(file, { timeline: true });
   const db = new SqliteDatabase(file, { timeout: 1_000 });
   db.pragma("journal_mode = WAL");
   db.pragma("synchronous = FULL");
@@ -26,6 +27,7 @@ export async function openSqliteTarget(): Promise<FlushTarget> {
   });
   return {
     store,
+    timed,
     async upsertAll(rows) {
       upsertRows.immediate(rows);
     },
@@ -37,11 +39,12 @@ export async function openSqliteTarget(): Promise<FlushTarget> {
       db.pragma("wal_checkpoint(truncate)");
     },
     async clear() {
-      db.exec("delete from usage_tallies");
+      db.exec("delete from usage_tallies; delete from usage_timeline");
       db.pragma("wal_checkpoint(truncate)");
     },
     async close() {
       db.close();
+      await timed.close();
       await store.close();
       await rm(folder, { recursive: true, force: true });
     },

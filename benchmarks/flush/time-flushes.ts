@@ -17,7 +17,7 @@ export interface WayTimes {
   readonly hold: number[];
 }
 
-export type FlushTimes = Record<"flush" | "bare" | "perBackend", WayTimes>;
+export type FlushTimes = Record<"flush" | "timed" | "bare" | "perBackend", WayTimes>;
 
 /** Grows every count by `amount` and answers what stores them all. Only the latter is timed. */
 type Way = (amount: number) => () => Promise<void>;
@@ -30,10 +30,11 @@ const names = Array.from({ length: 10_000 }, (_, i) => `tenant-${String(i).padSt
 // Argument: the database.
 const target = process.argv[2] === "postgres" ? await openPostgresTarget() : await openSqliteTarget();
 const ROUNDS = roundsOf({ rounds: 11, warmups: 2 });
-const times: FlushTimes = { flush: noTimes(), bare: noTimes(), perBackend: noTimes() };
+const times: FlushTimes = { flush: noTimes(), timed: noTimes(), bare: noTimes(), perBackend: noTimes() };
 await interleave(
   {
-    flush: () => sample(times.flush, flushing(target)),
+    flush: () => sample(times.flush, flushing(target.store)),
+    timed: () => sample(times.timed, flushing(target.timed)),
     bare: () => sample(times.bare, atOnce(target)),
     perBackend: () => sample(times.perBackend, backendByBackend(target)),
   },
@@ -48,7 +49,7 @@ for (const values of [times.perBackend.insert, times.perBackend.update]) {
 }
 answer(times);
 
-function flushing({ store }: FlushTarget): Way {
+function flushing(store: FlushTarget["store"]): Way {
   const tracker = new UsageTracker(new LocalCounterBackend(names), { store });
   return (amount) => {
     for (const name of names) {
