@@ -151,7 +151,6 @@ export class ProxyServer {
   async close(options: { readonly graceMs: number }): Promise<{ readonly cut: number }> {
     const { graceMs } = options;
     this.#closing = true;
-    // fault: waits at the end for WebSockets that nobody closes
     for (const lane of this.#lanes.values()) lane.exchanges[0]?.goAway();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     if (this.#running > 0) {

@@ -330,6 +330,7 @@ test("when the proxy shuts down both sides are told so with 1001, where their fr
   } finally {
     // Else the end of a test that fails would wait for the grace.
     clock.advance(60_000);
+    await closing;
   }
   await proxy.settled();
 });
