@@ -18,7 +18,7 @@ listen: 127.0.0.1:0
 admin: { listen: 127.0.0.1:0 }
 log: { level: debug, access: true }
 clients:
-- { name: app, key: "\${CLIENT_KEY}" }
+- { name: app, key: "\${CLIENT_KEY}", limits: { day: { apiRequests: 1000 } } }
 - { name: hashed, key: "sha256:${createHash("sha256").update(`${KEY}-hashed`).digest("hex")}" }
 ${more}
 backends:
@@ -51,7 +51,9 @@ describe("a key of a client and the credentials of a backend", () => {
     }
     expect(answers.map(({ status }) => status)).toEqual([200, 502, 200, 200, 400, 200, 200, 401, 400, 401]);
     const told = await Promise.all(
-      ["/api/usage", "/api/audit", "/api/history", "/metrics", "/healthz", "/"].map((path) => call(admin, path)),
+      ["/api/usage", "/api/clients", "/api/audit", "/api/history", "/metrics", "/healthz", "/"].map((path) =>
+        call(admin, path),
+      ),
     );
     write(yaml(url, "routing: ${SECRET}"));
     await expect.poll(() => child.errors, { timeout: 15_000 }).toContain("config-refused");
