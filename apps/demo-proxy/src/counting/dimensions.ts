@@ -5,10 +5,7 @@ import type { ProxyConfig } from "../config/proxy-config.ts";
 export const TOKEN_DIMENSIONS = ["inputTokens", "outputTokens"] as const;
 
 /** The names of the dimensions that a configuration adds to those of storage, in its order. */
-function ownDimensions({
-  dimensions,
-  backends,
-}: Pick<ProxyConfig, "dimensions" | "backends">): readonly string[] {
+function ownDimensions({ dimensions, backends }: Pick<ProxyConfig, "dimensions" | "backends">): readonly string[] {
   const hasTokens = backends.some(({ tokens }) => tokens !== undefined);
   return [...(dimensions?.keys() ?? []), ...(hasTokens ? TOKEN_DIMENSIONS : [])];
 }
