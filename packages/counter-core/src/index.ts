@@ -22,6 +22,7 @@ export type {
   UsageStore,
 } from "./hops/replica.ts";
 export { LocalCounterBackend, type LocalCounterOptions } from "./local-counter.ts";
+export type { Change, ChangesQuery, StoredChange } from "./model/change.ts";
 export { type Clock, systemClock } from "./model/clock.ts";
 export {
   AmountError,

@@ -21,6 +21,7 @@ export { Hop } from "./hops/hop.ts";
 export type { StoreHop } from "./hops/store-hop.ts";
 export type { Tallies } from "./hops/tallies.ts";
 export { heapParts } from "./local-counter.ts";
+export { assertRevision, checkedChange } from "./model/change.ts";
 export { areSameAmounts, checkedGrant, grantKey } from "./model/grant.ts";
 export { checkedInstance } from "./model/instance.ts";
 export { type MarkRow, markKey, markOf, markRow } from "./model/mark.ts";

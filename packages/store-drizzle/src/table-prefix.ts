@@ -26,5 +26,5 @@ export function assertPrefix(prefix: unknown): asserts prefix is string {
 export function withPrefix(text: string, prefix: string): string {
   assertPrefix(prefix);
   // fault: tables of all prefixes are the same
-  return text.replaceAll(/\busage_(?=(tallies|totals|folds|marks|grants|timeline|instances))/g, prefix);
+  return text.replaceAll(/\busage_(?=(tallies|totals|folds|marks|grants|timeline|instances|changes))/g, prefix);
 }

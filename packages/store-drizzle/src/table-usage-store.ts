@@ -10,6 +10,7 @@ import {
   type UsageStore,
 } from "@usage/counter-core";
 import { assertInstant, Cursors, checkedInstance } from "@usage/counter-core/internal";
+import { readChanges, storeChange } from "./changes.ts";
 import { claimMarks } from "./claim-marks.ts";
 import { foldPeriods } from "./fold-periods.ts";
 import { grantOf, storeGrant } from "./grants.ts";
@@ -130,6 +131,8 @@ export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableS
     notices: (channel, query) => takeNotices(table, channel, query),
     acknowledge: (notices) => acknowledgeNotices(table, notices),
     grant: (grant) => storeGrant(table, grant),
+    change: (change) => storeChange(table, change),
+    changes: async (query = {}) => readChanges(table, query),
     grants: async (query = {}) => (await table.grants(query)).map(grantOf),
     timeline: (period, query) => readTimeline(table, period, query),
     foldTimeline: (ages) => foldTimeline(table, ages),

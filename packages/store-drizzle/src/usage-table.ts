@@ -35,6 +35,21 @@ export interface GrantRow extends NewGrantRow {
   readonly createdAt: Date;
 }
 
+/** A change of a setting that is to be stored. */
+export interface NewChangeRow {
+  readonly subject: string;
+  readonly setting: string;
+  readonly value: string | null;
+  readonly before: string | null;
+  readonly changedBy: string | null;
+  readonly reason: string | null;
+}
+
+export interface ChangeRow extends NewChangeRow {
+  readonly revision: number;
+  readonly createdAt: Date;
+}
+
 /** How far the changes of a period are, in a unit of the dialect's own, and in which database that is. */
 export interface Position {
   readonly at: number;
@@ -110,6 +125,15 @@ export interface UsageTable {
   grants(query: GrantsQuery & { readonly id?: string }): Promise<readonly GrantRow[]>;
   /** Deletes the grants of a backend, in every period. */
   removeGrants(backend: string): Promise<void>;
+  /**
+   * Inserts a change under the next revision where `follows` is the last one of its setting or is undefined, and resolves with it; with
+   * nothing otherwise, or where another change was inserted at once.
+   */
+  change(row: NewChangeRow, follows: number | undefined): Promise<readonly ChangeRow[]>;
+  /** Those of later revisions, in order. */
+  changes(after: number): Promise<readonly ChangeRow[]>;
+  /** The revision of the last change of a setting; 0 where there is none. */
+  revisionOf(setting: Pick<NewChangeRow, "subject" | "setting">): Promise<number>;
   /** Which of the periods take no rows any more. */
   folded(periods: readonly string[]): Promise<readonly string[]>;
   /** From now on the periods take no rows any more. No `upsert` that began before is under way once this resolves. */

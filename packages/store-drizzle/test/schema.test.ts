@@ -27,6 +27,7 @@ describe("the exported drizzle schema", () => {
     ["usage_grants", sqliteSchema.usageGrants],
     ["usage_timeline", sqliteSchema.usageTimeline],
     ["usage_instances", sqliteSchema.usageInstances],
+    ["usage_changes", sqliteSchema.usageChanges],
   ])("is the table %s that the SQLite migration makes", async (name, table) => {
     await using store = await openSqliteStore(":memory:");
     const found = store.db.all(sql`select name, lower(type) as type, "notnull" = 1 as "notNull", pk as "primary"
@@ -43,6 +44,7 @@ describe("the exported drizzle schema", () => {
     ["usage_grants", postgresSchema.usageGrants],
     ["usage_timeline", postgresSchema.usageTimeline],
     ["usage_instances", postgresSchema.usageInstances],
+    ["usage_changes", postgresSchema.usageChanges],
   ])("is the table %s that the Postgres migration makes, which is migrated once", async (name, table) => {
     const schema = await freshSchema();
     const store = await openPostgresStore(schema.url);

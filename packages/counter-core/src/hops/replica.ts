@@ -1,3 +1,4 @@
+import type { Change, ChangesQuery, StoredChange } from "../model/change.ts";
 import type { Grant, GrantReceipt, GrantsQuery, StoredGrant } from "../model/grant.ts";
 import type { Instance, StoredInstance, WriterUsage } from "../model/instance.ts";
 import type { Mark } from "../model/mark.ts";
@@ -133,6 +134,16 @@ export interface UsageStore<D extends string = StorageDimension> {
   grant?(grant: Grant): Promise<GrantReceipt>;
   /** The grants that are asked for, the earliest first. Present where `grant` is. */
   grants?(query?: GrantsQuery): Promise<readonly StoredGrant[]>;
+  /**
+   * Stores a change of a setting, durably once it resolves, under the next revision; of several at once that follow the same one, the
+   * first. Resolves with undefined, and stores nothing, where another change of the setting has come since the one it follows. After a
+   * rejection it may be stored. Absent on stores that keep no settings.
+   *
+   * @throws RangeError when it is no change.
+   */
+  change?(change: Change): Promise<StoredChange | undefined>;
+  /** The changes of settings that are asked for, by ascending revision. Cheap where there are none. Present where `change` is. */
+  changes?(query?: ChangesQuery): Promise<readonly StoredChange[]>;
   /**
    * Usage of a period by hour or by day of UTC, over all writers: the earliest step first, and in each the backends in ascending
    * order. Steps in which nothing was stored are left out.

@@ -7,6 +7,7 @@ import { mergingContract } from "./store-contract/merging-contract.ts";
 import { namesContract } from "./store-contract/names-contract.ts";
 import { noticesContract } from "./store-contract/notices-contract.ts";
 import { readingContract } from "./store-contract/reading-contract.ts";
+import { settingsContract } from "./store-contract/settings-contract.ts";
 import type { StoreUnderTest, WithStore } from "./store-contract/subject.ts";
 import { timelineContract } from "./store-contract/timeline-contract.ts";
 
@@ -42,4 +43,5 @@ export function usageStoreContract(name: string, options: StoreContractOptions):
   noticesContract(name, withStore);
   timelineContract(name, withStore, schedules);
   instancesContract(name, withStore);
+  settingsContract(name, withStore);
 }

@@ -5,6 +5,7 @@ export type { TimeoutOptions } from "./deadline.ts";
 export { migrate } from "./migrate.ts";
 export { type OpenPostgresStore, openPostgresStore } from "./open.ts";
 export {
+  usageChanges,
   usageFolds,
   usageGrants,
   usageInstances,

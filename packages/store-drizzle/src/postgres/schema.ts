@@ -125,6 +125,21 @@ export function usageTables<const P extends string>(prefix: P) {
     seenAt: timestamp("seen_at", { withTimezone: true }).notNull().defaultNow(),
     labels: jsonb("labels").$type<Readonly<Record<string, string>>>().notNull(),
   });
+  /** The settings that were changed while processes ran, and their trail. */
+  const changes = pgTable(`${prefix}changes`, {
+    /** One more with each change. */
+    revision: bigint("revision", { mode: "number" }).notNull().primaryKey(),
+    subject: text("subject").notNull(),
+    setting: text("setting").notNull(),
+    /** JSON; null: what it would be if nobody had changed it. */
+    value: text("value"),
+    /** JSON. */
+    before: text("before"),
+    /** Null where nobody says. */
+    changedBy: text("changed_by"),
+    reason: text("reason"),
+    createdAt: timestamp("created_at", { withTimezone: true }).notNull().defaultNow(),
+  });
   /** The tallies summed over writers, for reports; never above 2^53-1. */
   const totals = pgView(`${prefix}totals`, {
     period: text("period").notNull(),
@@ -136,7 +151,7 @@ export function usageTables<const P extends string>(prefix: P) {
       `select period, backend, dimension, least(sum(amount), 9007199254740991)::bigint as amount from ${prefix}tallies group by period, backend, dimension`,
     ),
   );
-  return { tallies, folds, marks, grants, timeline, instances, totals };
+  return { tallies, folds, marks, grants, timeline, instances, changes, totals };
 }
 
 export type PostgresTables = ReturnType<typeof usageTables<string>>;
@@ -148,5 +163,6 @@ export const {
   grants: usageGrants,
   timeline: usageTimeline,
   instances: usageInstances,
+  changes: usageChanges,
   totals: usageTotals,
 } = usageTables(DEFAULT_PREFIX);

@@ -3,6 +3,7 @@ import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
 import { datedPeriods } from "../dated-periods.ts";
 import { StoreError } from "../errors.ts";
 import type { Position, UsageTable } from "../usage-table.ts";
+import { changeStatements } from "./changes.ts";
 import { dateStatement } from "./date-statement.ts";
 import { REFUSAL, type Run } from "./deadline.ts";
 import { closeStatement, foldStatement } from "./fold-statements.ts";
@@ -118,6 +119,7 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
     ...grantStatements(run, grants),
     ...timelineStatements(run, timeline),
     ...instanceStatements(run, tables),
+    ...changeStatements(run, tables.changes),
 
     async folded(periods) {
       const rows = await run("fold", (db) =>

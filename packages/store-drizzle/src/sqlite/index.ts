@@ -5,6 +5,7 @@ export { migrate } from "./migrate.ts";
 export { type OpenSqliteStore, openSqliteStore } from "./open.ts";
 export type { BusyOptions } from "./retry-while-busy.ts";
 export {
+  usageChanges,
   usageFolds,
   usageGrants,
   usageInstances,

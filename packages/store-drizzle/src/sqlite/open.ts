@@ -92,6 +92,8 @@ export async function openSqliteStore(
     acknowledge: (notices) => keeper.run("acknowledge", (store) => store.acknowledge(notices)),
     grant: (grant) => keeper.run("grant", (store) => store.grant(grant)),
     grants: (query) => keeper.run("reading the grants", (store) => store.grants(query)),
+    change: (change) => keeper.run("change", (store) => store.change(change)),
+    changes: (query) => keeper.run("reading the changes", (store) => store.changes(query)),
     ...(options.timeline && {
       timeline: (period, query) => keeper.run("reading the timeline", (store) => store.timeline(period, query)),
       foldTimeline: (ages) => keeper.run("folding the timeline", (store) => store.foldTimeline(ages)),

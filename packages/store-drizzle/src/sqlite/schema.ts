@@ -100,6 +100,21 @@ export function usageTables<const P extends string>(prefix: P) {
     seenAt: integer("seen_at", { mode: "timestamp_ms" }).notNull().default(now()),
     labels: text("labels", { mode: "json" }).$type<Readonly<Record<string, string>>>().notNull(),
   });
+  /** The settings that were changed while processes ran, and their trail. */
+  const changes = sqliteTable(`${prefix}changes`, {
+    /** One more with each change. */
+    revision: integer("revision").notNull().primaryKey(),
+    subject: text("subject").notNull(),
+    setting: text("setting").notNull(),
+    /** JSON; null: what it would be if nobody had changed it. */
+    value: text("value"),
+    /** JSON. */
+    before: text("before"),
+    /** Null where nobody says. */
+    changedBy: text("changed_by"),
+    reason: text("reason"),
+    createdAt: integer("created_at", { mode: "timestamp_ms" }).notNull().default(now()),
+  });
   /** The tallies summed over writers, for reports; never above 2^53-1. */
   const totals = sqliteView(`${prefix}totals`, {
     period: text("period").notNull(),
@@ -111,7 +126,7 @@ export function usageTables<const P extends string>(prefix: P) {
       `select period, backend, dimension, cast(min(total(amount), 9007199254740991) as integer) as amount from ${prefix}tallies group by period, backend, dimension`,
     ),
   );
-  return { tallies, folds, marks, grants, timeline, instances, totals };
+  return { tallies, folds, marks, grants, timeline, instances, changes, totals };
 }
 
 export type SqliteTables = ReturnType<typeof usageTables<string>>;
@@ -123,5 +138,6 @@ export const {
   grants: usageGrants,
   timeline: usageTimeline,
   instances: usageInstances,
+  changes: usageChanges,
   totals: usageTotals,
 } = usageTables(DEFAULT_PREFIX);

@@ -1,6 +1,7 @@
 import { and, eq, gt, gte, inArray, lte, max, min, sql } from "drizzle-orm";
 import { datedPeriods } from "../dated-periods.ts";
 import type { BackendUsage, UsageTable } from "../usage-table.ts";
+import { changeStatements } from "./changes.ts";
 import { dateStatement } from "./date-statement.ts";
 import { foldRows } from "./fold-rows.ts";
 import { grantStatements } from "./grants.ts";
@@ -140,6 +141,7 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
     ...grantStatements(db, attempt, grants),
     ...ofTimeline,
     ...instanceStatements(reading, tables.instances),
+    ...changeStatements(db, attempt, tables.changes),
 
     folded: (periods) => attempt("fold", () => foldedOf(periods)),
 

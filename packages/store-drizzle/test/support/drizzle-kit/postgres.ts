@@ -1,6 +1,7 @@
 import { integer, pgTable } from "drizzle-orm/pg-core";
 
 export {
+  usageChanges,
   usageFolds,
   usageGrants,
   usageInstances,

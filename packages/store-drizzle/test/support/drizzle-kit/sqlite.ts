@@ -1,6 +1,7 @@
 import { integer, sqliteTable } from "drizzle-orm/sqlite-core";
 
 export {
+  usageChanges,
   usageFolds,
   usageGrants,
   usageInstances,
