@@ -17,7 +17,7 @@ import { ClientUsage } from "./clients/client-usage.ts";
 import type { ProxyConfig, TlsConfig } from "./config/proxy-config.ts";
 import { claimOf } from "./counting/claim-of.ts";
 import { countedDimensions } from "./counting/dimensions.ts";
-import { ensureKnown } from "./counting/ensure-known.ts";
+import { ensureKnown, storeErrorOf } from "./counting/ensure-known.ts";
 import { exactLimitsOf } from "./counting/exact-limits-of.ts";
 import { Heartbeats } from "./counting/heartbeats.ts";
 import { openCounter } from "./counting/open-counter.ts";
@@ -26,6 +26,7 @@ import type { OpenedCounter } from "./counting/opened-counter.ts";
 import { TimelineFolder } from "./counting/timeline-folder.ts";
 import { credentialsOf } from "./credentials/backend-credentials.ts";
 import { LiveConfig } from "./process/live-config.ts";
+import { type KnownChange, Settings } from "./process/settings.ts";
 import type { AccessLog } from "./proxy/access-entry.ts";
 import { Router } from "./proxy/route.ts";
 import { ProxyServer } from "./proxy/server.ts";
@@ -56,6 +57,8 @@ export interface ProxyParts {
   readonly onRedis?: (event: RedisEvent) => void;
   /** Is told of every grant that operators make here. @default nobody is */
   readonly onGrant?: (grant: MadeGrant) => void;
+  /** Is told of every setting that operators have changed here or elsewhere, as soon as it is in force. @default nobody is */
+  readonly onSetting?: (change: KnownChange) => void;
   /** Is told of every attempt to tell a webhook something. @default nobody is */
   readonly onWebhook?: (attempt: WebhookAttempt) => void;
   /** Is told why the store cannot be asked what webhooks are to be told. @default nobody is */
@@ -71,15 +74,22 @@ export interface ProxyParts {
  * @throws StoreStartError when the store cannot be opened or read, CounterStartError when the counter cannot be shared; what
  * was opened is closed then.
  */
-export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Promise<ProxyApp> {
+export async function compose(file: ProxyConfig, parts: ProxyParts = {}): Promise<ProxyApp> {
   const { clock = systemClock, random = Math.random } = parts;
-  const { flush, timeouts, heads, routing: policy } = config;
-  const dimensions = countedDimensions(config);
+  const { flush, timeouts, heads, routing: policy } = file;
+  const dimensions = countedDimensions(file);
   // What is opened later is closed sooner.
   await using opened = new AsyncDisposableStack();
   const store =
-    parts.store ??
-    opened.adopt(await openStore(config.store, { dimensions, timeline: true }), (store) => store.close());
+    parts.store ?? opened.adopt(await openStore(file.store, { dimensions, timeline: true }), (store) => store.close());
+  const settings = opened.adopt(new Settings({ store, clock, onChange: parts.onSetting }), (settings) =>
+    settings.stop(),
+  );
+  // fault: begins with what the file says, whatever was changed by API
+  await settings.load().catch((error: unknown) => {
+    throw storeErrorOf(file.store, error);
+  });
+  const config = settings.apply(file);
   const claim = claimOf(config.store);
   const { counter, sharing, beside }: Omit<OpenedCounter, "close"> = parts.counter
     ? { ...(await openCounter({ kind: "local" }, { clock, dimensions })), counter: parts.counter }
@@ -120,6 +130,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
         ...(ca && { ca: ca.pem }),
       }),
   );
+  for (const upstream of upstreams) upstream.draining = settings.isDrained(upstream.name);
   const router = new Router({
     tracker,
     upstreams,
@@ -153,7 +164,8 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const webhooks = new Webhooks({ config, tracker, clock, onAttempt, onError, times });
   const operators = { setCertificate: (tls: TlsConfig) => admin.setCertificate(tls) };
   const live = new LiveConfig({
-    config,
+    config: file,
+    settings,
     tracker,
     flusher,
     router,
@@ -175,6 +187,9 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
   const api = {
     config,
     live: () => live.status(),
+    settings,
+    reapply: () => live.reapply(),
+    inFile: (name: string) => live.inFile(name),
     inForce: () => live.config,
     router,
     tracker,
@@ -219,6 +234,7 @@ export async function compose(config: ProxyConfig, parts: ProxyParts = {}): Prom
     proxy,
     admin,
     live,
+    settings,
     webhooks,
     heartbeats,
   });

@@ -13,6 +13,7 @@ import { grantLog } from "./log/grant-log.ts";
 import { createLogger, type Log } from "./log/logger.ts";
 import { messageOf } from "./log/message-of.ts";
 import { redisLog } from "./log/redis-log.ts";
+import { settingLog } from "./log/setting-log.ts";
 import { formatUsage, unstoredUsage } from "./log/unstored.ts";
 import { packageVersion } from "./log/version.ts";
 import { webhookErrorLog, webhookLog } from "./log/webhook-log.ts";
@@ -71,6 +72,7 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
   const app = await compose(config, {
     onRedis: redisLog(log),
     onGrant: grantLog(log),
+    onSetting: settingLog(log),
     onWebhook: webhookLog(log),
     onWebhookError: webhookErrorLog(log),
     ...(config.log.access && { accessLog: accessLog(log) }),

@@ -7,6 +7,7 @@ import type { ProxyConfig } from "./config/proxy-config.ts";
 import type { Heartbeats } from "./counting/heartbeats.ts";
 import { ListenError } from "./process/listen-error.ts";
 import type { LiveConfig } from "./process/live-config.ts";
+import type { Settings } from "./process/settings.ts";
 import type { Router } from "./proxy/route.ts";
 import type { ProxyServer } from "./proxy/server.ts";
 import type { Readiness } from "./readiness.ts";
@@ -26,6 +27,7 @@ export interface ProxyAppParts {
   readonly proxy: ProxyServer;
   readonly admin: AdminServer;
   readonly live: LiveConfig;
+  readonly settings: Settings;
   readonly webhooks: Webhooks;
   readonly heartbeats: Pick<Heartbeats, "beat">;
 }
@@ -104,6 +106,7 @@ export class ProxyApp {
     this.flusher.start();
     this.#parts.webhooks.start();
     this.#parts.heartbeats.beat();
+    this.#parts.settings.watch(() => this.live.reapply());
     readiness.ready = true;
     return { proxy: readiness.address, admin: adminAddress };
   }
@@ -133,6 +136,7 @@ export class ProxyApp {
     // What the last flush made known is in the store's outbox by then.
     // fault: lets go of the store while webhooks are told
     await webhooks.stop();
+    this.#parts.settings.stop();
     await Promise.all([admin.close(), ...router.upstreams.map((upstream) => upstream.destroy())]);
     // What could not be stored is still shared, where counts are.
     await closeParts();

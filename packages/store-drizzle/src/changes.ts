@@ -14,7 +14,6 @@ export async function storeChange(table: UsageTable, change: Change): Promise<St
     const [inserted] = await table.change(row, follows);
     if (inserted !== undefined) return changeOf(inserted);
     // Another setting may have taken the revision.
-    // fault: a change that was overtaken by another setting is refused
     if (follows !== undefined && (await table.revisionOf(row)) !== follows) return undefined;
   }
   const cause = new Error(`other settings were changed ${MAX_ATTEMPTS} times meanwhile`);

@@ -13,6 +13,7 @@ import { PROXY_GRANT_MUTATIONS } from "./proxy-grant-mutations.ts";
 import { PROXY_MUTATIONS } from "./proxy-mutations.ts";
 import { REDIS_MUTATIONS } from "./redis-mutations.ts";
 import { RULE_MUTATIONS } from "./rule-mutations.ts";
+import { SETTING_MUTATIONS } from "./setting-mutations.ts";
 import { STORE_MUTATIONS } from "./store-mutations.ts";
 import { THRESHOLD_MUTATIONS } from "./threshold-mutations.ts";
 import { TRACKER_MUTATIONS } from "./tracker-mutations.ts";
@@ -37,6 +38,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...EXACT_PROXY_MUTATIONS,
   ...WEBHOOK_MUTATIONS,
   ...PROXY_GRANT_MUTATIONS,
+  ...SETTING_MUTATIONS,
   ...DASHBOARD_MUTATIONS,
   ...CLIENT_MUTATIONS,
   ...RULE_MUTATIONS,

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { JsonBody } from "./json-body.ts";
 import { type Answer, badRequest, refuse } from "./problem.ts";
 
@@ -5,25 +6,30 @@ export interface RouteRequest {
   /** The parts of the path that the route names, percent-decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
+  /** Where it comes from. */
+  readonly address: string;
   /** Nothing of a body is read before. */
   readonly readJson: () => Promise<JsonBody>;
 }
 
 /** What came, as far as it is not in its path. */
-export interface Asked extends Pick<RouteRequest, "readJson"> {
+export interface Asked extends Pick<RouteRequest, "readJson" | "headers" | "address"> {
   readonly method: string;
 }
 
 /** One path, its segments either fixed or named (`:name`), and what answers it by method. */
 export interface Route {
   readonly path: string;
-  readonly methods: Readonly<Partial<Record<"GET" | "POST", (request: RouteRequest) => Answer | Promise<Answer>>>>;
+  readonly methods: Readonly<
+    Partial<Record<"GET" | "POST" | "PUT" | "DELETE", (request: RouteRequest) => Answer | Promise<Answer>>>
+  >;
 }
 
 /** Answers with the route that fits: 404 when none has this path, 405 when it is there for other methods. */
 export function dispatch(
   routes: readonly Route[],
-  { method, readJson }: Asked,
+  { method, ...asked }: Asked,
   target: string,
 ): Answer | Promise<Answer> {
   const [path = "", query = ""] = split(target);
@@ -33,7 +39,7 @@ export function dispatch(
     const params = match(route.path.split("/"), segments);
     if (params === undefined) continue;
     const handler = Object.entries(route.methods).find(([name]) => name === (method === "HEAD" ? "GET" : method))?.[1];
-    return handler === undefined ? notAllowed(route) : handler({ params, query: new URLSearchParams(query), readJson });
+    return handler === undefined ? notAllowed(route) : handler({ params, query: new URLSearchParams(query), ...asked });
   }
   return refuse({ status: 404, title: "Not found", detail: "There is nothing at this path." });
 }

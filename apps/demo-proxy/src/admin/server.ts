@@ -112,7 +112,8 @@ export class AdminServer {
       const rebased = this.#rebase(url);
       if ("answer" in rebased) return rebased.answer;
       const { target } = rebased;
-      const asked = { method, readJson: () => readJsonBody(request) };
+      const address = request.socket.remoteAddress ?? "";
+      const asked = { method, headers, address, readJson: () => readJsonBody(request) };
       return this.#guard({ method, target, headers }) ?? (await dispatch(this.#routes, asked, target));
     } catch (error) {
       const detail = error instanceof Error ? error.message : "Something that is not an error was thrown.";

@@ -8,6 +8,7 @@ import type { Router } from "../proxy/route.ts";
 import type { ProxyServer } from "../proxy/server.ts";
 import { Upstream } from "../proxy/upstream.ts";
 import type { Webhooks } from "../webhooks/webhooks.ts";
+import type { Settings } from "./settings.ts";
 
 /** What is taken over while the proxy runs. All else needs a restart. */
 const LIVE: readonly (keyof ProxyConfig)[] = [
@@ -34,6 +35,8 @@ export interface LiveConfigParts {
   readonly admin: { setCertificate(tls: TlsConfig): void };
   /** Holds these backends once it is known what was used of them; limits are never open. Rejects where that cannot be known. */
   readonly admit: (names: readonly string[]) => Promise<void>;
+  /** What is in force in place of what the file says. */
+  readonly settings: Pick<Settings, "apply" | "isDrained">;
   readonly clock: Clock;
 }
 
@@ -63,6 +66,8 @@ export interface LiveConfigStatus {
 export class LiveConfig {
   readonly #parts: LiveConfigParts;
   readonly #started: ProxyConfig;
+  /** What the file says. */
+  #file: ProxyConfig;
   #config: ProxyConfig;
   #status: LiveConfigStatus;
   #last: Promise<unknown> = Promise.resolve();
@@ -71,7 +76,8 @@ export class LiveConfig {
   constructor(parts: LiveConfigParts) {
     this.#parts = parts;
     this.#started = parts.config;
-    this.#config = parts.config;
+    this.#file = parts.config;
+    this.#config = parts.settings.apply(parts.config);
     this.#status = { loadedAtMs: parts.clock.now(), needRestart: [] };
     parts.tracker.onFlush(() => this.#letGo());
   }
@@ -106,15 +112,37 @@ export class LiveConfig {
     return taken;
   }
 
-  async #take(next: ProxyConfig): Promise<ConfigChange> {
-    const { tracker, flusher, router, proxy, webhooks, clientUsage, admit, clock } = this.#parts;
+  /** Takes over what was changed by API since, in place of what the file says. The status stays that of the file. */
+  reapply(): Promise<void> {
+    const applied = this.#last.then(async () => {
+      const status = this.#status;
+      this.#isTaking = true;
+      try {
+        await this.#take(this.#file);
+      } finally {
+        this.#isTaking = false;
+        this.#status = status;
+      }
+    });
+    this.#last = applied.catch(() => {});
+    return applied;
+  }
+
+  /** What the file says of a backend; undefined where it does not name it. */
+  inFile(name: string): BackendConfig | undefined {
+    return this.#file.backends.find((backend) => backend.name === name);
+  }
+
+  async #take(file: ProxyConfig): Promise<ConfigChange> {
+    const { tracker, flusher, router, proxy, webhooks, clientUsage, admit, clock, settings } = this.#parts;
     // Not by the counter, which may also hold what an attempt that failed has added.
     const known = new Set(router.upstreams.map(({ name }) => name));
-    const unknown = next.backends.map(({ name }) => name).filter((name) => !known.has(name));
+    const unknown = file.backends.map(({ name }) => name).filter((name) => !known.has(name));
     if (unknown.length > 0) await admit(unknown);
-    const takeClients = await clientUsage.prepare(next);
+    const takeClients = await clientUsage.prepare(file);
 
     // From here on nothing waits: a request sees either all of the old configuration or all of the new one.
+    const next = settings.apply(file);
     const before = this.#config;
     const upstreams = this.#upstreams(next);
     // What is removed keeps the limits that it had for as long as it is shown.
@@ -141,6 +169,7 @@ export class LiveConfig {
     const admins = renewed.includes("admin.tls") ? { ...admin, ...(next.admin.tls && { tls: next.admin.tls }) } : admin;
     const kept = { ...sections(this.#started, false), ...(tls && { tls }), admin: admins };
     this.#config = { ...kept, ...sections(next, true) } as ProxyConfig;
+    this.#file = file;
     this.#status = { loadedAtMs: clock.now(), needRestart };
     return { ...difference(before, next), renewed, needRestart };
   }
@@ -186,7 +215,6 @@ export class LiveConfig {
     const { clock, router, tracker } = this.#parts;
     const dimensions = tracker.counter.dimensions.length;
     const { timeouts, heads } = this.#started;
-    const configured = new Set(this.#config.backends.map(({ name }) => name));
     const current = new Map(router.upstreams.map((upstream) => [upstream.name, upstream]));
     const kept = backends.map(({ name, url, host = "upstream", ca: authorities, ...backend }) => {
       const ca = authorities?.pem;
@@ -194,9 +222,13 @@ export class LiveConfig {
       const credentials = credentialsOf(backend, clock);
       const known = current.get(name);
       current.delete(name);
-      if (known === undefined) return new Upstream({ ...options, credentials, dimensions, tokens: backend.tokens });
-      // One that an operator drains goes on draining; one that was removed resumes.
-      const draining = known.draining && configured.has(name);
+      // One that an operator drains goes on draining; one that was only removed resumes.
+      const draining = this.#parts.settings.isDrained(name);
+      if (known === undefined) {
+        const added = new Upstream({ ...options, credentials, dimensions, tokens: backend.tokens });
+        added.draining = draining;
+        return added;
+      }
       const upstream =
         known.url.href === url.href && known.host === host && known.ca === ca
           ? known

@@ -35,6 +35,12 @@ describe("GET /api/usage", () => {
     expect(status).toBe(200);
     expect(headers["content-type"]).toBe("application/json");
     const put = first.measured().egressBytes - 400;
+    const unchanged = { from: "file", revision: 0, by: null, at: null };
+    const settings = (limits: object) => ({
+      limits: { ...unchanged, value: limits },
+      thresholds: { ...unchanged, value: [0.5, 0.8, 1] },
+      drained: { ...unchanged, value: false },
+    });
     expect(json).toEqual({
       period: { key, start: new Date(from).toISOString(), end: new Date(end).toISOString() },
       counter: {
@@ -68,6 +74,7 @@ describe("GET /api/usage", () => {
           passedBy: { lastMinute: 0, thisPeriod: 0 },
           broken: { lastMinute: 0, thisPeriod: 0 },
           brokenBy: null,
+          settings: settings({ apiRequests: 3, egressBytes: 1_000 }),
         },
         {
           name: "b2",
@@ -88,6 +95,7 @@ describe("GET /api/usage", () => {
           passedBy: { lastMinute: 0, thisPeriod: 0 },
           broken: { lastMinute: 0, thisPeriod: 0 },
           brokenBy: null,
+          settings: settings({}),
         },
       ],
     });
@@ -218,7 +226,10 @@ describe("POST /api/backends/:name/drain", () => {
     await call(proxy, "/objects/10");
     for (const _ of ["once", "again"]) {
       const { status, json } = await call(admin, `/api/backends/${ENCODED}/drain`, { method: "POST" });
-      expect({ status, json }).toEqual({ status: 200, json: { name: NAME, draining: true, inFlight: 0 } });
+      expect({ status, json }).toMatchObject({
+        status: 200,
+        json: { name: NAME, revision: 1, draining: true, inFlight: 0 },
+      });
     }
     expect((await call(proxy, "/objects/10")).status).toBe(200);
     expect([first.measured().apiRequests, second.measured().apiRequests]).toEqual([1, 1]);
@@ -243,7 +254,10 @@ describe("POST /api/backends/:name/resume", () => {
     await call(proxy, "/objects/10");
     for (const _ of ["once", "again"]) {
       const { status, json } = await call(admin, `/api/backends/${ENCODED}/resume`, { method: "POST" });
-      expect({ status, json }).toEqual({ status: 200, json: { name: NAME, draining: false, inFlight: 0 } });
+      expect({ status, json }).toMatchObject({
+        status: 200,
+        json: { name: NAME, revision: 2, draining: false, inFlight: 0 },
+      });
     }
     for (const _ of ["second", "third", "over the limit"]) await call(proxy, "/objects/10");
     expect([first.measured().apiRequests, second.measured().apiRequests]).toEqual([3, 2]);

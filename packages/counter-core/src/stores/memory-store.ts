@@ -16,6 +16,7 @@ import { Cursors } from "./cursors.ts";
 import { foldableBefore } from "./foldable.ts";
 import { MemoryGrants } from "./memory-grants.ts";
 import { MemoryMarks } from "./memory-marks.ts";
+import { MemorySettings } from "./memory-settings.ts";
 
 export interface MemoryStoreOptions<D extends string = string> {
   /**
@@ -60,6 +61,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): UsageStore<string
   const periods = new Map<string, Period>();
   const marks = new MemoryMarks(clock);
   const grants = new MemoryGrants(clock);
+  const settings = new MemorySettings(clock);
   let changes = 0;
 
   const put = ({ period: key, backend: name, writer, usage }: Tally): void => {
@@ -162,6 +164,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): UsageStore<string
     acknowledge: (notices) => marks.acknowledge(notices),
     grant: (grant) => grants.grant(grant),
     grants: (query) => grants.grants(query),
+    change: (change) => settings.change(change),
+    changes: (query) => settings.changes(query),
   };
 }
 

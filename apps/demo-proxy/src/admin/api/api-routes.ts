@@ -4,13 +4,13 @@ import { type Answer, ok, okBytes } from "../problem.ts";
 import type { Route } from "../routes.ts";
 import { audit } from "./audit.ts";
 import { type ClientParts, listClients } from "./clients.ts";
-import { drain, resume } from "./drain.ts";
 import { EventStream } from "./events.ts";
 import { type GrantParts, grant, listGrants } from "./grants.ts";
 import { history } from "./history.ts";
 import { type InstanceParts, instances } from "./instances.ts";
 import { type LiveParts, livePieces } from "./live-report.ts";
 import { release } from "./release.ts";
+import { deleteSetting, drain, listChanges, putSetting, resume, type SettingParts } from "./settings.ts";
 import { type ThresholdParts, thresholdPieces } from "./thresholds.ts";
 import { type ApiParts, lastFlush, usagePieces } from "./usage-report.ts";
 import { listWebhooks, type WebhookParts } from "./webhooks.ts";
@@ -18,7 +18,7 @@ import { withStore } from "./with-store.ts";
 
 /** Every path below `/api`. */
 export function apiRoutes(
-  parts: LiveParts & ThresholdParts & WebhookParts & GrantParts & ClientParts & InstanceParts,
+  parts: LiveParts & ThresholdParts & WebhookParts & GrantParts & ClientParts & InstanceParts & SettingParts,
 ): readonly Route[] {
   const { tracker, turns, clock } = parts;
   const inOne = (pieces: () => Iterable<string>) => inOnePeriod(tracker.counter, () => turns.encode(pieces()));
@@ -33,11 +33,21 @@ export function apiRoutes(
     { path: "/api/webhooks", methods: { GET: () => listWebhooks(parts) } },
     { path: "/api/clients", methods: { GET: (request) => listClients(parts, request) } },
     { path: "/api/grants", methods: { GET: (request) => listGrants(parts, request) } },
+    { path: "/api/changes", methods: { GET: (request) => listChanges(parts, request) } },
     { path: "/api/flush", methods: { POST: () => flush(parts) } },
     { path: "/api/backends/:name/drain", methods: { POST: (request) => drain(parts, request) } },
     { path: "/api/backends/:name/grants", methods: { POST: (request) => grant(parts, request) } },
     { path: "/api/backends/:name/release", methods: { POST: (request) => release(parts, request) } },
     { path: "/api/backends/:name/resume", methods: { POST: (request) => resume(parts, request) } },
+    ...(["limits", "thresholds"] as const).map((setting): Route => {
+      return {
+        path: `/api/backends/:name/${setting}`,
+        methods: {
+          PUT: (request) => putSetting(parts, setting, request),
+          DELETE: (request) => deleteSetting(parts, setting, request),
+        },
+      };
+    }),
   ];
 }
 

@@ -29,7 +29,12 @@ const grantBody = section({
 export function readGrantBody(body: unknown): { readonly grant: GrantBody } | { readonly trouble: string } {
   const { data, error } = grantBody.safeParse(body);
   if (error === undefined) return { grant: data };
-  return { trouble: error.issues.flatMap(troublesOf).join("; ") };
+  return { trouble: troubleOf(error) };
+}
+
+/** What is wrong with a body, field by field. */
+export function troubleOf({ issues }: z.core.$ZodError): string {
+  return issues.flatMap(troublesOf).join("; ");
 }
 
 function troublesOf({ path, message, ...issue }: z.core.$ZodIssue): readonly string[] {
@@ -39,7 +44,7 @@ function troublesOf({ path, message, ...issue }: z.core.$ZodIssue): readonly str
 }
 
 /** As stores take it. */
-function words(what: string, longest: number) {
+export function words(what: string, longest: number) {
   const wanted = expected(`${what}: 1 to ${longest} characters of text on one line`);
   return z
     .string(wanted)

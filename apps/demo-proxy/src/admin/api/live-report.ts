@@ -18,7 +18,7 @@ export interface LiveParts extends ApiParts {
 }
 
 /** One event of `GET /api/events`: the usage report, how fast it changes, and where that leads. Instants are ISO 8601. */
-export interface LiveReport extends UsageReport {
+export interface LiveReport extends Omit<UsageReport, "backends"> {
   /** When it was made, by the proxy's clock. */
   readonly at: string;
   readonly startedAt: string;

@@ -12,6 +12,7 @@ import type { Upstream } from "../../proxy/upstream.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import type { Turns } from "../turns.ts";
 import type { BackendRefusals, Refusals, RefusalsReport } from "./refusals.ts";
+import { type BackendSettingsReport, type SettingSources, settingReports } from "./setting-report.ts";
 
 /** What operators look at and act on. */
 export interface ApiParts {
@@ -23,7 +24,7 @@ export interface ApiParts {
   readonly clock: Clock;
   readonly live: () => LiveConfigStatus;
   /** The configuration in force, since parts of it may change while the proxy runs. */
-  readonly inForce: () => Pick<ProxyConfig, "routing" | "flush" | "backends">;
+  readonly inForce: () => Pick<ProxyConfig, "routing" | "flush" | "backends" | "thresholds">;
   /** Absent when the counts stay in this process. */
   readonly sharing?: Sharing;
   readonly turns: Turns;
@@ -54,7 +55,7 @@ export interface UsageReport {
     readonly needRestart: readonly string[];
   };
   readonly refusals: RefusalsReport;
-  readonly backends: readonly BackendReport[];
+  readonly backends: readonly (BackendReport & { readonly settings: BackendSettingsReport })[];
 }
 
 export interface BackendReport extends BackendRefusals {
@@ -91,12 +92,15 @@ export interface BackendReport extends BackendRefusals {
 }
 
 /** The JSON of a {@link UsageReport}, to be written in turns: all numbers of one backend are of one moment. */
-export function usagePieces(parts: ApiParts): Generator<string> {
+export function usagePieces(parts: ApiParts & SettingSources): Generator<string> {
   return jsonPieces(usageHead(parts), "backends", backendReports(parts));
 }
 
-function* backendReports(parts: ApiParts): Generator<BackendReport> {
-  for (const upstream of parts.router.upstreams) yield backendReport(parts, upstream);
+function* backendReports(parts: ApiParts & SettingSources): Generator<UsageReport["backends"][number]> {
+  const settings = settingReports(parts);
+  for (const upstream of parts.router.upstreams) {
+    yield { ...backendReport(parts, upstream), settings: settings(upstream.name) };
+  }
 }
 
 /** All of it but the backends. */

@@ -1,0 +1,36 @@
+import { drop, yields } from "./edits.ts";
+import type { Mutation, NamedTest } from "./mutation.ts";
+
+const settings = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/admin/api/settings.test.ts", title });
+const stored = (dialect: "sqlite" | "postgres"): NamedTest => ({
+  file: `packages/store-drizzle/test/${dialect}-contract.test.ts`,
+  title: "takes a change only where it follows the last one of its setting",
+});
+
+/** What operators change by API, in place of what the file says. */
+export const SETTING_MUTATIONS: readonly Mutation[] = [
+  {
+    name: "SQLite overwrites what another has changed meanwhile",
+    edit: yields("sql`true`"),
+    caughtBy: [stored("sqlite")],
+  },
+  {
+    name: "Postgres overwrites what another has changed meanwhile",
+    edit: yields("sql`true`"),
+    caughtBy: [stored("postgres")],
+  },
+  {
+    name: "never hears of what other instances have changed",
+    edit: drop,
+    caughtBy: [
+      settings(
+        "win over the file until they are taken back, in the whole fleet, and after a restart; the trail says who and when",
+      ),
+    ],
+  },
+  {
+    name: "begins with what the file says, whatever was changed by API",
+    edit: drop,
+    caughtBy: [settings("keep a drain beyond a restart, until it is resumed")],
+  },
+];
