@@ -67,6 +67,7 @@ describe("a store on a Postgres server of its own", () => {
     await store.db.execute(sql`grant select, insert, delete on usage_grants to limited`);
     await store.db.execute(sql`grant select, insert on usage_folds to limited`);
     await store.db.execute(sql`grant select, insert, delete on usage_marks to limited`);
+    await store.db.execute(sql`grant select, delete on usage_timeline to limited`);
     const url = new URL(server.url);
     url.username = "limited";
     const limited = await openPostgresStore(url.href);
