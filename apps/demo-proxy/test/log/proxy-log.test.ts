@@ -24,7 +24,14 @@ it("the proxy tells its start, addresses, limits, drains and end, and no request
   expect(child.problems).toMatchObject([{ event: "limit-reached", backend: "oci", exceeded: ["apiRequests"] }]);
   child.signal("SIGTERM");
   expect(await child.exit()).toBe(0);
-  expect(child.log.map(({ event }) => event)).toEqual(["start", "listening", "setting", "drain", "stopping", "stopped"]);
+  expect(child.log.map(({ event }) => event)).toEqual([
+    "start",
+    "listening",
+    "setting",
+    "drain",
+    "stopping",
+    "stopped",
+  ]);
   expect(child.output + child.errors).not.toContain("s3cret");
 });
 
