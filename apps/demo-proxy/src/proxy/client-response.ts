@@ -6,19 +6,19 @@ import { reasonPhrase } from "./reason-phrase.ts";
  * them; until then, another answer can take its place.
  */
 export class ClientResponse {
-  readonly #response: ServerResponse;
+  protected readonly response: ServerResponse;
   #held: string[] | undefined;
   #status = 0;
   #reason: string | undefined;
   #isKept = false;
 
   constructor(response: ServerResponse) {
-    this.#response = response;
+    this.response = response;
   }
 
   /** Whether there is a head, sent or not. */
   get begun(): boolean {
-    return this.#held !== undefined || this.#response.headersSent;
+    return this.#held !== undefined || this.response.headersSent;
   }
 
   /**
@@ -36,7 +36,7 @@ export class ClientResponse {
   /** @returns whether the client's connection takes more. */
   write(chunk: Buffer): boolean {
     this.#writeHead();
-    return this.#response.write(chunk);
+    return this.response.write(chunk);
   }
 
   /** There is no more of it. */
@@ -57,14 +57,14 @@ export class ClientResponse {
   sendHead(): void {
     if (this.#held === undefined || this.#isKept) return;
     this.#writeHead();
-    flushHead(this.#response);
+    flushHead(this.response);
   }
 
   #writeHead(): void {
     if (this.#held === undefined) return;
     const headers = this.#held;
     this.#held = undefined;
-    this.#response.writeHead(this.#status, reasonPhrase(this.#reason), headers);
+    this.response.writeHead(this.#status, reasonPhrase(this.#reason), headers);
   }
 }
 

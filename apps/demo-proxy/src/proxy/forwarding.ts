@@ -1,17 +1,18 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ClientIdentity } from "../credentials/client-identity.ts";
-import { CredentialsError, type CredentialsRefusal } from "../credentials/credentials-refusal.ts";
+import { CredentialsError } from "../credentials/credentials-refusal.ts";
 import { readQuestions } from "../tokens/question.ts";
+import { Answer, type AnswerSource, shownHeaders } from "./answer.ts";
 import { Attempt, isBusy } from "./attempt.ts";
 import type { AttemptObserver } from "./attempt-observer.ts";
 import type { BodyDimension } from "./body-room.ts";
 import { Candidates } from "./candidates.ts";
 import { admissionOf } from "./client-admission.ts";
-import { ClientResponse } from "./client-response.ts";
 import type { ExchangeContext } from "./exchange-context.ts";
 import { askedHost, askedOrigin } from "./forwarded.ts";
-import { responseHeaders, uncompressed } from "./headers.ts";
+import type { ForwardingObserver } from "./forwarding-observer.ts";
+import { uncompressed } from "./headers.ts";
 import type { Outgoing } from "./outgoing.ts";
 import * as problems from "./problem.ts";
 import { brokenBy, cutFor, cutToClient, refusalOf, refusalToClient } from "./refusal.ts";
@@ -20,44 +21,23 @@ import type { RequestBody } from "./request-body.ts";
 import type { Reservation } from "./reservation.ts";
 import type { Admitted } from "./route.ts";
 import { sealProblem } from "./s3-problem.ts";
-import { Tunnel, type TunnelOptions } from "./tunnel.ts";
+import { Tunnel } from "./tunnel.ts";
 import { isWebSocketOpened } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
-import type { Addressee } from "./upstream-addresses.ts";
-
-/** The client's side of a forwarding: learns how it ended. */
-export interface ForwardingObserver {
-  /** Whether the client has its whole answer. */
-  readonly answered: boolean;
-  /** An upstream is about to be sent the request. */
-  started(): void;
-  /** The upstream's whole answer has been written. */
-  ended(): void;
-  /** No upstream gives an answer that the client may have: it gets this one. */
-  refused(problem: problems.Problem): void;
-  /** A backend has opened a WebSocket. Tells the client so by these headers, and whom it is for; undefined where that one is gone. */
-  opening(headers: readonly string[]): Pick<TunnelOptions, "client" | "early"> | undefined;
-  /** The answer breaks off, or is this one where nothing of it was sent. */
-  broken(problem: problems.Problem): void;
-}
 
 /** A request on its way: tried at one upstream after the other until one could be connected to, then piped both ways. */
-export class Forwarding implements AttemptObserver, Addressee {
+export class Forwarding implements AttemptObserver, AnswerSource {
   readonly #context: ExchangeContext;
   readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
-  readonly #forwarded: ClientResponse;
+  readonly #answer: Answer;
   readonly #outgoing: Outgoing;
   readonly #client: ClientIdentity | undefined;
   readonly #observer: ForwardingObserver;
   readonly #candidates: Candidates;
   #attempt: Attempt | undefined;
   #tunnel: Tunnel | undefined;
-  /** Whether the answer that has begun may be one to the proxy's own credentials. */
-  #refusal: CredentialsRefusal | undefined;
   #cut: BodyDimension | undefined;
   #failure: Error | undefined;
-  #drains = false;
   #upstream: Upstream | undefined;
 
   constructor(
@@ -69,8 +49,7 @@ export class Forwarding implements AttemptObserver, Addressee {
   ) {
     this.#context = context;
     this.#request = response.req;
-    this.#response = response;
-    this.#forwarded = new ClientResponse(response);
+    this.#answer = new Answer(response, this);
     this.#outgoing = outgoing;
     this.#client = client;
     this.#observer = observer;
@@ -90,7 +69,7 @@ export class Forwarding implements AttemptObserver, Addressee {
   stop(over: () => void): void {
     // fault: keeps looking for room for a client that has gone away
     this.#candidates.stop();
-    this.#forwarded.dropHead();
+    this.#answer.dropHead();
     const done = (): void => {
       this.#candidates.end();
       this.dropBody();
@@ -128,7 +107,7 @@ export class Forwarding implements AttemptObserver, Addressee {
   /** Whether an upstream is being sent the request, or has been, and has not begun its response. */
   get awaitsResponse(): boolean {
     if (this.#outgoing.body?.isReadingAhead) return true;
-    return this.#attempt?.started === true && !this.#forwarded.begun;
+    return this.#attempt?.started === true && !this.#answer.begun;
   }
 
   /** The WebSocket that the request has opened. */
@@ -144,6 +123,14 @@ export class Forwarding implements AttemptObserver, Addressee {
   /** To be called every `GLANCE_MS`. */
   glance(): void {
     this.#attempt?.glance();
+  }
+
+  get closing(): boolean {
+    return this.#context.closing;
+  }
+
+  resume(): void {
+    this.#attempt?.resume();
   }
 
   /** The upstream has left the exchange waiting for too long. */
@@ -175,55 +162,26 @@ export class Forwarding implements AttemptObserver, Addressee {
 
   head(status: number, reason: string | undefined, headers: IncomingHttpHeaders): void {
     this.#failure = undefined;
-    const [response, upstream] = [this.#response, this.#upstream];
-    if (upstream === undefined || (isBusy(status) && this.#sendElsewhere(upstream))) return;
-    // fault: tells clients what a backend says of the proxy's credentials
-    this.#refusal = upstream.credentials?.refusalIn(status, headers);
-    if (this.#refusal?.isCertain) {
-      this.#credentialsRefused(upstream);
-      return;
-    }
-    const forwarded = responseHeaders(
-      upstream.credentials?.shown(headers) ?? headers,
-      status,
-      upstream.addresses,
-      this,
-    );
-    const length = headers["content-length"];
-    const carriesBody = this.#request.method !== "HEAD" && status !== 204 && status !== 304;
-    if (this.#context.closing) response.shouldKeepAlive = false;
-    // A response of known length follows its head; another may keep the client waiting for its first byte.
-    const pass = (): void => {
-      this.#forwarded.head(status, reason, forwarded, !carriesBody || length !== undefined);
-      // What the answer is about may only show in its body.
-      if (carriesBody && this.#refusal !== undefined) this.#forwarded.keepHead();
-    };
-    const attempt = this.#attempt;
-    if (!carriesBody || length === undefined || attempt?.expectEgress(Number(length)) !== false) pass();
-    else if (!this.#sendElsewhere(upstream, Number(length))) attempt.expectSoon(Number(length), pass);
+    const [upstream, attempt] = [this.#upstream, this.#attempt];
+    if (upstream === undefined || attempt === undefined || (isBusy(status) && this.sendElsewhere(upstream))) return;
+    this.#answer.begin(attempt, status, reason, headers);
   }
 
   data(chunk: Buffer): boolean {
-    if (this.#refusal !== undefined && this.#upstream !== undefined) {
-      const isRefusal = this.#refusal.isIn(chunk);
-      this.#refusal = undefined;
-      if (isRefusal) {
-        this.#credentialsRefused(this.#upstream);
-        return false;
-      }
-    }
-    if (this.#forwarded.write(chunk)) return true;
-    if (!this.#drains) {
-      this.#drains = true;
-      this.#response.on("drain", () => this.#attempt?.resume());
-    }
-    return false;
+    return this.#answer.data(chunk);
   }
 
-  /** The client is well known, and the backend does not know the proxy: what it says of that is none of the client's business. */
-  #credentialsRefused(upstream: Upstream): void {
-    this.#forwarded.dropHead();
-    if (this.#sendElsewhere(upstream)) return;
+  sendElsewhere(busy: Upstream, responseLength?: number): boolean {
+    if (this.#outgoing.body !== null || !mayBeRepeated(this.#request)) return false;
+    const admitted = this.#candidates.insteadOf(busy, responseLength);
+    if (admitted === undefined) return false;
+    this.#attempt?.abort(ignore);
+    this.#send(admitted);
+    return true;
+  }
+
+  credentialsRefused(upstream: Upstream): void {
+    if (this.sendElsewhere(upstream)) return;
     const error = new CredentialsError();
     upstream.traffic.broke(error);
     this.stop(ignore);
@@ -232,13 +190,13 @@ export class Forwarding implements AttemptObserver, Addressee {
   }
 
   ended(): void {
-    this.#forwarded.finish();
+    this.#answer.finish();
     this.#candidates.end();
     this.#observer.ended();
   }
 
   starved(): void {
-    this.#forwarded.keepHead();
+    this.#answer.keepHead();
   }
 
   noRoom(bytes: number): void {
@@ -246,7 +204,7 @@ export class Forwarding implements AttemptObserver, Addressee {
   }
 
   broken(error: Error): void {
-    this.#forwarded.dropHead();
+    this.#answer.dropHead();
     this.#failure = error;
     this.#observer.broken(brokenBy(error));
   }
@@ -254,9 +212,7 @@ export class Forwarding implements AttemptObserver, Addressee {
   upgraded(headers: IncomingHttpHeaders, socket: Duplex, reservation: Reservation): Tunnel | undefined {
     const [upstream, request] = [this.#upstream, this.#request];
     if (upstream === undefined || !isWebSocketOpened(request.headers["sec-websocket-key"], headers)) return undefined;
-    const opened = this.#observer.opening(
-      responseHeaders(upstream.credentials?.shown(headers) ?? headers, 101, upstream.addresses, this),
-    );
+    const opened = this.#observer.opening(shownHeaders(upstream, 101, headers, this));
     if (opened === undefined) return undefined;
     this.#tunnel = new Tunnel({
       ...opened,
@@ -306,16 +262,6 @@ export class Forwarding implements AttemptObserver, Addressee {
       else if ("client" in routed) this.#observer.refused(refusalToClient(routed, this.#context.clock));
       else this.#observer.refused(refusalOf(routed, this.#failure, this.#context.clock));
     });
-  }
-
-  /** Leaves an upstream that is too busy, or has no room for so long an answer, for one that is well, where the request may be sent again. */
-  #sendElsewhere(busy: Upstream, responseLength?: number): boolean {
-    if (this.#outgoing.body !== null || !mayBeRepeated(this.#request)) return false;
-    const admitted = this.#candidates.insteadOf(busy, responseLength);
-    if (admitted === undefined) return false;
-    this.#attempt?.abort(ignore);
-    this.#send(admitted);
-    return true;
   }
 
   #send({ upstream, reservation, meter }: Admitted): void {

@@ -1,0 +1,96 @@
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { CredentialsRefusal } from "../credentials/credentials-refusal.ts";
+import type { Attempt } from "./attempt.ts";
+import { ClientResponse } from "./client-response.ts";
+import { responseHeaders } from "./headers.ts";
+import type { Upstream } from "./upstream.ts";
+import type { Addressee } from "./upstream-addresses.ts";
+
+/** What an answer has to know of its request, and asks of it. */
+export interface AnswerSource extends Addressee {
+  /** The one that answers. */
+  readonly upstream: Upstream | undefined;
+  /** Whether the server is shutting down. */
+  readonly closing: boolean;
+  /**
+   * Leaves an upstream that is too busy, or has no room for so long an answer, for one that is well, where the request may be sent
+   * again. Returns whether that is so.
+   */
+  sendElsewhere(busy: Upstream, responseLength?: number): boolean;
+  /** The client is well known, and the backend does not know the proxy: what it says of that is none of the client's business. */
+  credentialsRefused(upstream: Upstream): void;
+  /** The client takes more. */
+  resume(): void;
+}
+
+/** An upstream's answer as it is passed to the client, unless it is one to the proxy's own credentials or finds no room. */
+export class Answer extends ClientResponse {
+  readonly #source: AnswerSource;
+  /** Whether the answer that has begun may be one to the proxy's own credentials. */
+  #refusal: CredentialsRefusal | undefined;
+  #drains = false;
+
+  constructor(response: ServerResponse, source: AnswerSource) {
+    super(response);
+    this.#source = source;
+  }
+
+  begin(attempt: Attempt, status: number, reason: string | undefined, headers: IncomingHttpHeaders): void {
+    const { response } = this;
+    const source = this.#source;
+    const { upstream } = source;
+    if (upstream === undefined) return;
+    // fault: tells clients what a backend says of the proxy's credentials
+    this.#refusal = upstream.credentials?.refusalIn(status, headers);
+    if (this.#refusal?.isCertain) {
+      this.#refuse(upstream);
+      return;
+    }
+    const shown = shownHeaders(upstream, status, headers, source);
+    const length = headers["content-length"];
+    const carriesBody = response.req.method !== "HEAD" && status !== 204 && status !== 304;
+    if (source.closing) response.shouldKeepAlive = false;
+    // A response of known length follows its head; another may keep the client waiting for its first byte.
+    const pass = (): void => {
+      this.head(status, reason, shown, !carriesBody || length !== undefined);
+      // What the answer is about may only show in its body.
+      if (carriesBody && this.#refusal !== undefined) this.keepHead();
+    };
+    if (!carriesBody || length === undefined || attempt.expectEgress(Number(length))) pass();
+    else if (!source.sendElsewhere(upstream, Number(length))) attempt.expectSoon(Number(length), pass);
+  }
+
+  /** @returns whether the client's connection takes more; after a false, the source is told when it does. */
+  data(chunk: Buffer): boolean {
+    const { upstream } = this.#source;
+    if (this.#refusal !== undefined && upstream !== undefined) {
+      const isRefusal = this.#refusal.isIn(chunk);
+      this.#refusal = undefined;
+      if (isRefusal) {
+        this.#refuse(upstream);
+        return false;
+      }
+    }
+    if (this.write(chunk)) return true;
+    if (!this.#drains) {
+      this.#drains = true;
+      this.response.on("drain", () => this.#source.resume());
+    }
+    return false;
+  }
+
+  #refuse(upstream: Upstream): void {
+    this.dropHead();
+    this.#source.credentialsRefused(upstream);
+  }
+}
+
+/** The headers of an upstream's answer as the client gets them, without the proxy's credentials. */
+export function shownHeaders(
+  upstream: Upstream,
+  status: number,
+  headers: IncomingHttpHeaders,
+  client: Addressee,
+): string[] {
+  return responseHeaders(upstream.credentials?.shown(headers) ?? headers, status, upstream.addresses, client);
+}
