@@ -1,4 +1,4 @@
-import { drop, yields } from "./edits.ts";
+import { change, drop, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const settings = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/admin/api/settings.test.ts", title });
@@ -26,6 +26,16 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
       settings(
         "win over the file until they are taken back, in the whole fleet, and after a restart; the trail says who and when",
       ),
+    ],
+  },
+  {
+    name: "forgets a change that could not be taken over",
+    edit: change(/changed\(\)/, "changed().catch(() => {})"),
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/process/settings.test.ts",
+        title: "a change by API that cannot be taken over is tried again until it is",
+      },
     ],
   },
   {

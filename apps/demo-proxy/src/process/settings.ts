@@ -49,6 +49,8 @@ export class Settings {
   /** The last change of each setting, by backend. */
   readonly #last = new Map<string, Map<SettingName, KnownChange>>();
   #revision = 0;
+  /** The last one that was taken over. */
+  #applied: number | undefined;
   #reading: Promise<unknown> = Promise.resolve();
   #cancel: (() => void) | undefined;
   #isStopped = false;
@@ -57,8 +59,8 @@ export class Settings {
     this.#options = options;
   }
 
-  /** Learns of changes; resolves with whether there were any. Rejects when the store fails, and has learned of none then. */
-  load(): Promise<boolean> {
+  /** Learns of changes. Rejects when the store fails, and has learned of none then. */
+  load(): Promise<void> {
     const reading = this.#reading.then(async () => {
       const found = (await this.#options.store.changes?.({ after: this.#revision })) ?? [];
       const known = found.flatMap(changesOf);
@@ -70,19 +72,26 @@ export class Settings {
       for (const change of known) {
         if (this.of(change.backend, change.setting) === change) this.#options.onChange?.(change);
       }
-      return found.length > 0;
     });
     this.#reading = reading.catch(() => {});
     return reading;
   }
 
-  /** Looks for changes of others from now on, and calls `changed` when there were some. A store that fails is asked again. */
+  /**
+   * Looks for changes from now on, and calls `changed` when there were some, again and again until that goes well. A store that
+   * fails is asked again.
+   */
   watch(changed: () => Promise<unknown>): void {
     if (this.#options.store.changes === undefined || this.#isStopped) return;
+    this.#applied ??= this.#revision;
     this.#cancel = this.#options.clock.after(this.#options.intervalMs ?? 2_000, async () => {
       try {
         // fault: never hears of what other instances have changed
-        if (await this.load()) await changed();
+        await this.load();
+        const revision = this.#revision;
+        // fault: forgets a change that could not be taken over
+        if (revision !== this.#applied) await changed();
+        this.#applied = revision;
       } catch {
         // The flush tells that the store is away.
       }
