@@ -6,8 +6,16 @@ export const TOKEN_DIMENSIONS = ["inputTokens", "outputTokens"] as const;
 
 /** The names of the dimensions that a configuration adds to those of storage, in its order. */
 function ownDimensions({ dimensions, backends }: Pick<ProxyConfig, "dimensions" | "backends">): readonly string[] {
-  const hasTokens = backends.some(({ tokens }) => tokens !== undefined);
-  return [...(dimensions?.keys() ?? []), ...(hasTokens ? TOKEN_DIMENSIONS : [])];
+  return [...(dimensions?.keys() ?? []), ...(haveTokens(backends) ? TOKEN_DIMENSIONS : [])];
+}
+
+function haveTokens(backends: ProxyConfig["backends"]): boolean {
+  return backends.some(({ tokens }) => tokens !== undefined);
+}
+
+/** Whether tokens of these backends are counted from the next start on only, since this process was started without. */
+export function awaitsTokens({ backends }: Pick<ProxyConfig, "backends">, counted: readonly string[]): boolean {
+  return haveTokens(backends) && !TOKEN_DIMENSIONS.every((dimension) => counted.includes(dimension));
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Clock, StorageDimension, Usage } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { ClientUsage } from "../clients/client-usage.ts";
 import type { BackendConfig, ProxyConfig, TlsConfig } from "../config/proxy-config.ts";
+import { awaitsTokens } from "../counting/dimensions.ts";
 import { credentialsOf } from "../credentials/backend-credentials.ts";
 import type { Router } from "../proxy/route.ts";
 import type { ProxyServer } from "../proxy/server.ts";
@@ -49,7 +50,7 @@ export interface ConfigChange {
   readonly changed: readonly string[];
   /** Settings of listeners that have another certificate, which is shown to those who connect from now on. */
   readonly renewed: readonly ("tls" | "admin.tls")[];
-  /** Of the file's sections, those that take effect at the next start only. */
+  /** Of the file's sections, those that take effect at the next start only; `backends[].tokens` for the first tokens of a backend. */
   readonly needRestart: readonly string[];
 }
 
@@ -58,7 +59,7 @@ export interface LiveConfigStatus {
   readonly loadedAtMs: number;
   /** Why a later one was refused; absent when none was. */
   readonly error?: string;
-  /** Sections that were changed in the file and need a restart. */
+  /** What was changed in the file and needs a restart: sections, and `backends[].tokens`. */
   readonly needRestart: readonly string[];
 }
 
@@ -162,9 +163,10 @@ export class LiveConfig {
     webhooks.update(next);
     const renewed = this.#renew(next);
     const [wanted, started] = [withoutCertificates(next), withoutCertificates(this.#started)];
-    const needRestart = sectionsOf(next, this.#started).filter(
+    const late = sectionsOf(next, this.#started).filter(
       (section) => !LIVE.includes(section) && !isDeepStrictEqual(wanted[section], started[section]),
     );
+    const needRestart = [...late, ...(awaitsTokens(next, counted) ? ["backends[].tokens"] : [])];
     const { tls, admin } = { ...before, ...(renewed.includes("tls") && { tls: next.tls }) };
     const admins = renewed.includes("admin.tls") ? { ...admin, ...(next.admin.tls && { tls: next.admin.tls }) } : admin;
     const kept = { ...sections(this.#started, false), ...(tls && { tls }), admin: admins };

@@ -299,6 +299,23 @@ describe("a configuration that is taken over while the proxy runs", () => {
     expect((await usage(admin)).config).toMatchObject({ error: null, needRestart: ["listen"] });
   });
 
+  it("says that the first tokens of a backend need a restart, and of a further one do not", async () => {
+    const upstream = await startUpstream();
+    const llm = { name: "llm", url: upstream.url, limits: {} };
+    const asking: BackendConfig = { ...llm, tokens: "openai" };
+    const further: BackendConfig = { ...llm, name: "further", tokens: "anthropic" };
+    const config = testConfig([llm]);
+    const { app, admin } = await startApp(config);
+    const first = await app.live.take(async () => ({ ...config, backends: [asking] }));
+    expect([first.changed, first.needRestart]).toEqual([["llm"], ["backends[].tokens"]]);
+    expect((await usage(admin)).config.needRestart).toEqual(["backends[].tokens"]);
+    expect((await app.live.take(async () => config)).needRestart).toEqual([]);
+    const counted = testConfig([asking]);
+    const counting = await startApp(counted);
+    const more = await counting.app.live.take(async () => ({ ...counted, backends: [asking, further] }));
+    expect([more.added, more.needRestart]).toEqual([["further"], []]);
+  });
+
   it("is taken over 100 times under load without a failed request or a lost count", async () => {
     const [one, two] = [await startUpstream(), await startUpstream()];
     const [oci, b2] = [
