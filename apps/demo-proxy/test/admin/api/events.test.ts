@@ -45,9 +45,11 @@ describe("GET /api/events", () => {
     // Neither kept, nor collected or compressed on the way.
     expect(response.headers.get("cache-control")).toBe("no-store, no-transform");
     expect(response.headers.get("x-accel-buffering")).toBe("no");
-    const usage = (await call(admin, "/api/usage")).json;
+    const usage = (await call(admin, "/api/usage")).json as { backends: readonly Record<string, unknown>[] };
     const first = await next();
-    expect(first).toMatchObject(usage as object);
+    // Where settings come from changes rarely, and is not told each second.
+    const backends = usage.backends.map(({ settings: _, ...backend }) => backend);
+    expect(first).toMatchObject({ ...usage, backends });
     expect(first).toMatchObject({ proxy: { address: `127.0.0.1:${proxy.port}`, routing: "pack" } });
     for (let n = 0; n < 20; n += 1) await call(proxy, "/objects/100");
     const second = await next();
