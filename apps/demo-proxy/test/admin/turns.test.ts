@@ -28,6 +28,20 @@ describe("work in turns", () => {
     expect(others).toBeGreaterThanOrEqual(5);
   });
 
+  it("lets everything else have its turn also between short pieces of work", async () => {
+    const turns = new Turns();
+    const done: string[] = [];
+    const works = ["a", "b", "c"].map((item) => turns.each([item], (visited) => done.push(visited)));
+    const other = (async () => {
+      while (!done.includes("c")) {
+        await setImmediate();
+        done.push("other");
+      }
+    })();
+    await Promise.all([...works, other]);
+    for (const item of ["b", "c"]) expect(done[done.indexOf(item) - 1]).toBe("other");
+  });
+
   it("is done one after the other, in order, also after one that failed", async () => {
     const turns = new Turns();
     const done: string[] = [];

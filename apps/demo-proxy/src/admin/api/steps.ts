@@ -48,6 +48,24 @@ export function noSeries(dimensions: readonly string[], length: number): Series 
   return Object.fromEntries(dimensions.map((dimension) => [dimension, new Array<number>(length).fill(0)]));
 }
 
+/** That of a name, which is made where there is none. */
+export function seriesOf(series: Map<string, Series>, name: string, make: () => Series): Series {
+  const known = series.get(name);
+  if (known !== undefined) return known;
+  const made = make();
+  series.set(name, made);
+  return made;
+}
+
+/** In which step something was used first; -1: in none. */
+export function firstUse(amounts: readonly number[]): number {
+  return amounts.findIndex((amount) => amount > 0);
+}
+
+export function amountsOf(dimensions: readonly string[], amountOf: (dimension: string) => number): Amounts {
+  return Object.fromEntries(dimensions.map((dimension) => [dimension, amountOf(dimension)]));
+}
+
 /** Adds what was used in a step. */
 export function addStep(series: Series, index: number, usage: Amounts): void {
   for (const [dimension, amounts] of Object.entries(series)) {
