@@ -1,4 +1,4 @@
-import { change, drop, yields } from "./edits.ts";
+import { drop, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const settings = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/admin/api/settings.test.ts", title });
@@ -42,5 +42,12 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
     name: "begins with what the file says, whatever was changed by API",
     edit: drop,
     caughtBy: [settings("keep a drain beyond a restart, until it is resumed")],
+  },
+  {
+    name: "keeps a change, and goes on as before",
+    edit: drop,
+    caughtBy: [
+      settings("of another instance are in force where somebody who has not seen them is refused, who is told them"),
+    ],
   },
 ];

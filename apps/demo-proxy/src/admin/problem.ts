@@ -7,6 +7,8 @@ export interface Problem {
   /** What the caller can do about it. */
   readonly detail: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What programs can make use of besides. */
+  readonly more?: object;
 }
 
 interface Head {
@@ -48,11 +50,11 @@ export function okBytes(bytes: readonly Uint8Array[]): BytesAnswer {
   return { status: 200, headers: { "content-type": "application/json" }, bytes };
 }
 
-export function refuse({ status, title, detail, headers }: Problem): JsonAnswer {
+export function refuse({ status, title, detail, headers, more }: Problem): JsonAnswer {
   return {
     status,
     headers: { "content-type": "application/problem+json", ...headers },
-    body: { type: "about:blank", title, status, detail },
+    body: { type: "about:blank", title, status, detail, ...more },
   };
 }
 

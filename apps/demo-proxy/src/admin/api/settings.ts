@@ -4,13 +4,13 @@ import { limits } from "../../config/schema/limits.ts";
 import { thresholds } from "../../config/schema/webhooks.ts";
 import { messageOf } from "../../log/message-of.ts";
 import type { LiveConfig } from "../../process/live-config.ts";
-import type { KnownChange, SettingName, Wish } from "../../process/settings.ts";
+import type { SettingName, Wish } from "../../process/settings.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes, refuse } from "../problem.ts";
 import { queryTrouble } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
 import { troubleOf, words } from "./grant-body.ts";
-import { type SettingSources, settingReport, valueInForce } from "./setting-report.ts";
+import { type SettingReport, type SettingSources, settingReport, valueInForce } from "./setting-report.ts";
 import type { ApiParts } from "./usage-report.ts";
 import { withStore } from "./with-store.ts";
 
@@ -163,15 +163,17 @@ async function changed(
   const { value, by = request.address, reason } = wanted;
   try {
     await settings.load();
-    const before = valueInForce(parts, backend, setting);
-    const wish: Wish = { backend, setting, value, before, by, reason, follows };
     const last = settings.of(backend, setting);
+    // What another instance has changed just now is not in force here yet.
+    const before = last?.value ?? valueInForce(parts, backend, setting);
+    const wish: Wish = { backend, setting, value, before, by, reason, follows };
     const isNoChange =
       isDeepStrictEqual(last?.value, value) && (follows ?? last?.revision ?? 0) === (last?.revision ?? 0);
-    if (!isNoChange && (await settings.change(wish)) === undefined) return overtaken(settings.of(backend, setting));
+    const isKept = isNoChange || (await settings.change(wish)) !== undefined;
+    // fault: keeps a change, and goes on as before
     await reapply();
-    const now = settings.of(backend, setting);
-    const report = settingReport(now, valueInForce(parts, backend, setting));
+    const report = settingReport(settings.of(backend, setting), valueInForce(parts, backend, setting));
+    if (!isKept) return overtaken(setting, report);
     return {
       status: 200,
       headers: { "content-type": "application/json", etag: `"${report.revision}"` },
@@ -190,8 +192,11 @@ function revisionIn(header: string | undefined): number | undefined | null {
   return digits === undefined ? null : Number(digits);
 }
 
-function overtaken(last: KnownChange | undefined): Answer {
-  const who = last === undefined ? "" : ` by ${last.by ?? "somebody"} at ${new Date(last.createdAt).toISOString()}`;
+/** Says what is in force instead, so that whoever tries again has seen it. */
+function overtaken(setting: SettingName, report: SettingReport): Answer {
+  const { by, at, revision } = report;
+  const who = at === null ? "" : ` by ${by ?? "somebody"} at ${at}`;
   const detail = `Nothing was changed: it was changed meanwhile${who}. Look at it again, and send its revision in If-Match.`;
-  return refuse({ status: 412, title: "Precondition failed", detail, headers: { etag: `"${last?.revision ?? 0}"` } });
+  const headers = { etag: `"${revision}"` };
+  return refuse({ status: 412, title: "Precondition failed", detail, headers, more: { setting, ...report } });
 }

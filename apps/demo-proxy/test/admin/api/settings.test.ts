@@ -112,6 +112,19 @@ describe("settings changed by API", () => {
     });
   });
 
+  it("of another instance are in force where somebody who has not seen them is refused, who is told them", async () => {
+    const { config, send, usage } = await start();
+    const other = await again(config);
+    for (const apiRequests of [5, 6]) {
+      await other.send("PUT", "oci/limits", { limits: { apiRequests }, by: "eve", reason: "a sale" });
+      const refused = await send("PUT", "oci/limits", { limits: { apiRequests: 7 } }, { "if-match": '"0"' });
+      const now = { from: "api", value: { apiRequests }, revision: apiRequests - 4, by: "eve" };
+      expect(refused.json).toMatchObject({ status: 412, setting: "limits", ...now });
+      // Not in some seconds, nor never.
+      expect((await usage())[0]).toMatchObject({ limits: { apiRequests }, settings: { limits: now } });
+    }
+  });
+
   it("change nothing where the request is wrong, and say what is", async () => {
     const { send, usage } = await start();
     const before = await usage();
