@@ -1,4 +1,4 @@
-import { drop, yields } from "./edits.ts";
+import { change, drop, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const settings = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/admin/api/settings.test.ts", title });
@@ -48,6 +48,16 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
     edit: drop,
     caughtBy: [
       settings("of another instance are in force where somebody who has not seen them is refused, who is told them"),
+    ],
+  },
+  {
+    name: "saves typed limits over what somebody else has changed meanwhile",
+    edit: change(/`"\$\{this\.#seen\}"`/, '"*"'),
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/dashboard/limits.test.ts",
+        title: "typed limits never overwrite another operator's change, which is shown beside them",
+      },
     ],
   },
 ];

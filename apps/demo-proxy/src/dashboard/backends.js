@@ -32,6 +32,8 @@ export class Backends {
   #view = new ListView({ what: "backends", orders: ORDERS, pageSize: PAGE_SIZE, changed: () => this.#chosen() });
   /** @type {Map<string, Card>} */
   #cards = new Map();
+  /** Of other pages, in which something is typed. @type {Map<string, Card>} */
+  #aside = new Map();
   /** @type {LiveReport | undefined} */
   #report;
 
@@ -49,7 +51,12 @@ export class Backends {
     const open = backends.filter(takesRequests).length;
     setText(byId("backends-summary"), `${formatCount(open)} of ${formatCount(backends.length)} take requests`);
     // While somebody is at a card, the others stay where they are.
-    this.#draw(byId("backends").contains(document.activeElement) ? this.#inPlace(backends) : this.#page(backends));
+    const isBusy = byId("backends").contains(document.activeElement) || this.#typed.length > 0;
+    this.#draw(isBusy ? this.#inPlace(backends) : this.#page(backends));
+  }
+
+  get #typed() {
+    return [...this.#cards].filter(([, card]) => card.isBeingChanged);
   }
 
   #chosen() {
@@ -76,7 +83,9 @@ export class Backends {
     const report = /** @type {LiveReport} */ (this.#report);
     const time = { nowMs: Date.parse(report.at), endMs: Date.parse(report.period.end) };
     const list = byId("backends");
-    const kept = new Map(page.map(({ name }) => [name, this.#cards.get(name) ?? new Card(name, this.#actions)]));
+    const cards = new Map([...this.#aside, ...this.#cards]);
+    const kept = new Map(page.map(({ name }) => [name, cards.get(name) ?? new Card(name, this.#actions)]));
+    this.#aside = new Map([...cards].filter(([name, card]) => card.isBeingChanged && !kept.has(name)));
     for (const [name, card] of this.#cards) if (!kept.has(name)) card.node.remove();
     this.#cards = kept;
     for (const [index, backend] of page.entries()) {

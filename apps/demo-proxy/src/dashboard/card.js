@@ -1,6 +1,7 @@
 import { dimensionsOf, stateOf, troubleOf } from "./backend-state.js";
 import { element, setAttribute, setText } from "./dom.js";
-import { formatCount, formatRate, formatUsage, labelOf } from "./format.js";
+import { formatCount, formatInstant, formatRate, formatUsage, labelOf } from "./format.js";
+import { LimitsForm } from "./limits-form.js";
 import { Meter } from "./meter.js";
 import { Sparkline } from "./sparkline.js";
 
@@ -23,6 +24,7 @@ export class Card {
   #spark = new Sparkline();
   #name;
   #draining = false;
+  #limits;
   /** Drains, or resumes. */
   #switch = element("button", { type: "button", class: "small" });
   node;
@@ -33,6 +35,7 @@ export class Card {
    */
   constructor(name, { drain, resume }) {
     this.#name = name;
+    this.#limits = new LimitsForm(name);
     cards += 1;
     const id = `backend-${cards}`;
     this.#switch.addEventListener("click", () => (this.#draining ? resume : drain)(name));
@@ -48,12 +51,17 @@ export class Card {
         title,
         this.#state,
         this.#url,
-        element("div", { class: "card-buttons" }, this.#switch),
+        element("div", { class: "card-buttons" }, this.#switch, this.#limits.button),
       ),
       this.#meterList,
       side,
-      element("div", { class: "card-notes" }, this.#trouble, this.#note),
+      element("div", { class: "card-notes" }, this.#trouble, this.#note, this.#limits.form),
     );
+  }
+
+  /** Whether somebody types something into it. */
+  get isBeingChanged() {
+    return this.#limits.isOpen;
   }
 
   /**
@@ -78,6 +86,7 @@ export class Card {
     setText(this.#switch, action);
     setAttribute(this.#switch, "aria-label", `${action} ${this.#name}`);
     this.#switch.hidden = !backend.configured;
+    this.#limits.show(backend);
     setText(this.#trouble, troubleOf(backend, time.nowMs));
     setText(this.#note, noteOn(backend));
   }
@@ -97,7 +106,8 @@ export class Card {
 
 /** @param {LiveBackend} backend */
 function noteOn(backend) {
-  const { unstored, unpushed, held, excess, problem, reachable, draining, configured, inFlight, passedBy } = backend;
+  const { unstored, unpushed, held, excess, problem, reachable, draining, configured, inFlight, passedBy, changed } =
+    backend;
   const [stored, shared, kept, beyond] = [unstored, unpushed, held, excess].map(formatUsage);
   const now = passedBy.lastMinute > 0 ? `, ${formatCount(passedBy.lastMinute)} in the last minute` : "";
   return [
@@ -111,9 +121,16 @@ function noteOn(backend) {
     stored !== "" && `not yet stored: ${stored}`,
     shared !== "" && `not yet shared: ${shared}`,
     !reachable && "it is tried again within seconds",
-    draining && configured && "gets no new requests until it is resumed",
+    draining && configured && `gets no new requests until it is resumed${signedBy("drained", changed.drained)}`,
+    changed.limits?.from === "api" && `limits are not the file's${signedBy("changed", changed.limits)}`,
     !configured && "is not in the configuration any more, and gets no new requests; add it again, and it resumes",
   ]
     .filter(Boolean)
     .join(" · ");
+}
+
+/** @param {string} done @param {import("../admin/api/setting-report.ts").SettingReport | undefined} report */
+function signedBy(done, report) {
+  if (report === undefined || report.at === null) return "";
+  return `; ${done}${report.by === null ? "" : ` by ${report.by}`} ${formatInstant(report.at)}`;
 }

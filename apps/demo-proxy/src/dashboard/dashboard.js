@@ -1,5 +1,6 @@
 import { Audit } from "./audit.js";
 import { Backends } from "./backends.js";
+import { Changes } from "./changes.js";
 import { request, savedToken, saveToken } from "./client.js";
 import { Clients } from "./clients.js";
 import { byId, setAttribute, setText } from "./dom.js";
@@ -24,12 +25,14 @@ const months = new Months();
 const timeline = new Timeline({ choose: () => void polls.ask(timelinePoll) });
 const clients = new Clients({ choose: () => void polls.ask(clientsPoll) });
 const thresholds = new Thresholds();
+const changes = new Changes();
 const instances = new Instances();
 const audit = new Audit();
 const live = new Live({ onReport: show, onConnection: tell });
 
 const auditPoll = { path: () => "api/audit", everyMs: 5_000, ...handlersOf(audit) };
 const grantsPoll = { path: () => "api/grants", everyMs: 60_000, ...handlersOf(grants) };
+const changesPoll = { path: () => "api/changes", everyMs: 10_000, ...handlersOf(changes) };
 /** @type {import("./polls.js").Poll} */
 const timelinePoll = { path: () => timeline.path(), everyMs: 60_000, ...handlersOf(timeline) };
 /** @type {import("./polls.js").Poll} */
@@ -46,6 +49,7 @@ const polls = new Polls([
   timelinePoll,
   { path: () => "api/history", everyMs: 60_000, ...handlersOf(months) },
   grantsPoll,
+  changesPoll,
   { path: () => "api/instances", everyMs: 10_000, ...handlersOf(instances) },
   auditPoll,
 ]);
@@ -54,6 +58,8 @@ const polls = new Polls([
 let shown;
 /** What each backend was granted when the grants were asked for. */
 let credit = "";
+/** What of each backend was changed or granted when the changes were asked for. */
+let altered = "";
 
 live.connect();
 
@@ -82,6 +88,9 @@ function show(report) {
   const granted = JSON.stringify(report.backends.map(({ name, granted }) => [name, granted]));
   if (granted !== credit && credit !== "") void polls.ask(grantsPoll);
   credit = granted;
+  const settings = JSON.stringify(report.backends.map(({ name, changed, granted }) => [name, changed, granted]));
+  if (settings !== altered && altered !== "") void polls.ask(changesPoll);
+  altered = settings;
 }
 
 /** @param {LiveReport} report */

@@ -30,6 +30,19 @@ export function formatAmount(dimension, amount) {
   return !isBytes(dimension) ? formatCount(amount) : join(...scaled(amount, 1024, BYTE_UNITS));
 }
 
+/**
+ * Exactly that amount, as it can be typed, too: `40,000,000`, `512 GiB`.
+ *
+ * @param {Dimension} dimension
+ * @param {number} amount
+ */
+export function formatExact(dimension, amount) {
+  if (!isBytes(dimension)) return amount.toLocaleString("en");
+  let [whole, unit] = [amount, 0];
+  while (whole > 0 && whole % 1024 === 0 && unit < BYTE_UNITS.length - 1) [whole, unit] = [whole / 1024, unit + 1];
+  return join(String(whole), BYTE_UNITS[unit] ?? "");
+}
+
 /** @param {number} count */
 export function formatCount(count) {
   if (count < 10_000) return Math.round(count).toLocaleString("en");

@@ -4,6 +4,7 @@ import { type LiveReport, livePieces } from "../../src/admin/api/live-report.ts"
 import { UsageRates } from "../../src/admin/api/rates.ts";
 import { Refusals } from "../../src/admin/api/refusals.ts";
 import { Turns } from "../../src/admin/turns.ts";
+import { Settings } from "../../src/process/settings.ts";
 import { OwnAnswers } from "../../src/proxy/own-answers.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { call } from "../support/call.ts";
@@ -103,6 +104,7 @@ describe("an event", () => {
       rates,
       refusals: new Refusals({ answers: new OwnAnswers(), router: app.router, counter, clock }),
       startedMs: 0,
+      settings: new Settings({ store: app.store, clock }),
       readiness: { address: { host: "127.0.0.1", port: 1 } },
       turns: new Turns(),
     });

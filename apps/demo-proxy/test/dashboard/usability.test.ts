@@ -61,7 +61,7 @@ async function violations(page: Page): Promise<readonly string[]> {
 /** The texts beside each other that touch, if any. */
 const COLLISIONS = `(() => {
   const touching = [];
-  for (const row of document.querySelectorAll("figcaption, .axis, .meter-head, .card-head, .section-head, .pager, .rates > div")) {
+  for (const row of document.querySelectorAll("figcaption, .limit-fields, .limit-buttons, .axis, .meter-head, .card-head, .section-head, .pager, .rates > div")) {
     const boxes = [...row.children].flatMap((child) => [...child.getClientRects()].map((box) => ({ box, text: child.textContent })));
     for (const [index, one] of boxes.entries()) {
       for (const other of boxes.slice(index + 1)) {
@@ -104,7 +104,13 @@ describe.each([375, 768, 1440])("at %d px", (width) => {
       await expect.poll(() => textOf(card(page, "gone").article)).toContain("ECONNREFUSED");
       await page.locator("#timeline canvas").first().waitFor();
       await page.locator("#instances table").waitFor();
+      await page.locator("#changes table").waitFor();
       for (const summary of await page.locator("summary").all()) await summary.click();
+      await page.getByRole("button", { name: "Limits of full" }).click();
+      const form = page.getByRole("form", { name: "Limits of full" });
+      await form.getByLabel("Requests").fill("some");
+      await form.getByRole("button", { name: "Save" }).click();
+      await form.getByText("A whole number").waitFor();
       await page.locator("#audit table").waitFor();
       await page.locator("#grants table").waitFor();
       const overflow = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth");
@@ -139,11 +145,13 @@ describe("with the keyboard alone", () => {
       "Drain full",
       "Drain free",
       "Resume leaving",
+      "Limits of full",
       "Thresholds that are reached",
       "This month by day",
       "Backend whose usage is shown",
       "Days or hours in numbers",
       "What was granted, and why",
+      "Who changed what",
       "In numbers",
       "Instances",
       "How these numbers are made",

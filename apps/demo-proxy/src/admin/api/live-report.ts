@@ -8,9 +8,10 @@ import type { Readiness } from "../../readiness.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Projection, project } from "./projection.ts";
 import type { UsageRates } from "./rates.ts";
+import { type BackendSettingsReport, changedSettings, type SettingSources } from "./setting-report.ts";
 import { type ApiParts, type BackendReport, backendReport, type UsageReport, usageHead } from "./usage-report.ts";
 
-export interface LiveParts extends ApiParts {
+export interface LiveParts extends ApiParts, Pick<SettingSources, "settings"> {
   readonly rates: UsageRates;
   /** When this run began. */
   readonly startedMs: number;
@@ -32,6 +33,8 @@ export interface LiveReport extends Omit<UsageReport, "backends"> {
 export interface LiveBackend extends BackendReport {
   /** Whether the configuration in force has it; one that was removed drains, and is shown until it is let go of. */
   readonly configured: boolean;
+  /** Of its settings those that were ever changed by API. */
+  readonly changed: Partial<BackendSettingsReport>;
   readonly inFlight: number;
   /** Over the last seconds. */
   readonly perSecond: Usage;
@@ -71,12 +74,14 @@ export function livePieces(parts: LiveParts): Generator<string> {
 
 function* liveBackends(parts: LiveParts): Generator<LiveBackend> {
   const configured = new Set(parts.inForce().backends.map(({ name }) => name));
+  const changed = changedSettings(parts);
   for (const upstream of parts.router.upstreams) {
-    yield liveBackend(parts, upstream, configured.has(upstream.name));
+    const { name } = upstream;
+    yield { ...liveBackend(parts, upstream), configured: configured.has(name), changed: changed(name) };
   }
 }
 
-function liveBackend(parts: LiveParts, upstream: Upstream, configured: boolean): LiveBackend {
+function liveBackend(parts: LiveParts, upstream: Upstream): Omit<LiveBackend, "configured" | "changed"> {
   const { tracker, rates, clock } = parts;
   const backend = backendReport(parts, upstream);
   rates.readOne(backend.name);
@@ -93,7 +98,6 @@ function liveBackend(parts: LiveParts, upstream: Upstream, configured: boolean):
   };
   return {
     ...backend,
-    configured,
     inFlight: upstream.inFlight,
     perSecond: now,
     averagePerSecond: average,

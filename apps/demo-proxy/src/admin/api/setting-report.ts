@@ -35,6 +35,12 @@ export function settingReports({ settings, inForce }: SettingSources): (name: st
   };
 }
 
+/** The same of those settings alone that somebody has ever changed by API. */
+export function changedSettings(sources: SettingSources): (name: string) => Partial<BackendSettingsReport> {
+  const reports = settingReports(sources);
+  return (name) => Object.fromEntries(Object.entries(reports(name)).filter(([, { revision }]) => revision > 0));
+}
+
 export function settingReport(last: KnownChange | undefined, value: unknown): SettingReport {
   return {
     from: last?.value === undefined ? "file" : "api",

@@ -3,6 +3,7 @@ import { type LiveBackend, type LiveReport, livePieces } from "../../../src/admi
 import { UsageRates } from "../../../src/admin/api/rates.ts";
 import { Refusals } from "../../../src/admin/api/refusals.ts";
 import { Turns } from "../../../src/admin/turns.ts";
+import { Settings } from "../../../src/process/settings.ts";
 import { OwnAnswers } from "../../../src/proxy/own-answers.ts";
 import { startApp, startUpstream, testConfig } from "../../support/app.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
@@ -26,7 +27,9 @@ async function start(names: readonly string[], readings = 60) {
   const { readiness } = app;
   const turns = new Turns();
   const refusals = new Refusals({ answers: new OwnAnswers(), router, counter, clock });
-  const parts = { config, tracker, store, flusher, router, clock, rates, refusals, startedMs: 0, readiness, turns };
+  const settings = new Settings({ store, clock });
+  const inApp = { config, tracker, store, flusher, router, readiness };
+  const parts = { ...inApp, clock, rates, refusals, startedMs: 0, turns, settings };
   const reportOn = (name: string): LiveBackend => {
     const pieces = livePieces({ ...parts, inForce: () => live.config, live: () => live.status() });
     const report = JSON.parse([...pieces].join("")) as LiveReport;
