@@ -2,7 +2,7 @@ import type { Usage } from "@usage/counter-core";
 import { formatBytes } from "../src/config/bytes.ts";
 import { onSignal } from "../src/process/signals.ts";
 import { type AuditRow, renderAudit } from "./audit.ts";
-import { close, type Loss } from "./closing.ts";
+import { type Closing, close, type Loss } from "./closing.ts";
 import { type DemoOptions, HELP, readCommandLine } from "./command-line.ts";
 import { Journal } from "./journal.ts";
 import { sum } from "./sample-upstream.ts";
@@ -63,7 +63,7 @@ async function demo(options: DemoOptions, told: AbortSignal): Promise<void> {
     urls,
     requests: REQUESTS,
     clients: CONNECTIONS,
-    keys: [...stage.keys.values()],
+    keys: stage.keys,
     requestsPerSecond,
   });
   const over = new AbortController();
@@ -80,9 +80,11 @@ async function demo(options: DemoOptions, told: AbortSignal): Promise<void> {
   }
   await shown;
 
-  const { rows, loss } = await close(stage, traffic, story.kill);
-  console.log(`\n${renderAudit(rows, styled).join("\n")}\n`);
-  if (loss !== undefined) console.log(`${lossText(rows, loss)}\n`);
+  const { backends, clients, loss } = await close(stage, traffic, story.kill);
+  console.log(`\n${renderAudit(backends, styled).join("\n")}\n`);
+  console.log(`${renderAudit(clients, styled, "client").join("\n")}\n`);
+  if (loss !== undefined) console.log(`${lossText({ backends, clients, loss })}\n`);
+  const rows = [...backends, ...clients];
   const different = rows.filter(({ agrees }) => !agrees).length;
   if (different > 0) throw new Error(`${different} of ${rows.length} numbers differ; see ${stage.folder}`);
   console.log(`  ${styled("green", "It agrees, to the byte.")} Files, also logs: ${stage.folder}\n`);
@@ -123,16 +125,18 @@ function announce({ one, roles, redis, receiver, folder }: Stage, { seconds, sta
 `);
 }
 
-function lossText(rows: readonly AuditRow[], { name, lastMs, most }: Loss): string {
-  const lost = rows.map(({ dimension, lost }) => ({
-    apiRequests: 0,
-    egressBytes: 0,
-    ingressBytes: 0,
-    [dimension]: lost,
-  }));
-  return `  kill -9 of proxy ${name} lost ${amounts(sum(lost))}:
-  what it had counted and not passed on. That is at most what it moved in its
-  last ${lastMs / 1_000} s: ${amounts(most)}.`;
+function lossText({ backends, clients, loss }: Closing & { readonly loss: Loss }): string {
+  const { name, lastMs, most } = loss;
+  return `  kill -9 of proxy ${name} lost what it had counted and not passed on:
+  by backend  ${lostOf(backends)}
+  by client   ${lostOf(clients)}
+  at most     ${amounts(most)},
+  which is what it moved in its last ${lastMs / 1_000} s.`;
+}
+
+function lostOf(rows: readonly AuditRow[]): string {
+  const nothing = { apiRequests: 0, egressBytes: 0, ingressBytes: 0 };
+  return amounts(sum(rows.map(({ dimension, lost }) => ({ ...nothing, [dimension]: lost }))));
 }
 
 function amounts({ apiRequests, egressBytes, ingressBytes }: Usage): string {

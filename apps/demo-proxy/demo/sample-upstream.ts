@@ -4,6 +4,8 @@ import type { Usage } from "@usage/counter-core";
 
 /** The header by which an upstream is told which proxy asks it. */
 export const PROXY_HEADER = "x-demo-proxy";
+/** The header by which a client tells an upstream who it is. */
+export const CLIENT_HEADER = "x-demo-client";
 
 /** A line of an upstream's own log: a request with what came and went of it so far. */
 export interface LogEntry extends Usage {
@@ -11,6 +13,8 @@ export interface LogEntry extends Usage {
   readonly atMs: number;
   /** Who sent it, or nothing. */
   readonly proxy: string;
+  /** For whom, or nothing. */
+  readonly client: string;
 }
 
 type OpenEntry = { -readonly [K in keyof LogEntry]: LogEntry[K] };
@@ -62,8 +66,8 @@ export function sum(usages: readonly Usage[]): Usage {
 }
 
 function serve(request: IncomingMessage, response: ServerResponse, log: OpenEntry[]): void {
-  const proxy = String(request.headers[PROXY_HEADER] ?? "");
-  const entry: OpenEntry = { atMs: Date.now(), proxy, apiRequests: 1, egressBytes: 0, ingressBytes: 0 };
+  const sentBy = { proxy: headerOf(request, PROXY_HEADER), client: headerOf(request, CLIENT_HEADER) };
+  const entry: OpenEntry = { atMs: Date.now(), ...sentBy, apiRequests: 1, egressBytes: 0, ingressBytes: 0 };
   log.push(entry);
   request.on("data", (chunk: Buffer) => {
     entry.atMs = Date.now();
@@ -77,6 +81,10 @@ function serve(request: IncomingMessage, response: ServerResponse, log: OpenEntr
     response.writeHead(200, { "content-length": body.length });
     response.end(body);
   });
+}
+
+function headerOf(request: IncomingMessage, name: string): string {
+  return String(request.headers[name] ?? "");
 }
 
 const LARGEST = Buffer.alloc(256 * 1024, "usage ");

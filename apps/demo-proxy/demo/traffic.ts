@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Usage } from "@usage/counter-core";
 import { Pool } from "undici";
-import { sum } from "./sample-upstream.ts";
+import { CLIENT_HEADER, sum } from "./sample-upstream.ts";
 import type { SampleRequest } from "./scenario.ts";
 
 export interface TrafficOptions {
@@ -10,8 +10,8 @@ export interface TrafficOptions {
   /** Sent in turn, again and again. */
   readonly requests: readonly SampleRequest[];
   readonly clients: number;
-  /** What the clients take turns to show who they are. @default none */
-  readonly keys?: readonly string[];
+  /** By name: who the clients are, in turns. @default nobody */
+  readonly keys?: ReadonlyMap<string, string>;
   readonly requestsPerSecond: number;
 }
 
@@ -77,9 +77,9 @@ export class Traffic {
   }
 
   #headersOf(client: number): Record<string, string> {
-    const { keys = [] } = this.#options;
-    const key = keys[client % keys.length];
-    return key === undefined ? {} : { authorization: `Bearer ${key}` };
+    const keys = [...(this.#options.keys ?? [])];
+    const [name, key] = keys[client % keys.length] ?? [];
+    return name === undefined ? {} : { authorization: `Bearer ${key}`, [CLIENT_HEADER]: name };
   }
 
   async #send(turn: number, headers: Record<string, string>): Promise<"served" | "refused" | "failed"> {

@@ -84,7 +84,10 @@ describe("the demo", () => {
       }
       expect(output).not.toContain("wrong signature");
       expect(output).toMatch(/the end: [1-9]\d* requests were refused/);
-      expect(output.match(/(equal|\(kill\))$/gm)).toHaveLength(9);
+      // Three dimensions of three backends, and of three clients.
+      expect(output.match(/(equal|\(kill\))$/gm)).toHaveLength(18);
+      expect(output).toMatch(/^ {2}partner apiRequests +[1-9]\d* /m);
+      expect(output).toMatch(/lost what it had counted[\s\S]*by backend .*\n {2}by client .*\n {2}at most /);
       expect(output).toContain("It agrees, to the byte.");
       expect(output).not.toContain("\x1b");
       expect(
@@ -203,7 +206,7 @@ describe("the audit", () => {
 
   it("takes what is missing as zero, and finds a backend that only the store has", () => {
     const rows = audit({ measured: new Map([["oci", {}]]), counted: new Map(), stored: new Map([["b2", usage]]) });
-    expect(rows.filter(({ agrees }) => !agrees).map(({ backend }) => backend)).toEqual(["b2", "b2", "b2"]);
+    expect(rows.filter(({ agrees }) => !agrees).map(({ name }) => name)).toEqual(["b2", "b2", "b2"]);
   });
 
   it.each([
@@ -239,6 +242,8 @@ describe("the audit", () => {
     ]);
     const file = config.store.kind === "sqlite" ? config.store.file : "";
     expect(readStored(file, "2026-01")).toEqual(new Map([["oci", { apiRequests: 2, egressBytes: 9 }]]));
+    const first = readStored(file, "2026-01", "usage_tallies", "2026-02");
+    expect(first).toEqual(new Map([["oci", { apiRequests: 1, egressBytes: 9 }]]));
     expect(() => new Database(file, { readonly: true }).close()).not.toThrow();
   });
 });
