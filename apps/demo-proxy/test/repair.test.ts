@@ -1,11 +1,14 @@
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock, utcMonths } from "@usage/counter-core";
+import { systemClock, type Usage, utcMonths } from "@usage/counter-core";
 import { bucketOf, RedisSharedCounts } from "@usage/counter-redis";
 import { startPostgres, startRedis } from "@usage/test-servers";
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import type { StoreConfig } from "../src/config/proxy-config.ts";
+import { openCorrectableStore } from "../src/repair/correctable-store.ts";
 import { startApp } from "./support/app.ts";
 import { call } from "./support/call.ts";
 import { Child } from "./support/child.ts";
@@ -146,6 +149,45 @@ describe("a count that somebody poisoned", () => {
     expect(hours?.map(({ usage }) => usage)).toEqual([{ apiRequests: 43, egressBytes: 5 }]);
     const misspelt = await runRepair(folder, ...args, "--writer", "nobody", "--amount", "1");
     expect(misspelt).toMatchObject({ code: 1, errors: "nobody has no apiRequests of oci in 2026-01\n" });
+  });
+
+  it.each(["sqlite", "postgres"] as const)("takes what is too much from the latest hours, on %s", async (kind) => {
+    const config: StoreConfig =
+      kind === "sqlite" ? { kind, file: join(tempFolder(), "usage.db") } : { kind, url: servers.postgres.url };
+    const { store, correct } = await openCorrectableStore(config);
+    onTestFinished(() => store.close());
+    const [period, backend, other] = ["2026-01", `repaired-${randomUUID()}`, `other-${randomUUID()}`];
+    const hour = (number: number): number => Date.UTC(2026, 0, 10, number);
+    const use = (writer: string, name: string, usage: Partial<Usage>, at: number) =>
+      store.merge([{ writer, period, backend: name, usage }], { at });
+    await use("w", backend, { apiRequests: 10, egressBytes: 5 }, hour(1));
+    await use("w", backend, { apiRequests: 30 }, hour(2));
+    await use("v", backend, { apiRequests: 5 }, hour(3));
+    await use("w", other, { apiRequests: 9 }, hour(4));
+    await use("w", backend, { apiRequests: 100, egressBytes: 6 }, hour(4));
+    const hours = async () => {
+      const steps = await store.timeline?.(period, { step: "hour", backends: [backend, other] });
+      return steps?.map(({ start, backend: name, usage }) => [name === other ? "other" : start, usage]);
+    };
+    const before = [
+      [hour(1), { apiRequests: 10, egressBytes: 5 }],
+      [hour(2), { apiRequests: 20 }],
+      [hour(3), { apiRequests: 5 }],
+    ];
+    const last = [
+      ["other", { apiRequests: 9 }],
+      [hour(4), { apiRequests: 70, egressBytes: 1 }],
+    ];
+    expect(await hours()).toEqual([...before, ...last]);
+    await correct({ period, backend, dimension: "apiRequests", writer: "w", amount: 12 });
+    expect(await store.history({ backend })).toMatchObject([{ usage: { apiRequests: 17, egressBytes: 6 } }]);
+    expect(await hours()).toEqual([
+      before[0],
+      [hour(2), { apiRequests: 7 }],
+      [hour(3), { apiRequests: 0 }],
+      last[0],
+      [hour(4), { apiRequests: 0, egressBytes: 1 }],
+    ]);
   });
 
   it.each([

@@ -164,6 +164,11 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     caughtBy: [REPAIR],
   },
   {
+    name: "takes what is too much from the earliest hours",
+    edit: change(/b\.hour\.getTime\(\) - a\.hour/, "a.hour.getTime() - b.hour"),
+    caughtBy: [{ file: REPAIR.file, title: "takes what is too much from the latest hours, on %s" }],
+  },
+  {
     name: "flushes the last time while requests still run",
     edit: change(/^const \{ cut \} = await (.*)/, "$1 const cut = 0;"),
     caughtBy: [main("lets running requests end, stores everything, and exits 0")],
