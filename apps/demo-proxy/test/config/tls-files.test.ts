@@ -208,12 +208,20 @@ describe("where Redis is", () => {
       "sentinel.nodes: expected a list with the addresses of some Sentinels, such as [10.0.0.1:26379, 10.0.0.2:26379], got a list",
     ],
     [
-      "sentinel: { name: a, nodes: ['redis://h:1'] }",
-      'sentinel.nodes[0]: expected host:port, such as 10.0.0.1:26379, got "redis://h:1"',
+      "sentinel: { name: a, nodes: ['redis://:hunter2@h:1'] }",
+      "sentinel.nodes[0]: expected host:port, such as 10.0.0.1:26379",
+    ],
+    [
+      "sentinel: { name: 'redis://:hunter2@h:1/usage', nodes: ['h:1'] }",
+      "sentinel.name: expected what the Sentinels call the master, such as mymaster",
     ],
     [
       "sentinel: { nodes: ['h:1'] }",
       "sentinel.name: is missing; give what the Sentinels call the master, such as mymaster",
+    ],
+    [
+      "socket: 'redis+unix://:hunter2@/run/redis.sock'",
+      "socket: is an address; give the path of a socket, such as /run/redis/redis.sock",
     ],
     ["socket: ''", "socket: give the path of a socket, such as /run/redis/redis.sock"],
   ])("is said once, and whole: %s", (text, complaint) => {

@@ -36,13 +36,18 @@ const enforcement = z.enum(enforcements, expected(enforcements.join(" or "))).ex
 /** The longest that a client is kept waiting for room. */
 const LONGEST_WAIT_MS = 60_000;
 
-const sentinelNode = text("host:port, such as 10.0.0.1:26379", (value) => {
-  const found = parseAddress(value);
-  if (found === undefined) throw new TypeError("not an address");
-  return found;
-});
+// Some write a URL with a password here.
+const sentinelNode = text(
+  "host:port, such as 10.0.0.1:26379",
+  (value) => {
+    const found = parseAddress(value);
+    if (found === undefined) throw new TypeError("not an address");
+    return found;
+  },
+  "secret",
+);
 
-const aMaster = expected("what the Sentinels call the master, such as mymaster");
+const aMaster = expected("what the Sentinels call the master, such as mymaster", "secret");
 const someSentinels = expected("a list with the addresses of some Sentinels, such as [10.0.0.1:26379, 10.0.0.2:26379]");
 const aUser = expected("the name of a user", "secret");
 const username = z.string(aUser).min(1, aUser);

@@ -37,6 +37,7 @@ export function path(what: string) {
       if (/\p{Cc}/u.test(value)) throw new RangeError("a path has no control characters");
       if (value.includes("-----BEGIN"))
         throw new RangeError("is the text itself; put it into a file, and give its path");
+      if (/^[a-z][a-z\d+.-]*:\/\//i.test(value)) throw new RangeError(`is an address; give ${what}`);
       refusePlaceholders(value);
       return value;
     },
