@@ -1,8 +1,8 @@
 import type { StorageDimension } from "@usage/counter-core";
 import type { Upstream } from "../../proxy/upstream.ts";
-import { LATENCY_BOUNDS } from "../../proxy/upstream-traffic.ts";
 import type { BackendReport } from "../api/usage-report.ts";
-import { type Histograms, type LabelText, label, type MetricsText, type Samples } from "./text-format.ts";
+import type { BackendLabels } from "./backend-labels.ts";
+import { type Histograms, type LabelSet, label, labelSet, type MetricsText, type Samples } from "./text-format.ts";
 
 /** A unit of its own for each: amounts of different units are never in one metric, where a sum would make no sense. */
 const UNITS: ReadonlyMap<string, string> = new Map([
@@ -13,14 +13,10 @@ const UNITS: ReadonlyMap<string, string> = new Map([
   ["outputTokens", "tokens that models wrote"],
 ]);
 
-/** The classes by the first digit of the status. */
-const STATUS_LABELS = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"].map((status) => label("status", status));
-const [UNCONNECTED, BROKEN] = [label("reason", "unconnected"), label("reason", "broken")];
-
 /** What is told of each backend, one backend after the other: all numbers of one are of the same moment. */
 export class BackendMetrics {
   readonly #amounts: readonly DimensionMetrics[];
-  readonly #dimensionLabels: readonly LabelText[];
+  readonly #labels: BackendLabels;
   readonly #withinLimits: Samples;
   readonly #reachable: Samples;
   readonly #draining: Samples;
@@ -38,9 +34,9 @@ export class BackendMetrics {
   readonly #latency: Histograms;
 
   /** @param dimensions what is counted. */
-  constructor(text: MetricsText, dimensions: readonly StorageDimension[]) {
+  constructor(text: MetricsText, dimensions: readonly StorageDimension[], labels: BackendLabels) {
     this.#amounts = dimensions.map((dimension) => new DimensionMetrics(text, dimension));
-    this.#dimensionLabels = dimensions.map((dimension) => label("dimension", dimension));
+    this.#labels = labels;
     this.#withinLimits = text.gauge({
       name: "usage_backend_within_limits",
       help: "Whether a plain GET would still be let through.",
@@ -90,38 +86,39 @@ export class BackendMetrics {
           help: "Answers of models that did not say what they cost: their tokens were estimated.",
         })
       : undefined;
-    this.#latency = text.histogram(
-      { name: "usage_backend_latency_seconds", help: "Time from the choice of a backend to the head of its response." },
-      LATENCY_BOUNDS,
-    );
+    this.#latency = text.histogram({
+      name: "usage_backend_latency_seconds",
+      help: "Time from the choice of a backend to the head of its response.",
+    });
   }
 
-  add(report: BackendReport, { inFlight, traffic }: Upstream): void {
-    const backend = label("backend", report.name);
+  add(report: BackendReport, { name, inFlight, traffic }: Upstream): void {
+    const labels = this.#labels.of(name, traffic);
+    const { backend } = labels;
     for (const amounts of this.#amounts) amounts.add(backend, report);
     this.#withinLimits.add(backend, Number(report.withinLimits));
     this.#reachable.add(backend, Number(report.reachable));
     this.#draining.add(backend, Number(report.draining));
-    if (report.trouble !== null) this.#trouble.add(`${backend},${label("code", report.trouble.code)}`, 1);
+    if (report.trouble !== null) this.#trouble.add(labelSet(labels.name, label("code", report.trouble.code)), 1);
     // fault: does not measure that exact limits cannot be asked for
-    if (report.problem !== null) this.#problem.add(`${backend},${label("problem", report.problem)}`, 1);
+    if (report.problem !== null) this.#problem.add(labelSet(labels.name, label("problem", report.problem)), 1);
     this.#inFlight.add(backend, inFlight);
-    for (const [digit, status] of STATUS_LABELS.entries()) {
+    for (const [digit, status] of labels.statuses.entries()) {
       const count = traffic.responses[digit] ?? 0;
       // Classes that every backend has begin at zero, so that the first of them is seen as growth.
-      if (digit >= 2 || count > 0) this.#responses.add(`${backend},${status}`, count);
+      if (digit >= 2 || count > 0) this.#responses.add(status, count);
     }
     this.#open.add(backend, traffic.open);
     this.#upgraded.add(backend, traffic.upgraded);
-    this.#failures.add(`${backend},${UNCONNECTED}`, traffic.unconnected);
-    this.#failures.add(`${backend},${BROKEN}`, traffic.broken);
-    for (const [d, dimension] of this.#dimensionLabels.entries()) {
-      this.#rejections.add(`${backend},${dimension}`, traffic.rejections[d] ?? 0);
-      this.#reservationRejections.add(`${backend},${dimension}`, traffic.reservationRejections[d] ?? 0);
-      this.#cuts.add(`${backend},${dimension}`, traffic.cuts[d] ?? 0);
+    this.#failures.add(labels.unconnected, traffic.unconnected);
+    this.#failures.add(labels.broken, traffic.broken);
+    for (const [d, dimension] of labels.dimensions.entries()) {
+      this.#rejections.add(dimension, traffic.rejections[d] ?? 0);
+      this.#reservationRejections.add(dimension, traffic.reservationRejections[d] ?? 0);
+      this.#cuts.add(dimension, traffic.cuts[d] ?? 0);
     }
     this.#estimated?.add(backend, traffic.estimated);
-    this.#latency.add(backend, traffic.latency);
+    this.#latency.add(labels.latency, traffic.latency);
   }
 }
 
@@ -172,7 +169,7 @@ class DimensionMetrics {
     });
   }
 
-  add(backend: LabelText, { usage, limits, granted, unstored, unpushed, held, excess }: BackendReport): void {
+  add(backend: LabelSet, { usage, limits, granted, unstored, unpushed, held, excess }: BackendReport): void {
     const dimension = this.#dimension;
     const limit = limits[dimension];
     this.#usage.add(backend, usage[dimension]);

@@ -1,7 +1,7 @@
 import type { StorageDimension } from "@usage/counter-core";
 import { CLIENT_WINDOWS } from "../../clients/client-windows.ts";
 import { type ClientParts, worstClients } from "../api/clients.ts";
-import { label, type MetricsText } from "./text-format.ts";
+import { label, labelSet, type MetricsText } from "./text-format.ts";
 
 /** Each has a series for every window and dimension: of more clients, those are measured that used most of a limit. */
 const MOST_CLIENTS = 100;
@@ -26,12 +26,12 @@ export async function writeClients(
     // Whoever has left the configuration meanwhile has nothing to be told of.
     if (clientUsage.accountOf(name) === undefined) return;
     const client = label("client", name);
-    refused.add(client, count);
+    refused.add(labelSet(client), count);
     for (const window of CLIENT_WINDOWS) {
       if (window !== "month" && limits[window] === undefined) continue;
       const amounts = Object.entries(clientUsage.totalOf(name, window));
       for (const [dimension, amount] of amounts) {
-        const labels = `${client},${label("window", window)},${label("dimension", dimension)}`;
+        const labels = labelSet(client, label("window", window), label("dimension", dimension));
         const most = limits[window]?.[dimension as StorageDimension];
         usage.add(labels, amount);
         if (most !== undefined) limit.add(labels, most);

@@ -6,11 +6,12 @@ import type { ClientParts } from "../api/clients.ts";
 import { type ApiParts, backendReport, counterReport } from "../api/usage-report.ts";
 import { inOnePeriod } from "../in-one-period.ts";
 import type { Route } from "../routes.ts";
+import { BackendLabels } from "./backend-labels.ts";
 import { BackendMetrics } from "./backend-metrics.ts";
 import { writeClients } from "./client-metrics.ts";
 import type { FlushDurations } from "./flush-durations.ts";
 import type { ProcessMetrics } from "./process-metrics.ts";
-import { label, MetricsText, type Sample, TEXT_FORMAT } from "./text-format.ts";
+import { histogramLabels, label, labelSet, MetricsText, type Sample, TEXT_FORMAT } from "./text-format.ts";
 
 export interface MetricsParts extends ApiParts, Pick<ClientParts, "clientUsage"> {
   readonly flushes: FlushDurations;
@@ -22,16 +23,17 @@ export interface MetricsParts extends ApiParts, Pick<ClientParts, "clientUsage">
 /** What Prometheus scrapes. Everything is read when it is asked for. */
 export function metricsRoutes(parts: MetricsParts): readonly Route[] {
   const headers = { "content-type": TEXT_FORMAT };
-  const answer = async () => ({ status: 200, headers, bytes: await metricsBytes(parts) });
+  const labels = new BackendLabels(parts.tracker.counter.dimensions);
+  const answer = async () => ({ status: 200, headers, bytes: await metricsBytes(parts, labels) });
   return [{ path: "/metrics", methods: { GET: answer } }];
 }
 
 /** All numbers of one backend are of one moment, and all backends of one period; between two backends, requests may go on. */
-function metricsBytes(parts: MetricsParts): Promise<readonly Uint8Array[]> {
+function metricsBytes(parts: MetricsParts, labels: BackendLabels): Promise<readonly Uint8Array[]> {
   const { tracker, router, turns } = parts;
   return inOnePeriod(tracker.counter, async () => {
     const text = new MetricsText();
-    const backends = new BackendMetrics(text, tracker.counter.dimensions);
+    const backends = new BackendMetrics(text, tracker.counter.dimensions, labels);
     await turns.each(router.upstreams, (upstream) => backends.add(backendReport(parts, upstream), upstream));
     await writeClients(text, parts);
     writePeriod(text, parts);
@@ -53,18 +55,19 @@ function writePeriod(text: MetricsText, { tracker }: MetricsParts): void {
 function writeProxy(text: MetricsText, { proxy: { connections, ownAnswers } }: MetricsParts): void {
   text.counter(
     { name: "usage_proxy_answers_total", help: "Answers of the proxy's own in place of a backend's, by status." },
-    Array.from(ownAnswers, ([status, count]): Sample => [label("code", String(status)), count]),
+    Array.from(ownAnswers, ([status, count]): Sample => [labelSet(label("code", String(status))), count]),
   );
   text.gauge({ name: "usage_proxy_connections", help: "Open connections of clients." }, connections);
 }
 
 function writeFlushes(text: MetricsText, { flusher, flushes, clock }: MetricsParts): void {
   const { lastFlushMs, failures } = flusher.status();
-  text.histogram(
-    { name: "usage_flush_duration_seconds", help: "How long flushes to the store took, failed ones as well." },
-    flushes.bounds,
-    flushes,
-  );
+  text
+    .histogram({
+      name: "usage_flush_duration_seconds",
+      help: "How long flushes to the store took, failed ones as well.",
+    })
+    .add(histogramLabels(flushes.bounds), flushes);
   text.counter({ name: "usage_flush_failures_total", help: "Flushes that failed; nothing is lost." }, flushes.failed);
   text.gauge({ name: "usage_flush_failing", help: "Flushes that failed since the last good one." }, failures);
   text.gauge(
@@ -77,7 +80,7 @@ function writeWebhooks(text: MetricsText, { webhooks }: MetricsParts): void {
   const all = webhooks.status();
   if (all.length === 0) return;
   const samples = (read: (status: DeliveryStatus) => number) =>
-    all.map(([{ name }, status]): Sample => [label("webhook", name), read(status)]);
+    all.map(([{ name }, status]): Sample => [labelSet(label("webhook", name)), read(status)]);
   text.counter(
     { name: "usage_webhook_deliveries_total", help: "Thresholds that a webhook was told." },
     samples(({ delivered }) => delivered),
@@ -121,12 +124,10 @@ function writeSharing(text: MetricsText, parts: MetricsParts): void {
     },
     events.failed,
   );
-  text.histogram(
-    {
+  text
+    .histogram({
       name: "usage_redis_command_duration_seconds",
       help: "How long commands took, failed ones as well; most are pushes.",
-    },
-    REDIS_BOUNDS,
-    durations,
-  );
+    })
+    .add(histogramLabels(REDIS_BOUNDS), durations);
 }

@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { type EventLoopUtilization, monitorEventLoopDelay, performance } from "node:perf_hooks";
-import { label, type MetricsText } from "./text-format.ts";
+import { label, labelSet, type MetricsText } from "./text-format.ts";
 
 const RESOLUTION_MS = 20;
 const NS_PER_SECOND = 1e9;
@@ -38,7 +38,7 @@ export class ProcessMetrics {
     }
     this.#writeEventLoop(text);
     text.gauge({ name: "nodejs_version_info", help: "The version of Node, as a label." }, [
-      [label("version", process.version), 1],
+      [labelSet(label("version", process.version)), 1],
     ]);
   }
 

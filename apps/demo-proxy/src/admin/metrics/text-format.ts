@@ -3,11 +3,14 @@ import { ByteText } from "../byte-text.ts";
 /** The text exposition format of Prometheus, version 0.0.4. */
 export const TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8";
 
-/** A set of labels as the format has it, such as `backend="oci",status="2xx"`; empty without any. */
+/** A label as the format has it, such as `status="2xx"`. */
 export type LabelText = string;
 
+/** All labels of a sample as the format has them, such as `{backend="oci",status="2xx"}`; empty without any. */
+export type LabelSet = string;
+
 /** One value and its labels. */
-export type Sample = readonly [labels: LabelText, value: number];
+export type Sample = readonly [labels: LabelSet, value: number];
 
 export interface Family {
   readonly name: string;
@@ -21,11 +24,30 @@ export interface HistogramState {
   readonly sum: number;
 }
 
-const NONE: LabelText = "";
+const NONE: LabelSet = "";
 
 /** To be rendered once where many samples have the same label. */
 export function label(name: string, value: string): LabelText {
   return `${name}="${value.replace(/[\\\n"]/g, escaped)}"`;
+}
+
+/** To be rendered once where many samples have the same labels. */
+export function labelSet(...labels: readonly LabelText[]): LabelSet {
+  // One flat string, which a template would not make: its parts would be gathered again for every line.
+  return ["{", labels.join(), "}"].join("");
+}
+
+/** Those of a histogram's samples. */
+export interface HistogramLabels {
+  /** With `le`, for each bound and for what is above all of them. */
+  readonly buckets: readonly LabelSet[];
+  readonly all: LabelSet;
+}
+
+/** @param bounds as the histogram has them. */
+export function histogramLabels(bounds: readonly number[], ...labels: readonly LabelText[]): HistogramLabels {
+  const buckets = [...bounds, Number.POSITIVE_INFINITY].map((le) => labelSet(...labels, label("le", formatValue(le))));
+  return { buckets, all: labels.length === 0 ? NONE : labelSet(...labels) };
 }
 
 /**
@@ -44,11 +66,8 @@ export class MetricsText {
     return this.#simple("counter", family, samples);
   }
 
-  /** @param bounds upper and inclusive, rising, in the unit of the sum. */
-  histogram(family: Family, bounds: readonly number[], state?: HistogramState): Histograms {
-    const histograms = new Histograms(family.name, bounds, this.#begin("histogram", family));
-    if (state !== undefined) histograms.add(NONE, state);
-    return histograms;
+  histogram(family: Family): Histograms {
+    return new Histograms(family.name, this.#begin("histogram", family));
   }
 
   /** All that was written, in UTF-8. */
@@ -81,40 +100,31 @@ export class Samples {
     this.#text = text;
   }
 
-  add(labels: LabelText, value: number): void {
-    this.#text.write(`${this.#name}${braced(labels)} ${formatValue(value)}\n`);
+  add(labels: LabelSet, value: number): void {
+    this.#text.write(`${this.#name}${labels} ${formatValue(value)}\n`);
   }
 }
 
 /** The samples of a histogram. */
 export class Histograms {
   readonly #name: string;
-  /** As labels, the one above all bounds included. */
-  readonly #bounds: readonly LabelText[];
   readonly #text: ByteText;
 
-  constructor(name: string, bounds: readonly number[], text: ByteText) {
+  constructor(name: string, text: ByteText) {
     this.#name = name;
-    this.#bounds = [...bounds, Number.POSITIVE_INFINITY].map((bound) => label("le", formatValue(bound)));
     this.#text = text;
   }
 
-  add(labels: LabelText, { counts, sum }: HistogramState): void {
+  add({ buckets, all }: HistogramLabels, { counts, sum }: HistogramState): void {
     const name = this.#name;
-    const before = labels === NONE ? NONE : `${labels},`;
     let text = "";
     let upToHere = 0;
-    for (const [i, bound] of this.#bounds.entries()) {
+    for (const [i, labels] of buckets.entries()) {
       upToHere += counts[i] ?? 0;
-      text += `${name}_bucket{${before}${bound}} ${upToHere}\n`;
+      text += `${name}_bucket${labels} ${upToHere}\n`;
     }
-    const set = braced(labels);
-    this.#text.write(`${text}${name}_sum${set} ${formatValue(sum)}\n${name}_count${set} ${upToHere}\n`);
+    this.#text.write(`${text}${name}_sum${all} ${formatValue(sum)}\n${name}_count${all} ${upToHere}\n`);
   }
-}
-
-function braced(labels: LabelText): string {
-  return labels === NONE ? "" : `{${labels}}`;
 }
 
 function escaped(sign: string): string {
