@@ -182,6 +182,21 @@ describe("a configuration with a mistake is refused with the line, the column, t
     ["a misspelled key", `${BACKEND}\nrouteing: pack`, "proxy.yaml:2:1 routeing: unknown key, did you mean routing?"],
     ["an unknown key", `${BACKEND}\nflush: { x: 1 }`, "proxy.yaml:2:10 flush.x: unknown key; known here: intervalMs,"],
     ["__proto__ as a key", `${BACKEND}\nflush: { __proto__: 1 }`, "proxy.yaml:2:10 flush.__proto__: unknown key;"],
+    [
+      "__proto__ as a dimension",
+      `${BACKEND}\ndimensions: { __proto__: r2-class-a }`,
+      "proxy.yaml:2:26 dimensions.__proto__: cannot be a name here; give it another one",
+    ],
+    [
+      "__proto__ as a plan",
+      `${BACKEND}\nplans: { __proto__: {} }`,
+      "proxy.yaml:2:21 plans.__proto__: cannot be a name",
+    ],
+    [
+      "a limit of __proto__",
+      "backends: [{ name: a, url: 'http://a', limits: { __proto__: 5 } }]",
+      "proxy.yaml:1:61 backends[0].limits.__proto__: cannot be a name",
+    ],
     ["an unknown kind", `${BACKEND}\ncounter: { kind: disk }`, "proxy.yaml:2:18 counter.kind: expected local or redis"],
     ["no kind", `${BACKEND}\nstore: { file: x }`, "proxy.yaml:2:8 store.kind: is missing; give sqlite or postgres"],
     [

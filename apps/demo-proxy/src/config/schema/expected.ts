@@ -32,6 +32,15 @@ export function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape, { error: (issue) => (issue.code === "unrecognized_keys" ? known : error(issue)) });
 }
 
+/** A map whose keys are names. Zod passes over `__proto__` in silence there, and a limit would be none. */
+export function named<Schema extends z.ZodType>(map: Schema) {
+  return z.preprocess((value, context) => {
+    if (typeof value === "object" && value !== null && Object.hasOwn(value, "__proto__"))
+      context.addIssue({ code: "custom", path: ["__proto__"], message: "cannot be a name here; give it another one" });
+    return value;
+  }, map);
+}
+
 /** The complaint about a map whose `kind` tells which one it is. */
 export function expectedKind(kinds: string): Expected {
   const { error } = expected(`a map whose kind is ${kinds}`, "secret");

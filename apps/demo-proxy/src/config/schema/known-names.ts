@@ -14,7 +14,8 @@ export function refuseUnknownDimensions(file: unknown, context: z.core.$Refineme
   const tokens = backends.some(({ tokens }) => tokens !== undefined) ? TOKEN_DIMENSIONS : [];
   const known: readonly unknown[] = [...STORAGE_DIMENSIONS, ...own, ...tokens];
   for (const [path, limits] of limitsIn(file)) {
-    const keys = Object.keys(fieldsOf(limits)).filter((key) => !known.includes(key));
+    // Of `__proto__`, which is no name at all, the schema of the limits says so.
+    const keys = Object.keys(fieldsOf(limits)).filter((key) => key !== "__proto__" && !known.includes(key));
     if (keys.length === 0) continue;
     const message = known.join(", ");
     context.addIssue({ code: "unrecognized_keys", keys, path: [...path], message, input: { ...fieldsOf(limits) } });

@@ -7,7 +7,7 @@ import { HostPattern } from "../../rules/host-pattern.ts";
 import { PathPattern } from "../../rules/path-pattern.ts";
 import { nearMiss } from "../near-miss.ts";
 import type { CostRule, DimensionConfig, RequestMatch, RouteConfig, TokenProtocol } from "../proxy-config.ts";
-import { expected, section, shown, text, wholeNumber } from "./expected.ts";
+import { expected, named, section, shown, text, wholeNumber } from "./expected.ts";
 
 /** One of them, or a list of them. */
 function oneOrMore<T>(schema: z.ZodType<T>, what: string) {
@@ -95,15 +95,17 @@ const dimension = z
 const RESERVED =
   /^(?:backend|cut|excess|flush|granted|held|limit|own|period|process|proxy|redis|reservation|rejections?|unpushed|unstored|webhook)(?=[A-Z]|$)/;
 
-export const dimensions: z.ZodType<ReadonlyMap<string, DimensionConfig>> = z
-  .record(z.string(), dimension, expected("a map of dimensions, such as { classA: r2-class-a }"))
-  .superRefine((value, context) => {
-    for (const name of Object.keys(value)) {
-      const message = troubleOfName(name);
-      if (message !== undefined) context.addIssue({ code: "custom", path: [name], message });
-    }
-  })
-  .transform((value) => new Map(Object.entries(value)));
+export const dimensions: z.ZodType<ReadonlyMap<string, DimensionConfig>> = named(
+  z
+    .record(z.string(), dimension, expected("a map of dimensions, such as { classA: r2-class-a }"))
+    .superRefine((value, context) => {
+      for (const name of Object.keys(value)) {
+        const message = troubleOfName(name);
+        if (message !== undefined) context.addIssue({ code: "custom", path: [name], message });
+      }
+    })
+    .transform((value) => new Map(Object.entries(value))),
+);
 
 function troubleOfName(name: string): string | undefined {
   if ((STORAGE_DIMENSIONS as readonly string[]).includes(name)) return "is counted in any case; give it another name";
