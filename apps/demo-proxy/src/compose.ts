@@ -1,15 +1,12 @@
 import { type Clock, type StorageDimension, systemClock, type UsageStore } from "@usage/counter-core";
 import type { RedisEvent } from "@usage/counter-redis";
 import { type DeliveryTimes, type TrackedCounter, UsageFlusher, UsageTracker } from "@usage/tracker";
-import { apiRoutes } from "./admin/api/api-routes.ts";
+import { adminRoutes } from "./admin/admin-routes.ts";
 import type { MadeGrant } from "./admin/api/grants.ts";
 import { UsageRates } from "./admin/api/rates.ts";
 import { Refusals } from "./admin/api/refusals.ts";
-import { dashboardRoutes } from "./admin/dashboard-files.ts";
 import { guard } from "./admin/guard.ts";
-import { healthRoutes } from "./admin/health.ts";
 import { FlushDurations } from "./admin/metrics/flush-durations.ts";
-import { metricsRoutes } from "./admin/metrics/metrics.ts";
 import { ProcessMetrics } from "./admin/metrics/process-metrics.ts";
 import { AdminServer } from "./admin/server.ts";
 import { Turns } from "./admin/turns.ts";
@@ -212,12 +209,7 @@ export async function compose(file: ProxyConfig, parts: ProxyParts = {}): Promis
     tls,
     guard: guard({ host: listen.host, ...access }),
     basePaths: (access.urls ?? []).map((url) => new URL(url).pathname),
-    routes: [
-      ...dashboardRoutes(),
-      ...apiRoutes(api),
-      ...metricsRoutes({ ...api, flushes, proxy, processMetrics }),
-      ...healthRoutes(readiness),
-    ],
+    routes: adminRoutes({ ...api, flushes, proxy, processMetrics }),
   });
   const closing = opened.move();
   const closeParts = (): Promise<void> => closing.disposeAsync();

@@ -10,6 +10,7 @@ import { ProductionFolder, type Started } from "./support/production-folder.ts";
 import { run, tryRun } from "./support/run.ts";
 import { NODES, PROXY_NODES, ROOT } from "./support/workspace.ts";
 
+const DESCRIBES = "what describes the admin API";
 /** Words that are in the code of a part and nowhere else, by which its file is known again in a bundle. */
 const PARTS: Readonly<Record<string, string>> = {
   "the client of Redis": "ioredis:command",
@@ -18,6 +19,7 @@ const PARTS: Readonly<Record<string, string>> = {
   "drizzle's Postgres": "PgDialect",
   "drizzle's SQLite": "SQLiteSyncDialect",
   "the driver of SQLite": "getPrebuildPath",
+  [DESCRIBES]: "cannot be represented in OpenAPI",
 };
 
 let folder: ProductionFolder;
@@ -81,7 +83,15 @@ describe.each(PROXY_NODES.map((node, index) => [versionOf(node), index]))(
       const { url } = redis;
       const shared = `counter: { kind: redis, url: "${url}/${index}", prefix: "folder-${index}" }\nstore: { kind: postgres, url: "${postgres.url}" }\n`;
       const both = await loadedParts(await folder.dataFolder(shared + configText()), startProxy);
-      expect(both).toEqual(Object.keys(PARTS).filter((part) => !part.includes("SQLite")));
+      expect(both).toEqual(Object.keys(PARTS).filter((part) => !part.includes("SQLite") && part !== DESCRIBES));
+    });
+
+    it("describes the admin API, and loads what does so when it is asked", async () => {
+      const ask = async (admin: string) => {
+        const { openapi, paths } = (await (await fetch(`${admin}/api/openapi.json`)).json()) as Record<string, unknown>;
+        expect({ openapi, paths }).toMatchObject({ openapi: "3.1.0", paths: { "/api/usage": { get: {} } } });
+      };
+      expect(await loadedParts(await folder.dataFolder(configText()), startProxy, ask)).toContain(DESCRIBES);
     });
 
     it("has its other programs, which say what they are for", async () => {
@@ -172,11 +182,16 @@ async function used(admin: string): Promise<Record<string, number>> {
   return Object.fromEntries(backends.map(({ name, usage }) => [name, usage.apiRequests]));
 }
 
-/** Which of the parts a proxy loads that starts, answers a request and ends. Node writes down what it loaded. */
-async function loadedParts(data: string, start: (cwd: string, env: NodeJS.ProcessEnv) => Started): Promise<string[]> {
+/** Which of the parts a proxy loads that starts, answers a request and what else is asked, and ends. Node writes down what it loaded. */
+async function loadedParts(
+  data: string,
+  start: (cwd: string, env: NodeJS.ProcessEnv) => Started,
+  ask: (admin: string) => Promise<void> = async () => {},
+): Promise<string[]> {
   const child = start(data, { NODE_V8_COVERAGE: join(data, "coverage") });
-  const { proxy } = await child.addresses();
+  const { proxy, admin } = await child.addresses();
   expect((await fetch(proxy)).status).toBe(200);
+  await ask(admin);
   expect([await child.exit("SIGTERM"), child.errors]).toEqual([0, ""]);
   const [report = ""] = readdirSync(join(data, "coverage"));
   const { result } = JSON.parse(readFileSync(join(data, "coverage", report), "utf8")) as {

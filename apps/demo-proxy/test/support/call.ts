@@ -10,12 +10,32 @@ export interface Reply {
   readonly json: unknown;
 }
 
-/** One request on a connection of its own, its path and headers exactly as given. */
-export function call(
-  address: Address,
-  path: string,
-  options: { method?: string; headers?: OutgoingHttpHeaders; body?: string | Buffer } = {},
-): Promise<Reply> {
+export interface CallOptions {
+  readonly method?: string;
+  readonly headers?: OutgoingHttpHeaders;
+  readonly body?: string | Buffer;
+}
+
+/**
+ * One request on a connection of its own, its path and headers exactly as given. What the admin listener answers is checked against
+ * its document.
+ */
+export async function call(address: Address, path: string, options: CallOptions = {}): Promise<Reply> {
+  const reply = await send(address, path, options);
+  if (!isOfAdmin(reply)) return reply;
+  const { troubleOfAnswer } = await import("./described.ts");
+  const { method = "GET" } = options;
+  const trouble = troubleOfAnswer(method, path, reply);
+  if (trouble !== undefined) throw new Error(`${method} ${path}: ${trouble}`);
+  return reply;
+}
+
+/** By what only the admin listener says of all that it answers, but of the page. */
+function isOfAdmin({ headers }: Reply): boolean {
+  return headers["content-security-policy"] === "default-src 'none'; frame-ancestors 'none'";
+}
+
+function send(address: Address, path: string, options: CallOptions): Promise<Reply> {
   const { method = "GET", headers = {}, body } = options;
   const { promise, resolve, reject } = Promise.withResolvers<Reply>();
   const { host, port } = address;

@@ -2,9 +2,6 @@ import { z } from "zod";
 import { expected, section, wholeNumber } from "../../config/schema/expected.ts";
 import { size } from "../../config/schema/values.ts";
 
-/** What `POST /api/backends/:name/grants` takes. */
-export type GrantBody = z.output<typeof grantBody>;
-
 const someRequests = wholeNumber("requests", 1, Number.MAX_SAFE_INTEGER);
 const someBytes = size.refine((bytes) => bytes > 0, expected("more than 0 bytes"));
 
@@ -15,7 +12,8 @@ const amounts = section({
   // Which others are counted, the configuration says.
 }).catchall(wholeNumber("units", 1, Number.MAX_SAFE_INTEGER));
 
-const grantBody = section({
+/** What `POST /api/backends/:name/grants` takes. */
+export const grantBody = section({
   id: words("an id of your own, by which it is granted once", 256),
   amounts: amounts.refine((given) => Object.values(given).some((amount) => amount !== undefined), {
     error: "expected one amount or more, got none",
@@ -24,6 +22,8 @@ const grantBody = section({
   by: words("who grants it", 256).optional(),
   period: words("the current period, such as 2026-01", 256).optional(),
 });
+
+export type GrantBody = z.output<typeof grantBody>;
 
 /** The grant that a body asks for, or what is wrong with it, field by field. */
 export function readGrantBody(body: unknown): { readonly grant: GrantBody } | { readonly trouble: string } {

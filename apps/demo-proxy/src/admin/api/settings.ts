@@ -1,7 +1,4 @@
 import { isDeepStrictEqual } from "node:util";
-import { section } from "../../config/schema/expected.ts";
-import { limits } from "../../config/schema/limits.ts";
-import { thresholds } from "../../config/schema/webhooks.ts";
 import { messageOf } from "../../log/message-of.ts";
 import type { LiveConfig } from "../../process/live-config.ts";
 import type { SettingName, Wish } from "../../process/settings.ts";
@@ -9,7 +6,8 @@ import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes, refuse } from "../problem.ts";
 import { queryTrouble } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
-import { troubleOf, words } from "./grant-body.ts";
+import { troubleOf } from "./grant-body.ts";
+import { settingBodies, trailBody } from "./setting-body.ts";
 import { type SettingReport, type SettingSources, settingReport, valueInForce } from "./setting-report.ts";
 import type { ApiParts } from "./usage-report.ts";
 import { withStore } from "./with-store.ts";
@@ -18,13 +16,6 @@ export interface SettingParts extends Pick<ApiParts, "router" | "tracker" | "sto
   readonly reapply: LiveConfig["reapply"];
   readonly inFile: LiveConfig["inFile"];
 }
-
-const trail = { by: words("who changes it", 256).optional(), reason: words("a reason", 1_000).optional() };
-const BODIES = {
-  limits: section({ limits, ...trail }),
-  thresholds: section({ thresholds, ...trail }),
-};
-const trailBody = section(trail);
 
 interface Signed {
   readonly by?: string | undefined;
@@ -40,7 +31,7 @@ export function putSetting(
   return changed(parts, setting, request, async () => {
     const body = await request.readJson();
     if ("refusal" in body) return body;
-    const { data, error } = BODIES[setting].safeParse(body.value);
+    const { data, error } = settingBodies[setting].safeParse(body.value);
     if (error !== undefined) return { refusal: badRequest(`Nothing was changed. ${troubleOf(error)}`) };
     const { by, reason, ...given } = data as Signed & Partial<Record<string, object>>;
     const value = given[setting] ?? {};

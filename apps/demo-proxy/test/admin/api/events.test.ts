@@ -10,6 +10,7 @@ import { AdminServer } from "../../../src/admin/server.ts";
 import type { Address } from "../../../src/config/address.ts";
 import { startApp, startUpstream, testConfig } from "../../support/app.ts";
 import { call } from "../../support/call.ts";
+import { invalid } from "../../support/described.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 /** The events of a proxy, one after the other. */
@@ -50,6 +51,7 @@ describe("GET /api/events", () => {
     // Where settings come from changes rarely, and is not told each second.
     const backends = usage.backends.map(({ settings: _, ...backend }) => backend);
     expect(first).toMatchObject({ ...usage, backends });
+    expect(invalid(["components", "schemas", "Live"], first)).toBeUndefined();
     expect(first).toMatchObject({ proxy: { address: `127.0.0.1:${proxy.port}`, routing: "pack" } });
     for (let n = 0; n < 20; n += 1) await call(proxy, "/objects/100");
     const second = await next();

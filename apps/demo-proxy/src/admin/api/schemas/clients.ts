@@ -1,0 +1,52 @@
+import { z } from "zod";
+import { CLIENT_WINDOWS } from "../../../clients/client-windows.ts";
+import { amounts, count, type Described, maybeText, period } from "../../openapi/operation.ts";
+
+const windowName = z.enum(CLIENT_WINDOWS);
+
+const inWindow = z
+  .object({
+    period,
+    usage: amounts,
+    held: amounts,
+    limits: amounts,
+    usedPart: z.number().nullable(),
+    withinLimits: z.boolean(),
+    unstored: amounts,
+  })
+  .meta({ id: "ClientWindow" });
+
+const client = z
+  .object({
+    name: z.string(),
+    plan: maybeText,
+    refused: count,
+    withinLimits: z.boolean(),
+    usedPart: z.number().nullable(),
+    window: windowName.nullable(),
+    dimension: maybeText,
+    windows: z.partialRecord(windowName, inWindow),
+  })
+  .meta({ id: "Client" });
+
+export const clients = {
+  GET: {
+    summary: "Usage and limits by client, worst first.",
+    query: z.object({
+      search: z.string().optional().meta({ description: "A text in its name or plan." }),
+      limit: z.int().min(1).max(1_000).optional().meta({ default: 50 }),
+      offset: count.optional().meta({ default: 0 }),
+    }),
+    answers: {
+      200: z.object({
+        total: count,
+        matching: count,
+        offset: count,
+        windows: z.array(windowName),
+        plans: z.record(z.string(), z.partialRecord(windowName, amounts)),
+        clients: z.array(client),
+      }),
+    },
+    problems: { 400: "The query is not what is taken here." },
+  },
+} as const satisfies Described;

@@ -1,0 +1,41 @@
+import { z } from "zod";
+import { count, type Described, instant, maybeInstant, rates } from "../../openapi/operation.ts";
+import { settings } from "./settings.ts";
+import { backend, usageHead } from "./usage.ts";
+
+const outlook = z
+  .object({ atEnd: count.nullable(), limitAt: maybeInstant })
+  .meta({ id: "Outlook", description: "What will be used at the end of the period, and when the limit is reached." });
+
+const liveBackend = z
+  .object({
+    ...backend,
+    configured: z.boolean(),
+    changed: settings.partial().meta({ description: "Of its settings those that were ever changed by API." }),
+    inFlight: count,
+    perSecond: rates,
+    averagePerSecond: rates,
+    outlook: z.record(z.string(), outlook),
+  })
+  .meta({ id: "LiveBackend" });
+
+/** The data of one event. */
+export const liveReport = z
+  .object({
+    ...usageHead,
+    at: instant,
+    startedAt: instant,
+    proxy: z.object({ address: z.string(), routing: z.enum(["pack", "spread"]) }),
+    places: z.object({ counter: z.string(), store: z.string() }),
+    flushIntervalMs: count,
+    backends: z.array(liveBackend),
+  })
+  .meta({ id: "Live", description: "The data of one event of /api/events.", unusedIO: "output" });
+
+export const events = {
+  GET: {
+    summary: "Server-sent events, one a second, each with the schema Live as its data.",
+    answers: { 200: { type: "text/event-stream" } },
+    problems: { 503: "Too many listen already." },
+  },
+} as const satisfies Described;
