@@ -23,15 +23,20 @@ export async function mergeTallies(
 ): Promise<readonly RejectedTally[]> {
   const rejected: RejectedTally[] = [];
   let before = Promise.resolve();
+  let hasFailed = false;
   for (let start = 0; start < tallies.length; start += TALLIES_PER_SORT) {
     const sorted = tallies.slice(start, start + TALLIES_PER_SORT).sort(byKey);
     await setImmediate();
     for (const chunk of checkedChunks(sorted, table.rowsPerChunk, rejected)) {
       options.signal?.throwIfAborted();
+      // Connections are made anew after a failure: one that follows would fail on the new ones, which others use by then.
+      if (hasFailed) await before;
       // fault: Postgres's failed chunks are taken for stored
       const sent = write(table, chunk, rejected, options);
       // It is awaited below, or given up because the one before it failed.
-      sent.catch(() => {});
+      sent.catch(() => {
+        hasFailed = true;
+      });
       await setImmediate();
       await (table.pipelined ? before : sent);
       before = sent;
