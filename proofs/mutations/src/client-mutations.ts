@@ -1,10 +1,12 @@
-import { always, drop, instead } from "./edits.ts";
+import { always, drop, instead, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const config = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/config/credentials.test.ts", title });
 const limits = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/clients/client-limits.test.ts", title });
 
 const COUNTED = "is counted in its windows like the backend, and refused before a backend is asked, while others go on";
+const TOLD =
+  "is told with each answer what is left to it, in place of what is left to the operator; others are told of that";
 const CUT = "gets of an exact limit as much as there is and no more, whose room it ever is that ends";
 const KEPT = "keeps what it used over a restart, and over reloads that change its plan, remove it and bring it back";
 
@@ -28,5 +30,10 @@ export const CLIENT_MUTATIONS: readonly Mutation[] = [
   { name: "takes requests of clients without knowing what they used before", edit: drop, caughtBy: [limits(KEPT)] },
   { name: "leaves clients with the limits of before", edit: drop, caughtBy: [limits(KEPT)] },
   { name: "forgets at once what a client used that is configured no more", edit: drop, caughtBy: [limits(KEPT)] },
+  {
+    name: "tells a client of the operator's account beside its own",
+    edit: yields("[...headers]"),
+    caughtBy: [limits(TOLD)],
+  },
   { name: "does not store at last what clients used", edit: drop, caughtBy: [limits(KEPT)] },
 ];

@@ -17,6 +17,8 @@ export interface AnswerSource extends Addressee {
    * again. Returns whether that is so.
    */
   sendElsewhere(busy: Upstream, responseLength?: number): boolean;
+  /** The headers of an answer, with what is left to its client where that has limits. */
+  paced(headers: string[]): string[];
   /** The client is well known, and the backend does not know the proxy: what it says of that is none of the client's business. */
   credentialsRefused(upstream: Upstream): void;
   /** The client takes more. */
@@ -52,7 +54,7 @@ export class Answer extends ClientResponse {
     if (source.closing) response.shouldKeepAlive = false;
     // A response of known length follows its head; another may keep the client waiting for its first byte.
     const pass = (): void => {
-      this.head(status, reason, shown, !carriesBody || length !== undefined);
+      this.head(status, reason, source.paced(shown), !carriesBody || length !== undefined);
       // What the answer is about may only show in its body.
       if (carriesBody && this.#refusal !== undefined) this.keepHead();
     };

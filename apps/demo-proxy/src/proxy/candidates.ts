@@ -1,3 +1,4 @@
+import type { ClientDecision } from "../clients/client-usage.ts";
 import type { BodyDimension } from "./body-room.ts";
 import type { ClientAdmission, ClientRefused } from "./client-admission.ts";
 import type { Reservation } from "./reservation.ts";
@@ -115,6 +116,11 @@ export class Candidates {
     this.#busy = busy;
     this.#admit(routed);
     return routed;
+  }
+
+  /** What its client's own limits leave; undefined where there are none. */
+  get quota(): ClientDecision | undefined {
+    return this.#client?.quota;
   }
 
   /** Whether it is the client that has no room for so many more bytes of a body, which is counted; undefined: it is not. */

@@ -1,6 +1,8 @@
 import type { Hold, Usage } from "@usage/counter-core";
 import type { ClientAccount } from "../clients/client-account.ts";
 import type { ClientDecision, ClientUsage } from "../clients/client-usage.ts";
+import type { ClientWindow } from "../clients/client-windows.ts";
+import type { ClientLimits } from "../config/proxy-config.ts";
 import type { ClientIdentity } from "../credentials/client-identity.ts";
 import { isPassing } from "./better-refusal.ts";
 import { type BodyDimension, type ExactLimits, HOLDING } from "./body-room.ts";
@@ -32,6 +34,12 @@ export class ClientAdmission {
   /** What is kept free; undefined unless the request is in. */
   get side(): Reservation | undefined {
     return this.#side;
+  }
+
+  /** What is left beside what is used and kept free, in all windows; undefined for a client without limits. */
+  get quota(): ClientDecision | undefined {
+    const { name, limits } = this.#account;
+    return isLimited(limits) ? this.#usage.check(name, {}) : undefined;
   }
 
   /** Keeps room for what a request is known to use. Returns undefined where there is some, also for a request that is in. */
@@ -82,6 +90,12 @@ export class ClientAdmission {
     this.#account.refused += 1;
     return { upstream: undefined, client };
   }
+}
+
+/** Asked for each answer: nothing is allocated for it. */
+function isLimited(limits: ClientLimits): boolean {
+  for (const window in limits) for (const _ in limits[window as ClientWindow]) return true;
+  return false;
 }
 
 /** What a request may use by its client's own limits; undefined where requests are of nobody. */

@@ -14,6 +14,7 @@ import { askedHost, askedOrigin } from "./forwarded.ts";
 import type { ForwardingObserver } from "./forwarding-observer.ts";
 import { uncompressed } from "./headers.ts";
 import type { Outgoing } from "./outgoing.ts";
+import { paced } from "./paced.ts";
 import * as problems from "./problem.ts";
 import { brokenBy, cutFor, cutToClient, refusalOf, refusalToClient } from "./refusal.ts";
 import { mayBeRepeated } from "./repeatable.ts";
@@ -180,6 +181,11 @@ export class Forwarding implements AttemptObserver, AnswerSource {
     return true;
   }
 
+  paced(headers: string[]): string[] {
+    const { quota } = this.#candidates;
+    return quota === undefined ? headers : paced(headers, quota, this.#context, this.#request);
+  }
+
   credentialsRefused(upstream: Upstream): void {
     if (this.sendElsewhere(upstream)) return;
     const error = new CredentialsError();
@@ -212,7 +218,7 @@ export class Forwarding implements AttemptObserver, AnswerSource {
   upgraded(headers: IncomingHttpHeaders, socket: Duplex, reservation: Reservation): Tunnel | undefined {
     const [upstream, request] = [this.#upstream, this.#request];
     if (upstream === undefined || !isWebSocketOpened(request.headers["sec-websocket-key"], headers)) return undefined;
-    const opened = this.#observer.opening(shownHeaders(upstream, 101, headers, this));
+    const opened = this.#observer.opening(this.paced(shownHeaders(upstream, 101, headers, this)));
     if (opened === undefined) return undefined;
     this.#tunnel = new Tunnel({
       ...opened,

@@ -47,6 +47,11 @@ export async function startWithClients(given: Settings, parts: ProxyParts = { cl
     const isBusy = request.url?.includes(`/busy/${backend}/`) === true;
     request.resume().on("end", () => {
       response.statusCode = isBusy ? 503 : 200;
+      // What a provider says of the operator's account.
+      response.setHeader("ratelimit", '"of-the-account";r=5');
+      response.setHeader("ratelimit-remaining", "5");
+      response.setHeader("x-ratelimit-remaining-requests", "5");
+      response.setHeader("access-control-expose-headers", "x-request-id");
       if (request.url?.includes("/unannounced/")) response.write(Buffer.alloc(Number(bytes)), () => response.end());
       else response.end(Buffer.alloc(Number(bytes)));
     });
@@ -58,7 +63,8 @@ export async function startWithClients(given: Settings, parts: ProxyParts = { cl
     ...started,
     upstream,
     ask: (name: string, path = "/10", options: Ask = {}) => {
-      return send(started.proxy.port, path, { ...options, headers: { authorization: `Bearer ${keyOf(name)}` } });
+      const headers = { ...options.headers, authorization: `Bearer ${keyOf(name)}` };
+      return send(started.proxy.port, path, { ...options, headers });
     },
     /** Takes other clients and plans over. */
     take: (next: Settings) =>

@@ -72,6 +72,42 @@ describe("a client with limits of its own", () => {
       expect(text).toContain(`\n${line}\n`);
   });
 
+  it("is told with each answer what is left to it, in place of what is left to the operator; others are told of that", async () => {
+    const clock = noon();
+    const { ask } = await startWithClients(
+      {
+        plans: "{ free: { day: { apiRequests: 3, egressBytes: 1000 }, month: { ingressBytes: 1MB } } }",
+        clients: { web: "plan: free", batch: "limits: { day: {} }" },
+        more: "cors: { origins: [https://app.example.com] }",
+      },
+      { clock },
+    );
+    const toMidnight = Math.ceil((new Date(clock.now()).setUTCHours(24, 0, 0, 0) - clock.now()) / 1_000);
+    const told = (await ask("web", "/100")).headers;
+    const limits =
+      /^"month:ingressBytes";r=1000000;t=\d+, "day:apiRequests";r=2;t=(\d+), "day:egressBytes";r=900;t=\1$/.exec(
+        String(told.ratelimit),
+      );
+    expect(Math.abs(Number(limits?.[1]) - toMidnight)).toBeLessThan(60);
+    expect(told["ratelimit-policy"]).toContain(
+      '"day:apiRequests";q=3;qu="requests";w=86400, "day:egressBytes";q=1000;',
+    );
+    expect(told["ratelimit-remaining"]).toBeUndefined();
+    expect(told).toMatchObject({
+      "x-ratelimit-remaining-requests": "5",
+      "access-control-expose-headers": "x-request-id",
+    });
+    const page = async (origin: string) => (await ask("web", "/100", { headers: { origin } })).headers;
+    expect((await page("https://app.example.com"))["access-control-expose-headers"]).toBe(
+      "x-request-id, RateLimit, RateLimit-Policy",
+    );
+    expect((await page("https://elsewhere.example.com"))["access-control-expose-headers"]).toBe("x-request-id");
+    expect((await ask("batch")).headers).toMatchObject({
+      ratelimit: '"of-the-account";r=5',
+      "ratelimit-remaining": "5",
+    });
+  });
+
   it("is charged for what it gets: nothing of what no backend takes, and once for what was sent to two", async () => {
     const { app, admin, ask } = await startWithClients({
       clients: { web: "limits: { day: { apiRequests: 2 } }" },
