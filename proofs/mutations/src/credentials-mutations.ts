@@ -24,10 +24,27 @@ export const CREDENTIALS_MUTATIONS: readonly Mutation[] = [
     name: "lets pages of any site use the credentials of a provider",
     edit: never,
     caughtBy: [
-      {
-        file: "apps/demo-proxy/test/credentials/websockets.test.ts",
-        title: "opens no WebSocket by credentials that are not its own, unless cors.origins names it",
-      },
+      credentials(
+        "foreign-pages",
+        "a page of another site spends nothing, whether it could read the answer or not, unless cors.origins names it",
+      ),
+    ],
+  },
+  {
+    name: "lets pages use the credentials of a provider by a name that was made to point here",
+    edit: never,
+    caughtBy: [
+      credentials(
+        "foreign-pages",
+        "a page that made its name point here gets nothing, and what is called by its own names all",
+      ),
+    ],
+  },
+  {
+    name: "lets pages of any site use passwords that a browser knows",
+    edit: never,
+    caughtBy: [
+      credentials("websockets", "opens no WebSocket by credentials that are not its own, unless cors.origins names it"),
     ],
   },
   {

@@ -3,7 +3,7 @@ import type { ClientIdentity } from "../credentials/client-identity.ts";
 import { type AccessEntry, accessEntry } from "./access-entry.ts";
 import { breakOff } from "./client-response.ts";
 import type { ExchangeContext } from "./exchange-context.ts";
-import { isForeignPage } from "./foreign-page.ts";
+import { refuseForeignPage } from "./foreign-page.ts";
 import { calledHosts } from "./forwarded.ts";
 import { Forwarding } from "./forwarding.ts";
 import type { ForwardingObserver } from "./forwarding-observer.ts";
@@ -59,7 +59,9 @@ export class Exchange implements ForwardingObserver {
     });
     if (offersUpgrade(this.#request)) response.shouldKeepAlive = false;
     const { closing, pseudonym } = this.#context;
-    const refusal = closing ? problems.CLOSING : (this.#identify() ?? this.#refuseForeign());
+    const refusal = closing
+      ? problems.CLOSING
+      : (this.#identify() ?? refuseForeignPage(this.#request, this.#context, this.#upgrading !== undefined));
     const outgoing =
       refusal ??
       outgoingRequest(this.#request, this.#bodyLength, this.#expectation, {
@@ -81,12 +83,6 @@ export class Exchange implements ForwardingObserver {
     if (identity === undefined) return undefined;
     if ("status" in identity) return identity;
     this.#client = identity;
-    return undefined;
-  }
-
-  #refuseForeign(): problems.Problem | undefined {
-    // fault: lets pages of any site use the credentials of a provider
-    if (this.#upgrading !== undefined && isForeignPage(this.#request, this.#context)) return problems.FOREIGN_PAGE;
     return undefined;
   }
 

@@ -25,7 +25,11 @@ export const UPGRADE_REFUSED: Problem = problem(
 );
 export const FOREIGN_PAGE: Problem = problem(
   403,
-  "A page of another site cannot open a WebSocket here with credentials that are not its own: cors.origins of the proxy names the pages that may.",
+  "A page of another site cannot use credentials here that are not its own: cors.origins of the proxy names the pages that may.",
+);
+export const FOREIGN_NAME: Problem = problem(
+  403,
+  "The Host header must name this machine, as in http://127.0.0.1:8080, or a host in routes or cors.origins of the proxy; behind another server, trustedProxies must name that.",
 );
 export const EXPECTATION_REFUSED: Problem = problem(417, "The only expectation that this proxy meets is 100-continue.");
 export const BAD_TARGET: Problem = problem(

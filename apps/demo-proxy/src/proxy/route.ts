@@ -81,6 +81,7 @@ export class Router {
   #upstreams: readonly Upstream[] = [];
   #policy: RoutingPolicy = "pack";
   #routes: RouteTable<Upstream> | undefined;
+  #lendsCredentials = false;
   // Filled in anew for every request: whoever reads it keeps nothing of it.
   readonly #usage: Record<StorageDimension, number> = { apiRequests: 1, egressBytes: 0, ingressBytes: 0 };
   readonly #limits: Float64Array;
@@ -111,6 +112,16 @@ export class Router {
     return this.#upstreams;
   }
 
+  /** Whether any of them gets credentials of the proxy's own. */
+  get lendsCredentials(): boolean {
+    return this.#lendsCredentials;
+  }
+
+  /** Whether a rule is for this host by name; as `hostName` returns it. */
+  namesHost(host: string): boolean {
+    return this.#routes?.namesHost(host) === true;
+  }
+
   /**
    * Takes over other upstreams for the requests to come; those that run end where they are.
    *
@@ -124,6 +135,7 @@ export class Router {
     const byName = new Map(upstreams.map((upstream) => [upstream.name, upstream]));
     this.#routes = routes && new RouteTable(routes, (name) => byName.get(name));
     this.#upstreams = upstreams;
+    this.#lendsCredentials = upstreams.some(({ credentials }) => credentials?.dropsOwn === true);
     this.#policy = policy;
   }
 

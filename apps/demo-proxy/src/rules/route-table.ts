@@ -37,6 +37,11 @@ export class RouteTable<Backend> {
     return rule?.pool ?? "none";
   }
 
+  /** Whether a rule is for this host by name; as `hostName` returns it. */
+  namesHost(host: string): boolean {
+    return this.#rules.some((rule) => rule.names(host));
+  }
+
   #ruleFor(method: string, host: string, reading: PathReading): Rule<Backend> | undefined {
     // fault: gives a request to the last rule that is for it
     return this.#rules.find((rule) => rule.isFor(method, host, reading));
@@ -56,9 +61,13 @@ class Rule<Backend> {
     this.#paths = path?.map((text) => new PathPattern(text));
   }
 
+  names(host: string): boolean {
+    return this.#hosts?.some((pattern) => pattern.matches(host)) === true;
+  }
+
   isFor(method: string, host: string, reading: PathReading): boolean {
     if (this.#methods !== undefined && !this.#methods.includes(method)) return false;
-    if (this.#hosts !== undefined && !this.#hosts.some((pattern) => pattern.matches(host))) return false;
+    if (this.#hosts !== undefined && !this.names(host)) return false;
     return this.#paths === undefined || this.#paths.some((pattern) => pattern.matches(reading));
   }
 }

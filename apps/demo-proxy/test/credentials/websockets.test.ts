@@ -135,6 +135,7 @@ describe("a page of another site", () => {
     expect(await status(open, { origin: EVIL })).toBe(403);
     expect(await status(open, { origin: "null" })).toBe(403);
     expect(await status(keyed, { origin: EVIL, authorization: basic })).toBe(403);
+    expect(await status(open, { origin: "http://evil.example", host: "evil.example" })).toBe(403);
     expect(upstream.requests).toEqual([]);
     expect(await status(open, {})).toBe(101);
     expect(await status(open, { origin: `http://127.0.0.1:${open.proxy.port}` })).toBe(101);
