@@ -18,6 +18,7 @@ import { formatUsage, unstoredUsage } from "./log/unstored.ts";
 import { packageVersion } from "./log/version.ts";
 import { webhookErrorLog, webhookLog } from "./log/webhook-log.ts";
 import { HELP, readCommandLine } from "./process/command-line.ts";
+import { loggedChange } from "./process/config-change.ts";
 import { reloadOnChange } from "./process/reload.ts";
 import { onSignal } from "./process/signals.ts";
 import { fingerprintOf } from "./process/watch-config.ts";
@@ -91,7 +92,7 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
     read,
     load,
     live: app.live,
-    log: (line, change) => log.info({ event: "config", ...change }, line),
+    log: (line, change) => log.info({ event: "config", ...loggedChange(change) }, line),
     warn: (line) => log.warn({ event: "config-refused" }, line),
   });
   const { proxy, admin } = await app.start();

@@ -9,6 +9,7 @@ import type { Router } from "../proxy/route.ts";
 import type { ProxyServer } from "../proxy/server.ts";
 import { Upstream } from "../proxy/upstream.ts";
 import type { Webhooks } from "../webhooks/webhooks.ts";
+import { type ConfigChange, configChange } from "./config-change.ts";
 import type { Settings } from "./settings.ts";
 
 /** What is taken over while the proxy runs. All else needs a restart. */
@@ -39,19 +40,6 @@ export interface LiveConfigParts {
   /** What is in force in place of what the file says. */
   readonly settings: Pick<Settings, "apply" | "isDrained">;
   readonly clock: Clock;
-}
-
-/** What a configuration that was taken over changed, for those who log it. */
-export interface ConfigChange {
-  readonly added: readonly string[];
-  /** They get no more requests. What was counted of them is kept and stored, and then they are let go of. */
-  readonly removed: readonly string[];
-  /** With another address, `Host`, other limits, thresholds or credentials. */
-  readonly changed: readonly string[];
-  /** Settings of listeners that have another certificate, which is shown to those who connect from now on. */
-  readonly renewed: readonly ("tls" | "admin.tls")[];
-  /** Of the file's sections, those that take effect at the next start only; `backends[].tokens` for the first tokens of a backend. */
-  readonly needRestart: readonly string[];
 }
 
 export interface LiveConfigStatus {
@@ -173,7 +161,7 @@ export class LiveConfig {
     this.#config = { ...kept, ...sections(next, true) } as ProxyConfig;
     this.#file = file;
     this.#status = { loadedAtMs: clock.now(), needRestart };
-    return { ...difference(before, next), renewed, needRestart };
+    return { ...configChange(before, next, LIVE), renewed, needRestart };
   }
 
   /** Shows other certificates from now on; whether there is TLS at all stays as it was at the start. */
@@ -269,26 +257,6 @@ function sections(config: ProxyConfig, areLive: boolean): Partial<ProxyConfig> {
 function withoutCertificates(config: ProxyConfig): Partial<Record<keyof ProxyConfig, unknown>> {
   const { tls, admin } = config;
   return { ...config, tls: tls !== undefined, admin: { ...admin, tls: admin.tls !== undefined } };
-}
-
-function difference(before: ProxyConfig, next: ProxyConfig): Omit<ConfigChange, "renewed" | "needRestart"> {
-  const old = new Map(before.backends.map((backend) => [backend.name, backend]));
-  const names = new Set(next.backends.map(({ name }) => name));
-  return {
-    added: [...names].filter((name) => !old.has(name)),
-    removed: [...old.keys()].filter((name) => !names.has(name)),
-    changed: next.backends
-      .filter((backend) => {
-        const known = old.get(backend.name);
-        return known !== undefined && !isDeepStrictEqual(settingsOf(known), settingsOf(backend));
-      })
-      .map(({ name }) => name),
-  };
-}
-
-function settingsOf(backend: BackendConfig): readonly unknown[] {
-  const { url, host = "upstream", ca, limits, thresholds, headers, auth, tokens } = backend;
-  return [url.href, host, ca?.pem, limits, thresholds, headers, auth, tokens];
 }
 
 /** Those of every period: what was granted for this one is added by itself. */

@@ -1,6 +1,7 @@
 import { ConfigError } from "../config/config-error.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
-import type { ConfigChange, LiveConfig } from "./live-config.ts";
+import { type ConfigChange, describeChange } from "./config-change.ts";
+import type { LiveConfig } from "./live-config.ts";
 import { type Fingerprint, watchConfig } from "./watch-config.ts";
 
 export interface ReloadOptions {
@@ -29,20 +30,4 @@ export function reloadOnChange({ file, read, load, live, log, warn }: ReloadOpti
 function problemOf(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
   return error instanceof Error ? error.message : String(error);
-}
-
-/** What changed, in a line. */
-export function describeChange({ added, removed, changed, renewed, needRestart }: ConfigChange): string {
-  const parts = [
-    list("added", added),
-    list("draining", removed),
-    list("changed", changed),
-    renewed.length > 0 ? `new certificate in ${renewed.join(" and ")}` : "",
-    needRestart.length > 0 ? `${needRestart.join(", ")} will change at the next start` : "",
-  ].filter((part) => part !== "");
-  return `configuration taken over${parts.length > 0 ? ` (${parts.join("; ")})` : ""}`;
-}
-
-function list(what: string, names: readonly string[]): string {
-  return names.length > 0 ? `${what} ${names.map((name) => JSON.stringify(name)).join(", ")}` : "";
 }
