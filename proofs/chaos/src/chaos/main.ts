@@ -6,8 +6,13 @@ import { runChaos } from "./run-chaos.ts";
 
 const INSTANCES = 8;
 
-const USAGE = "pnpm chaos [--minutes N] [--seed S] [--report FILE]";
-const { minutes, file, option } = readCommand(USAGE, "chaos-report.md", ["seed"]);
+const USAGE = "pnpm chaos [--minutes N] [--seed S] [--idle N] [--report FILE]";
+const { minutes, file, option } = readCommand(USAGE, "chaos-report.md", ["seed", "idle"]);
+const idle = Number(option("idle") ?? 0);
+if (!Number.isSafeInteger(idle) || idle < 0) {
+  console.error(`--idle must be a whole number from 0 on, got ${option("idle")}\nusage: ${USAGE}`);
+  process.exit(2);
+}
 const seed = Number(option("seed") ?? Math.floor(Math.random() * 1_000_000));
 if (!Number.isSafeInteger(seed)) {
   console.error(`--seed must be a whole number, got ${option("seed")}\nusage: ${USAGE}`);
@@ -22,6 +27,7 @@ await runCommand(file, async (signal) => {
     size: INSTANCES,
     rounds: plan(seed),
     durationMs,
+    idle,
     clockOffsetMs: untilNextMonthMs() - durationMs / 2,
     signal,
     onProgress: ({ seconds, rounds, kills, faults, problems }) =>

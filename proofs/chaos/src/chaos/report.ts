@@ -30,6 +30,7 @@ export function chaosReport(result: ChaosResult, seed: number): string {
     losses,
     account,
     limits,
+    idle,
     problems,
   } = result;
   const { writers } = account;
@@ -46,6 +47,7 @@ export function chaosReport(result: ChaosResult, seed: number): string {
       `${reports} times an instance's view was checked: not above what was counted, not below what it saw before`,
       `${tenants.came} backends came that were not there, and ${tenants.back} times one came back that an instance had let go of`,
       `${tenants.inherited} of those that only an instance held that was killed were stored by others`,
+      `${idle} more backends that all hold, and of which hardly one is counted at any time`,
       `${failedStarts} starts failed while Redis or Postgres was away, and were repeated`,
     ],
     sections: [

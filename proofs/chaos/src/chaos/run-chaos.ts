@@ -23,6 +23,8 @@ export interface ChaosOptions {
   /** Until they end or the time is over. */
   readonly rounds: Iterable<Round>;
   readonly durationMs?: number;
+  /** Backends that all instances hold, and hardly ever count. @default 0 */
+  readonly idle?: number;
   /** How far all clocks are ahead; each is up to a second off that. @default 0 */
   readonly clockOffsetMs?: number;
   readonly signal: AbortSignal;
@@ -50,6 +52,7 @@ export interface ChaosResult {
   readonly losses: readonly RedisLoss[];
   readonly account: Account;
   readonly limits: LimitsChecked["limits"];
+  readonly idle: number;
   /** Whatever was not as it should be. */
   readonly problems: readonly string[];
 }
@@ -74,7 +77,8 @@ const LIMITED = { limit: 200, waveMs: 12_000, share: 0.7, leaseMs: 4_000 };
 
 /** Lets several instances count while everything fails, and compares what they counted with what is stored. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
-  const { size, rounds, durationMs = Number.POSITIVE_INFINITY, clockOffsetMs = 0, signal, onProgress } = options;
+  const { size, rounds, durationMs = Number.POSITIVE_INFINITY, clockOffsetMs = 0, idle = 0 } = options;
+  const { signal, onProgress } = options;
   await using arena = await Arena.start();
   const folder = await mkdtemp(join(tmpdir(), "usage-chaos-"));
   const limited = { ...LIMITED, folder };
@@ -95,6 +99,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     size,
     settingsOf: (place) => ({
       ...INSTANCE,
+      idle,
       redisUrl: arena.redis.url,
       databaseUrl: arena.databaseUrl,
       ...(place % 2 === 1 && { limited }),
@@ -167,6 +172,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       losses,
       account: final,
       limits,
+      idle,
       problems,
     };
   } finally {

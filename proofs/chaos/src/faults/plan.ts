@@ -27,8 +27,8 @@ export function* plan(seed: number): Generator<Round> {
   for (;;) {
     yield {
       redis: acts(random, redis, { count: 3, gapMs: 3_000, longestMs: 4_000 }),
-      postgres: acts(random, postgres, { count: 2, gapMs: 5_000, longestMs: 4_000 }),
-      kills: acts(random, kills, { count: 3, gapMs: 7_000, longestMs: 1_000 }),
+      postgres: acts(random, postgres, { count: 3, gapMs: 3_000, longestMs: 4_000 }),
+      kills: acts(random, kills, { count: 4, gapMs: 5_000, longestMs: 1_000 }),
       freezes: acts(random, freezes, { count: 1, gapMs: 10_000, longestMs: 5_000 }),
     };
   }

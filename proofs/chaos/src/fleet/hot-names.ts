@@ -5,6 +5,8 @@ const HOT = 3;
 /** Tenants of one's own that are counted again. */
 const KEPT = 6;
 const NEW_RATIO = 0.25;
+/** The share of counts that is of an idle backend. */
+const IDLE_RATIO = 0.002;
 
 /**
  * What an instance counts: the backends that were named at the start, and a few tenants at a time, which change. Some tenants come
@@ -13,13 +15,16 @@ const NEW_RATIO = 0.25;
 export class HotNames {
   readonly #named: readonly string[];
   readonly #shared: readonly string[];
+  readonly #idle: readonly string[];
   readonly #prefix: string;
   readonly #own: string[] = [];
   readonly #hot: string[] = [];
   #count = 0;
 
-  constructor({ backends, prefix, tenants = 0 }: InstanceSettings, writer: string) {
+  constructor(settings: InstanceSettings, writer: string) {
+    const { backends, prefix, tenants = 0 } = settings;
     this.#named = backends;
+    this.#idle = idleNames(settings);
     this.#shared = Array.from({ length: tenants }, (_, i) => `${prefix} tenant ${i}`);
     this.#prefix = ownTenants(prefix, writer);
   }
@@ -31,6 +36,7 @@ export class HotNames {
 
   /** One that is counted now. The last one of its own is, so that it dies with something that is nobody else's. */
   pick(): string {
+    if (this.#idle.length > 0 && Math.random() < IDLE_RATIO) return randomOf(this.#idle);
     return randomOf([...this.#named, ...this.#hot, ...this.#own.slice(-1)]);
   }
 
@@ -60,6 +66,11 @@ export function ownTenants(prefix: string, writer: string): string {
 /** What all instances use of a limit in that wave; they begin alike. */
 export function limitedName(prefix: string, wave: number | ""): string {
   return `${prefix} limited ${wave}`;
+}
+
+/** Backends that are named at the start, and hardly ever counted. */
+export function idleNames({ prefix, idle = 0 }: Pick<InstanceSettings, "prefix" | "idle">): readonly string[] {
+  return Array.from({ length: idle }, (_, i) => `${prefix} idle ${i}`);
 }
 
 export function randomOf<T>(all: readonly T[]): T {

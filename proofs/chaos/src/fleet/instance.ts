@@ -6,7 +6,7 @@ import { openPostgresStore } from "@usage/store-drizzle/postgres";
 import { openUsage } from "@usage/tracker";
 import { Redis } from "ioredis";
 import { Book } from "./book.ts";
-import { HotNames, limitedName, randomOf } from "./hot-names.ts";
+import { HotNames, idleNames, limitedName, randomOf } from "./hot-names.ts";
 import { LimitedUse } from "./limited-use.ts";
 import type {
   AmountsByBackend,
@@ -24,14 +24,18 @@ const SILENCE_MS = 2_000;
 type Step = readonly (readonly [backend: string, usage: Partial<Usage>])[];
 
 const settings = JSON.parse(process.argv[2] ?? "{}") as InstanceSettings;
-const { backends, prefix, idleMs, clockOffsetMs = 0, stepMs = 1, timeoutMs = 30_000, limited } = settings;
+const { prefix, idleMs, clockOffsetMs = 0, stepMs = 1, timeoutMs = 30_000, limited } = settings;
 const clock = { ...systemClock, now: () => Date.now() + clockOffsetMs };
 const client = new Redis(settings.redisUrl, recommendedClientOptions);
 client.on("error", () => {});
-const idle = idleMs === undefined ? {} : { idleMs };
+const idle = new Set(idleNames(settings));
+/** Idle ones that were counted, and are not known to be shared. */
+const woken = new Set<string>();
+const backends = [...settings.backends, ...idle];
+const letGo = idleMs === undefined ? {} : { idleMs };
 const enforcement = limited === undefined ? "approximate" : "exact";
 const lease = limited?.leaseMs === undefined ? {} : { leaseMs: limited.leaseMs };
-const counter = await RedisCounterBackend.connect({ client, prefix, backends, clock, enforcement, ...idle, ...lease });
+const counter = await RedisCounterBackend.connect({ client, prefix, backends, clock, enforcement, ...letGo, ...lease });
 const database = await openPostgresStore(settings.databaseUrl, { timeoutMs });
 const store = settings.reports
   ? reportingStore(database, counter.writer, (entries) => send({ kind: "stored", entries }))
@@ -91,7 +95,7 @@ async function turn(): Promise<void> {
       () => false,
     );
     if (isHeld) names.use(name);
-    usage.release(randomOf(counter.backends()) ?? name);
+    usage.release(randomOf(told()) ?? name);
     await sleep(TURN_MS * (1 + Math.random()));
   }
 }
@@ -115,7 +119,11 @@ async function record(step: Step, take: () => boolean): Promise<void> {
   const canTake = (planned === undefined || planned === key) && step.every(([backend]) => counter.has(backend));
   isLastRecorded = canTake && take();
   // Nothing changes the period meanwhile.
-  if (isLastRecorded) for (const [backend, amounts] of step) recorded.add(key, backend, { ...amounts });
+  if (!isLastRecorded) return;
+  for (const [backend, amounts] of step) {
+    recorded.add(key, backend, { ...amounts });
+    if (idle.has(backend)) woken.add(backend);
+  }
 }
 
 function randomUsage(): readonly [backend: string, usage: Usage] {
@@ -142,21 +150,33 @@ function knowledge(): Pick<StepReport, "period" | "unpushed" | "view" | "takenUp
     const view = byBackend((backend) => counter.totalAll(backend));
     const sharedAtMs = counter.sharedAtMs();
     if (counter.period().key !== period) continue;
-    const told = takenUp;
+    const since = takenUp;
     takenUp = [];
+    for (const backend of woken) if (isNone(unpushed[backend])) woken.delete(backend);
     return {
       period,
       unpushed,
       view,
-      takenUp: told,
+      takenUp: since,
       ...(sharedAtMs !== undefined && { sharedAtMs: sharedAtMs - clockOffsetMs }),
     };
   }
 }
 
-/** Of those that are held. */
-function byBackend(usageOf: (backend: string) => Usage): AmountsByBackend {
-  return Object.fromEntries(counter.backends().map((backend) => [backend, { ...usageOf(backend) }]));
+function byBackend(
+  usageOf: (backend: string) => Usage,
+  names: Iterable<string> = [...told(), ...woken],
+): AmountsByBackend {
+  return Object.fromEntries(Array.from(names, (backend) => [backend, { ...usageOf(backend) }]));
+}
+
+/** Those that are held and not idle. */
+function told(): readonly string[] {
+  return idle.size === 0 ? counter.backends() : counter.backends().filter((backend) => !idle.has(backend));
+}
+
+function isNone(usage: Readonly<Record<string, number>> = {}): boolean {
+  return Object.values(usage).every((amount) => amount === 0);
 }
 
 const flushes: Flushes = { good: 0, failed: 0 };
@@ -222,7 +242,10 @@ async function answer(message: FleetCommand): Promise<unknown> {
     case "totals":
       // What cannot be read is not in the view.
       await bringIn(message.backends ?? []).catch(() => {});
-      return { period: counter.period().key, view: byBackend((backend) => counter.totalAll(backend)) };
+      return {
+        period: counter.period().key,
+        view: byBackend((backend) => counter.totalAll(backend), counter.backends()),
+      };
     case "shared":
       return counter.isHealthy() ? (counter.sharedAtMs() ?? Number.NEGATIVE_INFINITY) - clockOffsetMs : undefined;
     case "reserve":

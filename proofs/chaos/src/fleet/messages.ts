@@ -12,6 +12,8 @@ export interface InstanceSettings {
    * come, and they are let go of and come back. @default 0
    */
   readonly tenants?: number;
+  /** How many more are named at the start, of which hardly one is counted at any time. @default 0 */
+  readonly idle?: number;
   /** How long a tenant must be unused before it may be let go of, in milliseconds. @default that of the packages */
   readonly idleMs?: number;
   /** Absent: it flushes only when told. */
@@ -101,9 +103,9 @@ export interface StepReport {
   readonly step: readonly (readonly [backend: string, usage: Amounts])[];
   /** Whether the step before this one was recorded. */
   readonly isLastRecorded: boolean;
-  /** What of this period is not shared, as far as known, of each backend that is held. Of others, all is shared and stored. */
+  /** What of this period is not shared, as far as known, of each backend that is held and not idle. Of others, all is shared. */
   readonly unpushed: AmountsByBackend;
-  /** What it sees of this period, by all instances, of each backend that is held. */
+  /** What it sees of this period, by all instances, of each backend that is held and not idle. */
   readonly view: AmountsByBackend;
   /** What it brought in since it told this last: what it saw before of these is forgotten. */
   readonly takenUp: readonly string[];
