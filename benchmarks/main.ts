@@ -12,6 +12,7 @@ const BENCHMARKS = [
   "open",
   "flush",
   "growth",
+  "scale",
   "redis",
   "exact",
   "windows",
@@ -71,6 +72,8 @@ for (const name of named.length > 0 ? named : BENCHMARKS) {
   const text = sectionText({ ...section, method: [commandText(name, load), ...section.method] });
   console.log(`\n${text}\n`);
   measured.set(name, text);
+  if (!options.write) continue;
+  for (const [file, svg] of Object.entries(section.plots ?? {})) await writeFile(new URL(file, REPORT), svg);
 }
 if (options.write) await writeFile(REPORT, reportText(await readFile(REPORT, "utf8")));
 

@@ -6,6 +6,8 @@ export interface Section {
   /** How it was measured and what that leaves out, one paragraph each. */
   readonly method: readonly string[];
   readonly tables: readonly Table[];
+  /** SVG, by the name of the file beside the page. */
+  readonly plots?: Readonly<Record<string, string>>;
 }
 
 export interface Table {
