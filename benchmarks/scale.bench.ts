@@ -66,13 +66,11 @@ function tableOf(measure: Measure): Table {
 }
 
 function panelOf(measure: Measure): Panel {
-  const lines = Map.groupBy(uses, nameOf)
-    .entries()
-    .map(([name, fleet]) => {
-      const measured = fleet.filter((use) => measure.of(use).length > 0);
-      return { name, points: measured.map((use) => [use.backends, quantile(measure.of(use), 0.5)] as const) };
-    });
-  return { title: measure.title, unit: measure.unit, lines: [...lines] };
+  const lines = Array.from(Map.groupBy(uses, nameOf), ([name, fleet]) => {
+    const measured = fleet.filter((use) => measure.of(use).length > 0);
+    return { name, points: measured.map((use) => [use.backends, quantile(measure.of(use), 0.5)] as const) };
+  });
+  return { title: measure.title, unit: measure.unit, lines };
 }
 
 function nameOf({ servers, instances }: FleetSize): string {

@@ -28,7 +28,10 @@ export class ExactUse {
   readonly #forgiven = new Book();
   /** By run, period, backend: when the last answered push was sent. */
   readonly #served = new Map<string, number>();
-  /** The same, of pushes that said what the run has of limits: it knows nothing of a slice that a snapshot shows again. */
+  /**
+   * The same by writer, of pushes that said what the writer has of limits: a run knows nothing of a slice that a snapshot shows
+   * again, of a generation that it is not any more.
+   */
   readonly #said = new Map<string, number>();
   /** Whether the limit changes: else it is the one that nobody may pass. */
   readonly changes: boolean;
@@ -54,11 +57,12 @@ export class ExactUse {
     return this.#limit;
   }
 
-  served(run: string, period: string, backend: string, sentAtMs: number, hasSaid: boolean): void {
-    const key = [run, period, backend].join("\n");
-    for (const times of hasSaid ? [this.#served, this.#said] : [this.#served]) {
-      times.set(key, Math.max(sentAtMs, times.get(key) ?? 0));
-    }
+  served(run: string, period: string, backend: string, sentAtMs: number): void {
+    raise(this.#served, [run, period, backend].join("\n"), sentAtMs);
+  }
+
+  said(writer: string, period: string, backend: string, sentAtMs: number): void {
+    raise(this.#said, [writer, period, backend].join("\n"), sentAtMs);
   }
 
   /** Uses something at once, or keeps it free for work that goes on. */
@@ -177,7 +181,7 @@ export class ExactUse {
   /** A writer was forgiven something: others may use it once more. */
   wroteOff(writer: string, period: string, backend: string, dimension: string, amount: number, isNamed: boolean): void {
     const [run = ""] = writer.split(".", 1);
-    const silentMs = this.#scene.timeline.nowMs - (this.#said.get([run, period, backend].join("\n")) ?? 0);
+    const silentMs = this.#scene.timeline.nowMs - (this.#said.get([writer, period, backend].join("\n")) ?? 0);
     const what = `${amount} ${dimension} of ${backend} in ${period} that ${writer} has are written off`;
     if (!isNamed && silentMs < LEASE_MS) this.#scene.failLater(`${what}, and it was heard ${silentMs} ms before`);
     this.#scene.say(what);
@@ -316,4 +320,8 @@ export class ExactUse {
   #sum(of: (instance: Instance) => number): number {
     return this.#scene.instances.reduce((sum, instance) => sum + of(instance), 0);
   }
+}
+
+function raise(times: Map<string, number>, key: string, atMs: number): void {
+  times.set(key, Math.max(atMs, times.get(key) ?? 0));
 }

@@ -197,8 +197,9 @@ class RemoteCounts implements SharedCounts {
     if (exactUse === undefined) return merging;
     const sentAtMs = this.#machine.clock.elapsed() / this.#machine.rate;
     return merging.then((reply) => {
-      for (const { backend, pairs } of items) {
-        exactUse.served(run, bucket.period.key, backend, sentAtMs, pairs !== undefined);
+      for (const { backend, writer, pairs } of items) {
+        exactUse.served(run, bucket.period.key, backend, sentAtMs);
+        if (pairs !== undefined) exactUse.said(writer, bucket.period.key, backend, sentAtMs);
       }
       return reply;
     });
