@@ -13,12 +13,14 @@ export interface Round {
 }
 
 const KILLS = ["killed", "killed", "killed", "killed while stopped"] as const;
+/** Further cards: a database that is away says so, one that was restarted has forgotten its connections. */
+const RESTARTS = ["killed and started again", "killed and started again"] as const;
 
 /** The rounds of a seed, without end. Each lane deals its kinds like cards: all have come before one comes again. */
 export function* plan(seed: number): Generator<Round> {
   const random = new Random(seed);
   const redis = dealer(random, Object.keys(redisFaults));
-  const postgres = dealer(random, Object.keys(postgresFaults));
+  const postgres = dealer(random, [...Object.keys(postgresFaults), ...RESTARTS]);
   const kills = dealer(random, KILLS);
   const freezes = dealer(
     random,
