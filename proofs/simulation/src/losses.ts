@@ -13,7 +13,7 @@ const ONE_OWES_ALL = 2 * BUCKETS;
 export class Losses {
   readonly #scene: Scene;
   #count = 0;
-  #hasSilentLoss = false;
+  #silentLosses = 0;
   /** What nobody has any more, or nobody is known to bring: by run, period, backend, dimension. */
   readonly #lost = new Book();
   /** Those who live on from a loss of the store, of which each will have everything looked at again. */
@@ -38,7 +38,7 @@ export class Losses {
 
   /** Whether the store lost something that it cannot tell: that shows when everything is read again. */
   get hasSilentLoss(): boolean {
-    return this.#hasSilentLoss;
+    return this.#silentLosses > 0;
   }
 
   /** Something of what is shared goes. */
@@ -57,7 +57,7 @@ export class Losses {
     this.#count += 1;
     this.#scene.say(what);
     lose();
-    if (this.#scene.storeDoes === "lose silently") this.#hasSilentLoss = true;
+    if (this.#scene.storeDoes === "lose silently") this.#silentLosses += 1;
     else this.#noticers = this.#scene.instances.filter(isAlive);
     this.#hasStoreLost = true;
     this.#owedFrom = this.#scene.world.redis.oweAlls;
@@ -81,7 +81,7 @@ export class Losses {
     );
     // Nobody told them of the loss.
     const ended = new Set(
-      this.#hasSilentLoss ? this.#scene.instances.filter((one) => one.isStopped).map(({ name }) => name) : [],
+      this.hasSilentLoss ? this.#scene.instances.filter((one) => one.isStopped).map(({ name }) => name) : [],
     );
     return Array.from(this.#scene.recorded.entries(), ([of, recorded]) => {
       const due = recorded - this.#lost.get(...of);
@@ -116,7 +116,7 @@ export class Losses {
     for (const [of, recorded] of this.#scene.recorded.entries()) {
       const [, period, backend] = of as [string, string, string];
       const isFound = redis.isListed(period, bucketOf(backend), backend) && !store.isFolded(period);
-      const isMeant = isFound && isLookedAt && isNoticed && !this.#hasSilentLoss && !this.#isTwiceLost;
+      const isMeant = isFound && isLookedAt && isNoticed && !this.hasSilentLoss && !this.#isTwiceLost;
       const shared = new TallyIndex(isMeant ? this.#scene.sharedOf(period, backend) : []);
       const found = sumOfLarger([stored, held, shared], of);
       this.#lost.set(Math.max(this.#lost.get(...of), recorded - found), ...of);
@@ -125,7 +125,7 @@ export class Losses {
 
   /** What an instance counted, and will store whatever happens to Redis and the store. */
   #keptBy({ counter }: Instance): readonly Tally[] {
-    if (!this.#hasSilentLoss) return counter.mine();
+    if (!this.hasSilentLoss) return counter.mine();
     // It is noticed when all of the current period is read again; what is let go of before that goes with it.
     const { key } = counter.period();
     const given: readonly string[] = BACKENDS;
@@ -145,11 +145,12 @@ export class Losses {
 
   /**
    * What everybody must see of a backend once all is shared. What one replica has of a writer is in the other then; unless a
-   * store lost data, which is noticed by what its rows add up to.
+   * store lost data, which is noticed by what its rows add up to. A second backup that is put back in silence may show rows again
+   * that whoever came in between has never read: those wait until all is read again.
    */
   seenBySum(period: string, backend: string, dimension: string): number {
-    const places = [this.#scene.storedOf(period, backend), this.#scene.sharedOf(period, backend)];
-    return Math.max(...places.map((tallies) => sumOf(tallies, dimension)));
+    const shared = sumOf(this.#scene.sharedOf(period, backend), dimension);
+    return this.#silentLosses > 1 ? shared : Math.max(shared, sumOf(this.#scene.storedOf(period, backend), dimension));
   }
 }
 
