@@ -52,7 +52,7 @@ export {
 export { isWrittenBy } from "./model/writer.ts";
 export { utcMonthsFrom } from "./periods/anchored-months.ts";
 export { currentPeriod, isoWeeks, utcDays, utcHours, utcMinutes, utcMonths } from "./periods/utc-periods.ts";
-export { daysIn, monthsIn } from "./periods/zoned-periods.ts";
+export { daysIn, monthsIn, weeksIn } from "./periods/zoned-periods.ts";
 export { foldableBefore } from "./stores/foldable.ts";
 export { type MemoryStoreOptions, memoryStore } from "./stores/memory-store.ts";
 export {

@@ -106,6 +106,11 @@ export const WINDOW_MUTATIONS: readonly Mutation[] = [
     caughtBy: [zones("hold every instant in one period, without gaps, with keys in order")],
   },
   {
+    name: "begins weeks of a time zone at midnight in UTC",
+    edit: instead("return { key: isoWeek(monday), start: monday, end: monday + WEEK_MS };"),
+    caughtBy: [zones("are weeks from Monday on where a calendar library has that")],
+  },
+  {
     name: "begins a day by the offset that comes after it",
     edit: yields("day - after"),
     caughtBy: [zones("begin and end where a calendar library has it, whatever the zone, the day and the anchor")],

@@ -50,8 +50,13 @@ function isoDay(timeMs: number): string {
   return isoTime(timeMs).slice(0, 10);
 }
 
-/** A week belongs to the year of its Thursday. */
-function isoWeek(mondayMs: number): string {
+/** The Monday of the week that a day is in; days are written as the midnight of that date in UTC. */
+export function mondayOf(day: number): number {
+  return Math.floor((day - FIRST_MONDAY_MS) / WEEK_MS) * WEEK_MS + FIRST_MONDAY_MS;
+}
+
+/** The key of the week that begins on a Monday. A week belongs to the year of its Thursday. */
+export function isoWeek(mondayMs: number): string {
   // fault: counts a week in the year of its Monday
   const year = new Date(mondayMs + 3 * DAY_MS).getUTCFullYear();
   const fourthOfJanuary = Date.UTC(year, 0, 4);

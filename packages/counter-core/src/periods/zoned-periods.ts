@@ -1,8 +1,10 @@
 import type { PeriodScheme } from "../model/period.ts";
 import { assertAnchorDay, isoDay, monthsFrom } from "./anchored-months.ts";
 import { TimeZone } from "./time-zone.ts";
+import { isoWeek, mondayOf } from "./utc-periods.ts";
 
 const DAY_MS = 86_400_000;
+const WEEK_MS = 7 * DAY_MS;
 
 /**
  * Months as clocks in an IANA time zone show them, with keys like `2026-01`; from another day of the month than the first on as
@@ -34,6 +36,23 @@ export function daysIn(timeZone: string): PeriodScheme {
       const day = zone.dayAt(timeMs);
       // fault: takes every day for 24 hours
       return { key: isoDay(day), start: zone.startOf(day), end: zone.startOf(day + DAY_MS) };
+    },
+  };
+}
+
+/**
+ * Weeks from Monday on as clocks in an IANA time zone show them, with keys like `2026-W05`, as `isoWeeks` has them. When the zone
+ * changes its clocks, a week is shorter or longer.
+ *
+ * @throws RangeError for an unknown zone.
+ */
+export function weeksIn(timeZone: string): PeriodScheme {
+  const zone = new TimeZone(timeZone);
+  return {
+    at(timeMs) {
+      const monday = mondayOf(zone.dayAt(timeMs));
+      // fault: begins weeks of a time zone at midnight in UTC
+      return { key: isoWeek(monday), start: zone.startOf(monday), end: zone.startOf(monday + WEEK_MS) };
     },
   };
 }

@@ -1,4 +1,4 @@
-import { daysIn, monthsIn, utcDays, utcMonths, utcMonthsFrom } from "@usage/counter-core";
+import { daysIn, isoWeeks, monthsIn, utcDays, utcMonths, utcMonthsFrom, weeksIn } from "@usage/counter-core";
 import fc from "fast-check";
 import { Temporal } from "temporal-polyfill";
 import { describe, expect, it } from "vitest";
@@ -13,6 +13,13 @@ const instant = fc.date(YEARS_1990_TO_2037).map((date) => date.getTime());
 /** What the calendar library has for the first instant of a day. */
 function startOfDay(day: Temporal.PlainDate, timeZone: string): number {
   return day.toZonedDateTime({ timeZone }).startOfDay().epochMilliseconds;
+}
+
+/** The day that an instant is in: one whose first hour is shown twice has begun when it is shown first. */
+function dayOf(time: number, timeZone: string): Temporal.PlainDate {
+  const shown = Temporal.Instant.fromEpochMilliseconds(time).toZonedDateTimeISO(timeZone).toPlainDate();
+  const next = shown.add({ days: 1 });
+  return time < startOfDay(next, timeZone) ? shown : next;
 }
 
 /** The first day of the month that begins on `anchorDay`, a number of months after this date's month. */
@@ -52,10 +59,7 @@ describe("periods in a time zone", () => {
   it("begin and end where a calendar library has it, whatever the zone, the day and the anchor", () => {
     fc.assert(
       fc.property(zone, instant, fc.integer({ min: 1, max: 31 }), (timeZone, time, anchorDay) => {
-        const shown = Temporal.Instant.fromEpochMilliseconds(time).toZonedDateTimeISO(timeZone).toPlainDate();
-        // A day whose first hour is shown twice has begun when it is shown first.
-        const next = shown.add({ days: 1 });
-        const today = time < startOfDay(next, timeZone) ? shown : next;
+        const today = dayOf(time, timeZone);
         const months = Temporal.PlainDate.compare(today, firstDay(today, anchorDay, 0)) < 0 ? -1 : 0;
         const first = firstDay(today, anchorDay, months);
         expect(monthsIn(timeZone, anchorDay).at(time)).toEqual({
@@ -71,10 +75,28 @@ describe("periods in a time zone", () => {
     );
   });
 
+  it("are weeks from Monday on where a calendar library has that", () => {
+    fc.assert(
+      fc.property(zone, instant, (timeZone, time) => {
+        const today = dayOf(time, timeZone);
+        const monday = today.subtract({ days: today.dayOfWeek - 1 });
+        expect(weeksIn(timeZone).at(time)).toEqual({
+          key: `${today.yearOfWeek}-W${String(today.weekOfYear).padStart(2, "0")}`,
+          start: startOfDay(monday, timeZone),
+          end: startOfDay(monday.add({ days: 7 }), timeZone),
+        });
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   it("hold every instant in one period, without gaps, with keys in order", () => {
     const scheme = fc
-      .tuple(zone, fc.integer({ min: 1, max: 31 }), fc.boolean())
-      .map(([timeZone, anchorDay, isDays]) => (isDays ? daysIn(timeZone) : monthsIn(timeZone, anchorDay)));
+      .tuple(zone, fc.integer({ min: 1, max: 31 }), fc.constantFrom("days", "weeks", "months"))
+      .map(([timeZone, anchorDay, kind]) => {
+        if (kind === "months") return monthsIn(timeZone, anchorDay);
+        return kind === "days" ? daysIn(timeZone) : weeksIn(timeZone);
+      });
     fc.assert(
       fc.property(scheme, instant, (periods, time) => {
         const { key, start, end } = periods.at(time);
@@ -93,6 +115,7 @@ describe("periods in a time zone", () => {
     fc.assert(
       fc.property(instant, fc.integer({ min: 2, max: 31 }), (time, anchorDay) => {
         expect(daysIn("UTC").at(time)).toEqual(utcDays.at(time));
+        expect(weeksIn("UTC").at(time)).toEqual(isoWeeks.at(time));
         expect(monthsIn("UTC").at(time)).toEqual(utcMonths.at(time));
         expect(monthsIn("UTC", anchorDay).at(time)).toEqual(utcMonthsFrom(anchorDay).at(time));
       }),
@@ -101,6 +124,7 @@ describe("periods in a time zone", () => {
 
   it.each(["Europe/Atlantis", "", 5, undefined])("refuse the time zone %s", (name) => {
     expect(() => monthsIn(name as string)).toThrow(/timeZone must be an IANA time zone/);
+    expect(() => weeksIn(name as string)).toThrow(/timeZone must be an IANA time zone/);
     expect(() => daysIn(name as string)).toThrow(/timeZone must be an IANA time zone/);
   });
 
