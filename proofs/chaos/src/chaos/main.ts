@@ -1,5 +1,6 @@
 import { plan } from "../faults/plan.ts";
 import { readCommand } from "../report/command.ts";
+import { aheadOfMonthEnd } from "../report/next-month.ts";
 import { progressLine, runCommand } from "../report/run-command.ts";
 import { chaosReport } from "./report.ts";
 import { runChaos } from "./run-chaos.ts";
@@ -28,16 +29,11 @@ await runCommand(file, async (signal) => {
     rounds: plan(seed),
     durationMs,
     idle,
-    clockOffsetMs: untilNextMonthMs() - durationMs / 2,
+    // So that a month ends in the middle of the run.
+    clockOffsetMs: aheadOfMonthEnd(durationMs / 2),
     signal,
     onProgress: ({ seconds, rounds, kills, faults, problems }) =>
       show(`${Math.round(seconds)} s, round ${rounds + 1}: ${kills} kills, ${faults} faults, ${problems} problems`),
   });
   return { report: chaosReport(result, seed), problems: result.problems };
 });
-
-/** So that a month ends in the middle of the run. */
-function untilNextMonthMs(): number {
-  const now = new Date();
-  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1) - now.getTime();
-}

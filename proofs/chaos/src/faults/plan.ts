@@ -30,7 +30,7 @@ export function* plan(seed: number): Generator<Round> {
     yield {
       redis: acts(random, redis, { count: 3, gapMs: 3_000, longestMs: 4_000 }),
       postgres: acts(random, postgres, { count: 3, gapMs: 3_000, longestMs: 4_000 }),
-      kills: acts(random, kills, { count: 4, gapMs: 5_000, longestMs: 1_000 }),
+      kills: acts(random, kills, { count: 6, gapMs: 3_500, longestMs: 1_000 }),
       freezes: acts(random, freezes, { count: 1, gapMs: 10_000, longestMs: 5_000 }),
     };
   }

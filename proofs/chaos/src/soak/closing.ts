@@ -11,6 +11,8 @@ const SOON_MS = 30_000;
 export interface Closing {
   /** What should be equal, by who says so. */
   readonly accounts: ReadonlyMap<string, Usage>;
+  /** In which something is stored. */
+  readonly months: readonly string[];
   /** How often a proxy was without Redis for a moment: a busy machine can make a reply late, and no amount depends on it. */
   readonly redisAway: number;
   readonly problems: readonly string[];
@@ -19,8 +21,7 @@ export interface Closing {
 /** When the load has ended: lets the proxies exchange and store all, compares what everybody saw, and ends the proxies in order. */
 export async function close({ proxies, upstreams, stored }: Stage, clients: Usage, reloads: number): Promise<Closing> {
   const problems: string[] = [];
-  const counted = (): Promise<readonly Usage[]> =>
-    Promise.all(proxies.map(async (proxy) => sumOf((await proxy.usage()).backends.map(({ usage }) => usage))));
+  const counted = (): Promise<readonly Usage[]> => Promise.all(proxies.map((proxy) => countedBy(proxy, stored)));
   const isDone = async (): Promise<boolean> =>
     (await Promise.all(proxies.map((proxy) => hasTaken(proxy, reloads)))).every(Boolean) &&
     (await counted()).every((usage) => isSame(usage, clients));
@@ -29,10 +30,11 @@ export async function close({ proxies, upstreams, stored }: Stage, clients: Usag
   for (const proxy of proxies) await proxy.flush();
   const flushed = await stored.totals();
 
-  const [[period] = [""]] = flushed.entries();
   const measured = new Book();
-  for (const [name, upstream] of upstreams) measured.add(period, name, { ...upstream.measured() });
-  if (JSON.stringify(measured.entries()) !== JSON.stringify(flushed.entries())) {
+  for (const [name, upstream] of upstreams) measured.add("", name, { ...upstream.measured() });
+  // An upstream does not know in which month a request is counted.
+  const ofAllMonths = Book.of(flushed.entries().map(([, ...rest]) => ["", ...rest] as const));
+  if (JSON.stringify(measured.entries()) !== JSON.stringify(ofAllMonths.entries())) {
     problems.push("the database does not hold of each backend what its upstream measured");
   }
   for (const [i, proxy] of proxies.entries()) {
@@ -53,7 +55,15 @@ export async function close({ proxies, upstreams, stored }: Stage, clients: Usag
       problems.push(`${who} saw ${JSON.stringify(usage)}, the clients ${JSON.stringify(clients)}`);
   }
   const redisAway = proxies.reduce((sum, proxy) => sum + proxy.logged("redis-away"), 0);
-  return { accounts, redisAway, problems };
+  const months = [...new Set(flushed.entries().map(([period]) => period))];
+  return { accounts, months, redisAway, problems };
+}
+
+/** Of its month and, as stored, of those that are over. */
+async function countedBy(proxy: ProxyProcess, stored: Stage["stored"]): Promise<Usage> {
+  const { period, backends } = await proxy.usage();
+  const over = (await stored.totals()).entries().filter(([key]) => key !== period.key);
+  return sumOf([...backends.map(({ usage }) => usage), Book.of(over).byDimension()]);
 }
 
 /** Two that follow one another within a second may be one to a proxy: the last one is what counts. */

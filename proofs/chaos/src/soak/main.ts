@@ -3,20 +3,25 @@ import { progressLine, runCommand } from "../report/run-command.ts";
 import { soakReport } from "./report.ts";
 import { runSoak } from "./run-soak.ts";
 
-const REQUESTS_PER_SECOND = 500;
-
-const { minutes, file } = readCommand("pnpm soak [--minutes N] [--report FILE]", "soak-report.md");
+const USAGE = "pnpm soak [--minutes N] [--rate N] [--report FILE]";
+const { minutes, file, option } = readCommand(USAGE, "soak-report.md", ["rate"]);
+/** Requests a second, through each proxy. */
+const rate = Number(option("rate") ?? 500);
+if (!(rate > 0)) {
+  console.error(`--rate must be a number above 0, got ${option("rate")}\nusage: ${USAGE}`);
+  process.exit(2);
+}
 const show = progressLine();
 
 await runCommand(file, async (signal) => {
   const result = await runSoak({
     durationMs: 60_000 * minutes,
-    requestsPerSecond: REQUESTS_PER_SECOND,
+    requestsPerSecond: rate,
     signal,
     onProgress({ seconds, requests, rssBytes }) {
       const memory = rssBytes.map((bytes) => `${Math.round(bytes / 2 ** 20)} MiB`).join(", ");
       show(`${seconds} s: ${requests} requests, memory of the proxies ${memory}`);
     },
   });
-  return soakReport(result, REQUESTS_PER_SECOND);
+  return soakReport(result, rate);
 });

@@ -30,13 +30,20 @@ export class ProxyProcess {
     this.#heap = heap;
   }
 
-  /** @param folder Empty; the configuration is written there. */
-  static async start(folder: string, configuration: string): Promise<ProxyProcess> {
+  /**
+   * @param folder - Empty; the configuration is written there.
+   * @param clockAheadMs - How far its clock is ahead of the machine's.
+   */
+  static async start(folder: string, configuration: string, clockAheadMs: number): Promise<ProxyProcess> {
     const file = join(folder, "proxy.yaml");
     await writeFile(file, configuration);
     const instance = startInstance(MAIN, {
       args: ["--config", file],
-      env: { NODE_OPTIONS: "--inspect=127.0.0.1:0", NO_COLOR: "1" },
+      env: {
+        NODE_OPTIONS: `--inspect=127.0.0.1:0 --import=${new URL("clock-ahead.ts", import.meta.url).href}`,
+        SOAK_CLOCK_AHEAD_MS: String(clockAheadMs),
+        NO_COLOR: "1",
+      },
     });
     const listening = await found(instance, /^(\{.*"event":"listening".*\})$/m);
     const debuggerUrl = await found(instance, /^Debugger listening on (ws:\S+)$/m);
@@ -58,6 +65,7 @@ export class ProxyProcess {
 
   /** What `GET /api/usage` answers. */
   async usage(): Promise<{
+    readonly period: { readonly key: string };
     readonly backends: readonly {
       readonly name: string;
       readonly usage: Partial<Usage>;

@@ -6,7 +6,7 @@ import { type Course, courseOf, type Sample } from "./samples.ts";
 
 const INTRO = `Two proxies, each a process of its own, count through one Redis into one Postgres, under steady load on connections that
 stay open: bodies of 2 bytes to 256 KiB in both directions, one client in fifty gone half-way, dashboards opened and closed, metrics
-scraped, the configuration reloaded. In the end everybody must have seen the same amounts, and nothing may have grown.`;
+scraped, the configuration reloaded. By their clocks a month ends in the middle. In the end everybody must have seen the same amounts, and nothing may have grown.`;
 
 const MIB = 2 ** 20;
 const MOST_GROWTH = { ratio: 0.1, mib: 20, files: 10 } as const;
@@ -22,7 +22,7 @@ const QUANTITIES: readonly (readonly [
 ];
 
 export function soakReport(result: SoakResult, requestsPerSecond: number): Verdict {
-  const { versions, seconds, accounts, samples, left, reloads, dashboards } = result;
+  const { versions, seconds, months, accounts, samples, left, reloads, dashboards } = result;
   const perSecond = Math.round((accounts.get("clients")?.apiRequests ?? 0) / seconds);
   const courses = samples.flatMap((own, i) =>
     QUANTITIES.map(([name, quantity, isGrown]) => {
@@ -41,6 +41,7 @@ export function soakReport(result: SoakResult, requestsPerSecond: number): Verdi
     intro: INTRO,
     servers: versions,
     facts: [
+      `${months.join(" and ")}: what is counted in a month is stored in it`,
       `${Math.round(seconds)} s, ${requestsPerSecond} requests a second through each proxy asked for, ${perSecond} through both came about`,
       `${left} requests were left by their client half-way`,
       `${dashboards} dashboards were opened, the configuration was taken over ${reloads} times`,

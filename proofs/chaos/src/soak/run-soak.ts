@@ -38,11 +38,11 @@ export interface SoakResult extends Closing {
 
 const DASHBOARDS_EACH = 4;
 
-/** Two proxies under steady load, dashboards and reloads: what each party saw, and what the processes used meanwhile. */
+/** Two proxies under steady load, over the end of a month, dashboards and reloads: what each party saw, and what the processes used meanwhile. */
 export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   const { durationMs, requestsPerSecond, sampleIntervalMs = 5_000, reloadIntervalMs = 20_000 } = options;
   const { signal, onProgress } = options;
-  await using stage = await Stage.start();
+  await using stage = await Stage.start(durationMs / 2);
   const { proxies } = stage;
   await using load = new AsyncDisposableStack();
   const upstreams = [...stage.upstreams.values()];
@@ -68,11 +68,12 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   }
   await load.disposeAsync();
   const seconds = (performance.now() - began) / 1_000;
-  const { accounts, redisAway, problems } = await close(stage, sumOf(loads.map((one) => one.seen())), reloads);
+  const { accounts, months, redisAway, problems } = await close(stage, sumOf(loads.map((one) => one.seen())), reloads);
   return {
     versions: stage.versions,
     seconds,
     accounts,
+    months,
     redisAway,
     samples,
     left: loads.reduce((sum, { left }) => sum + left, 0),

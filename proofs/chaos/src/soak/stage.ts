@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startPostgres, startRedis } from "@usage/test-servers";
 import { StoredUsage } from "../fleet/stored-usage.ts";
+import { aheadOfMonthEnd } from "../report/next-month.ts";
 import { configurationOf, type Places } from "./configuration.ts";
 import { ProxyProcess } from "./proxy-process.ts";
 import { SoakUpstream } from "./soak-upstream.ts";
@@ -33,7 +34,8 @@ export class Stage implements AsyncDisposable {
     this.#stack = stack;
   }
 
-  static async start(): Promise<Stage> {
+  /** @param monthEndsInMs - By the clocks of the proxies, from when the servers are there. */
+  static async start(monthEndsInMs: number): Promise<Stage> {
     await using stack = new AsyncDisposableStack();
     const redis = stack.adopt(await startRedis(), (server) => server.stop());
     const postgres = stack.adopt(await startPostgres(), (server) => server.stop());
@@ -45,11 +47,12 @@ export class Stage implements AsyncDisposable {
       );
     const urls = new Map([...upstreams].map(([name, { url }]) => [name, url]));
     const places: Places = { redis: redis.url, postgres: postgres.url, upstreams: urls };
+    const aheadMs = aheadOfMonthEnd(monthEndsInMs);
     const proxies: ProxyProcess[] = [];
     for (let i = 0; i < PROXIES; i++) {
       const folder = await mkdtemp(join(tmpdir(), "usage-soak-"));
       stack.defer(() => rm(folder, { recursive: true, force: true }));
-      const proxy = await ProxyProcess.start(folder, configurationOf(places, 0));
+      const proxy = await ProxyProcess.start(folder, configurationOf(places, 0), aheadMs);
       proxies.push(stack.adopt(proxy, (one) => one.kill()));
     }
     const stored = stack.adopt(new StoredUsage(postgres.url), (one) => one.end());

@@ -13,7 +13,14 @@ function soak(heapMib: (i: number) => number, openFiles: (i: number) => number):
     openFiles: openFiles(i),
   }));
   const counts = { seconds: 200, left: 1, reloads: 1, dashboards: 1, redisAway: 2 };
-  return { ...counts, versions: ["Redis 7"], accounts: new Map(), samples: [samples], problems: [] };
+  return {
+    ...counts,
+    versions: ["Redis 7"],
+    months: ["2026-01"],
+    accounts: new Map(),
+    samples: [samples],
+    problems: [],
+  };
 }
 
 it("a soak with steady memory and descriptors has no problem, whatever the first quarter did", () => {
