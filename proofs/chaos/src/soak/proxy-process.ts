@@ -7,7 +7,17 @@ import { HeapProbe } from "./heap-probe.ts";
 import type { Sample } from "./samples.ts";
 
 const START_TIMEOUT_MS = 30_000;
-const MAIN = new URL(import.meta.resolve("@usage/demo-proxy/src/main.ts"));
+const OURS = new URL(import.meta.resolve("@usage/demo-proxy/src/main.ts"));
+
+export interface ProxyProcessOptions {
+  /** Empty; the configuration is written there. */
+  readonly folder: string;
+  readonly configuration: string;
+  /** How far its clock is ahead of the machine's. */
+  readonly clockAheadMs: number;
+  /** The proxy's main file. @default this checkout's */
+  readonly main?: URL | undefined;
+}
 
 /** The demo proxy as a process of its own, on a configuration file. */
 export class ProxyProcess {
@@ -30,14 +40,11 @@ export class ProxyProcess {
     this.#heap = heap;
   }
 
-  /**
-   * @param folder - Empty; the configuration is written there.
-   * @param clockAheadMs - How far its clock is ahead of the machine's.
-   */
-  static async start(folder: string, configuration: string, clockAheadMs: number): Promise<ProxyProcess> {
+  static async start(options: ProxyProcessOptions): Promise<ProxyProcess> {
+    const { folder, configuration, clockAheadMs, main = OURS } = options;
     const file = join(folder, "proxy.yaml");
     await writeFile(file, configuration);
-    const instance = startInstance(MAIN, {
+    const instance = startInstance(main, {
       args: ["--config", file],
       env: {
         NODE_OPTIONS: `--inspect=127.0.0.1:0 --import=${new URL("clock-ahead.ts", import.meta.url).href}`,

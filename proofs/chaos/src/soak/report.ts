@@ -45,6 +45,9 @@ export function soakReport(result: SoakResult, requestsPerSecond: number): Verdi
       `${Math.round(seconds)} s, ${requestsPerSecond} requests a second through each proxy asked for, ${perSecond} through both came about`,
       `${left} requests were left by their client half-way`,
       `${dashboards} dashboards were opened, the configuration was taken over ${reloads} times`,
+      ...(result.replaced === 0
+        ? []
+        : [`${result.replaced} proxies of another version were replaced by ones of this, under load`]),
       `${result.redisAway} times a proxy was without Redis for a moment`,
     ],
     sections: [

@@ -11,31 +11,40 @@ import { SoakUpstream } from "./soak-upstream.ts";
 const BACKENDS = ["oci", "b2"] as const;
 const PROXIES = 2;
 
+export interface StageOptions {
+  /** By the clocks of the proxies, from when the servers are there. */
+  readonly monthEndsInMs: number;
+  /** The main file of the proxies. @default this checkout's */
+  readonly main?: URL | undefined;
+}
+
 /** Everything that a soak runs on: two proxies, their servers, and an upstream for each backend. */
 export class Stage implements AsyncDisposable {
   readonly versions: readonly string[];
-  readonly proxies: readonly ProxyProcess[];
+  readonly proxies: ProxyProcess[] = [];
   /** By the name of the backend. */
   readonly upstreams: ReadonlyMap<string, SoakUpstream>;
   readonly stored: StoredUsage;
   readonly #places: Places;
+  readonly #clockAheadMs: number;
   readonly #stack: AsyncDisposableStack;
+  #reloads = 0;
 
   private constructor(
-    parts: Pick<Stage, "versions" | "proxies" | "upstreams" | "stored">,
+    parts: Pick<Stage, "versions" | "upstreams" | "stored">,
     places: Places,
+    clockAheadMs: number,
     stack: AsyncDisposableStack,
   ) {
     this.versions = parts.versions;
-    this.proxies = parts.proxies;
     this.upstreams = parts.upstreams;
     this.stored = parts.stored;
     this.#places = places;
+    this.#clockAheadMs = clockAheadMs;
     this.#stack = stack;
   }
 
-  /** @param monthEndsInMs - By the clocks of the proxies, from when the servers are there. */
-  static async start(monthEndsInMs: number): Promise<Stage> {
+  static async start({ monthEndsInMs, main }: StageOptions): Promise<Stage> {
     await using stack = new AsyncDisposableStack();
     const redis = stack.adopt(await startRedis(), (server) => server.stop());
     const postgres = stack.adopt(await startPostgres(), (server) => server.stop());
@@ -47,22 +56,34 @@ export class Stage implements AsyncDisposable {
       );
     const urls = new Map([...upstreams].map(([name, { url }]) => [name, url]));
     const places: Places = { redis: redis.url, postgres: postgres.url, upstreams: urls };
-    const aheadMs = aheadOfMonthEnd(monthEndsInMs);
-    const proxies: ProxyProcess[] = [];
-    for (let i = 0; i < PROXIES; i++) {
-      const folder = await mkdtemp(join(tmpdir(), "usage-soak-"));
-      stack.defer(() => rm(folder, { recursive: true, force: true }));
-      const proxy = await ProxyProcess.start(folder, configurationOf(places, 0), aheadMs);
-      proxies.push(stack.adopt(proxy, (one) => one.kill()));
-    }
     const stored = stack.adopt(new StoredUsage(postgres.url), (one) => one.end());
-    const parts = { versions: [redis.version, postgres.version], proxies, upstreams, stored };
-    return new Stage(parts, places, stack.move());
+    const parts = { versions: [redis.version, postgres.version], upstreams, stored };
+    await using stage = new AsyncDisposableStack();
+    const made = stage.use(new Stage(parts, places, aheadOfMonthEnd(monthEndsInMs), stack.move()));
+    for (let i = 0; i < PROXIES; i++) made.proxies.push(await made.#startProxy(main));
+    stage.move();
+    return made;
+  }
+
+  /** Starts one of this checkout in the place of another one, which it returns: that goes on until it is stopped. */
+  async replace(place: number): Promise<ProxyProcess> {
+    const [before] = this.proxies.splice(place, 1, await this.#startProxy());
+    if (before === undefined) throw new RangeError(`there is no proxy ${place}`);
+    return before;
   }
 
   /** Writes the next configuration for all proxies. */
   async reload(reloads: number): Promise<void> {
+    this.#reloads = reloads;
     await Promise.all(this.proxies.map((proxy) => proxy.configure(configurationOf(this.#places, reloads))));
+  }
+
+  async #startProxy(main?: URL): Promise<ProxyProcess> {
+    const folder = await mkdtemp(join(tmpdir(), "usage-soak-"));
+    this.#stack.defer(() => rm(folder, { recursive: true, force: true }));
+    const configuration = configurationOf(this.#places, this.#reloads);
+    const proxy = await ProxyProcess.start({ folder, configuration, clockAheadMs: this.#clockAheadMs, main });
+    return this.#stack.adopt(proxy, (one) => one.kill());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -12,7 +12,7 @@ function soak(heapMib: (i: number) => number, openFiles: (i: number) => number):
     heapBytes: heapMib(i) * MIB,
     openFiles: openFiles(i),
   }));
-  const counts = { seconds: 200, left: 1, reloads: 1, dashboards: 1, redisAway: 2 };
+  const counts = { seconds: 200, left: 1, reloads: 1, dashboards: 1, redisAway: 2, replaced: 0 };
   return {
     ...counts,
     versions: ["Redis 7"],
