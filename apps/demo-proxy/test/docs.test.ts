@@ -20,6 +20,14 @@ describe("the links of Markdown files", () => {
   });
 });
 
+it("the map of the house names files and folders that are there", () => {
+  const [, map = ""] = /^## The map of the house$(.*?)^## /ms.exec(read("CONTRIBUTING.md")) ?? [];
+  const named = Array.from(map.matchAll(/`((?:apps|packages|proofs|docs)\/[^`\s]*)`/g), ([, path = ""]) => path);
+  expect(named.length).toBeGreaterThan(15);
+  const missing = named.filter((path) => !path.includes("NAME") && !existsSync(join(ROOT, path)));
+  expect(missing, "a store that nobody has written yet").toEqual(["packages/store-drizzle/src/mysql/"]);
+});
+
 describe("the list of exports in a package's README", () => {
   it.each([
     ["counter-core", ["index.ts", "testing/index.ts"]],
