@@ -3,6 +3,7 @@ import type { Mutation, NamedTest } from "./mutation.ts";
 
 const config = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/config/credentials.test.ts", title });
 const limits = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/clients/client-limits.test.ts", title });
+const calendars = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/clients/calendars.test.ts", title });
 
 const COUNTED = "is counted in its windows like the backend, and refused before a backend is asked, while others go on";
 const TOLD =
@@ -34,6 +35,37 @@ export const CLIENT_MUTATIONS: readonly Mutation[] = [
     name: "tells a client of the operator's account beside its own",
     edit: yields("[...headers]"),
     caughtBy: [limits(TOLD)],
+  },
+  {
+    name: "takes a time zone that there is not for UTC",
+    edit: instead('return "UTC";'),
+    caughtBy: [config("are refused where they cannot be meant: %s")],
+  },
+  {
+    name: "begins days at midnight in UTC for whom they begin elsewhere",
+    edit: yields("{ week: isoWeeks, day: utcDays }"),
+    caughtBy: [calendars("are in periods of that zone, and told in seconds when the next one begins")],
+  },
+  {
+    name: "lets who comes into other periods use again what is not stored yet",
+    edit: drop,
+    caughtBy: [
+      calendars("go on in the same months and days where the zone is changed, also with what was not stored yet"),
+    ],
+  },
+  {
+    name: "keeps for good who is in other periods now",
+    edit: drop,
+    caughtBy: [
+      calendars("go on in the same months and days where the zone is changed, also with what was not stored yet"),
+    ],
+  },
+  {
+    name: "takes who comes back for known",
+    edit: instead("if (waits === undefined) return;"),
+    caughtBy: [
+      calendars("begin other months where the day is changed, and find those of before where it is changed back"),
+    ],
   },
   { name: "does not store at last what clients used", edit: drop, caughtBy: [limits(KEPT)] },
 ];

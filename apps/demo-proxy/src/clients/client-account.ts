@@ -1,5 +1,6 @@
-import type { Usage } from "@usage/counter-core";
+import type { PeriodScheme, Usage } from "@usage/counter-core";
 import type { ClientLimits, ProxyConfig } from "../config/proxy-config.ts";
+import type { Calendar, Calendars } from "./calendars.ts";
 import { CLIENT_WINDOWS, type ClientWindow } from "./client-windows.ts";
 
 /** What is known of one client, beside what it used. */
@@ -8,6 +9,8 @@ export interface ClientAccount {
   plan: string | undefined;
   /** By window, those of its plan included. */
   limits: ClientLimits;
+  /** When its periods begin. */
+  calendar: Calendar;
   /** Requests that run. */
   inFlight: number;
   /** Requests that its own limits refused, or cut, since this run began. */
@@ -20,15 +23,18 @@ export interface ClientAccount {
  * @param dimensions what is counted. What else is limited is counted from the next start on.
  */
 export function accountsOf(
-  { clients = [], plans }: Pick<ProxyConfig, "clients" | "plans">,
+  { clients = [], plans, terms }: Pick<ProxyConfig, "clients" | "plans" | "terms">,
   dimensions: readonly string[],
+  calendars: Calendars,
 ): Map<string, ClientAccount> {
   const accounts = new Map<string, ClientAccount>();
   const counted = new Map(Array.from(plans ?? [], ([name, limits]) => [name, only(dimensions, limits)]));
-  for (const { name, plan, limits: given } of clients) {
+  for (const { name, plan, limits: given, timeZone, anchorDay } of clients) {
     const own = given && only(dimensions, given);
     const limits = joined(plan === undefined ? undefined : counted.get(plan), own);
-    accounts.set(name, { name, plan, limits, inFlight: 0, refused: 0 });
+    const ownCalendar = { ...(timeZone && { timeZone }), ...(anchorDay && { anchorDay }) };
+    const calendar = calendars.of({ ...(plan !== undefined && terms?.get(plan)), ...ownCalendar });
+    accounts.set(name, { name, plan, limits, calendar, inFlight: 0, refused: 0 });
   }
   return accounts;
 }
@@ -52,4 +58,10 @@ function only(dimensions: readonly string[], limits: ClientLimits): ClientLimits
 
 function onlyOf(dimensions: readonly string[], amounts: Partial<Usage>): Partial<Usage> {
   return Object.fromEntries(Object.entries(amounts).filter(([dimension]) => dimensions.includes(dimension)));
+}
+
+/** How a client's periods of a window begin and end; undefined where it is not counted in it. */
+export function schemeOf({ limits, calendar }: ClientAccount, window: ClientWindow): PeriodScheme | undefined {
+  // All clients are counted by month.
+  return window === "month" || limits[window] !== undefined ? calendar[window] : undefined;
 }

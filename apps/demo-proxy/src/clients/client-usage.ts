@@ -22,8 +22,10 @@ import { storeErrorOf } from "../counting/ensure-known.ts";
 import { type OpenedStore, StoreStartError } from "../counting/open-store.ts";
 import { CounterStartError, type OpenedCounter } from "../counting/opened-counter.ts";
 import type { Books } from "../proxy/books.ts";
-import { accountsOf, type ClientAccount } from "./client-account.ts";
-import { CLIENT_WINDOWS, type ClientWindow, PASSING_WINDOWS, SCHEMES } from "./client-windows.ts";
+import { Calendars } from "./calendars.ts";
+import { accountsOf, type ClientAccount, schemeOf } from "./client-account.ts";
+import { CLIENT_WINDOWS, type ClientWindow, PASSING_WINDOWS } from "./client-windows.ts";
+import { MovedClients, movedBetween } from "./moved-clients.ts";
 
 export interface ClientUsageParts {
   readonly config: Pick<ProxyConfig, "counter" | "store" | "flush">;
@@ -39,7 +41,7 @@ export interface ClientUsageParts {
 }
 
 /** Clients as a configuration has them. */
-export type ClientsConfig = Pick<ProxyConfig, "clients" | "plans" | "flush">;
+export type ClientsConfig = Pick<ProxyConfig, "clients" | "plans" | "terms" | "flush">;
 
 /** What a client uses, and is limited to, by window. */
 export type ClientDecision = WindowedDecision<StorageDimension, ClientWindow>;
@@ -60,6 +62,8 @@ export class ClientUsage implements Books {
   /** While they are brought in: those that are configured next. */
   #next: Accounts | undefined;
   #configured: ReadonlySet<string> = new Set();
+  readonly #calendars = new Calendars();
+  readonly #moved = new MovedClients();
   /** Where they are others than at the start. */
   readonly #schedules = new Map<object, FlushSchedule>();
   #isTaking = false;
@@ -100,7 +104,7 @@ export class ClientUsage implements Books {
    * @throws StoreStartError, CounterStartError.
    */
   async prepare(config: ClientsConfig): Promise<() => void> {
-    const next = accountsOf(config, this.#parts.dimensions);
+    const next = accountsOf(config, this.#parts.dimensions, this.#calendars);
     this.#isTaking = true;
     try {
       if (next.size > 0) await this.#hold(next);
@@ -113,22 +117,29 @@ export class ClientUsage implements Books {
   }
 
   async #hold(next: Accounts): Promise<void> {
+    // What they used until now is read from the store for the periods that they are in then.
+    const areMoved = movedBetween(this.#accounts, next).length > 0;
+    // fault: lets who comes into other periods use again what is not stored yet
+    if (areMoved) await this.#usage?.flush();
     this.#usage ??= await this.#open();
     // Which windows a client is in is asked at once, before anything is waited for.
     this.#next = next;
     const waits = this.#usage.ensure(next.keys());
     this.#next = undefined;
-    if (waits === undefined) return;
+    // fault: takes who comes back for known
+    if (waits === undefined && !areMoved) return;
     await waits;
-    // Where counts are shared, Redis alone is enough for `ensure`: it may have been wiped.
+    // Where counts are shared, Redis alone is enough for `ensure`: it may have been wiped. Who comes back may be held there still.
     await this.#usage.refresh();
   }
 
   #take(next: Accounts, { flush }: ClientsConfig): void {
     this.#configured = new Set(next.keys());
+    this.#moved.add(movedBetween(this.#accounts, next));
     for (const [name, before] of this.#accounts) {
       const after = next.get(name);
-      if (after !== undefined) Object.assign(before, { plan: after.plan, limits: after.limits });
+      if (after !== undefined)
+        Object.assign(before, { plan: after.plan, limits: after.limits, calendar: after.calendar });
       // The same as before, since requests that run have it. Who is gone is kept until what it used is stored.
       // fault: forgets at once what a client used that is configured no more
       next.set(name, before);
@@ -145,19 +156,19 @@ export class ClientUsage implements Books {
 
   async #open(): Promise<Usages> {
     const { config, openStore, clock, random } = this.#parts;
-    const schemeOf = (window: ClientWindow) => (name: string) => {
-      const limits = (this.#next ?? this.#accounts).get(name)?.limits;
-      return limits?.[window] === undefined ? "none" : SCHEMES[window];
+    const of = (window: ClientWindow) => (name: string) => {
+      const account = (this.#next ?? this.#accounts).get(name);
+      return (account && schemeOf(account, window)) ?? "none";
     };
     this.#store ??= await openStore();
     const usage = await openUsage<ClientWindow>({
       ...config.flush,
       windows: {
-        month: SCHEMES.month,
-        week: schemeOf("week"),
-        day: schemeOf("day"),
-        hour: schemeOf("hour"),
-        minute: schemeOf("minute"),
+        month: of("month"),
+        week: of("week"),
+        day: of("day"),
+        hour: of("hour"),
+        minute: of("minute"),
       },
       counter: (periods, window) => this.#counterOf(periods, window),
       store: this.#store,
@@ -186,9 +197,12 @@ export class ClientUsage implements Books {
 
   /** Lets go of clients that are configured no more, once their requests have ended and their counts are stored. */
   #letGo(): void {
-    if (this.#isTaking) return;
+    if (this.#isTaking || this.#usage === undefined) return;
+    // fault: keeps for good who is in other periods now
+    this.#moved.letGo(this.#usage, (name) => this.#accounts.get(name)?.inFlight === 0);
     for (const [name, { inFlight }] of this.#accounts) {
-      if (this.#configured.has(name) || inFlight > 0 || !this.#usage?.release(name)) continue;
+      if (this.#configured.has(name) || inFlight > 0 || this.#moved.has(name)) continue;
+      if (!this.#usage.release(name)) continue;
       this.#accounts.delete(name);
     }
   }

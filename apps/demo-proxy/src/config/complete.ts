@@ -17,7 +17,7 @@ export type Clash = readonly [path: Path, message: string];
 
 /** Fills in what depends on other settings or on where the proxy runs, and tells what contradicts others. */
 export function complete(
-  { tls, admin, counter, store, flush, thresholds, backends, ...rest }: ConfigFile,
+  { tls, admin, counter, store, flush, thresholds, backends, plans, ...rest }: ConfigFile,
   place: Place,
 ): { readonly config: ProxyConfig; readonly clashes: readonly Clash[] } {
   // A flush to SQLite costs less than a millisecond; what a kill can lose is one interval.
@@ -37,6 +37,7 @@ export function complete(
     backends: backends.map((backend, index) => withTrust(pem, ["backends", index], backend)),
     flush: { ...flush, intervalMs, nearLimitIntervalMs },
     thresholds: thresholds ?? THRESHOLDS,
+    ...(plans && plansOf(plans)),
   };
   return {
     config,
@@ -57,6 +58,15 @@ function withListener<S extends { readonly tls?: TlsFiles }>(
 ): Omit<S, "tls"> & { readonly tls?: TlsConfig } {
   const found = tls && pem.listener([...path, "tls"], tls);
   return { ...others, ...(found && { tls: found }) };
+}
+
+/** Limits of plans may be others by API; what they say besides is the file's. */
+function plansOf(sections: NonNullable<ConfigFile["plans"]>): Required<Pick<ProxyConfig, "plans" | "terms">> {
+  const plans = Array.from(sections, ([name, { timeZone: _, anchorDay: __, ...limits }]) => [name, limits] as const);
+  const terms = Array.from(sections, ([name, { timeZone, anchorDay }]) => {
+    return [name, { ...(timeZone && { timeZone }), ...(anchorDay && { anchorDay }) }] as const;
+  });
+  return { plans: new Map(plans), terms: new Map(terms) };
 }
 
 /** With the certificates themselves in place of their file's path. */

@@ -1,4 +1,5 @@
 import type { Usage } from "@usage/counter-core";
+import type { CalendarConfig } from "../clients/calendars.ts";
 import type { ClientWindow } from "../clients/client-windows.ts";
 import type { ClientKey } from "../credentials/client-key.ts";
 import type { Secret } from "../credentials/secret.ts";
@@ -41,6 +42,8 @@ export interface ProxyConfig {
   readonly clients?: readonly ClientConfig[];
   /** What clients are allowed, by name of the plan. Absent: there are none. */
   readonly plans?: ReadonlyMap<string, ClientLimits>;
+  /** What these plans say besides, by name. */
+  readonly terms?: ReadonlyMap<string, PlanTerms>;
   /** Which pages of other sites may read the answers of the proxy's own. Absent: none. */
   readonly cors?: CorsOptions;
   /** `access` writes a line for every request. */
@@ -221,7 +224,11 @@ export type BackendAuth =
       readonly bucket?: string;
     };
 
-export interface ClientConfig {
+/** What a plan says besides its limits. */
+export type PlanTerms = CalendarConfig;
+
+/** What it says of its calendar is in place of what its plan says. */
+export interface ClientConfig extends CalendarConfig {
   readonly name: string;
   readonly key: ClientKey;
   /** One of `plans`. @default no limits */

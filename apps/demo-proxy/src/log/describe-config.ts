@@ -1,5 +1,6 @@
 import { formatAddress } from "../config/address.ts";
 import type { ProxyConfig, TlsConfig, WebhookConfig } from "../config/proxy-config.ts";
+import { wholePlans } from "../config/whole-plans.ts";
 import { describeStore } from "../counting/open-store.ts";
 import { describeCounter } from "../counting/opened-counter.ts";
 import { shownUrl } from "./shown-url.ts";
@@ -56,7 +57,7 @@ export function describeConfig(config: ProxyConfig): object {
     shutdown,
     trustedProxies,
     ...(clients && { clients: clients.length }),
-    ...(plans && { plans: Object.fromEntries(plans) }),
+    ...(plans && { plans: Object.fromEntries(wholePlans(config)) }),
     ...(cors && { cors }),
     log,
     ...(routes && { routes }),

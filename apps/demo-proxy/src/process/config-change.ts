@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { BackendConfig, ProxyConfig } from "../config/proxy-config.ts";
+import { wholePlans } from "../config/whole-plans.ts";
 
 /** What a configuration that was taken over changed, for those who log it. `added`, `removed` and `changed` are names of backends. */
 export interface ConfigChange extends NamedChange {
@@ -21,7 +22,7 @@ export interface NamedChange {
   readonly changed: readonly string[];
 }
 
-const BY_NAME: readonly (keyof ProxyConfig)[] = ["backends", "clients", "plans"];
+const BY_NAME: readonly (keyof ProxyConfig)[] = ["backends", "clients", "plans", "terms"];
 
 /** @param live the sections that are taken over while the proxy runs. */
 export function configChange(
@@ -32,7 +33,7 @@ export function configChange(
   return {
     ...changeOf(byName(before.backends, settingsOf), byName(next.backends, settingsOf)),
     clients: before.clients === next.clients ? NOTHING : changeOf(byName(before.clients), byName(next.clients)),
-    plans: changeOf(before.plans, next.plans),
+    plans: changeOf(wholePlans(before), wholePlans(next)),
     sections: live.filter(
       (section) => !BY_NAME.includes(section) && !isDeepStrictEqual(before[section], next[section]),
     ),

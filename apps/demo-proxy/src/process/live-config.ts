@@ -21,6 +21,7 @@ const LIVE: readonly (keyof ProxyConfig)[] = [
   "routes",
   "routing",
   "shutdown",
+  "terms",
   "thresholds",
   "webhooks",
 ];

@@ -69,8 +69,8 @@ export async function startWithClients(given: Settings, parts: ProxyParts = { cl
     /** Takes other clients and plans over. */
     take: (next: Settings) =>
       live.take(async () => {
-        const { clients, plans } = configured(settings(url, next));
-        return { ...live.config, ...(clients && { clients }), ...(plans && { plans }) };
+        const { clients, plans, terms } = configured(settings(url, next));
+        return { ...live.config, ...(clients && { clients }), ...(plans && { plans }), ...(terms && { terms }) };
       }),
   };
 }

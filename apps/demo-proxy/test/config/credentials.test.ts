@@ -115,18 +115,24 @@ describe("plans and limits of clients", () => {
   const read = (text: string) => parseConfig(text, { file: "proxy.yaml", folder: "/here" });
 
   it("are read by window and dimension", () => {
-    const { plans, clients } = read(`
+    const { plans, terms, clients } = read(`
 plans:
-  free: { day: { apiRequests: 1000 }, month: { egressBytes: 10GiB } }
+  free: { day: { apiRequests: 1000 }, month: { egressBytes: 10GiB }, timeZone: Europe/Berlin, anchorDay: "15" }
   closed: { minute: { apiRequests: 0 } }
-${client("plan: free, limits: { hour: { ingressBytes: 1MB } }")}`);
+${client("plan: free, limits: { hour: { ingressBytes: 1MB } }, anchorDay: 31")}`);
     expect(plans).toEqual(
       new Map([
         ["free", { day: { apiRequests: 1000 }, month: { egressBytes: 10 * 1024 ** 3 } }],
         ["closed", { minute: { apiRequests: 0 } }],
       ]),
     );
-    expect(clients).toMatchObject([{ name: "web", plan: "free", limits: { hour: { ingressBytes: 1e6 } } }]);
+    expect(terms).toEqual(
+      new Map([
+        ["free", { timeZone: "Europe/Berlin", anchorDay: 15 }],
+        ["closed", {}],
+      ]),
+    );
+    expect(clients).toMatchObject([{ plan: "free", limits: { hour: { ingressBytes: 1e6 } }, anchorDay: 31 }]);
   });
 
   it.each([
@@ -137,6 +143,14 @@ ${client("plan: free, limits: { hour: { ingressBytes: 1MB } }")}`);
     ["a plan's window that is none", `plans: { free: { days: {} } }\n${BACKEND}`, "did you mean day?"],
     ["limits without a window", client("limits: { apiRequests: 5 }"), "known here: month, week, day, hour, minute"],
     ["a plan with a slash", `plans: { a/b: {} }\n${BACKEND}`, "expected a name of letters"],
+    ["a zone that is none", `plans: { a: { timeZone: Mars/Olympus } }\n${BACKEND}`, "is no time zone; expected one of"],
+    ["a zone that is misspelt", `plans: { a: { timeZone: Europe/Berln } }\n${BACKEND}`, "did you mean Europe/Berlin?"],
+    ["a client's zone that is none", client("timeZone: 1"), "clients[0].timeZone: expected an IANA time zone, such as"],
+    [
+      "a day that no month has",
+      `plans: { a: { anchorDay: 32 } }\n${BACKEND}`,
+      "plans.a.anchorDay: expected a day of the",
+    ],
     ["an amount that is none", `plans: { free: { day: { apiRequests: -1 } } }\n${BACKEND}`, "whole number of requests"],
   ])("are refused where they cannot be meant: %s", (_, text, message) => {
     expect(complaints(text)).toContain(message);

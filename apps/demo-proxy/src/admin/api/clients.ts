@@ -3,7 +3,8 @@ import type { ClientAccount } from "../../clients/client-account.ts";
 import type { ClientUsage } from "../../clients/client-usage.ts";
 import { CLIENT_WINDOWS, type ClientWindow } from "../../clients/client-windows.ts";
 import { mostUsed, partOf, type UsedPart } from "../../clients/used-part.ts";
-import type { ClientLimits, ProxyConfig } from "../../config/proxy-config.ts";
+import type { ClientLimits, PlanTerms, ProxyConfig } from "../../config/proxy-config.ts";
+import { wholePlans } from "../../config/whole-plans.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
 import { queryTrouble } from "../query-filters.ts";
@@ -14,7 +15,7 @@ import { isoPeriod, type UsageReport } from "./usage-report.ts";
 export interface ClientParts {
   readonly clientUsage: ClientUsage;
   /** The configuration in force. */
-  readonly inForce: () => Pick<ProxyConfig, "plans">;
+  readonly inForce: () => Pick<ProxyConfig, "plans" | "terms">;
   readonly turns: Turns;
 }
 
@@ -28,7 +29,7 @@ export interface ClientsReport {
   /** The windows in which anybody is counted, the longest first. */
   readonly windows: readonly ClientWindow[];
   /** As they are configured. */
-  readonly plans: Readonly<Record<string, ClientLimits>>;
+  readonly plans: Readonly<Record<string, ClientLimits & PlanTerms>>;
   readonly clients: readonly ClientReport[];
 }
 
@@ -79,7 +80,7 @@ export async function listClients(parts: ClientParts, { query }: RouteRequest): 
     matching: found.length,
     offset,
     windows: clientUsage.windows(),
-    plans: Object.fromEntries(inForce().plans ?? []),
+    plans: Object.fromEntries(wholePlans(inForce())),
   };
   return okBytes(await turns.encode(jsonPieces(head, "clients", reports(clientUsage, page))));
 }

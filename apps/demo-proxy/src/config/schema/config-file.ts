@@ -10,19 +10,20 @@ import { counter } from "./counter.ts";
 import { clients } from "./credentials.ts";
 import { expected, section } from "./expected.ts";
 import { refuseUnknownBackends, refuseUnknownDimensions } from "./known-names.ts";
-import { plans } from "./plans.ts";
+import { type PlanSection, plans } from "./plans.ts";
 import { dimensions, routes } from "./rules.ts";
 import { store } from "./store.ts";
 import { address, delay, duration, flag, headSize, part, tlsFiles } from "./values.ts";
 import { thresholds, webhooks } from "./webhooks.ts";
 
 /** The configuration as the file has it, checked, with what is missing filled in as far as it depends on nothing else. */
-export interface ConfigFile extends Omit<ProxyConfig, "flush" | "thresholds" | Reading> {
+export interface ConfigFile extends Omit<ProxyConfig, "flush" | "thresholds" | "plans" | "terms" | Reading> {
   readonly tls?: TlsFiles;
   readonly admin: Unread<ProxyConfig["admin"]>;
   readonly counter: Unread<ProxyConfig["counter"]>;
   readonly store: Unread<ProxyConfig["store"]>;
   readonly backends: readonly Unread<BackendConfig>[];
+  readonly plans?: ReadonlyMap<string, PlanSection>;
   readonly thresholds?: ProxyConfig["thresholds"];
   readonly flush: Omit<ProxyConfig["flush"], IntervalKey> & Partial<Pick<ProxyConfig["flush"], IntervalKey>>;
 }

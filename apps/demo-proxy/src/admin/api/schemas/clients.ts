@@ -29,6 +29,11 @@ const client = z
   })
   .meta({ id: "Client" });
 
+const windows = Object.fromEntries(CLIENT_WINDOWS.map((name) => [name, amounts.optional()]));
+const plan = z
+  .object({ ...windows, timeZone: z.string().optional(), anchorDay: z.int().min(1).max(31).optional() })
+  .meta({ id: "Plan" });
+
 export const clients = {
   GET: {
     summary: "Usage and limits by client, worst first.",
@@ -43,7 +48,7 @@ export const clients = {
         matching: count,
         offset: count,
         windows: z.array(windowName),
-        plans: z.record(z.string(), z.partialRecord(windowName, amounts)),
+        plans: z.record(z.string(), plan),
         clients: z.array(client),
       }),
     },
