@@ -6,20 +6,19 @@ import {
   type Limits,
   type StorageDimension,
   systemClock,
-  UnknownBackendError,
   type Usage,
   type UsageStore,
 } from "@usage/counter-core";
 import { assertDelay, Emitter, withinTime } from "@usage/counter-core/internal";
 import { Admission } from "./admission.ts";
+import { AppliedLimits } from "./applied-limits.ts";
 import { type Decision, decide } from "./decision.ts";
 import { FlushTimeoutError } from "./errors.ts";
 import type { FlushEvent, LimitEvent } from "./events.ts";
-import { limitsWithCredit, limitsWithoutCredit } from "./grants/credit.ts";
 import { GrantBook } from "./grants/grant-book.ts";
 import { type GrantOptions, readGrant } from "./grants/grant-options.ts";
 import { storeGrant } from "./grants/store-grant.ts";
-import { LimitBook, type LimitsSource } from "./limits.ts";
+import type { LimitsSource } from "./limits.ts";
 import { assertDimensions } from "./store-dimensions.ts";
 import { type FlushOptions, type FlushResult, type RefreshOptions, StoreSync } from "./store-sync.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
@@ -61,7 +60,7 @@ export class UsageTracker<D extends string = StorageDimension> {
   readonly #flushed = new Emitter<FlushEvent<D>>();
   readonly #limited = new Emitter<LimitEvent<D>>();
   readonly #changed = new Emitter<UsageChange<D>>();
-  #limits: LimitBook<D>;
+  readonly #limits: AppliedLimits<D>;
 
   /**
    * @throws what is wrong with the limits: NameError, UnknownDimensionError, AmountError or TypeError; RangeError for a
@@ -77,7 +76,6 @@ export class UsageTracker<D extends string = StorageDimension> {
     this.#readTimeoutMs = readTimeoutMs;
     this.#clock = clock;
     this.#waitingRoom = new WaitingRoom(counter.onFreed, clock);
-    this.#limits = new LimitBook(counter.dimensions, limits, defaults);
     this.#grants = new GrantBook({
       counter,
       store,
@@ -101,7 +99,7 @@ export class UsageTracker<D extends string = StorageDimension> {
       clock,
       whenUnknown,
       readTimeoutMs,
-      limitsOf: (backend) => this.#limits.of(backend),
+      limitsOf: (backend) => this.#limits.inBook(backend),
       creditOf: (period, backend) => this.#grants.creditOf(period, backend),
       loadCredit: (signal) => this.#grants.load(signal),
       load: () => this.refresh(),
@@ -109,7 +107,13 @@ export class UsageTracker<D extends string = StorageDimension> {
       onHeld: (backends) => this.#touched(backends),
       onUnread: (backends) => this.#sync.readNext(backends),
     });
-    this.#applyLimits();
+    this.#limits = new AppliedLimits({
+      counter,
+      source: limits,
+      defaults,
+      admission: this.#admission,
+      onChange: (backends) => this.#touched(backends),
+    });
     counter.bind?.(store);
   }
 
@@ -231,10 +235,6 @@ export class UsageTracker<D extends string = StorageDimension> {
   /** Replaces the limits of one backend, held or not; undefined: it has the default ones. Holds from the next request on. */
   setLimits(backend: string, limits: Limits<D> | undefined): void {
     this.#limits.set(backend, limits);
-    const applied = this.#limits.of(backend);
-    if (this.counter.has(backend)) this.counter.setLimits(backend, applied);
-    this.#admission.setLimits(backend, applied);
-    this.#touched([backend]);
   }
 
   /**
@@ -243,7 +243,7 @@ export class UsageTracker<D extends string = StorageDimension> {
    * @throws what is wrong with the limits of one that is not held.
    */
   limitsOf(backend: string): Limits<D> {
-    return limitsWithCredit(this.#limitsOfAll(backend), this.#grants.creditOf(this.counter.period().key, backend));
+    return this.#limits.of(backend, this.#grants.creditOf(this.counter.period().key, backend));
   }
 
   /**
@@ -257,19 +257,12 @@ export class UsageTracker<D extends string = StorageDimension> {
     const credits = await withinTime(this.#clock, this.#readTimeoutMs, late, (signal) =>
       this.#grants.credits(period, signal),
     );
-    return (backend) => limitsWithCredit(this.#limitsOfAll(backend), credits.get(backend));
+    return (backend) => this.#limits.of(backend, credits.get(backend));
   }
 
   /** Replaces all limits at once, those of `setLimits` as well. When one of them is wrong, it throws and the old ones stay. */
   updateLimits(limits: LimitsSource<D>): void {
-    const before = this.#limits;
-    this.#limits = new LimitBook(this.counter.dimensions, limits, before.defaults);
-    try {
-      this.#applyLimits();
-    } catch (error) {
-      this.#limits = before;
-      throw error;
-    }
+    this.#limits.replace(limits);
   }
 
   /**
@@ -319,26 +312,6 @@ export class UsageTracker<D extends string = StorageDimension> {
    */
   flush(options: FlushOptions = {}): Promise<FlushResult> {
     return this.#sync.flush(options);
-  }
-
-  /** The limits of every period. */
-  #limitsOfAll(backend: string): Limits<D> {
-    try {
-      return limitsWithoutCredit(this.counter, backend);
-    } catch (error) {
-      if (!(error instanceof UnknownBackendError)) throw error;
-      return this.#limits.of(backend);
-    }
-  }
-
-  /** Gives every backend that is held or being brought in its limits: all of them, or none where one is wrong. */
-  #applyLimits(): void {
-    const read = (backend: string): readonly [string, Limits<D>] => [backend, this.#limits.of(backend)];
-    const [held, asked] = [this.counter.backends().map(read), Array.from(this.#admission.asked(), read)];
-    // Not by `has`, which is a use: what is idle could never go where limits are read again and again.
-    for (const [backend, limits] of held) this.counter.setLimits(backend, limits);
-    for (const [backend, limits] of asked) this.#admission.setLimits(backend, limits);
-    this.#touched(this.counter.backends());
   }
 
   #touched(backends: readonly string[]): void {
