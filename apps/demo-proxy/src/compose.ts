@@ -23,7 +23,8 @@ import type { OpenedCounter } from "./counting/opened-counter.ts";
 import { TimelineFolder } from "./counting/timeline-folder.ts";
 import { credentialsOf } from "./credentials/backend-credentials.ts";
 import { LiveConfig } from "./process/live-config.ts";
-import { type KnownChange, Settings } from "./process/settings.ts";
+import type { KnownChange, SettingSubject } from "./process/setting-subject.ts";
+import { Settings } from "./process/settings.ts";
 import type { AccessLog } from "./proxy/access-entry.ts";
 import { Router } from "./proxy/route.ts";
 import { ProxyServer } from "./proxy/server.ts";
@@ -56,6 +57,8 @@ export interface ProxyParts {
   readonly onGrant?: (grant: MadeGrant) => void;
   /** Is told of every setting that operators have changed here or elsewhere, as soon as it is in force. @default nobody is */
   readonly onSetting?: (change: KnownChange) => void;
+  /** Is told of what was changed by API and cannot be in force, since the file does not have any more what it names. @default nobody is */
+  readonly onComplaint?: (complaint: string) => void;
   /** Is told of every attempt to tell a webhook something. @default nobody is */
   readonly onWebhook?: (attempt: WebhookAttempt) => void;
   /** Is told why the store cannot be asked what webhooks are to be told. @default nobody is */
@@ -172,6 +175,7 @@ export async function compose(file: ProxyConfig, parts: ProxyParts = {}): Promis
     clientUsage,
     clock,
     admit,
+    onComplaint: parts.onComplaint,
   });
   const readiness = new Readiness(config.listen);
   const startedMs = clock.now();
@@ -186,7 +190,7 @@ export async function compose(file: ProxyConfig, parts: ProxyParts = {}): Promis
     live: () => live.status(),
     settings,
     reapply: () => live.reapply(),
-    inFile: (name: string) => live.inFile(name),
+    isInFile: (subject: SettingSubject) => live.isInFile(subject),
     inForce: () => live.config,
     router,
     tracker,

@@ -74,6 +74,7 @@ async function run(file: string, load: () => Promise<ProxyConfig>): Promise<void
     onRedis: redisLog(log),
     onGrant: grantLog(log),
     onSetting: settingLog(log),
+    onComplaint: (complaint) => log.warn({ event: "config-complaint" }, complaint),
     onWebhook: webhookLog(log),
     onWebhookError: webhookErrorLog(log),
     ...(config.log.access && { accessLog: accessLog(log) }),

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { hasCredentials } from "../credentials/backend-credentials.ts";
 import { formatAddress, isLoopback } from "./address.ts";
-import { nearMiss } from "./near-miss.ts";
+import { noPlan } from "./near-miss.ts";
 import { absolutePath, type Place } from "./paths.ts";
 import { PemFiles } from "./pem-files.ts";
 import type { PemFile, ProxyConfig, RedisConfig, TlsConfig, TlsFiles } from "./proxy-config.ts";
@@ -137,11 +137,7 @@ function unknownPlans({ clients = [], plans = new Map() }: ProxyConfig): readonl
   return clients.flatMap(({ plan }, index): readonly Clash[] => {
     // fault: takes a client whose plan is unknown for one without limits
     if (plan === undefined || plans.has(plan)) return [];
-    const known = [...plans.keys()];
-    const guess = nearMiss(plan, known);
-    const advice =
-      guess !== undefined ? `did you mean ${guess}?` : `known are ${known.join(", ") || "none: name them in plans"}`;
-    return [[["clients", index, "plan"], `there is no plan ${JSON.stringify(plan)}; ${advice}`]];
+    return [[["clients", index, "plan"], noPlan(plan, [...plans.keys()])]];
   });
 }
 

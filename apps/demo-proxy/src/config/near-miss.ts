@@ -1,3 +1,5 @@
+import { shown } from "./schema/expected.ts";
+
 /** The known word that `word` was most likely meant to be, if one is near enough. */
 export function nearMiss(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
@@ -10,6 +12,14 @@ export function nearMiss(word: string, known: readonly string[]): string | undef
     }
   }
   return best;
+}
+
+/** What is wrong with the name of a plan that there is not. */
+export function noPlan(plan: string, known: readonly string[]): string {
+  const guess = nearMiss(plan, known);
+  const advice =
+    guess !== undefined ? `did you mean ${guess}?` : `known are ${known.join(", ") || "none: name them in plans"}`;
+  return `there is no plan ${shown(plan)}; ${advice}`;
 }
 
 /** Insertions, deletions and replacements that make one word of the other (Wagner and Fischer, 1974). */

@@ -105,10 +105,11 @@ function showEmpty({ backends, proxy, refusals }) {
 
 /** Tells when the file of the configuration is not what the proxy runs on. @param {LiveReport} report */
 function showConfig({ config }) {
-  const { error, needRestart } = config;
+  const { error, needRestart, complaints } = config;
   const texts = [
     error !== null && `The changed configuration is refused, and the old one stays in force. ${error}`,
     needRestart.length > 0 && `Changed, but only taken over at the next start: ${needRestart.join(", ")}.`,
+    ...complaints.map((complaint) => `Changed by API, and not in force: ${complaint}.`),
   ];
   setText(byId("config-notice"), texts.filter(Boolean).join(" "));
   byId("config-notice").hidden = !texts.some(Boolean);

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock, StorageDimension, Usage } from "@usage/counter-core";
 import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { ClientUsage } from "../clients/client-usage.ts";
-import type { BackendConfig, ProxyConfig, TlsConfig } from "../config/proxy-config.ts";
+import type { ProxyConfig, TlsConfig } from "../config/proxy-config.ts";
 import { awaitsTokens } from "../counting/dimensions.ts";
 import { credentialsOf } from "../credentials/backend-credentials.ts";
 import type { Router } from "../proxy/route.ts";
@@ -10,6 +10,8 @@ import type { ProxyServer } from "../proxy/server.ts";
 import { Upstream } from "../proxy/upstream.ts";
 import type { Webhooks } from "../webhooks/webhooks.ts";
 import { type ConfigChange, configChange } from "./config-change.ts";
+import { type NamesInFile, namesIn } from "./names-in-file.ts";
+import type { SettingSubject } from "./setting-subject.ts";
 import type { Settings } from "./settings.ts";
 
 /** What is taken over while the proxy runs. All else needs a restart. */
@@ -39,8 +41,10 @@ export interface LiveConfigParts {
   /** Holds these backends once it is known what was used of them; limits are never open. Rejects where that cannot be known. */
   readonly admit: (names: readonly string[]) => Promise<void>;
   /** What is in force in place of what the file says. */
-  readonly settings: Pick<Settings, "apply" | "isDrained">;
+  readonly settings: Pick<Settings, "apply" | "complaints" | "isDrained">;
   readonly clock: Clock;
+  /** Is told of each complaint that is new. @default nobody is */
+  readonly onComplaint?: ((complaint: string) => void) | undefined;
 }
 
 export interface LiveConfigStatus {
@@ -50,6 +54,8 @@ export interface LiveConfigStatus {
   readonly error?: string;
   /** What was changed in the file and needs a restart: sections, and `backends[].tokens`. */
   readonly needRestart: readonly string[];
+  /** What was changed by API and cannot be in force, since the file does not have any more what it names. */
+  readonly complaints: readonly string[];
 }
 
 /** Takes over other configurations while requests run: whole, or not at all. */
@@ -58,6 +64,7 @@ export class LiveConfig {
   readonly #started: ProxyConfig;
   /** What the file says. */
   #file: ProxyConfig;
+  #named: NamesInFile;
   #config: ProxyConfig;
   #status: LiveConfigStatus;
   #last: Promise<unknown> = Promise.resolve();
@@ -67,8 +74,10 @@ export class LiveConfig {
     this.#parts = parts;
     this.#started = parts.config;
     this.#file = parts.config;
+    this.#named = namesIn(parts.config);
     this.#config = parts.settings.apply(parts.config);
-    this.#status = { loadedAtMs: parts.clock.now(), needRestart: [] };
+    this.#status = { loadedAtMs: parts.clock.now(), needRestart: [], complaints: [] };
+    this.#complain(parts.config);
     parts.tracker.onFlush(() => this.#letGo());
   }
 
@@ -111,28 +120,30 @@ export class LiveConfig {
         await this.#take(this.#file);
       } finally {
         this.#isTaking = false;
-        this.#status = status;
+        this.#status = { ...status, complaints: this.#status.complaints };
       }
     });
     this.#last = applied.catch(() => {});
     return applied;
   }
 
-  /** What the file says of a backend; undefined where it does not name it. */
-  inFile(name: string): BackendConfig | undefined {
-    return this.#file.backends.find((backend) => backend.name === name);
+  /** Whether the file names it. */
+  isInFile({ kind, name }: SettingSubject): boolean {
+    return this.#named[kind].has(name);
   }
 
   async #take(file: ProxyConfig): Promise<ConfigChange> {
     const { tracker, flusher, router, proxy, webhooks, clientUsage, admit, clock, settings } = this.#parts;
+    // What is changed by API while this waits is taken over after it: clients must have been brought into all of their windows.
+    const next = settings.apply(file);
     // Not by the counter, which may also hold what an attempt that failed has added.
     const known = new Set(router.upstreams.map(({ name }) => name));
     const unknown = file.backends.map(({ name }) => name).filter((name) => !known.has(name));
     if (unknown.length > 0) await admit(unknown);
-    const takeClients = await clientUsage.prepare(file);
+    // fault: brings clients into the windows of the file alone
+    const takeClients = await clientUsage.prepare(next);
 
     // From here on nothing waits: a request sees either all of the old configuration or all of the new one.
-    const next = settings.apply(file);
     const before = this.#config;
     const upstreams = this.#upstreams(next);
     // What is removed keeps the limits that it had for as long as it is shown.
@@ -161,8 +172,18 @@ export class LiveConfig {
     const kept = { ...sections(this.#started, false), ...(tls && { tls }), admin: admins };
     this.#config = { ...kept, ...sections(next, true) } as ProxyConfig;
     this.#file = file;
-    this.#status = { loadedAtMs: clock.now(), needRestart };
+    this.#named = namesIn(file);
+    this.#status = { loadedAtMs: clock.now(), needRestart, complaints: this.#status.complaints };
+    this.#complain(file);
     return { ...configChange(before, next, LIVE), renewed, needRestart };
+  }
+
+  #complain(file: ProxyConfig): void {
+    const { settings, onComplaint } = this.#parts;
+    const complaints = settings.complaints(file);
+    const known = new Set(this.#status.complaints);
+    this.#status = { ...this.#status, complaints };
+    for (const complaint of complaints) if (!known.has(complaint)) onComplaint?.(complaint);
   }
 
   /** Shows other certificates from now on; whether there is TLS at all stays as it was at the start. */

@@ -1,18 +1,12 @@
-import type { Clock, StoredChange, UsageStore } from "@usage/counter-core";
-import type { BackendConfig, ProxyConfig } from "../config/proxy-config.ts";
-
-/** What operators may change of a backend by API. */
-export interface BackendSettings {
-  readonly limits: BackendConfig["limits"];
-  readonly thresholds: readonly number[];
-  readonly drained: boolean;
-}
-
-export type SettingName = keyof BackendSettings;
+import type { Clock, UsageStore } from "@usage/counter-core";
+import type { ProxyConfig } from "../config/proxy-config.ts";
+import { changedConfig } from "./changed-config.ts";
+import { complaintsOf } from "./complaints.ts";
+import { changesOf, type KnownChange, type SettingName, type SettingSubject, subjectText } from "./setting-subject.ts";
 
 /** Who changes a setting, and from what. */
 export interface Wish {
-  readonly backend: string;
+  readonly subject: SettingSubject;
   readonly setting: SettingName;
   /** Undefined: what the file says. */
   readonly value: unknown;
@@ -28,25 +22,14 @@ export interface SettingsOptions {
   readonly clock: Clock;
   /** Is told of each change that is in force from now on: of those that were kept before, of this instance's and of others'. @default nobody is */
   readonly onChange?: ((change: KnownChange) => void) | undefined;
-  /** From the end of one look for changes of others to the next. @default 2_000 */
+  /** From the end of one look for changes of others to the next. @default 1_500 */
   readonly intervalMs?: number;
 }
-
-/** A change of a backend's setting. Undefined values: what the file says. */
-export interface KnownChange extends Omit<StoredChange, "subject" | "setting" | "value" | "before"> {
-  readonly backend: string;
-  readonly setting: SettingName;
-  readonly value: unknown;
-  readonly before: unknown;
-}
-
-const SETTINGS: readonly string[] = ["limits", "thresholds", "drained"] satisfies readonly SettingName[];
-const SUBJECT = /^backend (.+)$/s;
 
 /** What operators have changed by API: kept in the store, and in place of what the file says until it is taken back. */
 export class Settings {
   readonly #options: SettingsOptions;
-  /** The last change of each setting, by backend. */
+  /** The last change of each setting, by subject. */
   readonly #last = new Map<string, Map<SettingName, KnownChange>>();
   #revision = 0;
   /** The last one that was taken over. */
@@ -65,12 +48,13 @@ export class Settings {
       const found = (await this.#options.store.changes?.({ after: this.#revision })) ?? [];
       const known = found.flatMap(changesOf);
       for (const change of known) {
-        const settings = this.#last.get(change.backend) ?? new Map<SettingName, KnownChange>();
-        this.#last.set(change.backend, settings.set(change.setting, change));
+        const subject = subjectText(change.subject);
+        const settings = this.#last.get(subject) ?? new Map<SettingName, KnownChange>();
+        this.#last.set(subject, settings.set(change.setting, change));
       }
       this.#revision = found.at(-1)?.revision ?? this.#revision;
       for (const change of known) {
-        if (this.of(change.backend, change.setting) === change) this.#options.onChange?.(change);
+        if (this.of(change.subject, change.setting) === change) this.#options.onChange?.(change);
       }
     });
     this.#reading = reading.catch(() => {});
@@ -84,7 +68,7 @@ export class Settings {
   watch(changed: () => Promise<unknown>): void {
     if (this.#options.store.changes === undefined || this.#isStopped) return;
     this.#applied ??= this.#revision;
-    this.#cancel = this.#options.clock.after(this.#options.intervalMs ?? 2_000, async () => {
+    this.#cancel = this.#options.clock.after(this.#options.intervalMs ?? 1_500, async () => {
       try {
         // fault: never hears of what other instances have changed
         await this.load();
@@ -105,42 +89,37 @@ export class Settings {
   }
 
   /** The last change of a setting, also one that takes it back; undefined where nobody has changed it. */
-  of(backend: string, setting: SettingName): KnownChange | undefined {
-    return this.#last.get(backend)?.get(setting);
+  of(subject: SettingSubject, setting: SettingName): KnownChange | undefined {
+    return this.#last.get(subjectText(subject))?.get(setting);
   }
 
   isDrained(backend: string): boolean {
-    return this.of(backend, "drained")?.value === true;
+    return this.of({ kind: "backend", name: backend }, "drained")?.value === true;
   }
 
-  /** Backends of which settings are changed. */
-  overridden(): readonly string[] {
-    const isChanged = ([, settings]: readonly [string, ReadonlyMap<SettingName, KnownChange>]): boolean =>
-      Array.from(settings.values()).some(({ value }) => value !== undefined);
-    return Array.from(this.#last)
-      .filter(isChanged)
-      .map(([backend]) => backend);
+  /** The last change of each setting that is not what the file says. */
+  overrides(): readonly KnownChange[] {
+    return Array.from(this.#last.values()).flatMap((settings) =>
+      Array.from(settings.values()).filter(({ value }) => value !== undefined),
+    );
   }
 
   /** The configuration that is in force where the file says this. */
   apply(file: ProxyConfig): ProxyConfig {
-    const backends = file.backends.map((backend): BackendConfig => {
-      const [limits, thresholds] = [this.of(backend.name, "limits")?.value, this.of(backend.name, "thresholds")?.value];
-      return {
-        ...backend,
-        ...(limits !== undefined && { limits: limits as BackendSettings["limits"] }),
-        ...(thresholds !== undefined && { thresholds: thresholds as BackendSettings["thresholds"] }),
-      };
-    });
-    return { ...file, backends };
+    return changedConfig(file, (subject, setting) => this.of(subject, setting)?.value);
+  }
+
+  /** What of that cannot be in force where the file says this, in words. */
+  complaints(file: ProxyConfig): readonly string[] {
+    return complaintsOf(file, this.overrides());
   }
 
   /** Keeps a change, and knows of it then. Resolves with undefined where somebody was faster. Rejects when the store fails. */
-  async change({ backend, setting, value, before, by, reason, follows }: Wish): Promise<KnownChange | undefined> {
+  async change({ subject, setting, value, before, by, reason, follows }: Wish): Promise<KnownChange | undefined> {
     const { store } = this.#options;
     if (store.change === undefined) throw new Error("this store keeps no settings");
     const stored = await store.change({
-      subject: `backend ${backend}`,
+      subject: subjectText(subject),
       setting,
       value: value === undefined ? null : JSON.stringify(value),
       before: before === undefined ? null : JSON.stringify(before),
@@ -157,12 +136,4 @@ export class Settings {
     const changes = (await this.#options.store.changes?.()) ?? [];
     return changes.toReversed().flatMap(changesOf);
   }
-}
-
-/** None where it is of something that this version does not know. */
-function changesOf({ subject, setting, value, before, ...rest }: StoredChange): readonly KnownChange[] {
-  const [, backend] = SUBJECT.exec(subject) ?? [];
-  if (backend === undefined || !SETTINGS.includes(setting)) return [];
-  const parsed = (json: string | null): unknown => (json === null ? undefined : JSON.parse(json));
-  return [{ ...rest, backend, setting: setting as SettingName, value: parsed(value), before: parsed(before) }];
 }

@@ -95,7 +95,7 @@ describe("an event", () => {
         store: { kind: "postgres", url: "postgres://user:hunter3@127.0.0.1:5432/usage" },
       },
       inForce: () => config,
-      live: () => ({ loadedAtMs: 0, needRestart: [] }),
+      live: () => ({ loadedAtMs: 0, needRestart: [], complaints: [] }),
       router: app.router,
       tracker: app.tracker,
       store: app.store,

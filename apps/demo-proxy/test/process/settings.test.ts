@@ -17,7 +17,7 @@ it("a change by API that cannot be taken over is tried again until it is", async
     return changed.mock.calls.length;
   };
   expect(await look()).toBe(0);
-  await other.change({ backend: "oci", setting: "drained", value: true, before: undefined });
+  await other.change({ subject: { kind: "backend", name: "oci" }, setting: "drained", value: true, before: undefined });
   changed.mockRejectedValueOnce(new Error("what clients used cannot be read"));
   expect(await look()).toBe(1);
   expect(await look()).toBe(2);

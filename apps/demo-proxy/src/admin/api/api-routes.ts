@@ -3,6 +3,7 @@ import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, ok, okBytes } from "../problem.ts";
 import type { Route } from "../routes.ts";
 import { audit } from "./audit.ts";
+import { type ChangesParts, listChanges } from "./changes.ts";
 import { type ClientParts, listClients } from "./clients.ts";
 import { EventStream } from "./events.ts";
 import { type GrantParts, grant, listGrants } from "./grants.ts";
@@ -10,7 +11,7 @@ import { history } from "./history.ts";
 import { type InstanceParts, instances } from "./instances.ts";
 import { type LiveParts, livePieces } from "./live-report.ts";
 import { release } from "./release.ts";
-import { deleteSetting, drain, listChanges, putSetting, resume, type SettingParts } from "./settings.ts";
+import { deleteSetting, drain, PUT_SETTINGS, putSetting, resume, type SettingParts } from "./settings.ts";
 import { type ThresholdParts, thresholdPieces } from "./thresholds.ts";
 import { type ApiParts, lastFlush, usagePieces } from "./usage-report.ts";
 import { listWebhooks, type WebhookParts } from "./webhooks.ts";
@@ -18,7 +19,14 @@ import { withStore } from "./with-store.ts";
 
 /** Every path below `/api`. */
 export function apiRoutes(
-  parts: LiveParts & ThresholdParts & WebhookParts & GrantParts & ClientParts & InstanceParts & SettingParts,
+  parts: LiveParts &
+    ThresholdParts &
+    WebhookParts &
+    GrantParts &
+    ClientParts &
+    InstanceParts &
+    SettingParts &
+    ChangesParts,
 ): readonly Route[] {
   const { tracker, turns, clock } = parts;
   const inOne = (pieces: () => Iterable<string>) => inOnePeriod(tracker.counter, () => turns.encode(pieces()));
@@ -39,12 +47,12 @@ export function apiRoutes(
     { path: "/api/backends/:name/grants", methods: { POST: (request) => grant(parts, request) } },
     { path: "/api/backends/:name/release", methods: { POST: (request) => release(parts, request) } },
     { path: "/api/backends/:name/resume", methods: { POST: (request) => resume(parts, request) } },
-    ...(["limits", "thresholds"] as const).map((setting): Route => {
+    ...PUT_SETTINGS.map((put): Route => {
       return {
-        path: `/api/backends/:name/${setting}`,
+        path: `/api/${put.kind}s/:name/${put.setting}`,
         methods: {
-          PUT: (request) => putSetting(parts, setting, request),
-          DELETE: (request) => deleteSetting(parts, setting, request),
+          PUT: (request) => putSetting(parts, put, request),
+          DELETE: (request) => deleteSetting(parts, put, request),
         },
       };
     }),

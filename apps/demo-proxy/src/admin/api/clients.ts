@@ -3,19 +3,25 @@ import type { ClientAccount } from "../../clients/client-account.ts";
 import type { ClientUsage } from "../../clients/client-usage.ts";
 import { CLIENT_WINDOWS, type ClientWindow } from "../../clients/client-windows.ts";
 import { mostUsed, partOf, type UsedPart } from "../../clients/used-part.ts";
-import type { ClientLimits, PlanTerms, ProxyConfig } from "../../config/proxy-config.ts";
+import type { ClientLimits, PlanTerms } from "../../config/proxy-config.ts";
 import { wholePlans } from "../../config/whole-plans.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
 import { queryTrouble } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
 import type { Turns } from "../turns.ts";
+import {
+  type ClientSettingsReport,
+  clientSettings,
+  missingPlan,
+  type PlanSettingsReport,
+  planSettings,
+  type SettingSources,
+} from "./setting-report.ts";
 import { isoPeriod, type UsageReport } from "./usage-report.ts";
 
-export interface ClientParts {
+export interface ClientParts extends SettingSources {
   readonly clientUsage: ClientUsage;
-  /** The configuration in force. */
-  readonly inForce: () => Pick<ProxyConfig, "plans" | "terms">;
   readonly turns: Turns;
 }
 
@@ -28,14 +34,18 @@ export interface ClientsReport {
   readonly offset: number;
   /** The windows in which anybody is counted, the longest first. */
   readonly windows: readonly ClientWindow[];
-  /** As they are configured. */
+  /** Those in force. */
   readonly plans: Readonly<Record<string, ClientLimits & PlanTerms>>;
+  readonly planSettings: Readonly<Record<string, PlanSettingsReport>>;
   readonly clients: readonly ClientReport[];
 }
 
 export interface ClientReport {
   readonly name: string;
   readonly plan: string | null;
+  /** The one that it was given by API, where that is not in the file any more. */
+  readonly missingPlan: string | null;
+  readonly settings: ClientSettingsReport;
   /** Requests that its own limits refused, or cut, since this instance began. */
   readonly refused: number;
   /** Whether its own limits would let a plain GET through. */
@@ -81,8 +91,9 @@ export async function listClients(parts: ClientParts, { query }: RouteRequest): 
     offset,
     windows: clientUsage.windows(),
     plans: Object.fromEntries(wholePlans(inForce())),
+    planSettings: planSettings(parts),
   };
-  return okBytes(await turns.encode(jsonPieces(head, "clients", reports(clientUsage, page))));
+  return okBytes(await turns.encode(jsonPieces(head, "clients", reports(parts, page))));
 }
 
 /** Those whose name or plan has a text in it, in lower case; the one that used the largest part of a limit first. */
@@ -119,7 +130,9 @@ function wholeNumber(text: string | null, byDefault: number): number | undefined
   return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }
 
-function* reports(clientUsage: ClientUsage, found: readonly Found[]): Generator<ClientReport> {
+function* reports(parts: ClientParts, found: readonly Found[]): Generator<ClientReport> {
+  const { clientUsage } = parts;
+  const settingsOf = clientSettings(parts, new Set(found.map(({ account }) => account.name)));
   for (const { account, most } of found) {
     const { name, plan = null, refused } = account;
     // Whoever has left the configuration meanwhile has nothing to be told of.
@@ -141,6 +154,8 @@ function* reports(clientUsage: ClientUsage, found: readonly Found[]): Generator<
     yield {
       name,
       plan,
+      missingPlan: missingPlan(parts, name),
+      settings: settingsOf(name),
       refused,
       withinLimits: allowed,
       usedPart: most?.part ?? null,

@@ -1,16 +1,17 @@
 import type { ProxyConfig } from "../../config/proxy-config.ts";
-import type { KnownChange, SettingName, Settings } from "../../process/settings.ts";
+import type { KnownChange, SettingName, SettingSubject } from "../../process/setting-subject.ts";
+import type { Settings } from "../../process/settings.ts";
 
 export interface SettingSources {
   readonly settings: Settings;
   /** The configuration in force. */
-  readonly inForce: () => Pick<ProxyConfig, "thresholds" | "backends">;
+  readonly inForce: () => Pick<ProxyConfig, "thresholds" | "backends" | "clients" | "plans" | "terms">;
 }
 
-/** A setting of a backend, and where it comes from. */
+/** A setting, and where it comes from. */
 export interface SettingReport {
   readonly from: "file" | "api";
-  /** Null where the backend is not in the file any more. */
+  /** Null where whose setting it is is not in the file any more, and of a client that has no plan. */
   readonly value: unknown;
   /** Of its last change; 0 where there was none. */
   readonly revision: number;
@@ -19,18 +20,21 @@ export interface SettingReport {
   readonly at: string | null;
 }
 
-export type BackendSettingsReport = Readonly<Record<SettingName, SettingReport>>;
+export type BackendSettingsReport = Readonly<Record<"limits" | "thresholds" | "drained", SettingReport>>;
+export type ClientSettingsReport = Readonly<Record<"limits" | "plan", SettingReport>>;
+export type PlanSettingsReport = Readonly<Record<"limits", SettingReport>>;
 
 /** What says of a backend which settings are in force, and where each comes from. */
 export function settingReports({ settings, inForce }: SettingSources): (name: string) => BackendSettingsReport {
   const { thresholds, backends } = inForce();
   const own = new Map(backends.map((backend) => [backend.name, backend]));
   return (name) => {
+    const subject = { kind: "backend", name } as const;
     const backend = own.get(name);
     return {
-      limits: settingReport(settings.of(name, "limits"), backend?.limits),
-      thresholds: settingReport(settings.of(name, "thresholds"), backend && (backend.thresholds ?? thresholds)),
-      drained: settingReport(settings.of(name, "drained"), settings.isDrained(name)),
+      limits: settingReport(settings.of(subject, "limits"), backend?.limits),
+      thresholds: settingReport(settings.of(subject, "thresholds"), backend && (backend.thresholds ?? thresholds)),
+      drained: settingReport(settings.of(subject, "drained"), settings.isDrained(name)),
     };
   };
 }
@@ -41,7 +45,50 @@ export function changedSettings(sources: SettingSources): (name: string) => Part
   return (name) => Object.fromEntries(Object.entries(reports(name)).filter(([, { revision }]) => revision > 0));
 }
 
-export function settingReport(last: KnownChange | undefined, value: unknown): SettingReport {
+/** The same of some clients. */
+export function clientSettings(
+  { settings, inForce }: SettingSources,
+  names: ReadonlySet<string>,
+): (name: string) => ClientSettingsReport {
+  const { clients = [] } = inForce();
+  const own = new Map(clients.filter(({ name }) => names.has(name)).map((client) => [client.name, client]));
+  return (name) => {
+    const subject = { kind: "client", name } as const;
+    const client = own.get(name);
+    return {
+      limits: settingReport(settings.of(subject, "limits"), client && (client.limits ?? {})),
+      plan: planReport(settings.of(subject, "plan"), client?.plan),
+    };
+  };
+}
+
+/** Those of all plans. */
+export function planSettings({ settings, inForce }: SettingSources): Readonly<Record<string, PlanSettingsReport>> {
+  const reports = Array.from(inForce().plans ?? [], ([name, limits]) => {
+    return [name, { limits: settingReport(settings.of({ kind: "plan", name }, "limits"), limits) }] as const;
+  });
+  return Object.fromEntries(reports);
+}
+
+/** The plan that a client was given by API, where the file does not have it any more. */
+export function missingPlan({ settings, inForce }: SettingSources, name: string): string | null {
+  const plan = settings.of({ kind: "client", name }, "plan")?.value;
+  return typeof plan !== "string" || inForce().plans?.has(plan) ? null : plan;
+}
+
+/** A setting as it is now. */
+export function reportOf(sources: SettingSources, subject: SettingSubject, setting: SettingName): SettingReport {
+  const [last, value] = [sources.settings.of(subject, setting), valueInForce(sources, subject, setting)];
+  return setting === "plan" ? planReport(last, value) : settingReport(last, value);
+}
+
+/** One that is gone from the file is not in force. */
+function planReport(last: KnownChange | undefined, value: unknown): SettingReport {
+  const report = settingReport(last, value);
+  return (last?.value ?? null) === report.value ? report : { ...report, from: "file" };
+}
+
+function settingReport(last: KnownChange | undefined, value: unknown): SettingReport {
   return {
     from: last?.value === undefined ? "file" : "api",
     value: value ?? null,
@@ -51,9 +98,19 @@ export function settingReport(last: KnownChange | undefined, value: unknown): Se
   };
 }
 
-export function valueInForce({ settings, inForce }: SettingSources, name: string, setting: SettingName): unknown {
-  if (setting === "drained") return settings.isDrained(name);
+/** Undefined: there is none. */
+export function valueInForce(
+  { settings, inForce }: SettingSources,
+  { kind, name }: SettingSubject,
+  setting: SettingName,
+): unknown {
   const config = inForce();
+  if (kind === "plan") return config.plans?.get(name);
+  if (kind === "client") {
+    const own = config.clients?.find((client) => client.name === name);
+    return setting === "limits" ? own && (own.limits ?? {}) : own?.plan;
+  }
+  if (setting === "drained") return settings.isDrained(name);
   const own = config.backends.find((backend) => backend.name === name);
   return setting === "limits" ? own?.limits : own && (own.thresholds ?? config.thresholds);
 }

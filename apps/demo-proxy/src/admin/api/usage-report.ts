@@ -53,6 +53,8 @@ export interface UsageReport {
     readonly error: string | null;
     /** Sections that were changed in the file and take effect at the next start. */
     readonly needRestart: readonly string[];
+    /** What was changed by API and cannot be in force. */
+    readonly complaints: readonly string[];
   };
   readonly refusals: RefusalsReport;
   readonly backends: readonly (BackendReport & { readonly settings: BackendSettingsReport })[];
@@ -121,8 +123,8 @@ export function usageHead(parts: ApiParts): Omit<UsageReport, "backends"> {
 }
 
 function configReport({ live }: ApiParts): UsageReport["config"] {
-  const { loadedAtMs, error = null, needRestart } = live();
-  return { loadedAt: new Date(loadedAtMs).toISOString(), error, needRestart };
+  const { loadedAtMs, error = null, needRestart, complaints } = live();
+  return { loadedAt: new Date(loadedAtMs).toISOString(), error, needRestart, complaints };
 }
 
 export function counterReport({ config, clock, sharing }: ApiParts): UsageReport["counter"] {

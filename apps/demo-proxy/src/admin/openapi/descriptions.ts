@@ -1,6 +1,13 @@
 import { z } from "zod";
 import { audit } from "../api/schemas/audit.ts";
-import { changes, limits, thresholdsOfBackend } from "../api/schemas/changes.ts";
+import {
+  changes,
+  limits,
+  limitsOfClient,
+  limitsOfPlan,
+  planOfClient,
+  thresholdsOfBackend,
+} from "../api/schemas/changes.ts";
 import { clients } from "../api/schemas/clients.ts";
 import { drain, flush, release, resume } from "../api/schemas/commands.ts";
 import { grant, grants } from "../api/schemas/grants.ts";
@@ -31,6 +38,9 @@ export const DESCRIPTIONS = {
   "/api/backends/:name/resume": resume,
   "/api/backends/:name/limits": limits,
   "/api/backends/:name/thresholds": thresholdsOfBackend,
+  "/api/clients/:name/limits": limitsOfClient,
+  "/api/clients/:name/plan": planOfClient,
+  "/api/plans/:name/limits": limitsOfPlan,
   "/api/openapi.json": {
     GET: { summary: "This document.", answers: { 200: z.looseObject({ openapi: z.string() }) } },
   },

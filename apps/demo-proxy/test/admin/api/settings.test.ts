@@ -157,6 +157,27 @@ describe("settings changed by API", () => {
     expect((await call(admin, "/api/changes")).json).toMatchObject({ unused: [] });
   });
 
+  it("keep no proxy from its start where the file does not count any more what they limit, which is said", async () => {
+    const upstream = await startUpstream();
+    const dimensions = new Map([["classA", [{ amount: 1 }]]]);
+    const config = testConfig([{ name: "oci", url: upstream.url, limits: {} }], { dimensions });
+    const { app, send } = await again(config);
+    await send("PUT", "oci/limits", { limits: { classA: 5, apiRequests: 1 } });
+    await app.stop({ graceMs: 0 });
+    const { dimensions: _, ...without } = config;
+    const next = await again(without);
+    expect((await next.usage())[0]).toMatchObject({
+      limits: { apiRequests: 1 },
+      settings: { limits: { from: "api" } },
+    });
+    expect((await call(next.admin, "/api/usage")).json).toMatchObject({
+      config: {
+        complaints: [expect.stringMatching(/^classA, of which backend "oci" had a limit by API, is not coun/)],
+      },
+    });
+    expect([await next.get(), await next.get()]).toEqual([200, 429]);
+  });
+
   it("are refused where the store fails, and nothing is changed", async () => {
     const upstream = await startUpstream();
     const { openStore } = await import("../../../src/counting/open-store.ts");

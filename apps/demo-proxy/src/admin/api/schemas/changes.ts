@@ -10,7 +10,7 @@ import {
   STORE_FAILED,
 } from "../../openapi/operation.ts";
 import { settingBodies, trailBody } from "../setting-body.ts";
-import { parts, settingOf } from "./settings.ts";
+import { byWindow, parts, plan, settingOf } from "./settings.ts";
 
 export const ifMatch = z.object({
   "if-match": z
@@ -20,10 +20,10 @@ export const ifMatch = z.object({
 });
 
 /** Why a change of a setting is refused. */
-export function changeProblems(setting: string, value: z.ZodType) {
+export function changeProblems(setting: string, value: z.ZodType, nobody: string = NO_BACKEND) {
   return {
     ...ODD_BODY,
-    404: NO_BACKEND,
+    404: nobody,
     412: {
       why: "It was changed meanwhile, to this; nothing was changed.",
       more: settingOf(value).extend({ setting: z.literal(setting) }),
@@ -32,52 +32,74 @@ export function changeProblems(setting: string, value: z.ZodType) {
   } as const;
 }
 
-function setting(name: "limits" | "thresholds", value: z.ZodType) {
+interface PutSetting {
+  readonly name: "limits" | "thresholds" | "plan";
+  readonly of: "backend" | "client" | "plan";
+  readonly body: z.ZodType;
+  readonly value: z.ZodType;
+}
+
+function setting({ name, of, body, value }: PutSetting) {
   const common = {
     header: ifMatch,
     answers: { 200: settingOf(value).extend({ name: z.string(), setting: z.literal(name) }) },
-    problems: changeProblems(name, value),
+    problems: changeProblems(name, value, `No ${of} has this name.`),
     isRevised: true,
   };
+  const words = `The ${name} of a ${of}`;
+  const is = name === "plan" ? "is" : "are";
   return {
-    PUT: {
-      ...common,
-      summary: `The ${name} of a backend, in place of what the file says.`,
-      body: { schema: settingBodies[name], required: true },
-    },
+    PUT: { ...common, summary: `${words}, in place of what the file says.`, body: { schema: body, required: true } },
     DELETE: {
       ...common,
-      summary: `The ${name} of a backend are what the file says again.`,
+      summary: `${words} ${is} what the file says again.`,
       body: { schema: trailBody, required: false },
     },
   } satisfies Described;
 }
 
-export const limits = setting("limits", amounts);
-export const thresholdsOfBackend = setting("thresholds", parts);
+const { backend, client, plan: ofPlan } = settingBodies;
+
+export const limits = setting({ name: "limits", of: "backend", body: backend.limits, value: amounts });
+export const thresholdsOfBackend = setting({
+  name: "thresholds",
+  of: "backend",
+  body: backend.thresholds,
+  value: parts,
+});
+export const limitsOfClient = setting({ name: "limits", of: "client", body: client.limits, value: byWindow });
+export const planOfClient = setting({ name: "plan", of: "client", body: client.plan, value: plan });
+export const limitsOfPlan = setting({ name: "limits", of: "plan", body: ofPlan.limits, value: byWindow });
 
 const change = z
   .object({
     revision: count.nullable().meta({ description: "Null for grants." }),
-    backend: z.string(),
-    setting: z.enum(["limits", "thresholds", "drained", "grant"]),
+    backend: z.string().optional(),
+    client: z.string().optional(),
+    plan: z.string().optional(),
+    setting: z.enum(["limits", "thresholds", "drained", "plan", "grant"]),
     before: z.unknown(),
     after: z.unknown(),
+    from: z.enum(["file", "api"]).meta({ description: "Where it comes from since; file: it was taken back." }),
     by: maybeText,
     reason: maybeText,
     at: instant,
   })
-  .meta({ id: "Change" });
+  .meta({ id: "Change", description: "Of a backend, a client or a plan: that one is named." });
 
 export const changes = {
   GET: {
     summary: "Who changed what, the latest first.",
-    query: z.object({ backend: z.string().optional() }),
+    query: z
+      .object({ backend: z.string().optional(), client: z.string().optional(), plan: z.string().optional() })
+      .meta({ description: "One of them." }),
     answers: {
       200: z.object({
         unused: z
           .array(z.string())
           .meta({ description: "Backends that were changed, and are not in the file any more." }),
+        unusedClients: z.array(z.string()),
+        unusedPlans: z.array(z.string()),
         changes: z.array(change),
       }),
     },

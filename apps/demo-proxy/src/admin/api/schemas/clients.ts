@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { CLIENT_WINDOWS } from "../../../clients/client-windows.ts";
 import { amounts, count, type Described, maybeText, period } from "../../openapi/operation.ts";
+import { byWindow, clientSettings, planSettings } from "./settings.ts";
 
 const windowName = z.enum(CLIENT_WINDOWS);
 
@@ -20,6 +21,8 @@ const client = z
   .object({
     name: z.string(),
     plan: maybeText,
+    missingPlan: maybeText.meta({ description: "The one that it was given by API, where that is gone from the file." }),
+    settings: clientSettings,
     refused: count,
     withinLimits: z.boolean(),
     usedPart: z.number().nullable(),
@@ -49,6 +52,7 @@ export const clients = {
         offset: count,
         windows: z.array(windowName),
         plans: z.record(z.string(), plan),
+        planSettings: z.record(z.string(), planSettings),
         clients: z.array(client),
       }),
     },

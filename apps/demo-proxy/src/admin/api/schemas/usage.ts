@@ -34,7 +34,7 @@ export const usageHead = {
     .object({ kind: z.enum(["sqlite", "postgres"]), lastFlush: maybeInstant, lastError: maybeText })
     .meta({ id: "StoreState" }),
   config: z
-    .object({ loadedAt: instant, error: maybeText, needRestart: z.array(z.string()) })
+    .object({ loadedAt: instant, error: maybeText, needRestart: z.array(z.string()), complaints: z.array(z.string()) })
     .meta({ id: "ConfigState" }),
   refusals,
 };
