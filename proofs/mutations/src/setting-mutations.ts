@@ -1,7 +1,8 @@
-import { change, drop, yields } from "./edits.ts";
+import { always, change, drop, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const settings = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/admin/api/settings.test.ts", title });
+const clients = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/clients/client-settings.test.ts", title });
 const stored = (dialect: "sqlite" | "postgres"): NamedTest => ({
   file: `packages/store-drizzle/test/${dialect}-contract.test.ts`,
   title: "takes a change only where it follows the last one of its setting",
@@ -48,6 +49,41 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
     edit: drop,
     caughtBy: [
       settings("of another instance are in force where somebody who has not seen them is refused, who is told them"),
+    ],
+  },
+  {
+    name: "begins with limits by API of what is not counted any more",
+    edit: yields("amounts"),
+    caughtBy: [
+      settings("keep no proxy from its start where the file does not count any more what they limit, which is said"),
+    ],
+  },
+  {
+    name: "brings clients into the windows of the file alone",
+    edit: change(/\(next\)/, "(file)"),
+    caughtBy: [
+      clients(
+        "win over the file until they are taken back, in the whole fleet within two seconds, and after a restart",
+      ),
+    ],
+  },
+  {
+    name: "takes a plan by API that there is not",
+    edit: always,
+    caughtBy: [
+      clients("are refused where they cannot be meant, with what, where and what to do, and nothing is changed"),
+    ],
+  },
+  {
+    name: "lets a client go without limits whose plan by API is gone",
+    edit: yields("own"),
+    caughtBy: [clients("leave a client within limits when its plan is gone from the file, and say so")],
+  },
+  {
+    name: "takes a client into a window without knowing what it used there",
+    edit: drop,
+    caughtBy: [
+      clients("never open a limit while what was used in a new window cannot be read, and are in force once it can"),
     ],
   },
   {

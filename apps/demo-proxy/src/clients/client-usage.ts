@@ -109,6 +109,7 @@ export class ClientUsage implements Books {
     try {
       if (next.size > 0) await this.#hold(next);
     } catch (error) {
+      // fault: takes a client into a window without knowing what it used there
       throw startErrorOf(this.#parts.config, error);
     } finally {
       this.#isTaking = false;

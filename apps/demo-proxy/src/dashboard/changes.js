@@ -3,9 +3,9 @@ import { formatExact, formatInstant, formatNumber, labelOf, messageOf } from "./
 import { ListView } from "./list-view.js";
 import { replaceIfNew, tableOf } from "./table.js";
 
-/** @typedef {{ backend: string, setting: string, before: unknown, after: unknown, by: string | null, reason: string | null, at: string }} Change */
+/** @typedef {{ backend?: string, client?: string, plan?: string, setting: string, before: unknown, after: unknown, from: "file" | "api", by: string | null, reason: string | null, at: string }} Change */
 
-/** Who changed what by API: limits, thresholds, drains and grants, the latest first. */
+/** Who changed what by API: limits, thresholds, drains, plans and grants, the latest first. */
 export class Changes {
   /** @type {readonly Change[]} */
   #changes = [];
@@ -16,11 +16,13 @@ export class Changes {
     byId("changes").after(this.#view.pager);
   }
 
-  /** @param {{ changes: readonly Change[], unused: readonly string[] }} body */
-  load({ changes, unused }) {
+  /** @param {{ changes: readonly Change[], unused: readonly string[], unusedClients: readonly string[], unusedPlans: readonly string[] }} body */
+  load({ changes, unused, unusedClients, unusedPlans }) {
     this.#changes = changes;
     byId("changes-section").hidden = changes.length === 0;
-    const gone = unused.length === 0 ? "" : `; not in the file any more, so without effect: ${unused.join(", ")}`;
+    const clients = unusedClients.map((client) => whoseOf({ client }));
+    const all = [...unused, ...clients, ...unusedPlans.map((plan) => whoseOf({ plan }))];
+    const gone = all.length === 0 ? "" : `; not in the file any more, so without effect: ${all.join(", ")}`;
     setText(byId("changes-summary"), `${formatNumber(changes.length, "change")} by API${gone}`);
     this.#draw();
   }
@@ -32,30 +34,49 @@ export class Changes {
 
   #draw() {
     const { search } = this.#view.choice;
-    const matching = this.#changes.filter(({ backend, by }) => `${backend} ${by ?? ""}`.toLowerCase().includes(search));
+    const matching = this.#changes.filter((change) => {
+      return `${whoseOf(change)} ${change.by ?? ""}`.toLowerCase().includes(search);
+    });
     const rows = this.#view.pageOf(matching, this.#changes.length).map(rowOf);
-    const titles = ["Backend", "What", "Before", "After", "By", "Reason", "When"];
+    const titles = ["Whose", "What", "Before", "After", "By", "Reason", "When"];
     replaceIfNew(byId("changes"), tableOf("Who changed what", titles, rows));
   }
 }
 
-/** @param {Change} change @returns {import("./table.js").Cell[]} */
-function rowOf({ backend, setting, before, after, by, reason, at }) {
-  const what = setting === "drained" ? "drain" : setting;
-  const words = [before, after].map((value) => ({
-    text: wordsOf(setting, value),
-    kind: /** @type {const} */ ("reason"),
-  }));
-  return [backend, what, ...words, by ?? "", { text: reason ?? "", kind: "reason" }, formatInstant(at)];
+/** @param {Pick<Change, "backend" | "client" | "plan">} change */
+function whoseOf({ backend, client, plan }) {
+  return backend ?? (client === undefined ? `plan ${plan}` : `client ${client}`);
 }
 
-/** @param {string} setting @param {unknown} value */
-function wordsOf(setting, value) {
+/** @param {Change} change @returns {import("./table.js").Cell[]} */
+function rowOf(change) {
+  const { setting, before, after, from, by, reason, at } = change;
+  const what = setting === "drained" ? "drain" : setting;
+  const words = [wordsOf(setting, before, "api"), wordsOf(setting, after, from)].map((text) => ({
+    text,
+    kind: /** @type {const} */ ("reason"),
+  }));
+  return [whoseOf(change), what, ...words, by ?? "", { text: reason ?? "", kind: "reason" }, formatInstant(at)];
+}
+
+/** @param {string} setting @param {unknown} value @param {"file" | "api"} from */
+function wordsOf(setting, value, from) {
   if (setting === "drained") return value === true ? "drained" : "takes requests";
   if (setting === "grant") return value === null ? "" : amountsOf(Object(value).amounts);
-  if (value === null) return "as in the file";
+  if (from === "file") return "as in the file";
+  if (setting === "plan") return value === null ? "no plan" : String(value);
   if (Array.isArray(value)) return value.map((part) => `${part * 100} %`).join(", ") || "none";
-  return amountsOf(Object(value)) || "no limit";
+  return limitsOf(Object(value)) || "no limit";
+}
+
+/** By dimension, or by window. @param {Readonly<Record<string, number | Readonly<Record<string, number>>>>} limits */
+function limitsOf(limits) {
+  const texts = Object.entries(limits).map(([each, limit]) => {
+    if (typeof limit === "number") return amountsOf({ [each]: limit });
+    const amounts = amountsOf(limit);
+    return amounts === "" ? "" : `${amounts} each ${each}`;
+  });
+  return texts.filter(Boolean).join(", ");
 }
 
 /** @param {Readonly<Record<string, number>>} amounts */

@@ -220,7 +220,8 @@ describe("GET /api/clients", () => {
   it("has nobody where requests are of nobody", async () => {
     const upstream = "http://127.0.0.1:1";
     const { admin } = await startConfigured(`backends: [{ name: llm, url: "${upstream}" }]`);
-    expect(await clientsOf(admin)).toEqual({ total: 0, matching: 0, offset: 0, windows: [], plans: {}, clients: [] });
+    const none = { total: 0, matching: 0, offset: 0, windows: [], plans: {}, planSettings: {}, clients: [] };
+    expect(await clientsOf(admin)).toEqual(none);
   });
 });
 
