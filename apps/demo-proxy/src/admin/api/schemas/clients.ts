@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { CLIENT_WINDOWS } from "../../../clients/client-windows.ts";
 import { amounts, count, type Described, maybeText, period } from "../../openapi/operation.ts";
-import { byWindow, clientSettings, planSettings } from "./settings.ts";
+import { clientSettings, planSettings } from "./settings.ts";
 
 const windowName = z.enum(CLIENT_WINDOWS);
 
