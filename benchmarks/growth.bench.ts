@@ -12,7 +12,8 @@ const WRITERS = IS_SHORT ? [1, RUNS_A_DAY] : [1, RUNS_A_DAY, 31 * RUNS_A_DAY];
 const METHOD = [
   `Each run of a process is a writer of its own, whose rows and fields stay: what do restarts and deployments leave behind? Three
 instances, each of which begins twice a day (a restart and a deployment), 100 backends, three dimensions: ${RUNS_A_DAY} writers and
-1,800 rows a day. Every one of them is a real counter at that day's time, that flushes twice through a real tracker.`,
+1,800 rows a day. In the month that goes on each is a real counter at that day's time, that flushes twice through a real tracker; of
+the months before, the rows that it would have left are merged.`,
   `SQLite and Postgres: *totals* is \`store.totals\` of the month that goes on, which every flush reads; *history* is all months;
 *flush* is one of a run that has flushed before, all 100 backends having grown. A store after ${DAYS.join(", ")} days each, beside
 each other in every round. Day 31 is the last of a month, and so is day 365: the month that goes on is as full as it gets.`,

@@ -1,4 +1,4 @@
-import type { UsageStore } from "@usage/counter-core";
+import type { Tally, Usage, UsageStore } from "@usage/counter-core";
 import { answer } from "../child.ts";
 import { interleave, roundsOf } from "../rounds.ts";
 import { openPostgresFarm, openSqliteFarm } from "./store-farm.ts";
@@ -73,7 +73,12 @@ for (const { totalsMs, historyMs, talliesMs, flushMs } of grown) {
 answer(grown);
 
 async function live(store: UsageStore, days: number): Promise<void> {
+  const today = days - 1;
   for (let day = 0; day < days; day++) {
+    if (monthOf(day) !== monthOf(today)) {
+      await store.merge(talliesOf(day));
+      continue;
+    }
     for (let run = 0; run < RUNS_A_DAY; run++) {
       const tracker = localRun(day, store);
       for (let flush = 0; flush < FLUSHES_A_RUN; flush++) {
@@ -82,6 +87,23 @@ async function live(store: UsageStore, days: number): Promise<void> {
       }
     }
   }
+}
+
+/** What the runs of a day have left in the store. */
+function talliesOf(day: number): readonly Tally[] {
+  const usage = multiplied(RUN_USAGE, FLUSHES_A_RUN);
+  return Array.from({ length: RUNS_A_DAY }, () => crypto.randomUUID()).flatMap((writer) =>
+    BACKENDS.map((backend) => ({ writer, period: monthOf(day), backend, usage })),
+  );
+}
+
+function multiplied(usage: Usage, times: number): Usage {
+  const { apiRequests, egressBytes, ingressBytes } = usage;
+  return {
+    apiRequests: times * apiRequests,
+    egressBytes: times * egressBytes,
+    ingressBytes: times * ingressBytes,
+  };
 }
 
 function countAll(tracker: ReturnType<typeof localRun>): void {
