@@ -1,43 +1,28 @@
 import { isDeepStrictEqual } from "node:util";
-import {
-  type Clock,
-  type Hold,
-  type HoldOptions,
-  type PeriodScheme,
-  type StorageDimension,
-  UnknownUsageError,
-  type Usage,
-} from "@usage/counter-core";
-import {
-  type FlushSchedule,
-  openUsage,
-  type ReserveOptions,
-  type TrackedCounter,
-  type WaitOptions,
-  type WindowedDecision,
-  type WindowedUsage,
+import { type Hold, type HoldOptions, type StorageDimension, UnknownUsageError, type Usage } from "@usage/counter-core";
+import type {
+  FlushSchedule,
+  ReserveOptions,
+  TrackedCounter,
+  WaitOptions,
+  WindowedDecision,
+  WindowedUsage,
+  WindowTracker,
 } from "@usage/tracker";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { storeErrorOf } from "../counting/ensure-known.ts";
 import { type OpenedStore, StoreStartError } from "../counting/open-store.ts";
-import { CounterStartError, type OpenedCounter } from "../counting/opened-counter.ts";
+import { CounterStartError } from "../counting/opened-counter.ts";
 import type { Books } from "../proxy/books.ts";
 import { Calendars } from "./calendars.ts";
 import { accountsOf, type ClientAccount, schemeOf } from "./client-account.ts";
-import { CLIENT_WINDOWS, type ClientWindow, PASSING_WINDOWS } from "./client-windows.ts";
+import { CLIENT_WINDOWS, type ClientWindow } from "./client-windows.ts";
 import { MovedClients, movedBetween } from "./moved-clients.ts";
+import { type ClientCounterParts, openClientUsage } from "./open-client-usage.ts";
 
-export interface ClientUsageParts {
-  readonly config: Pick<ProxyConfig, "counter" | "store" | "flush">;
-  /** What is counted. */
-  readonly dimensions: readonly StorageDimension[];
+export interface ClientUsageParts extends ClientCounterParts {
   /** Opens what keeps the counts of clients, once there are any. */
   readonly openStore: () => Promise<OpenedStore>;
-  /** Makes the counter of a window. It is closed with the usage of clients. */
-  readonly openCounter: OpenedCounter["beside"];
-  readonly clock: Clock;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
 }
 
 /** Clients as a configuration has them. */
@@ -121,7 +106,7 @@ export class ClientUsage implements Books {
     // What they used until now is read from the store for the periods that they are in then.
     const areMoved = movedBetween(this.#accounts, next).length > 0;
     // fault: lets who comes into other periods use again what is not stored yet
-    if (areMoved) await this.#usage?.flush();
+    if (areMoved) await this.flush();
     this.#usage ??= await this.#open();
     // Which windows a client is in is asked at once, before anything is waited for.
     this.#next = next;
@@ -156,51 +141,20 @@ export class ClientUsage implements Books {
   }
 
   async #open(): Promise<Usages> {
-    const { config, openStore, clock, random } = this.#parts;
-    const of = (window: ClientWindow) => (name: string) => {
+    this.#store ??= await this.#parts.openStore();
+    const usage = await openClientUsage(this.#parts, this.#store, (name, window) => {
       const account = (this.#next ?? this.#accounts).get(name);
-      return (account && schemeOf(account, window)) ?? "none";
-    };
-    this.#store ??= await openStore();
-    const usage = await openUsage<ClientWindow>({
-      ...config.flush,
-      windows: {
-        month: of("month"),
-        week: of("week"),
-        day: of("day"),
-        hour: of("hour"),
-        minute: of("minute"),
-      },
-      counter: (periods, window) => this.#counterOf(periods, window),
-      store: this.#store,
-      readTimeoutMs: config.flush.timeoutMs,
-      clock,
-      random,
+      return account && schemeOf(account, window);
     });
     usage.onFlush(() => this.#letGo());
     return usage;
-  }
-
-  async #counterOf(periods: PeriodScheme, window: ClientWindow): Promise<TrackedCounter<StorageDimension>> {
-    const { config, openCounter } = this.#parts;
-    // No store notes that an hour was opened: an exact counter would admit nobody at its beginning.
-    const isPassing = PASSING_WINDOWS.includes(window);
-    try {
-      return await openCounter({
-        periods,
-        name: isPassing ? "clients:passing" : "clients",
-        mayBeExact: !isPassing,
-      });
-    } catch (error) {
-      throw new CounterStartError(config.counter, error);
-    }
   }
 
   /** Lets go of clients that are configured no more, once their requests have ended and their counts are stored. */
   #letGo(): void {
     if (this.#isTaking || this.#usage === undefined) return;
     // fault: keeps for good who is in other periods now
-    this.#moved.letGo(this.#usage, (name) => this.#accounts.get(name)?.inFlight === 0);
+    this.#moved.letGo(this, this.#accounts);
     for (const [name, { inFlight }] of this.#accounts) {
       if (this.#configured.has(name) || inFlight > 0 || this.#moved.has(name)) continue;
       if (!this.#usage.release(name)) continue;
@@ -257,9 +211,19 @@ export class ClientUsage implements Books {
     return this.#opened.tracker(window, name).counter.loadAll(name);
   }
 
+  /** Whether it is this tracker that counts a client in its window now. */
+  isIn(account: ClientAccount, { window, tracker }: WindowTracker<StorageDimension, ClientWindow>): boolean {
+    return schemeOf(account, window) !== undefined && this.#opened.tracker(window, account.name) === tracker;
+  }
+
   /** One for each window that there is. */
   counters(): readonly TrackedCounter<StorageDimension>[] {
     return this.#usage?.trackers().map(({ tracker }) => tracker.counter) ?? [];
+  }
+
+  /** Stores now what is counted. @throws what `WindowedUsage.flush` throws. */
+  async flush(): Promise<void> {
+    await this.#usage?.flush();
   }
 
   /** Stores what is left. @throws what `WindowedUsage.close` throws. */

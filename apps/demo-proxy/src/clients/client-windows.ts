@@ -5,3 +5,8 @@ export type ClientWindow = (typeof CLIENT_WINDOWS)[number];
 
 /** Windows that are over before the store would be asked for them: they are shared between instances, and not stored. */
 export const PASSING_WINDOWS: readonly ClientWindow[] = ["hour", "minute"];
+
+/** The others: what is counted in them is kept in the store. */
+export const STORED_WINDOWS: readonly ClientWindow[] = CLIENT_WINDOWS.filter(
+  (window) => !PASSING_WINDOWS.includes(window),
+);

@@ -1,7 +1,7 @@
-import type { PeriodScheme, StorageDimension } from "@usage/counter-core";
-import type { WindowedUsage } from "@usage/tracker";
+import type { PeriodScheme } from "@usage/counter-core";
 import { type ClientAccount, schemeOf } from "./client-account.ts";
-import { CLIENT_WINDOWS, type ClientWindow } from "./client-windows.ts";
+import type { ClientUsage } from "./client-usage.ts";
+import { CLIENT_WINDOWS } from "./client-windows.ts";
 
 /**
  * Clients that are in other periods than before, or in a window no more. What counted them there keeps them until their requests have
@@ -18,17 +18,14 @@ export class MovedClients {
     return this.#names.has(name);
   }
 
-  /** @param isIdle whether no request of a client runs, which would count where it began. */
-  letGo(usage: WindowedUsage<StorageDimension, ClientWindow>, isIdle: (name: string) => boolean): void {
+  /** Those of whom no request runs, which would count where it began. */
+  letGo(clients: Pick<ClientUsage, "usage" | "isIn">, accounts: ReadonlyMap<string, ClientAccount>): void {
     for (const name of this.#names) {
-      if (!isIdle(name)) continue;
-      const { windows } = usage.check(name, {});
+      const account = accounts.get(name);
+      if (account === undefined || account.inFlight > 0) continue;
       // All of them, whatever becomes of the first.
-      const kept = usage.trackers().filter(({ window, tracker }) => {
-        const isIn = windows[window] !== undefined && usage.tracker(window, name) === tracker;
-        return !isIn && !tracker.release(name);
-      });
-      if (kept.length === 0) this.#names.delete(name);
+      const kept = clients.usage?.trackers().filter((one) => !clients.isIn(account, one) && !one.tracker.release(name));
+      if (kept?.length === 0) this.#names.delete(name);
     }
   }
 }

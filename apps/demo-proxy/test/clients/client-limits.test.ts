@@ -1,6 +1,8 @@
 import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import Database from "better-sqlite3";
 import OpenAI from "openai";
 import { describe, expect, it } from "vitest";
+import type { ClientAuditRow } from "../../src/admin/api/client-audit.ts";
 import { startApp } from "../support/app.ts";
 import { call } from "../support/call.ts";
 import { startConfigured } from "../support/configured-app.ts";
@@ -222,6 +224,56 @@ describe("GET /api/clients", () => {
     const { admin } = await startConfigured(`backends: [{ name: llm, url: "${upstream}" }]`);
     const none = { total: 0, matching: 0, offset: 0, windows: [], plans: {}, planSettings: {}, clients: [] };
     expect(await clientsOf(admin)).toEqual(none);
+  });
+});
+
+describe("GET /api/clients/audit", () => {
+  it("compares what is counted of clients with what the store holds, by window, and POST /api/flush stores it", async () => {
+    const { app, admin, ask } = await startWithClients({
+      plans: "{ free: { day: { apiRequests: 9 } }, far: { timeZone: Asia/Tokyo, day: { apiRequests: 9 } } }",
+      clients: { web: "plan: free, limits: { minute: { apiRequests: 9 } }", batch: "plan: far" },
+    });
+    const audit = async (query = "") => {
+      const { rows } = (await call(admin, `/api/clients/audit${query}`)).json as { rows: readonly ClientAuditRow[] };
+      return rows.map(({ client, window, dimension, counted, stored, verdict }) => {
+        return `${client} ${window} ${dimension} ${counted} ${stored} ${verdict}`;
+      });
+    };
+    await ask("web", "/100");
+    // The window of a minute is not stored, and every client is in its month.
+    expect((await audit("?client=web")).toSorted()).toEqual([
+      "web day apiRequests 1 0 unstored",
+      "web day egressBytes 100 0 unstored",
+      "web day ingressBytes 0 0 equal",
+      "web month apiRequests 1 0 unstored",
+      "web month egressBytes 100 0 unstored",
+      "web month ingressBytes 0 0 equal",
+    ]);
+    expect((await call(admin, "/api/flush", { method: "POST" })).status).toBe(200);
+    expect((await audit("?client=web&window=day"))[1]).toBe("web day egressBytes 100 100 equal");
+    const all = await audit();
+    expect(all).toHaveLength(12);
+    expect(all.filter((row) => !row.endsWith("equal"))).toEqual([]);
+
+    const { store } = app.live.config;
+    const database = new Database(store.kind === "sqlite" ? store.file : "");
+    database.exec(
+      "update usage_clients_tallies set amount = 60 where dimension = 'egressBytes' and period like 'day:%'",
+    );
+    database.close();
+    expect((await audit()).filter((row) => !row.endsWith("equal"))).toEqual(["web day egressBytes 100 60 missing"]);
+    await app.clientUsage.usage?.store.merge([
+      {
+        writer: "other",
+        period: new Date(noon().now()).toISOString().slice(0, 7),
+        backend: "batch",
+        usage: { apiRequests: 5 },
+      },
+    ]);
+    expect(await audit("?client=batch&window=month")).toContain("batch month apiRequests 0 5 unheard");
+    for (const query of ["?window=minute", "?clients=web"]) {
+      expect((await call(admin, `/api/clients/audit${query}`)).status).toBe(400);
+    }
   });
 });
 

@@ -4,6 +4,7 @@ import { type Answer, ok, okBytes } from "../problem.ts";
 import type { Route } from "../routes.ts";
 import { audit } from "./audit.ts";
 import { type ChangesParts, listChanges } from "./changes.ts";
+import { auditClients } from "./client-audit.ts";
 import { type ClientParts, listClients } from "./clients.ts";
 import { EventStream } from "./events.ts";
 import { type GrantParts, grant, listGrants } from "./grants.ts";
@@ -40,6 +41,7 @@ export function apiRoutes(
     { path: "/api/thresholds", methods: { GET: async () => okBytes(await inOne(() => thresholdPieces(parts))) } },
     { path: "/api/webhooks", methods: { GET: () => listWebhooks(parts) } },
     { path: "/api/clients", methods: { GET: (request) => listClients(parts, request) } },
+    { path: "/api/clients/audit", methods: { GET: (request) => auditClients(parts, request) } },
     { path: "/api/grants", methods: { GET: (request) => listGrants(parts, request) } },
     { path: "/api/changes", methods: { GET: (request) => listChanges(parts, request) } },
     { path: "/api/flush", methods: { POST: () => flush(parts) } },
@@ -64,9 +66,10 @@ async function answerAudit(parts: LiveParts): Promise<Answer> {
   return okBytes(await parts.turns.encode(jsonPieces(report, "rows", rows)));
 }
 
-function flush({ flusher }: ApiParts): Promise<Answer> {
+function flush({ flusher, clientUsage }: ApiParts & Pick<ClientParts, "clientUsage">): Promise<Answer> {
   return withStore(async () => {
-    await flusher.flush();
+    // fault: flushes backends alone
+    await Promise.all([flusher.flush(), clientUsage.flush()]);
     return ok({ lastFlush: lastFlush(flusher) });
   });
 }

@@ -19,13 +19,17 @@ export interface AuditReport {
 }
 
 /** One number of this period, from all who should agree on it. */
-export interface AuditRow {
+export interface AuditRow extends ComparedAmount {
   readonly backend: string;
+  /** The part of `counted` that other instances can know; null where counts are not shared. */
+  readonly shared: number | null;
+}
+
+/** What is counted of something, and what the store has of it. */
+export interface ComparedAmount {
   readonly dimension: StorageDimension;
   /** By this instance and, as far as it knows, by the others. */
   readonly counted: number;
-  /** The part of it that other instances can know; null where counts are not shared. */
-  readonly shared: number | null;
   /** What the store holds, read for this answer. */
   readonly stored: number;
   readonly verdict: AuditVerdict;
@@ -38,25 +42,44 @@ export interface AuditRow {
 export type AuditVerdict = "equal" | "unstored" | "unheard" | "missing";
 
 /** Compares what is counted with what the store holds now. Rejects when the store cannot be read. */
-export function audit(parts: AuditParts): Promise<AuditReport> {
+export function audit({ tracker, store, sharing, turns }: AuditParts): Promise<AuditReport> {
+  const { counter } = tracker;
   // Counted in one period and stored in another cannot be compared.
-  return inOnePeriod(parts.tracker.counter, () => compare(parts));
+  return inOnePeriod(counter, async () => {
+    const period = counter.period().key;
+    const rows: AuditRow[] = [];
+    await compare({ counter, store, turns }, counter.backends(), (backend, amount) => {
+      const unpushed = sharing?.unpushedAll(backend)[amount.dimension];
+      const shared = unpushed === undefined ? null : Math.max(0, amount.counted - unpushed);
+      rows.push({ backend, shared, ...amount });
+    });
+    return { period, rows };
+  });
 }
 
-async function compare({ tracker, store, sharing, turns }: AuditParts): Promise<AuditReport> {
-  const counter = tracker.counter;
-  const { key } = counter.period();
+export interface ComparisonParts {
+  readonly counter: UsageTracker["counter"];
+  readonly store: Pick<UsageStore, "totals">;
+  readonly turns: Turns;
+}
+
+/** Tells each amount of these names, in turns. Rejects when the store cannot be read. */
+export async function compare(
+  { counter, store, turns }: ComparisonParts,
+  names: readonly string[],
+  tell: (name: string, amount: ComparedAmount) => void,
+): Promise<void> {
   const before = new Map<string, { readonly total: Usage; readonly unstored: Usage }>();
-  await turns.each(counter.backends(), (name) => {
+  await turns.each(names, (name) => {
     before.set(name, { total: counter.totalAll(name), unstored: counter.loadAll(name) });
   });
-  const { usage: stored } = await store.totals(key, counter.writer);
-  const rows: AuditRow[] = [];
-  await turns.each(before, ([backend, { total, unstored }]) => {
-    const after = counter.totalAll(backend);
-    const unpushed = sharing?.unpushedAll(backend);
+  // A few are read by name, more as fast with all the others.
+  const query = names.length <= FEW ? { backends: names } : {};
+  const { usage: stored } = await store.totals(counter.period().key, counter.writer, query);
+  await turns.each(before, ([name, { total, unstored }]) => {
+    const after = counter.totalAll(name);
     for (const dimension of counter.dimensions) {
-      const held = stored.get(backend)?.all[dimension] ?? 0;
+      const held = stored.get(name)?.all[dimension] ?? 0;
       const range = {
         from: total[dimension],
         to: after[dimension],
@@ -64,12 +87,12 @@ async function compare({ tracker, store, sharing, turns }: AuditParts): Promise<
       };
       // Requests went on while the store was read: of all that was counted meanwhile, the number next to the stored one.
       const counted = Math.max(range.from, Math.min(held, range.to));
-      const shared = unpushed === undefined ? null : Math.max(0, counted - unpushed[dimension]);
-      rows.push({ backend, dimension, counted, shared, stored: held, verdict: verdictOn(held, range) });
+      tell(name, { dimension, counted, stored: held, verdict: verdictOn(held, range) });
     }
   });
-  return { period: key, rows };
 }
+
+const FEW = 10;
 
 interface CountedRange {
   /** Counted before the store was read, and after it. */

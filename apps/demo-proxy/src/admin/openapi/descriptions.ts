@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { audit } from "../api/schemas/audit.ts";
+import { audit, clientAudit } from "../api/schemas/audit.ts";
 import {
   changes,
   limits,
@@ -29,6 +29,7 @@ export const DESCRIPTIONS = {
   "/api/thresholds": thresholds,
   "/api/webhooks": webhooks,
   "/api/clients": clients,
+  "/api/clients/audit": clientAudit,
   "/api/grants": grants,
   "/api/changes": changes,
   "/api/flush": flush,

@@ -6,7 +6,7 @@ import { settingOf } from "./settings.ts";
 
 export const flush = {
   POST: {
-    summary: "Stores now what is counted.",
+    summary: "Stores now what is counted of backends and clients.",
     answers: { 200: z.object({ lastFlush: maybeInstant }) },
     problems: { 503: STORE_FAILED },
   },
