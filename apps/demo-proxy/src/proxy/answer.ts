@@ -50,16 +50,16 @@ export class Answer extends ClientResponse {
     }
     const shown = shownHeaders(upstream, status, headers, source);
     const length = headers["content-length"];
+    const bytes = length === undefined ? undefined : Number(length);
     const carriesBody = response.req.method !== "HEAD" && status !== 204 && status !== 304;
     if (source.closing) response.shouldKeepAlive = false;
-    // A response of known length follows its head; another may keep the client waiting for its first byte.
     const pass = (): void => {
-      this.head(status, reason, source.paced(shown), !carriesBody || length !== undefined);
+      this.head(status, reason, source.paced(shown), carriesBody ? bytes : 0);
       // What the answer is about may only show in its body.
       if (carriesBody && this.#refusal !== undefined) this.keepHead();
     };
-    if (!carriesBody || length === undefined || attempt.expectEgress(Number(length))) pass();
-    else if (!source.sendElsewhere(upstream, Number(length))) attempt.expectSoon(Number(length), pass);
+    if (!carriesBody || bytes === undefined || attempt.expectEgress(bytes)) pass();
+    else if (!source.sendElsewhere(upstream, bytes)) attempt.expectSoon(bytes, pass);
   }
 
   /** @returns whether the client's connection takes more; after a false, the source is told when it does. */

@@ -66,13 +66,16 @@ export class Attempt implements Dispatcher.DispatchHandler {
    */
   abort(over: () => void): void {
     const state = this.#state;
+    if (state.at === "over") {
+      over();
+      return;
+    }
     const before = this.#onOver;
     this.#onOver = () => {
       before?.();
       over();
     };
-    if (state.at === "over") over();
-    else if (state.at === "connecting") this.#finish();
+    if (state.at === "connecting") this.#finish();
     else if (state.at === "open") {
       this.#state = LEAVING;
       state.tunnel.stop(() => {

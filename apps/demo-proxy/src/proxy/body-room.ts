@@ -65,11 +65,10 @@ export class BodyRoom implements Room {
   #isReleased = false;
 
   /**
-   * @param hold keeps as much free as the body has announced.
+   * @param bytes what the body has announced: the hold keeps them free.
    * @param exact absent: a body passes to its end, whatever room there is.
    */
-  constructor(hold: Hold, dimension: BodyDimension, books: Books, exact: ExactLimits | undefined) {
-    const bytes = hold.usage[dimension];
+  constructor(hold: Hold, dimension: BodyDimension, bytes: number, books: Books, exact: ExactLimits | undefined) {
     this.dimension = dimension;
     this.#books = books;
     this.#exact = exact;

@@ -50,7 +50,7 @@ export class ClientAdmission {
       this.#account.inFlight += 1;
     }
     // fault: admits a client that is over its limit
-    if (this.#admit(this.#usage.tryReserve(this.#account.name, usage, HOLDING))) return undefined;
+    if (this.#admit(this.#usage.tryReserve(this.#account.name, usage, HOLDING), usage)) return undefined;
     const client = this.#usage.check(this.#account.name, usage);
     if (this.#exact === undefined || this.#exact.waitMs === 0 || !isPassing(client)) return this.#refuse(client);
     const kept = { ...usage };
@@ -77,12 +77,12 @@ export class ClientAdmission {
     const { waitMs } = this.#exact ?? { waitMs: 0 };
     const { name } = this.#account;
     const hold = await this.#usage.reserve(name, usage, { ...HOLDING, waitMs, signal });
-    return this.#admit(hold) ? undefined : this.#refuse(this.#usage.check(name, usage));
+    return this.#admit(hold, usage) ? undefined : this.#refuse(this.#usage.check(name, usage));
   }
 
-  #admit(hold: Hold | undefined): boolean {
+  #admit(hold: Hold | undefined, usage: Readonly<Usage>): boolean {
     if (hold === undefined) return false;
-    this.#side = new Reservation(hold, this.#usage, this.#exact);
+    this.#side = new Reservation(hold, usage, this.#usage, this.#exact);
     return true;
   }
 

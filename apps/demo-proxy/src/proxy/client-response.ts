@@ -1,6 +1,9 @@
 import type { ServerResponse } from "node:http";
 import { reasonPhrase } from "./reason-phrase.ts";
 
+/** Above this, making text of a body takes longer than a write of two pieces. */
+const SMALL_BYTES = 4_096;
+
 /**
  * A backend's response on its way to the client. Its head waits for the first bytes of its body, to leave in one packet with
  * them; until then, another answer can take its place.
@@ -10,6 +13,7 @@ export class ClientResponse {
   #held: string[] | undefined;
   #status = 0;
   #reason: string | undefined;
+  #bodyBytes: number | undefined;
   #isKept = false;
 
   constructor(response: ServerResponse) {
@@ -23,20 +27,22 @@ export class ClientResponse {
 
   /**
    * @param headers `name, value, name, value, ...`, characters being bytes.
-   * @param waits whether the head may wait for as long as the first bytes take.
+   * @param bodyBytes how long its body is: it follows its head. One of unknown length may keep the client waiting for its first byte.
    */
-  head(status: number, reason: string | undefined, headers: string[], waits: boolean): void {
+  head(status: number, reason: string | undefined, headers: string[], bodyBytes: number | undefined): void {
     this.#held = headers;
     this.#status = status;
     this.#reason = reason;
+    this.#bodyBytes = bodyBytes;
     this.#isKept = false;
-    if (!waits) process.nextTick(sendHead, this);
+    if (bodyBytes === undefined) process.nextTick(sendHead, this);
   }
 
   /** @returns whether the client's connection takes more. */
   write(chunk: Buffer): boolean {
+    const isWhole = this.#held !== undefined && chunk.length === this.#bodyBytes;
     this.#writeHead();
-    return this.response.write(chunk);
+    return isWhole && chunk.length <= SMALL_BYTES ? writeAsText(this.response, chunk) : this.response.write(chunk);
   }
 
   /** There is no more of it. */
@@ -66,6 +72,18 @@ export class ClientResponse {
     this.#held = undefined;
     this.response.writeHead(this.#status, reasonPhrase(this.#reason), headers);
   }
+}
+
+/**
+ * Writes a head and all of its body as one text, whose characters are bytes: it leaves as one piece, at once. Beside a buffer, the
+ * head would be a piece of its own, and node would keep both until the next tick.
+ */
+function writeAsText(response: ServerResponse, body: Buffer): boolean {
+  const { socket } = response;
+  socket?.cork();
+  const takesMore = response.write(body.toString("latin1"), "latin1");
+  socket?.uncork();
+  return takesMore;
 }
 
 function sendHead(response: ClientResponse): void {

@@ -25,10 +25,11 @@ export class Reservation {
   #isRequestCounted = false;
   #glances = 0;
 
-  constructor(hold: Hold, books: Books, exact?: ExactLimits) {
+  /** @param usage what the hold keeps free; nothing is kept of the object. */
+  constructor(hold: Hold, { ingressBytes, egressBytes }: Readonly<Usage>, books: Books, exact?: ExactLimits) {
     this.#hold = hold;
-    this.#ingress = new BodyRoom(hold, "ingressBytes", books, exact);
-    this.#egress = new BodyRoom(hold, "egressBytes", books, exact);
+    this.#ingress = new BodyRoom(hold, "ingressBytes", ingressBytes, books, exact);
+    this.#egress = new BodyRoom(hold, "egressBytes", egressBytes, books, exact);
   }
 
   get ingress(): Room {

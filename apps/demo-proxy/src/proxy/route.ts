@@ -226,7 +226,7 @@ export class Router {
       if (signal.aborted) throw error;
     });
     const upstream = this.#pool(demand).find(({ name, draining }) => name === backend && !draining);
-    if (hold && upstream) return this.#admitted(upstream, hold, demand);
+    if (hold && upstream) return this.#admitted(upstream, hold, this.usageOf(demand, upstream), demand);
     hold?.void();
     return this.#route(demand, failed, false);
   }
@@ -245,11 +245,11 @@ export class Router {
   /** Keeps room for what a request will use; undefined where there is none. */
   #admit(upstream: Upstream, usage: Readonly<Usage>, demand: Demand): Admitted | undefined {
     const hold = this.#tracker.tryReserve(upstream.name, usage, HOLDING);
-    return hold && this.#admitted(upstream, hold, demand);
+    return hold && this.#admitted(upstream, hold, usage, demand);
   }
 
-  #admitted(upstream: Upstream, hold: Hold, demand: Demand): Admitted {
-    const reservation = new Reservation(hold, this.#books, this.#exact);
+  #admitted(upstream: Upstream, hold: Hold, usage: Readonly<Usage>, demand: Demand): Admitted {
+    const reservation = new Reservation(hold, usage, this.#books, this.#exact);
     return { upstream, reservation, meter: this.#pricing.meterOf(demand, upstream, reservation) };
   }
 

@@ -257,6 +257,21 @@ test("the head of a response whose body takes its time is passed on at once", as
   client.socket.destroy();
 });
 
+test("a body of any bytes passes as it is, with a head of any bytes, whether they leave as one piece or not", async () => {
+  const body = Buffer.from(Array.from({ length: 4_097 }, (_, at) => at % 256));
+  const upstream = await startUpstream(({ url = "" }, response) => {
+    const piece = body.subarray(0, Number(url.slice(1)));
+    response.writeHead(200, { "content-length": piece.length, "x-name": "\xe9" }).end(piece);
+  });
+  const proxy = await startProxy({ upstreams: { a: upstream.port } });
+  for (const length of [1, 4_096, 4_097]) {
+    const answer = await talk(proxy.port, `GET /${length} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    expect(answer).toContain("x-name: \xe9\r\n");
+    expect(answer.slice(answer.indexOf("\r\n\r\n") + 4)).toBe(body.toString("latin1", 0, length));
+  }
+  expect(proxy.usage("a")).toMatchObject({ apiRequests: 3, egressBytes: 8_194 });
+});
+
 test("a client that speaks HTTP/1.0 gets a body that ends with its connection", async () => {
   const upstream = await startUpstream((_request, response) => {
     response.write("chunk");

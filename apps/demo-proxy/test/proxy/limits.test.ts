@@ -245,7 +245,7 @@ describe("a reservation", () => {
       const claims = [2 ** 53 - 1, 2 ** 60, Number.NaN, 5, 2 ** 52];
       const made = claims.map((bytes) => {
         const hold = tracker.tryReserve("a", { apiRequests: 1, egressBytes: 1 });
-        const one = hold && new Reservation(hold, booksOf(tracker));
+        const one = hold && new Reservation(hold, hold.usage, booksOf(tracker));
         one?.expectEgress(bytes);
         return one;
       });

@@ -26,7 +26,7 @@ async function upload(proxy: RunningProxy, declared: number, bytes: number, ever
 function reserve(tracker: UsageTracker, ingressBytes: number): Reservation {
   const hold = tracker.tryReserve("a", { apiRequests: 1, ingressBytes });
   if (hold === undefined) throw new Error("there is no room for it");
-  return new Reservation(hold, booksOf(tracker));
+  return new Reservation(hold, hold.usage, booksOf(tracker));
 }
 
 function delayed(reply: Reply): void {

@@ -111,7 +111,7 @@ export class Holds<D extends string> {
     const freed = this.#keptUpTo(hold, amounts);
     this.#kept.takeOut(hold.slot, freed);
     this.#periods.free(hold.cells, hold.row, freed);
-    if (isAny(freed)) this.tellFreed(hold.backend);
+    if (this.#freed.hasListeners && isAny(freed)) this.#freed.emit(hold.backend);
   }
 
   count(hold: OpenHold<D>, part: Partial<Usage<D>>): void {
@@ -150,7 +150,7 @@ export class Holds<D extends string> {
     // Before anybody is told: else whoever waits tries in vain, and there may be thousands.
     // fault: tells that there is room before the hold has ended
     this.#close(hold, state);
-    if (isAny(kept)) this.tellFreed(hold.backend);
+    if (this.#freed.hasListeners && isAny(kept)) this.#freed.emit(hold.backend);
   }
 
   /** Of what the hold kept free, nothing is kept any more. */
