@@ -2,7 +2,7 @@ import { type Clock, type StorageDimension, systemClock, type UsageStore } from 
 import type { RedisEvent } from "@usage/counter-redis";
 import { type DeliveryTimes, type TrackedCounter, UsageFlusher, UsageTracker } from "@usage/tracker";
 import { adminRoutes } from "./admin/admin-routes.ts";
-import type { MadeGrant } from "./admin/api/grants.ts";
+import type { MadeGrant } from "./admin/api/make-grant.ts";
 import { UsageRates } from "./admin/api/rates.ts";
 import { Refusals } from "./admin/api/refusals.ts";
 import { guard } from "./admin/guard.ts";

@@ -106,7 +106,10 @@ export class ProxyApp {
     this.flusher.start();
     this.#parts.webhooks.start();
     this.#parts.heartbeats.beat();
-    this.#parts.settings.watch(() => this.live.reapply());
+    this.#parts.settings.watch({
+      changed: () => this.live.reapply(),
+      granted: () => Promise.all([this.tracker.refresh(), this.clientUsage.usage?.refresh()]),
+    });
     readiness.ready = true;
     return { proxy: readiness.address, admin: adminAddress };
   }

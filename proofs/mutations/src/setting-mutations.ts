@@ -31,7 +31,7 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "forgets a change that could not be taken over",
-    edit: change(/changed\(\)/, "changed().catch(() => {})"),
+    edit: change(/take\(\)/, "take().catch(() => {})"),
     caughtBy: [
       {
         file: "apps/demo-proxy/test/process/settings.test.ts",

@@ -206,6 +206,11 @@ export class ClientUsage implements Books {
     return this.#opened.tracker(window, name).counter.totalAll(name);
   }
 
+  /** What it is limited to there, with what was granted for that period. */
+  limitsOf(name: string, window: ClientWindow): Partial<Usage> {
+    return this.#opened.tracker(window, name).counter.limitsOf(name);
+  }
+
   /** What of that is not known to be stored. */
   unstoredOf(name: string, window: ClientWindow): Usage {
     return this.#opened.tracker(window, name).counter.loadAll(name);

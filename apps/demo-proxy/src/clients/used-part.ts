@@ -14,7 +14,7 @@ export interface UsedPart {
 export function mostUsed(clientUsage: ClientUsage, { name, limits }: ClientAccount): UsedPart | undefined {
   let most: UsedPart | undefined;
   for (const window of Object.keys(limits) as ClientWindow[]) {
-    const used = partOf(clientUsage.totalOf(name, window), limits[window] ?? {});
+    const used = partOf(clientUsage.totalOf(name, window), clientUsage.limitsOf(name, window));
     if (used !== undefined && used.part > (most?.part ?? -1)) most = { ...used, window };
   }
   return most;

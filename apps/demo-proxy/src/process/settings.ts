@@ -26,14 +26,26 @@ export interface SettingsOptions {
   readonly intervalMs?: number;
 }
 
+/** What is to be done once something is heard of. What rejects is done again. */
+export interface Heard {
+  readonly changed: () => Promise<unknown>;
+  readonly granted: () => Promise<unknown>;
+}
+
+/** As the store has it where something was granted: no setting, and in no trail, where grants are listed themselves. */
+const GRANT = "grant";
+
 /** What operators have changed by API: kept in the store, and in place of what the file says until it is taken back. */
 export class Settings {
   readonly #options: SettingsOptions;
   /** The last change of each setting, by subject. */
   readonly #last = new Map<string, Map<SettingName, KnownChange>>();
   #revision = 0;
-  /** The last one that was taken over. */
-  #applied: number | undefined;
+  /** The last one that was known, by what it is about, and the one that was taken over. */
+  readonly #news: Readonly<Record<"settings" | "grants", { latest: number; applied: number }>> = {
+    settings: { latest: 0, applied: 0 },
+    grants: { latest: 0, applied: 0 },
+  };
   #reading: Promise<unknown> = Promise.resolve();
   #cancel: (() => void) | undefined;
   #isStopped = false;
@@ -53,6 +65,9 @@ export class Settings {
         this.#last.set(subject, settings.set(change.setting, change));
       }
       this.#revision = found.at(-1)?.revision ?? this.#revision;
+      for (const { revision, setting } of found) {
+        this.#news[setting === GRANT ? "grants" : "settings"].latest = revision;
+      }
       for (const change of known) {
         if (this.of(change.subject, change.setting) === change) this.#options.onChange?.(change);
       }
@@ -62,24 +77,25 @@ export class Settings {
   }
 
   /**
-   * Looks for changes from now on, and calls `changed` when there were some, again and again until that goes well. A store that
-   * fails is asked again.
+   * Looks for changes from now on, and calls `changed` when there were some, and `granted` when others have granted something, again
+   * and again until that goes well. A store that fails is asked again.
    */
-  watch(changed: () => Promise<unknown>): void {
+  watch(heard: Heard): void {
     if (this.#options.store.changes === undefined || this.#isStopped) return;
-    this.#applied ??= this.#revision;
+    if (this.#cancel === undefined) {
+      // What there is by now is in force.
+      for (const news of Object.values(this.#news)) news.applied = news.latest;
+    }
     this.#cancel = this.#options.clock.after(this.#options.intervalMs ?? 1_500, async () => {
       try {
         // fault: never hears of what other instances have changed
         await this.load();
-        const revision = this.#revision;
-        // fault: forgets a change that could not be taken over
-        if (revision !== this.#applied) await changed();
-        this.#applied = revision;
+        await takeOver(this.#news.settings, heard.changed);
+        await takeOver(this.#news.grants, heard.granted);
       } catch {
         // The flush tells that the store is away.
       }
-      this.watch(changed);
+      this.watch(heard);
     });
   }
 
@@ -131,9 +147,29 @@ export class Settings {
     return stored && changesOf(stored)[0];
   }
 
+  /**
+   * Lets other instances know that something was granted, which they would learn with their next flush otherwise. Does not reject:
+   * the grant is stored.
+   */
+  async announceGrant(subject: SettingSubject, id: string): Promise<void> {
+    const change = { subject: subjectText(subject), setting: GRANT, value: JSON.stringify({ id }), before: null };
+    await this.#options.store.change?.(change).catch(() => {});
+  }
+
   /** All changes that were ever made, as the store has them, the latest first. Rejects when the store fails. */
   async trail(): Promise<readonly KnownChange[]> {
     const changes = (await this.#options.store.changes?.()) ?? [];
     return changes.toReversed().flatMap(changesOf);
   }
+}
+
+async function takeOver(
+  news: { readonly latest: number; applied: number },
+  take: () => Promise<unknown>,
+): Promise<void> {
+  const { latest } = news;
+  if (latest === news.applied) return;
+  // fault: forgets a change that could not be taken over
+  await take();
+  news.applied = latest;
 }

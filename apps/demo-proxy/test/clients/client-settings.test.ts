@@ -1,6 +1,7 @@
 import { isoWeeks, memoryStore } from "@usage/counter-core";
 import { describe, expect, it } from "vitest";
 import type { ClientReport } from "../../src/admin/api/clients.ts";
+import type { MadeGrant } from "../../src/admin/api/make-grant.ts";
 import type { Address } from "../../src/config/address.ts";
 import { startApp } from "../support/app.ts";
 import { call } from "../support/call.ts";
@@ -21,14 +22,19 @@ const requestsIn = ({ windows }: Pick<ClientReport, "windows">) =>
 
 async function start(clients: Readonly<Record<string, string>>) {
   const said: string[] = [];
-  const parts = { clock: noon(), onComplaint: (complaint: string) => said.push(complaint) };
+  const made: MadeGrant[] = [];
+  const parts = {
+    clock: noon(),
+    onComplaint: (complaint: string) => said.push(complaint),
+    onGrant: (grant: MadeGrant) => made.push(grant),
+  };
   const started = await startWithClients({ plans: PLANS, clients }, parts);
   const { admin, app } = started;
   const again = async () => {
     const next = await startApp({ ...app.live.config, listen: { host: "127.0.0.1", port: 0 } }, parts);
     return { ...next, change: change(next.admin) };
   };
-  return { ...started, said, again, change: change(admin) };
+  return { ...started, said, made, again, change: change(admin) };
 }
 
 describe("limits and plans of clients that are changed by API", () => {
@@ -232,5 +238,78 @@ describe("limits and plans of clients that are changed by API", () => {
     isDown = false;
     await expect.poll(async () => (await clientOf(admin, "web"))?.plan, SOON).toBe("pro");
     expect(await ask2()).toEqual([200, 429]);
+  });
+});
+
+describe("POST /api/clients/:name/grants", () => {
+  it("raises a limit of a client for one period of one window, once, in the whole fleet within two seconds", async () => {
+    const { admin, ask, again, change, made } = await start({ web: "plan: free", batch: "plan: free" });
+    const other = await again();
+    for (const status of [200, 200, 429]) expect((await ask("web")).status).toBe(status);
+    const [day] = new Date(noon().now()).toISOString().split("T");
+    const period = `day:${day}`;
+    const grant = { id: "ticket-4711", amounts: { apiRequests: 2 }, reason: "our outage", by: "ada" };
+    const first = await change("POST", "clients/web/grants", { ...grant, window: "day" });
+    const given = { id: grant.id, amounts: grant.amounts };
+    const answer = { name: "web", window: "day", period, ...given, granted: given.amounts, limits: { apiRequests: 4 } };
+    expect([first.status, first.json]).toEqual([201, answer]);
+    const second = await other.change("POST", "clients/web/grants", { ...grant, window: "day", period });
+    expect([second.status, second.json]).toEqual([200, answer]);
+    expect(made).toEqual([{ client: "web", window: "day", period, ...grant }]);
+    expect([(await ask("web")).status, await clientOf(admin, "web")]).toMatchObject([
+      200,
+      { usedPart: 0.75, windows: { day: { limits: { apiRequests: 4 }, granted: { apiRequests: 2 }, usedPart: 0.75 } } },
+    ]);
+    const { text } = await call(admin, "/metrics");
+    expect(text).toContain('\nusage_client_limit{client="web",window="day",dimension="apiRequests"} 4\n');
+    // By month, unless another window is named; nothing limits it there. Nobody has asked the other instance.
+    await change("POST", "clients/batch/grants", { id: "1", amounts: { egressBytes: "1 KiB" }, reason: "r" });
+    await change("POST", "clients/batch/grants", { id: "1", amounts: { apiRequests: 7 }, reason: "r", window: "day" });
+    const limit = async () => (await clientOf(other.admin, "batch"))?.windows.day?.limits.apiRequests;
+    await expect.poll(limit, SOON).toBe(9);
+    const month = period.slice(4, 11);
+    const [ofDay, ofMonth] = [
+      { period, amounts: { apiRequests: 7 } },
+      { period: month, amounts: { egressBytes: 1_024 } },
+    ];
+    expect((await call(other.admin, "/api/clients/batch/grants")).json).toMatchObject({
+      client: "batch",
+      grants: [ofDay, ofMonth],
+    });
+    expect((await call(admin, `/api/clients/batch/grants?period=${month}`)).json).toMatchObject({ grants: [ofMonth] });
+    expect((await call(admin, "/api/changes?client=web")).json).toMatchObject({
+      changes: [{ client: "web", setting: "grant", revision: null, after: { period, ...given }, by: "ada" }],
+    });
+    const { json } = await call(admin, "/api/changes");
+    expect((json as { changes: unknown[] }).changes).toHaveLength(3);
+  });
+
+  it("grants nothing that cannot be meant", async () => {
+    const { admin, change } = await start({ web: "plan: free, limits: { minute: { apiRequests: 1 } }" });
+    const grant = { id: "1", amounts: { apiRequests: 2 }, reason: "r" };
+    const wrong = [
+      [
+        { ...grant, window: "minute" },
+        400,
+        'window: "web" can be granted more by month, day; it is counted in no other',
+      ],
+      [{ ...grant, window: "week" }, 400, 'window: "web" can be granted more by month, day; it is counted in no other'],
+      [{ ...grant, window: "fortnight" }, 400, "window: expected one of month, week, day"],
+      [{ ...grant, amounts: { classZ: 1 } }, 400, "amounts.classZ: unknown key; known here: apiRequests"],
+      [{ ...grant, amounts: JSON.parse('{"apiRequests":1,"__proto__":1}') }, 400, "amounts.__proto__: cannot be"],
+      [{ ...grant, period: "2020-01" }, 409, "nothing was granted. GET /api/clients/web/grants?period=2020-01"],
+      [{ ...grant, reason: "" }, 400, "reason: expected a reason"],
+    ] as const;
+    for (const [body, status, detail] of wrong) {
+      const reply = await change("POST", "clients/web/grants", body);
+      expect(reply.json).toMatchObject({ status, detail: expect.stringContaining(detail) });
+    }
+    expect((await change("POST", "clients/nobody/grants", grant)).status).toBe(404);
+    expect((await call(admin, "/api/clients/nobody/grants")).status).toBe(404);
+    expect((await call(admin, "/api/clients/web/grants?period=%00")).status).toBe(400);
+    await change("POST", "clients/web/grants", grant);
+    const other = await change("POST", "clients/web/grants", { ...grant, amounts: { apiRequests: 3 } });
+    expect(other.json).toMatchObject({ status: 409, detail: expect.stringContaining('"apiRequests":2') });
+    expect((await call(admin, "/api/clients/web/grants")).json).toMatchObject({ grants: [{ id: "1", by: null }] });
   });
 });

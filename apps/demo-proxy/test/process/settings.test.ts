@@ -10,7 +10,7 @@ it("a change by API that cannot be taken over is tried again until it is", async
   onTestFinished(() => mine.stop());
   await mine.load();
   const changed = vi.fn(async () => {});
-  mine.watch(changed);
+  mine.watch({ changed, granted: async () => {} });
   const look = async (): Promise<number> => {
     clock.advance(2_000);
     await new Promise(setImmediate);

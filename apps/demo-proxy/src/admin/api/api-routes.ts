@@ -5,6 +5,7 @@ import type { Route } from "../routes.ts";
 import { audit } from "./audit.ts";
 import { type ChangesParts, listChanges } from "./changes.ts";
 import { auditClients } from "./client-audit.ts";
+import { grantToClient, listClientGrants } from "./client-grants.ts";
 import { type ClientParts, listClients } from "./clients.ts";
 import { EventStream } from "./events.ts";
 import { type GrantParts, grant, listGrants } from "./grants.ts";
@@ -47,6 +48,13 @@ export function apiRoutes(
     { path: "/api/flush", methods: { POST: () => flush(parts) } },
     { path: "/api/backends/:name/drain", methods: { POST: (request) => drain(parts, request) } },
     { path: "/api/backends/:name/grants", methods: { POST: (request) => grant(parts, request) } },
+    {
+      path: "/api/clients/:name/grants",
+      methods: {
+        GET: (request) => listClientGrants(parts, request),
+        POST: (request) => grantToClient(parts, request),
+      },
+    },
     { path: "/api/backends/:name/release", methods: { POST: (request) => release(parts, request) } },
     { path: "/api/backends/:name/resume", methods: { POST: (request) => resume(parts, request) } },
     ...PUT_SETTINGS.map((put): Route => {

@@ -1,3 +1,4 @@
+import type { ClientUsage } from "../../clients/client-usage.ts";
 import type { SettingSubject, SubjectKind } from "../../process/setting-subject.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
@@ -7,7 +8,9 @@ import type { ChangeParts } from "./setting-change.ts";
 import type { ApiParts } from "./usage-report.ts";
 import { withStore } from "./with-store.ts";
 
-export interface ChangesParts extends Pick<ChangeParts, "settings" | "isInFile">, Pick<ApiParts, "store" | "turns"> {}
+export interface ChangesParts extends Pick<ChangeParts, "settings" | "isInFile">, Pick<ApiParts, "store" | "turns"> {
+  readonly clientUsage: Pick<ClientUsage, "usage">;
+}
 
 const KINDS: readonly SubjectKind[] = ["backend", "client", "plan"];
 
@@ -39,13 +42,17 @@ async function changesOf({ settings }: ChangesParts, only: SettingSubject | unde
     });
 }
 
-async function grantsOf({ store }: ChangesParts, only: SettingSubject | undefined) {
-  if (only !== undefined && only.kind !== "backend") return [];
-  const grants = (await store.grants?.(only ? { backend: only.name } : {})) ?? [];
-  return grants.map(({ backend, id, period, amounts, by = null, reason, createdAt }) => {
-    const after = { after: { id, period, amounts }, from: "api" } as const;
-    return { revision: null, backend, setting: "grant", before: null, ...after, by, reason, at: createdAt };
-  });
+async function grantsOf({ store, clientUsage }: ChangesParts, only: SettingSubject | undefined) {
+  const granted = async (kind: "backend" | "client") => {
+    if (only !== undefined && only.kind !== kind) return [];
+    const from = kind === "backend" ? store : clientUsage.usage?.store;
+    const grants = (await from?.grants?.(only ? { backend: only.name } : {})) ?? [];
+    return grants.map(({ backend, id, period, amounts, by = null, reason, createdAt }) => {
+      const after = { after: { id, period, amounts }, from: "api" } as const;
+      return { revision: null, [kind]: backend, setting: "grant", before: null, ...after, by, reason, at: createdAt };
+    });
+  };
+  return (await Promise.all([granted("backend"), granted("client")])).flat();
 }
 
 /** What was changed and is not in the file any more. */

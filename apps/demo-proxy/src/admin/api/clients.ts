@@ -62,7 +62,10 @@ export interface ClientWindowReport {
   readonly usage: Usage;
   /** What running requests may still use. */
   readonly held: Usage;
+  /** With what was granted for this period. */
   readonly limits: Partial<Usage>;
+  /** What of them that is. */
+  readonly granted: Partial<Usage>;
   readonly usedPart: number | null;
   readonly withinLimits: boolean;
   /** What is not known to be stored. */
@@ -139,12 +142,13 @@ function* reports(parts: ClientParts, found: readonly Found[]): Generator<Client
     if (clientUsage.accountOf(name) === undefined) continue;
     const { allowed, windows } = clientUsage.check(name, { apiRequests: 1, egressBytes: 1 });
     const byWindow = CLIENT_WINDOWS.filter((window) => windows[window] !== undefined).map((window) => {
-      const { period, usage, held, limits, reason } = windows[window];
+      const { period, usage, held, limits, granted = {}, reason } = windows[window];
       const report: ClientWindowReport = {
         period: isoPeriod(period),
         usage,
         held,
         limits,
+        granted,
         usedPart: partOf(usage, limits)?.part ?? null,
         withinLimits: reason !== "limit",
         unstored: clientUsage.unstoredOf(name, window),

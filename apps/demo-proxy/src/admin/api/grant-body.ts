@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { expected, section, wholeNumber } from "../../config/schema/expected.ts";
+import { CLIENT_WINDOWS } from "../../clients/client-windows.ts";
+import { expected, named, section, wholeNumber } from "../../config/schema/expected.ts";
 import { size } from "../../config/schema/values.ts";
 
 const someRequests = wholeNumber("requests", 1, Number.MAX_SAFE_INTEGER);
@@ -12,25 +13,27 @@ const amounts = section({
   // Which others are counted, the configuration says.
 }).catchall(wholeNumber("units", 1, Number.MAX_SAFE_INTEGER));
 
-/** What `POST /api/backends/:name/grants` takes. */
-export const grantBody = section({
+const grant = {
   id: words("an id of your own, by which it is granted once", 256),
-  amounts: amounts.refine((given) => Object.values(given).some((amount) => amount !== undefined), {
-    error: "expected one amount or more, got none",
-  }),
+  amounts: named(
+    amounts.refine((given) => Object.values(given).some((amount) => amount !== undefined), {
+      error: "expected one amount or more, got none",
+    }),
+  ),
   reason: words("a reason", 1_000),
   by: words("who grants it", 256).optional(),
   period: words("the current period, such as 2026-01", 256).optional(),
-});
+};
+
+/** What `POST /api/backends/:name/grants` takes. */
+export const grantBody = section(grant);
+
+const window = z.enum(CLIENT_WINDOWS, expected(`one of ${CLIENT_WINDOWS.join(", ")}`)).optional();
+
+/** The same of clients, in one of their windows. */
+export const clientGrantBody = section({ ...grant, window });
 
 export type GrantBody = z.output<typeof grantBody>;
-
-/** The grant that a body asks for, or what is wrong with it, field by field. */
-export function readGrantBody(body: unknown): { readonly grant: GrantBody } | { readonly trouble: string } {
-  const { data, error } = grantBody.safeParse(body);
-  if (error === undefined) return { grant: data };
-  return { trouble: troubleOf(error) };
-}
 
 /** What is wrong with a body, field by field. */
 export function troubleOf({ issues }: z.core.$ZodError): string {

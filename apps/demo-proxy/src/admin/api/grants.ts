@@ -1,28 +1,15 @@
 import type { StorageDimension, StoredGrant, Usage } from "@usage/counter-core";
-import { GrantConflictError } from "@usage/tracker";
-import { messageOf } from "../../log/message-of.ts";
 import { jsonPieces } from "../json-pieces.ts";
-import { type Answer, badRequest, created, ok, okBytes, refuse } from "../problem.ts";
+import { type Answer, badRequest, okBytes } from "../problem.ts";
 import { isBackendName, isPeriodKey, queryTrouble } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
-import { type GrantBody, readGrantBody } from "./grant-body.ts";
+import { grantBody, troubleOf } from "./grant-body.ts";
+import { type GrantTold, makeGrant } from "./make-grant.ts";
+import { noSuch } from "./setting-change.ts";
 import type { ApiParts } from "./usage-report.ts";
 import { withStore } from "./with-store.ts";
 
-export interface GrantParts extends Pick<ApiParts, "router" | "tracker" | "store" | "turns"> {
-  /** Is told of each grant that is new. @default nobody is */
-  readonly onGrant?: (grant: MadeGrant) => void;
-}
-
-/** What somebody has granted a backend for a period. */
-export interface MadeGrant {
-  readonly backend: string;
-  readonly period: string;
-  readonly id: string;
-  readonly amounts: Partial<Usage>;
-  readonly reason: string;
-  readonly by?: string;
-}
+export type GrantParts = GrantTold & Pick<ApiParts, "router" | "tracker" | "store" | "turns">;
 
 /** What `GET /api/grants` lists, the latest first. */
 export interface GrantReport {
@@ -58,51 +45,24 @@ function grantReport({ backend, id, amounts, reason, by, createdAt }: StoredGran
 
 /** Raises the limits of a backend for what is left of the period: 201 once for each id, 200 when that was granted before. */
 export async function grant(parts: GrantParts, { params, readJson }: RouteRequest): Promise<Answer> {
-  const name = parts.router.upstreams.find((upstream) => upstream.name === params.name)?.name;
-  if (name === undefined) {
-    return refuse({ status: 404, title: "Not found", detail: "No backend has this name; GET /api/usage lists them." });
-  }
+  const { tracker, router } = parts;
+  const name = router.upstreams.find((upstream) => upstream.name === params.name)?.name;
+  if (name === undefined) return noSuch("backend");
   const body = await readJson();
   if ("refusal" in body) return body.refusal;
-  const read = readGrantBody(body.value);
-  if ("trouble" in read) return badRequest(`Nothing was granted. ${read.trouble}`);
-  const counted: readonly string[] = parts.tracker.counter.dimensions;
-  const unknown = Object.keys(read.grant.amounts).filter((dimension) => !counted.includes(dimension));
-  if (unknown.length > 0) {
-    const troubles = unknown.map((name) => `amounts.${name}: unknown key; known here: ${counted.join(", ")}`);
-    return badRequest(`Nothing was granted. ${troubles.join("; ")}`);
-  }
-  const { key } = parts.tracker.counter.period();
-  const { period = key } = read.grant;
-  // Who asks again after the period has changed would grant a second time otherwise.
-  // fault: grants for another period than was asked for
-  if (period !== key) {
-    const where = `GET /api/grants?period=${encodeURIComponent(period)} lists what was granted for another one.`;
-    return conflict(`The period is ${key}, and nothing was granted. ${where}`);
-  }
-  return store(parts, name, period, read.grant);
-}
-
-async function store(
-  { tracker, onGrant }: GrantParts,
-  backend: string,
-  period: string,
-  { id, amounts, reason, by }: GrantBody,
-): Promise<Answer> {
-  const options = { id, reason, period, ...(by !== undefined && { by }) };
-  const given = Object.fromEntries(Object.entries(amounts).filter(([, amount]) => amount !== undefined));
-  try {
-    const isNew = await tracker.grant(backend, given, options);
-    if (isNew) onGrant?.({ backend, amounts: given, ...options });
-    const { limits, granted = {} } = tracker.check(backend, {});
-    const body: GrantAnswer = { name: backend, period, id, amounts: given, granted, limits };
-    // fault: says that each grant is new
-    return isNew ? created(body) : ok(body);
-  } catch (error) {
-    if (error instanceof GrantConflictError) return conflict(`Nothing was granted: ${error.message}.`);
-    const detail = `${messageOf(error)}. It may be granted all the same: send it again, under the same id.`;
-    return refuse({ status: 503, title: "The store failed", detail });
-  }
+  const { data, error } = grantBody.safeParse(body.value);
+  if (error !== undefined) return badRequest(`Nothing was granted. ${troubleOf(error)}`);
+  return makeGrant(parts, data, {
+    subject: { kind: "backend", name },
+    counted: tracker.counter.dimensions,
+    period: tracker.counter.period().key,
+    listedAt: "/api/grants?period=",
+    grant: (amounts, options) => tracker.grant(name, amounts, options),
+    answer: ({ id, period, amounts }): GrantAnswer => {
+      const { limits, granted = {} } = tracker.check(name, {});
+      return { name, period, id, amounts, granted, limits };
+    },
+  });
 }
 
 interface GrantAnswer {
@@ -113,8 +73,4 @@ interface GrantAnswer {
   /** What of the limits is granted by now, by this grant and others. */
   readonly granted: Partial<Record<StorageDimension, number>>;
   readonly limits: Partial<Record<StorageDimension, number>>;
-}
-
-function conflict(detail: string): Answer {
-  return refuse({ status: 409, title: "Conflict", detail });
 }

@@ -30,11 +30,13 @@ export async function writeClients(
     for (const window of CLIENT_WINDOWS) {
       if (window !== "month" && limits[window] === undefined) continue;
       const amounts = Object.entries(clientUsage.totalOf(name, window));
+      // With what was granted.
+      const most = clientUsage.limitsOf(name, window);
       for (const [dimension, amount] of amounts) {
         const labels = labelSet(client, label("window", window), label("dimension", dimension));
-        const most = limits[window]?.[dimension as StorageDimension];
         usage.add(labels, amount);
-        if (most !== undefined) limit.add(labels, most);
+        const allowed = most[dimension as StorageDimension];
+        if (allowed !== undefined) limit.add(labels, allowed);
       }
     }
   });

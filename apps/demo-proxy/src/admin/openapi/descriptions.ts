@@ -10,7 +10,7 @@ import {
 } from "../api/schemas/changes.ts";
 import { clients } from "../api/schemas/clients.ts";
 import { drain, flush, release, resume } from "../api/schemas/commands.ts";
-import { grant, grants } from "../api/schemas/grants.ts";
+import { clientGrants, grant, grants } from "../api/schemas/grants.ts";
 import { history } from "../api/schemas/history.ts";
 import { instances } from "../api/schemas/instances.ts";
 import { events } from "../api/schemas/live.ts";
@@ -39,6 +39,7 @@ export const DESCRIPTIONS = {
   "/api/backends/:name/resume": resume,
   "/api/backends/:name/limits": limits,
   "/api/backends/:name/thresholds": thresholdsOfBackend,
+  "/api/clients/:name/grants": clientGrants,
   "/api/clients/:name/limits": limitsOfClient,
   "/api/clients/:name/plan": planOfClient,
   "/api/plans/:name/limits": limitsOfPlan,

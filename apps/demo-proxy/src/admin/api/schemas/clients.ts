@@ -11,6 +11,7 @@ const inWindow = z
     usage: amounts,
     held: amounts,
     limits: amounts,
+    granted: amounts,
     usedPart: z.number().nullable(),
     withinLimits: z.boolean(),
     unstored: amounts,
