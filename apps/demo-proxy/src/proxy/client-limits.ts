@@ -35,6 +35,8 @@ export function createLimitedServer(
     requestTimeout: 0,
     keepAliveTimeout: timeouts.keepAliveMs,
     noDelay: true,
+    // A request without a body is no stream that would have to be read to its end.
+    optimizeEmptyRequests: true,
   });
   // No limit on their number but their size: a header past node's default of 1,000 would be dropped unseen.
   server.maxHeadersCount = 0;
