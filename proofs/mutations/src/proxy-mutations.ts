@@ -259,6 +259,16 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "keeps a connection open on which nothing more is asked",
+    edit: yields("false"),
+    caughtBy: [
+      proxy(
+        "client-limits",
+        "a connection that waits for its next request is closed after a time that is a setting, and no sooner",
+      ),
+    ],
+  },
+  {
     name: "waits for ever for a client to read",
     edit: yields("false"),
     caughtBy: [

@@ -3,6 +3,7 @@ import type { CredentialsRefusal } from "../credentials/credentials-refusal.ts";
 import type { Attempt } from "./attempt.ts";
 import { ClientResponse } from "./client-response.ts";
 import { responseHeaders } from "./headers.ts";
+import { isKeptAlive } from "./keep-alive.ts";
 import type { Upstream } from "./upstream.ts";
 import type { Addressee } from "./upstream-addresses.ts";
 
@@ -12,6 +13,8 @@ export interface AnswerSource extends Addressee {
   readonly upstream: Upstream | undefined;
   /** Whether the server is shutting down. */
   readonly closing: boolean;
+  /** The `Keep-Alive` of its answers. */
+  readonly keepAlive: string;
   /**
    * Leaves an upstream that is too busy, or has no room for so long an answer, for one that is well, where the request may be sent
    * again. Returns whether that is so.
@@ -53,6 +56,7 @@ export class Answer extends ClientResponse {
     const bytes = length === undefined ? undefined : Number(length);
     const carriesBody = response.req.method !== "HEAD" && status !== 204 && status !== 304;
     if (source.closing) response.shouldKeepAlive = false;
+    else if (isKeptAlive(response)) shown.push("keep-alive", source.keepAlive);
     const pass = (): void => {
       this.head(status, reason, source.paced(shown), carriesBody ? bytes : 0);
       // What the answer is about may only show in its body.

@@ -33,7 +33,8 @@ export function createLimitedServer(
     connectionsCheckingInterval: Math.max(50, Math.min(timeouts.headersMs / 4, 5_000)),
     // A body may take as long as it moves; its silence is what `Lane` limits.
     requestTimeout: 0,
-    keepAliveTimeout: timeouts.keepAliveMs,
+    // Node would set a timer anew for each request, and again for each answer; `Lane` limits this, too.
+    keepAliveTimeout: 0,
     noDelay: true,
     // A request without a body is no stream that would have to be read to its end.
     optimizeEmptyRequests: true,

@@ -130,6 +130,10 @@ export class Forwarding implements AttemptObserver, AnswerSource {
     return this.#context.closing;
   }
 
+  get keepAlive(): string {
+    return this.#context.keepAlive;
+  }
+
   resume(): void {
     this.#attempt?.resume();
   }

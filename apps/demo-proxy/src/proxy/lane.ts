@@ -7,12 +7,13 @@ import type { Tunnel } from "./tunnel.ts";
 
 /** The part of a client's connection that shows how much of what was written the kernel has taken; a TCP socket has it. */
 export interface ClientConnection extends Duplex {
+  readonly bytesRead: number;
   readonly bytesWritten: number;
 }
 
 /** How often lanes are looked at, in milliseconds. */
-export function lookIntervalMs({ idleMs, headersMs }: Timeouts): number {
-  return Math.ceil(Math.min(idleMs, headersMs) / LOOKS_PER_SILENCE);
+export function lookIntervalMs({ idleMs, headersMs, keepAliveMs }: Timeouts): number {
+  return Math.ceil(Math.min(idleMs, headersMs, keepAliveMs) / LOOKS_PER_SILENCE);
 }
 
 /**
@@ -27,6 +28,8 @@ export class Lane {
   readonly #headLooks: number;
   /** The client's, who has to read its responses. */
   readonly #reading: ReaderSilence;
+  /** The client's, from an answer until its next request begins to come. */
+  readonly #rest: Silence;
   /** That between two requests. */
   readonly #pause: Silence;
   /** The exchange that the following three are about. */
@@ -46,7 +49,9 @@ export class Lane {
     this.#idleLooks = Math.ceil(timeouts.idleMs / intervalMs);
     this.#headLooks = Math.ceil(timeouts.headersMs / intervalMs);
     this.#reading = new ReaderSilence(this.#idleLooks);
-    // Node limits both parts of it, but begins the first anew with each empty line.
+    // One look longer than clients are told: what one sends at the last moment is still on its way.
+    this.#rest = new Silence(Math.ceil(timeouts.keepAliveMs / intervalMs) + 1);
+    // Each empty line begins the rest anew, and the time that node gives a head.
     this.#pause = new Silence(Math.ceil((timeouts.keepAliveMs + timeouts.headersMs) / intervalMs) + LOOKS_PER_SILENCE);
     this.#sending = new Silence(this.#idleLooks);
     this.#taking = new ReaderSilence(this.#headLooks);
@@ -58,10 +63,12 @@ export class Lane {
   look(): void {
     const running = this.exchanges[0];
     if (running !== this.#watched) this.#watch(running);
-    const { bytesWritten, writableLength } = this.#connection;
+    const { bytesRead, bytesWritten, writableLength } = this.#connection;
     // fault: waits for ever for a client to read
     const unread = this.#reading.look(bytesWritten - writableLength, running?.waitsForReader === true);
-    if (this.#pause.look(bytesWritten, running === undefined)) this.#connection.destroy();
+    // fault: keeps a connection open on which nothing more is asked
+    const rests = this.#rest.look(bytesRead, running === undefined && bytesWritten > 0);
+    if (this.#pause.look(bytesWritten, running === undefined) || rests) this.#connection.destroy();
     if (running === undefined) return;
     if (unread) running.clientSilent();
     else if (running.tunnel !== undefined) this.#lookAtTunnel(running.tunnel);

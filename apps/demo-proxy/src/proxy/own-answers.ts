@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Cors } from "./cors.ts";
+import type { Cors, Preflight } from "./cors.ts";
+import { isKeptAlive } from "./keep-alive.ts";
 import { type Problem, writeProblem } from "./problem.ts";
 import { RefusalCounts } from "./refusal-counts.ts";
 import { asS3, speaksS3 } from "./s3-problem.ts";
@@ -11,10 +12,15 @@ export class OwnAnswers {
   /** Of those, the requests that no backend served, by cause. */
   readonly refusals: RefusalCounts = new RefusalCounts();
   readonly #counts: Float64Array = new Float64Array(CODES);
+  readonly #keepAlive: string;
   readonly #cors: Cors | undefined;
 
-  /** @param cors lets pages of other sites read them. @default they cannot */
-  constructor(cors?: Cors) {
+  /**
+   * @param keepAlive the `Keep-Alive` of those behind which a connection stays open.
+   * @param cors lets pages of other sites read them. @default they cannot
+   */
+  constructor(keepAlive: string, cors?: Cors) {
+    this.#keepAlive = keepAlive;
     this.#cors = cors;
   }
 
@@ -28,11 +34,16 @@ export class OwnAnswers {
       if (problem.cause !== undefined) {
         this.refusals.count(problem.cause);
       }
-      writeProblem(response, this.#cors?.readable(request, told) ?? told);
+      writeProblem(response, this.#kept(response, this.#cors?.readable(request, told) ?? told));
     } else {
       this.count(preflight.status);
-      response.writeHead(preflight.status, preflight.headers);
+      response.writeHead(preflight.status, this.#kept(response, preflight).headers);
     }
+  }
+
+  #kept<A extends Preflight>(response: ServerResponse, answer: A): A {
+    if (!isKeptAlive(response)) return answer;
+    return { ...answer, headers: { ...answer.headers, "keep-alive": this.#keepAlive } };
   }
 
   /** Whether pages of an origin may read them. */

@@ -14,6 +14,7 @@ import { Cors, type CorsOptions } from "./cors.ts";
 import { Exchange } from "./exchange.ts";
 import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
 import { VIA } from "./headers.ts";
+import { keepAliveOf } from "./keep-alive.ts";
 import { Lane, lookIntervalMs } from "./lane.ts";
 import type { Expectation } from "./outgoing.ts";
 import { OwnAnswers } from "./own-answers.ts";
@@ -49,6 +50,7 @@ export interface ProxyServerOptions {
 export class ProxyServer {
   /** What it answered instead of a backend. */
   readonly ownAnswers: OwnAnswers;
+  readonly keepAlive: string;
   readonly trustedProxies: TrustedProxies;
   readonly accessLog: AccessLog | undefined;
   readonly clientUsage: ClientUsage | undefined;
@@ -74,7 +76,8 @@ export class ProxyServer {
   constructor(options: ProxyServerOptions) {
     const { router, timeouts, heads = DEFAULT_HEAD_LIMITS, clock, cors, trustedProxies = [] } = options;
     assertTimeouts(timeouts);
-    this.ownAnswers = new OwnAnswers(cors && new Cors(cors));
+    this.keepAlive = keepAliveOf(timeouts);
+    this.ownAnswers = new OwnAnswers(this.keepAlive, cors && new Cors(cors));
     this.trustedProxies = new TrustedProxies(trustedProxies);
     this.accessLog = options.accessLog;
     this.clientUsage = options.clientUsage;

@@ -102,7 +102,7 @@ describe("an event", () => {
       flusher: app.flusher,
       clock,
       rates,
-      refusals: new Refusals({ answers: new OwnAnswers(), router: app.router, counter, clock }),
+      refusals: new Refusals({ answers: new OwnAnswers("timeout=65"), router: app.router, counter, clock }),
       startedMs: 0,
       settings: new Settings({ store: app.store, clock }),
       readiness: { address: { host: "127.0.0.1", port: 1 } },

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { ProxyServer } from "../../src/proxy/server.ts";
 import { DEFAULT_TIMEOUTS } from "../../src/proxy/timeouts.ts";
 import { Upstream } from "../../src/proxy/upstream.ts";
+import { FakeClock } from "../support/fake-clock.ts";
 import { dial, send, talk } from "./client.ts";
 import { respond, startRawUpstream, startUpstream } from "./node-upstream.ts";
 import { startProxy } from "./proxy-fixture.ts";
@@ -42,15 +43,19 @@ describe("limits on clients", () => {
     expect(await talk(small.port, ask(0, 1_500))).toMatch(/^HTTP\/1\.1 502 /);
   });
 
-  test("a connection that waits for its next request is closed after a time that is a setting", async () => {
+  test("a connection that waits for its next request is closed after a time that is a setting, and no sooner", async () => {
     const upstream = await startUpstream((_request, response) => respond(response, 200, 0));
-    const short = await startProxy({ upstreams: { a: upstream.port }, timeouts: { keepAliveMs: 200 } });
-    const long = await startProxy({ upstreams: { a: upstream.port } });
-    const [waits, stays] = [await dial(short.port, GET), await dial(long.port, GET)];
-    await Promise.all([waits.until("HTTP/1.1 200"), stays.until("HTTP/1.1 200")]);
-    await waits.closed;
-    expect(stays.socket.destroyed).toBe(false);
-    stays.socket.destroy();
+    const clock = new FakeClock(0);
+    const proxy = await startProxy({ upstreams: { a: upstream.port }, clock, timeouts: { keepAliveMs: 20_000 } });
+    const [waits, fresh] = [await dial(proxy.port, GET), await dial(proxy.port)];
+    await waits.until("keep-alive: timeout=20\r\n");
+    clock.advance(20_000);
+    waits.socket.write(GET);
+    await waits.until("HTTP/1.1 200", 2);
+    clock.advance(60_000);
+    await expect.poll(() => proxy.server.connections).toBe(1);
+    expect(fresh.socket.destroyed).toBe(false);
+    fresh.socket.destroy();
   });
 
   test("a head that trickles in is cut off with 408", async () => {

@@ -239,8 +239,8 @@ test("hop-by-hop headers do not pass to the client, others do, repeated ones apa
     "set-cookie: c=\xe9",
     "x-kept: yes",
     "via: 1.1 origin, 1.1 usage-proxy",
+    "keep-alive: timeout=65",
     "Connection: keep-alive",
-    "Keep-Alive: timeout=65",
     "Transfer-Encoding: chunked",
   ]);
   expect(text).not.toContain("X-Sum");

@@ -58,7 +58,7 @@ describe("a client that trickles", () => {
     const client = await dial(proxy.port, GET);
     await client.until("HTTP/1.1 200");
     trickle(client.socket, "\r\n");
-    for (let at = 0; at < 20; at++) {
+    for (let at = 0; at < 12; at++) {
       clock.advance(5_000);
       await sleep(1);
     }

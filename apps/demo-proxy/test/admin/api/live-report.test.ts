@@ -26,7 +26,7 @@ async function start(names: readonly string[], readings = 60) {
   const { tracker, store, flusher, router, live } = app;
   const { readiness } = app;
   const turns = new Turns();
-  const refusals = new Refusals({ answers: new OwnAnswers(), router, counter, clock });
+  const refusals = new Refusals({ answers: new OwnAnswers("timeout=65"), router, counter, clock });
   const settings = new Settings({ store, clock });
   const inApp = { config, tracker, store, flusher, router, readiness };
   const parts = { ...inApp, clock, rates, refusals, startedMs: 0, turns, settings };
