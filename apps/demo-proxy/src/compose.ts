@@ -161,7 +161,7 @@ export async function compose(file: ProxyConfig, parts: ProxyParts = {}): Promis
   refusals.start();
   const processMetrics = opened.adopt(new ProcessMetrics(), (metrics) => metrics.stop());
   const { onWebhook: onAttempt, onWebhookError: onError, webhookTimes: times } = parts;
-  const webhooks = new Webhooks({ config, tracker, clock, onAttempt, onError, times });
+  const webhooks = new Webhooks({ config, tracker, clientUsage, clock, onAttempt, onError, times });
   const operators = { setCertificate: (tls: TlsConfig) => admin.setCertificate(tls) };
   const live = new LiveConfig({
     config: file,

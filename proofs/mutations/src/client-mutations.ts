@@ -4,6 +4,10 @@ import type { Mutation, NamedTest } from "./mutation.ts";
 const config = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/config/credentials.test.ts", title });
 const limits = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/clients/client-limits.test.ts", title });
 const calendars = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/clients/calendars.test.ts", title });
+const thresholds = (title: string): NamedTest => ({
+  file: "apps/demo-proxy/test/clients/client-thresholds.test.ts",
+  title,
+});
 
 const COUNTED = "is counted in its windows like the backend, and refused before a backend is asked, while others go on";
 const TOLD =
@@ -35,6 +39,23 @@ export const CLIENT_MUTATIONS: readonly Mutation[] = [
     name: "tells a client of the operator's account beside its own",
     edit: yields("[...headers]"),
     caughtBy: [limits(TOLD)],
+  },
+  {
+    name: "tells nobody of clients",
+    edit: instead("const watched: ReturnType<typeof clientUsage.storedTrackers> = [];"),
+    caughtBy: [thresholds("are told once for each window, apart from those of a backend of the same name, and listed")],
+  },
+  {
+    name: "gives an event of a client the id of one of a backend",
+    edit: yields("{ id, client, ...event }"),
+    caughtBy: [thresholds("are told once for each window, apart from those of a backend of the same name, and listed")],
+  },
+  {
+    name: "goes on watching what counted clients before",
+    edit: instead("const areSame = isSame;"),
+    caughtBy: [
+      thresholds("are told at once where a reload brings them, also to who is counted in another time zone then"),
+    ],
   },
   {
     name: "flushes backends alone",

@@ -38,6 +38,10 @@ export const THRESHOLD_MUTATIONS: readonly Mutation[] = [
     caughtBy: [
       notifier("tell of each crossing once where nothing fails, whoever finds it and however often"),
       fleet("are told once each where nothing fails, by one of several processes"),
+      {
+        file: "apps/demo-proxy/test/clients/client-thresholds.test.ts",
+        title: "are told once by all proxies of a store, and not again by their next run",
+      },
     ],
   },
   {

@@ -1,6 +1,7 @@
 import type { PeriodScheme, Usage } from "@usage/counter-core";
-import type { ClientLimits, ProxyConfig } from "../config/proxy-config.ts";
+import type { ClientLimits, ClientThresholds, ProxyConfig } from "../config/proxy-config.ts";
 import type { Calendar, Calendars } from "./calendars.ts";
+import { thresholdsOfClient } from "./client-thresholds.ts";
 import { CLIENT_WINDOWS, type ClientWindow } from "./client-windows.ts";
 
 /** What is known of one client, beside what it used. */
@@ -9,6 +10,8 @@ export interface ClientAccount {
   plan: string | undefined;
   /** By window, those of its plan included. */
   limits: ClientLimits;
+  /** Of which parts of them somebody is told. */
+  thresholds: ClientThresholds | undefined;
   /** When its periods begin. */
   calendar: Calendar;
   /** Requests that run. */
@@ -29,12 +32,14 @@ export function accountsOf(
 ): Map<string, ClientAccount> {
   const accounts = new Map<string, ClientAccount>();
   const counted = new Map(Array.from(plans ?? [], ([name, limits]) => [name, only(dimensions, limits)]));
-  for (const { name, plan, limits: given, timeZone, anchorDay } of clients) {
+  for (const client of clients) {
+    const { name, plan, limits: given, timeZone, anchorDay } = client;
     const own = given && only(dimensions, given);
     const limits = joined(plan === undefined ? undefined : counted.get(plan), own);
     const ownCalendar = { ...(timeZone && { timeZone }), ...(anchorDay && { anchorDay }) };
     const calendar = calendars.of({ ...(plan !== undefined && terms?.get(plan)), ...ownCalendar });
-    accounts.set(name, { name, plan, limits, calendar, inFlight: 0, refused: 0 });
+    const thresholds = thresholdsOfClient(client, terms);
+    accounts.set(name, { name, plan, limits, thresholds, calendar, inFlight: 0, refused: 0 });
   }
   return accounts;
 }

@@ -1,5 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
-import { type Hold, type HoldOptions, type StorageDimension, UnknownUsageError, type Usage } from "@usage/counter-core";
+import {
+  type Hold,
+  type HoldOptions,
+  type Period,
+  type StorageDimension,
+  UnknownUsageError,
+  type Usage,
+} from "@usage/counter-core";
 import type {
   FlushSchedule,
   ReserveOptions,
@@ -16,7 +23,7 @@ import { CounterStartError } from "../counting/opened-counter.ts";
 import type { Books } from "../proxy/books.ts";
 import { Calendars } from "./calendars.ts";
 import { accountsOf, type ClientAccount, schemeOf } from "./client-account.ts";
-import { CLIENT_WINDOWS, type ClientWindow } from "./client-windows.ts";
+import { CLIENT_WINDOWS, type ClientWindow, STORED_WINDOWS } from "./client-windows.ts";
 import { MovedClients, movedBetween } from "./moved-clients.ts";
 import { type ClientCounterParts, openClientUsage } from "./open-client-usage.ts";
 
@@ -124,8 +131,10 @@ export class ClientUsage implements Books {
     this.#moved.add(movedBetween(this.#accounts, next));
     for (const [name, before] of this.#accounts) {
       const after = next.get(name);
-      if (after !== undefined)
-        Object.assign(before, { plan: after.plan, limits: after.limits, calendar: after.calendar });
+      if (after !== undefined) {
+        const { plan, limits, thresholds, calendar } = after;
+        Object.assign(before, { plan, limits, thresholds, calendar });
+      }
       // The same as before, since requests that run have it. Who is gone is kept until what it used is stored.
       // fault: forgets at once what a client used that is configured no more
       next.set(name, before);
@@ -211,6 +220,11 @@ export class ClientUsage implements Books {
     return this.#opened.tracker(window, name).counter.limitsOf(name);
   }
 
+  /** The current period of one of a client's windows. */
+  periodOf(name: string, window: ClientWindow): Period {
+    return this.#opened.tracker(window, name).counter.period();
+  }
+
   /** What of that is not known to be stored. */
   unstoredOf(name: string, window: ClientWindow): Usage {
     return this.#opened.tracker(window, name).counter.loadAll(name);
@@ -219,6 +233,11 @@ export class ClientUsage implements Books {
   /** Whether it is this tracker that counts a client in its window now. */
   isIn(account: ClientAccount, { window, tracker }: WindowTracker<StorageDimension, ClientWindow>): boolean {
     return schemeOf(account, window) !== undefined && this.#opened.tracker(window, account.name) === tracker;
+  }
+
+  /** Those that store what they count. */
+  storedTrackers(): readonly WindowTracker<StorageDimension, ClientWindow>[] {
+    return this.#usage?.trackers().filter(({ window }) => STORED_WINDOWS.includes(window)) ?? [];
   }
 
   /** One for each window that there is. */

@@ -4,7 +4,15 @@ import { formatAddress, isLoopback } from "./address.ts";
 import { noPlan } from "./near-miss.ts";
 import { absolutePath, type Place } from "./paths.ts";
 import { PemFiles } from "./pem-files.ts";
-import type { PemFile, ProxyConfig, RedisConfig, TlsConfig, TlsFiles } from "./proxy-config.ts";
+import type {
+  ClientLimits,
+  PemFile,
+  PlanTerms,
+  ProxyConfig,
+  RedisConfig,
+  TlsConfig,
+  TlsFiles,
+} from "./proxy-config.ts";
 import type { ConfigFile } from "./schema/config-file.ts";
 import type { Path } from "./yaml-nodes.ts";
 
@@ -62,11 +70,17 @@ function withListener<S extends { readonly tls?: TlsFiles }>(
 
 /** Limits of plans may be others by API; what they say besides is the file's. */
 function plansOf(sections: NonNullable<ConfigFile["plans"]>): Required<Pick<ProxyConfig, "plans" | "terms">> {
-  const plans = Array.from(sections, ([name, { timeZone: _, anchorDay: __, ...limits }]) => [name, limits] as const);
-  const terms = Array.from(sections, ([name, { timeZone, anchorDay }]) => {
-    return [name, { ...(timeZone && { timeZone }), ...(anchorDay && { anchorDay }) }] as const;
-  });
-  return { plans: new Map(plans), terms: new Map(terms) };
+  const plans = new Map<string, ClientLimits>();
+  const terms = new Map<string, PlanTerms>();
+  for (const [name, { timeZone, anchorDay, thresholds, ...limits }] of sections) {
+    plans.set(name, limits);
+    terms.set(name, {
+      ...(timeZone && { timeZone }),
+      ...(anchorDay && { anchorDay }),
+      ...(thresholds && { thresholds }),
+    });
+  }
+  return { plans, terms };
 }
 
 /** With the certificates themselves in place of their file's path. */
@@ -142,11 +156,16 @@ function unknownPlans({ clients = [], plans = new Map() }: ProxyConfig): readonl
 }
 
 /** Thresholds of which nobody would be told. */
-function untold({ webhooks, backends }: ProxyConfig, given: ConfigFile["thresholds"]): readonly Clash[] {
+function untold(
+  { webhooks, backends, clients = [], terms = new Map() }: ProxyConfig,
+  given: ConfigFile["thresholds"],
+): readonly Clash[] {
   if (webhooks.length > 0) return [];
   const paths: readonly (Path | undefined)[] = [
     given && ["thresholds"],
     ...backends.map(({ thresholds }, index) => thresholds && ["backends", index, "thresholds"]),
+    ...Array.from(terms, ([name, { thresholds }]) => thresholds && ["plans", name, "thresholds"]),
+    ...clients.map(({ thresholds }, index) => thresholds && ["clients", index, "thresholds"]),
   ];
   return paths.flatMap((path) => (path === undefined ? [] : [[path, "nobody would be told; name them in webhooks"]]));
 }

@@ -225,10 +225,16 @@ export type BackendAuth =
     };
 
 /** What a plan says besides its limits. */
-export type PlanTerms = CalendarConfig;
+export interface PlanTerms extends CalendarConfig {
+  /** Of which parts of its clients' limits webhooks are told. @default of none */
+  readonly thresholds?: ClientThresholds;
+}
 
-/** What it says of its calendar is in place of what its plan says. */
-export interface ClientConfig extends CalendarConfig {
+/** By window; only those that are stored have any. */
+export type ClientThresholds = { readonly [window in ClientWindow]?: readonly number[] };
+
+/** What it says of its calendar, and of thresholds of a window, is in place of what its plan says. */
+export interface ClientConfig extends PlanTerms {
   readonly name: string;
   readonly key: ClientKey;
   /** One of `plans`. @default no limits */

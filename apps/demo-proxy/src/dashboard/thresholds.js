@@ -3,7 +3,7 @@ import { formatInstant, formatNumber, formatPart, formatPercent, labelOf, messag
 import { ListView } from "./list-view.js";
 import { replaceIfNew, tableOf } from "./table.js";
 
-/** @typedef {import("../admin/api/thresholds.ts").ReachedThresholds} Reached */
+/** @typedef {import("../admin/api/thresholds.ts").ReachedThresholds | import("../admin/api/thresholds.ts").ReachedByClient} Reached */
 /** @typedef {{ name: string, url: string, delivered: number, failed: number, failures: number, lastDelivery: string | null, trouble: { code: string, reason: string } | null }} Webhook */
 
 /** The parts of limits that were reached in this period, and whether those who are to be told of them are. */
@@ -45,9 +45,9 @@ export class Thresholds {
     const number = reached.length === 0 ? "None reached" : `Reached of ${formatNumber(reached.length, "limit")}`;
     setText(byId("thresholds-summary"), `${number} in this period${at === "" ? "" : `, at ${at}`}${nobody}`);
     const { search } = this.#view.choice;
-    const matching = reached.filter(({ backend }) => backend.toLowerCase().includes(search));
+    const matching = reached.filter((one) => nameOf(one).toLowerCase().includes(search));
     const rows = this.#view.pageOf(matching, reached.length).map(rowOf);
-    const head = ["Backend", "What", numeric("Used"), numeric("Part"), "Reached"];
+    const head = ["Backend or client", "What", numeric("Used"), numeric("Part"), "Reached"];
     if (reached.length > 0) replaceIfNew(byId("thresholds"), tableOf("Thresholds that are reached", head, rows));
     else byId("thresholds").replaceChildren();
     const hooks = ["Webhook", "Address", numeric("Told"), "Last told", "Now"];
@@ -56,10 +56,17 @@ export class Thresholds {
   }
 }
 
-/** @param {Reached} reached */
-function rowOf({ backend, dimension, limit, usage, reached }) {
+/** @param {Reached} one */
+function rowOf(one) {
+  const { dimension, limit, usage, reached } = one;
   const [used, part] = [formatPart(dimension, usage, limit), formatPercent(usage / limit)];
-  return [backend, labelOf(dimension), numeric(used), numeric(part), reached.map(formatPercent).join(", ")];
+  const what = "window" in one ? `${labelOf(dimension)} of the ${one.window}` : labelOf(dimension);
+  return [nameOf(one), what, numeric(used), numeric(part), reached.map(formatPercent).join(", ")];
+}
+
+/** @param {Reached} one */
+function nameOf(one) {
+  return "client" in one ? one.client : one.backend;
 }
 
 /** @param {Webhook} webhook @returns {import("./table.js").Cell[]} */

@@ -5,15 +5,15 @@ import { messageOf } from "./message-of.ts";
 
 /** Writes a line for each event that a webhook was told, and for its 1st, 10th, 100th and so on failure in a row. To be called for each attempt. */
 export function webhookLog(log: Log): (attempt: WebhookAttempt) => void {
-  return ({ webhook, event: { id, backend, dimension, threshold, limit, usage, period }, trouble, failures }) => {
-    const fields = { webhook, id, backend, dimension, threshold, limit, usage, period };
-    const words = thresholdText({ id, backend, dimension, threshold, limit, usage, period });
+  return ({ webhook, event, trouble, failures }) => {
+    const fields = { webhook, ...event };
+    const words = thresholdText(event);
     if (trouble === undefined) {
       const after = failures === 0 ? "" : `, after ${failures === 1 ? "1 failure" : `${failures} failures`}`;
-      log.info({ event: "webhook-told", ...fields }, `told ${webhook}${after}: ${words}`);
+      log.info({ ...fields, event: "webhook-told" }, `told ${webhook}${after}: ${words}`);
     } else if (/^10*$/.test(String(failures))) {
       const line = `${webhook} was not told, and is tried again: ${trouble.reason} (${trouble.code}). ${words}`;
-      log.warn({ event: "webhook-failed", ...fields, failures, ...trouble }, line);
+      log.warn({ ...fields, event: "webhook-failed", failures, ...trouble }, line);
     }
   };
 }

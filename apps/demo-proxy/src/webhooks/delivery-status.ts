@@ -1,13 +1,14 @@
 import type { Clock } from "@usage/counter-core";
-import { DeliveryTimeoutError, type ThresholdEvent } from "@usage/tracker";
+import { DeliveryTimeoutError } from "@usage/tracker";
 import { type Trouble, troubleOf } from "../proxy/trouble.ts";
 import { WebhookError } from "./send-webhook.ts";
+import type { WebhookEvent } from "./webhook-event.ts";
 
 /** What became of an attempt to deliver an event. */
 export interface WebhookAttempt {
   /** The webhook's name. */
   readonly webhook: string;
-  readonly event: ThresholdEvent;
+  readonly event: WebhookEvent;
   /** Why it failed; absent when it was delivered. It shows no secret. */
   readonly trouble?: Trouble;
   /** Attempts at this webhook that failed since the last good one, this one not counted if it is good. */
@@ -32,7 +33,7 @@ export class DeliveryStatus {
     this.#clock = clock;
   }
 
-  succeeded(event: ThresholdEvent): WebhookAttempt {
+  succeeded(event: WebhookEvent): WebhookAttempt {
     const { failures } = this;
     this.delivered += 1;
     this.failures = 0;
@@ -41,7 +42,7 @@ export class DeliveryStatus {
     return { webhook: this.#webhook, event, failures };
   }
 
-  failedBy(error: unknown, event: ThresholdEvent): WebhookAttempt {
+  failedBy(error: unknown, event: WebhookEvent): WebhookAttempt {
     const trouble = webhookTroubleOf(error);
     this.failed += 1;
     this.failures += 1;

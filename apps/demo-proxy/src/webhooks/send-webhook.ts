@@ -1,9 +1,9 @@
-import type { ThresholdEvent } from "@usage/tracker";
 import { type Dispatcher, request } from "undici";
 import type { WebhookConfig } from "../config/proxy-config.ts";
 import { packageVersion } from "../log/version.ts";
 import { sign } from "./sign.ts";
 import { webhookBody } from "./webhook-body.ts";
+import type { WebhookEvent } from "./webhook-event.ts";
 
 /** A receiver that did not take a delivery. Neither its message nor anything else of it shows a secret. */
 export class WebhookError extends Error {
@@ -38,7 +38,7 @@ const LONGEST_ANSWER_MS = 500;
  */
 export async function sendWebhook(
   { url, headers, secret, format }: WebhookConfig,
-  event: ThresholdEvent,
+  event: WebhookEvent,
   { dispatcher, nowMs, signal }: SendOptions,
 ): Promise<void> {
   const body = webhookBody(format, event);

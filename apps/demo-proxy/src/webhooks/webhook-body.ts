@@ -1,9 +1,9 @@
-import type { ThresholdEvent } from "@usage/tracker";
 import type { WebhookFormat } from "../config/proxy-config.ts";
 import { thresholdText } from "./threshold-text.ts";
+import type { WebhookEvent } from "./webhook-event.ts";
 
 /** What a receiver gets of an event; the same text with each attempt. */
-export function webhookBody(format: WebhookFormat, event: ThresholdEvent): string {
+export function webhookBody(format: WebhookFormat, event: WebhookEvent): string {
   if (format === "json") return JSON.stringify(event);
   return JSON.stringify({ text: escaped(thresholdText(event)) });
 }

@@ -1,18 +1,23 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "@usage/counter-core";
-import { type DeliveryTimes, type ThresholdEvent, ThresholdNotifier, type UsageTracker } from "@usage/tracker";
+import { type DeliveryTimes, ThresholdNotifier, type UsageTracker } from "@usage/tracker";
 import { Agent } from "undici";
+import { clientThresholds } from "../clients/client-thresholds.ts";
+import type { ClientUsage } from "../clients/client-usage.ts";
 import type { ProxyConfig, WebhookConfig } from "../config/proxy-config.ts";
 import { DeliveryStatus, type WebhookAttempt } from "./delivery-status.ts";
 import { sendWebhook } from "./send-webhook.ts";
 import { thresholdsOf } from "./thresholds-of.ts";
+import { type Watched, watchedOf } from "./watched.ts";
+import { ofClient, type WebhookEvent } from "./webhook-event.ts";
 
 /** What of a configuration says who is told of what. */
-export type WebhooksConfig = Pick<ProxyConfig, "webhooks" | "thresholds" | "backends">;
+export type WebhooksConfig = Pick<ProxyConfig, "webhooks" | "thresholds" | "backends" | "clients" | "terms">;
 
 export interface WebhooksOptions {
   readonly config: WebhooksConfig;
   readonly tracker: UsageTracker;
+  readonly clientUsage: Pick<ClientUsage, "storedTrackers">;
   readonly clock: Clock;
   /** Is told of every attempt to deliver. @default nobody is */
   readonly onAttempt?: ((attempt: WebhookAttempt) => void) | undefined;
@@ -27,18 +32,22 @@ const LAST_WORD_MS = 2_000;
 
 interface Running {
   readonly webhook: WebhookConfig;
-  readonly notifier: ThresholdNotifier;
+  readonly notifiers: readonly ThresholdNotifier[];
   readonly status: DeliveryStatus;
   /** Ends what is under way. */
   readonly ending: AbortController;
 }
 
-/** Tells each webhook what has reached a threshold: a notifier for each, with a channel of its own in the store's outbox. */
+/**
+ * Tells each webhook what has reached a threshold: a notifier for each and whatever counts, with a channel of its own in the outbox
+ * of the store.
+ */
 export class Webhooks {
   readonly #options: WebhooksOptions;
   // Deliveries are rare: a connection that was kept would most likely be gone by the next one.
   readonly #agent = new Agent({ pipelining: 0 });
   #config: WebhooksConfig;
+  #watched: readonly Watched[] = [];
   #running: readonly Running[] = [];
   #ended: Promise<unknown> = Promise.resolve();
   #isStarted = false;
@@ -55,19 +64,31 @@ export class Webhooks {
 
   start(): void {
     this.#isStarted = true;
+    this.#watched = this.#look();
     this.#running = this.#config.webhooks.map((webhook) => this.#run(webhook));
   }
 
   /** Takes over other webhooks and thresholds. What is owed to one that keeps its name goes to its new address. */
   update(config: WebhooksConfig): void {
-    const isSame = isDeepStrictEqual(thresholdsOf(config), thresholdsOf(this.#config));
+    const isSame =
+      isDeepStrictEqual(thresholdsOf(config), thresholdsOf(this.#config)) &&
+      isDeepStrictEqual(clientThresholds(config), clientThresholds(this.#config));
     this.#config = config;
     if (!this.#isStarted) return;
+    const before = this.#watched;
+    this.#watched = this.#look();
+    // Clients may be counted by others than before.
+    // fault: goes on watching what counted clients before
+    const areSame =
+      isSame &&
+      before.length === this.#watched.length &&
+      before.every(({ tracker }, at) => tracker === this.#watched[at]?.tracker);
     const old = new Map(this.#running.map((running) => [running.webhook.name, running]));
     this.#running = config.webhooks.map((webhook) => {
       const known = old.get(webhook.name);
       if (known === undefined) return this.#run(webhook);
-      if (!isSame || JSON.stringify(known.webhook) !== JSON.stringify(webhook)) return this.#run(webhook, known.status);
+      if (!areSame || JSON.stringify(known.webhook) !== JSON.stringify(webhook))
+        return this.#run(webhook, known.status);
       old.delete(webhook.name);
       return known;
     });
@@ -86,30 +107,39 @@ export class Webhooks {
   }
 
   #run(webhook: WebhookConfig, known?: DeliveryStatus): Running {
-    const { tracker, clock, times, onError = () => {} } = this.#options;
+    const { clock, times, onError = () => {} } = this.#options;
     const status = known ?? new DeliveryStatus(webhook.name, clock);
     const ending = new AbortController();
-    // As they are now: with others, another notifier takes over.
-    const { thresholds, own } = thresholdsOf(this.#config);
-    const notifier = new ThresholdNotifier({
-      tracker,
-      clock,
-      channel: webhook.name,
-      // fault: gives all backends the same thresholds
-      thresholds: (backend) => own.get(backend) ?? thresholds,
-      onThreshold: (event, { signal }) => this.#deliver(event, signal, { webhook, status, ending }),
-      ...times,
+    // As they are now: with others, other notifiers take over.
+    const notifiers = this.#watched.map(({ tracker, window, thresholdsOf }) => {
+      const notifier = new ThresholdNotifier({
+        tracker,
+        clock,
+        channel: webhook.name,
+        thresholds: thresholdsOf,
+        ...(window !== undefined && { window }),
+        onThreshold: (event, { signal }) => {
+          return this.#deliver(window === undefined ? event : ofClient(event), signal, { webhook, status, ending });
+        },
+        ...times,
+      });
+      notifier.onError(({ error, event }) => {
+        // Why an event was not delivered is told by then; not that the store does not know that one was.
+        const isTold = event !== undefined && status.trouble !== undefined;
+        if (!isTold && !ending.signal.aborted) onError(error);
+      });
+      notifier.start();
+      return notifier;
     });
-    notifier.onError(({ error, event }) => {
-      // Why an event was not delivered is told by then; not that the store does not know that one was.
-      const isTold = event !== undefined && status.trouble !== undefined;
-      if (!isTold && !ending.signal.aborted) onError(error);
-    });
-    notifier.start();
-    return { webhook, notifier, status, ending };
+    return { webhook, notifiers, status, ending };
   }
 
-  async #deliver(event: ThresholdEvent, late: AbortSignal, to: Omit<Running, "notifier">): Promise<void> {
+  #look(): readonly Watched[] {
+    const { tracker, clientUsage } = this.#options;
+    return watchedOf(this.#config, tracker, clientUsage);
+  }
+
+  async #deliver(event: WebhookEvent, late: AbortSignal, to: Omit<Running, "notifiers">): Promise<void> {
     const { webhook, status, ending } = to;
     const { clock, onAttempt = () => {} } = this.#options;
     // fault: goes on with an attempt that is given up
@@ -125,10 +155,10 @@ export class Webhooks {
     onAttempt(status.succeeded(event));
   }
 
-  async #end({ notifier, ending }: Running): Promise<void> {
+  async #end({ notifiers, ending }: Running): Promise<void> {
     // fault: lets a webhook that hangs hold up the end
     const cancel = this.#options.clock.after(LAST_WORD_MS, () => ending.abort());
-    await notifier.stop();
+    await Promise.all(notifiers.map((notifier) => notifier.stop()));
     cancel();
   }
 }

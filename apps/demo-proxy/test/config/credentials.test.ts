@@ -151,6 +151,22 @@ ${client("plan: free, limits: { hour: { ingressBytes: 1MB } }, anchorDay: 31")}`
       `plans: { a: { anchorDay: 32 } }\n${BACKEND}`,
       "plans.a.anchorDay: expected a day of the",
     ],
+    [
+      "thresholds that nobody hears of",
+      `plans: { a: { thresholds: { day: [1] } } }\n${BACKEND}`,
+      "nobody would be told",
+    ],
+    [
+      "a client's thresholds of that kind",
+      client("thresholds: { day: [1] }"),
+      "clients[0].thresholds: nobody would be told",
+    ],
+    [
+      "thresholds of what is not stored",
+      client("thresholds: { hour: [1] }"),
+      "unknown key; known here: month, week, day",
+    ],
+    ["a threshold above the limit", client("thresholds: { day: [2] }"), "a number above 0 and at most 1, got 2"],
     ["an amount that is none", `plans: { free: { day: { apiRequests: -1 } } }\n${BACKEND}`, "whole number of requests"],
   ])("are refused where they cannot be meant: %s", (_, text, message) => {
     expect(complaints(text)).toContain(message);

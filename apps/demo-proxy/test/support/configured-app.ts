@@ -5,12 +5,17 @@ import { startApp, testConfig } from "./app.ts";
 
 /** The configuration that a YAML file of these settings is, on free ports and with a store of its own. */
 export function configured(yaml: string): ProxyConfig {
-  const { backends, clients, plans, terms, counter, cors, trustedProxies } = parseConfig(yaml, {
+  const { backends, clients, plans, terms, counter, cors, trustedProxies, webhooks, thresholds } = parseConfig(yaml, {
     file: "test.yaml",
     folder: "/",
   });
-  const optional = { ...(clients && { clients }), ...(plans && { plans }), ...(terms && { terms }), ...(cors && { cors }) };
-  return testConfig(backends, { counter, trustedProxies, ...optional });
+  const optional = {
+    ...(clients && { clients }),
+    ...(plans && { plans }),
+    ...(terms && { terms }),
+    ...(cors && { cors }),
+  };
+  return testConfig(backends, { counter, trustedProxies, webhooks, thresholds, ...optional });
 }
 
 /** A proxy by the settings of a YAML file, and its origin. */

@@ -32,8 +32,8 @@ export function auditClients({ clientUsage, turns }: ClientAuditParts, { query }
       return badRequest(`window is one of ${STORED_WINDOWS.join(", ")}; shorter ones are not stored.`);
     }
     const rows: ClientAuditRow[] = [];
-    for (const one of clientUsage.usage?.trackers() ?? []) {
-      if (!STORED_WINDOWS.includes(one.window) || one.window !== (window ?? one.window)) continue;
+    for (const one of clientUsage.storedTrackers()) {
+      if (one.window !== (window ?? one.window)) continue;
       const names: string[] = [];
       await turns.each(clientUsage.accounts(), (account) => {
         if (account.name === (client ?? account.name) && clientUsage.isIn(account, one)) names.push(account.name);

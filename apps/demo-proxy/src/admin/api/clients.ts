@@ -1,4 +1,4 @@
-import type { Usage } from "@usage/counter-core";
+import type { StorageDimension, Usage } from "@usage/counter-core";
 import type { ClientAccount } from "../../clients/client-account.ts";
 import type { ClientUsage } from "../../clients/client-usage.ts";
 import { CLIENT_WINDOWS, type ClientWindow } from "../../clients/client-windows.ts";
@@ -18,6 +18,7 @@ import {
   planSettings,
   type SettingSources,
 } from "./setting-report.ts";
+import { reachedOf } from "./thresholds.ts";
 import { isoPeriod, type UsageReport } from "./usage-report.ts";
 
 export interface ClientParts extends SettingSources {
@@ -67,6 +68,8 @@ export interface ClientWindowReport {
   /** What of them that is. */
   readonly granted: Partial<Usage>;
   readonly usedPart: number | null;
+  /** By dimension, in ascending order: the parts of its limits that are reached, of those that somebody is told of. */
+  readonly reached: Readonly<Record<string, readonly number[]>>;
   readonly withinLimits: boolean;
   /** What is not known to be stored. */
   readonly unstored: Usage;
@@ -150,6 +153,7 @@ function* reports(parts: ClientParts, found: readonly Found[]): Generator<Client
         limits,
         granted,
         usedPart: partOf(usage, limits)?.part ?? null,
+        reached: reachedIn(account.thresholds?.[window] ?? [], usage, limits),
         withinLimits: reason !== "limit",
         unstored: clientUsage.unstoredOf(name, window),
       };
@@ -168,4 +172,11 @@ function* reports(parts: ClientParts, found: readonly Found[]): Generator<Client
       windows: Object.fromEntries(byWindow),
     };
   }
+}
+
+function reachedIn(parts: readonly number[], usage: Usage, limits: Partial<Usage>): ClientWindowReport["reached"] {
+  const all = (Object.entries(limits) as [StorageDimension, number][]).map(([dimension, limit]) => {
+    return [dimension, reachedOf(parts, limit, usage[dimension])] as const;
+  });
+  return Object.fromEntries(all.filter(([, reached]) => reached.length > 0));
 }

@@ -6,7 +6,7 @@ import { decidedByProxy } from "../../proxy/headers.ts";
 import { placeholderIn, placeholderText } from "../placeholder.ts";
 import type { BackendAuth, BackendHeaders, ClientConfig } from "../proxy-config.ts";
 import { expected, expectedKind, section, text } from "./expected.ts";
-import { calendar, clientLimits } from "./plans.ts";
+import { clientLimits, terms } from "./plans.ts";
 
 const LEAST_KEY_LENGTH = 16;
 
@@ -111,7 +111,7 @@ export const clients: z.ZodType<readonly ClientConfig[]> = z
       key,
       plan: z.string(expected("the name of one of the plans")).exactOptional(),
       limits: clientLimits.exactOptional(),
-      ...calendar,
+      ...terms,
     }),
     expected("a list of clients, each with a name and a key", "secret"),
   )

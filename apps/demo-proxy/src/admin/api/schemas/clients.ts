@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { CLIENT_WINDOWS } from "../../../clients/client-windows.ts";
+import { CLIENT_WINDOWS, STORED_WINDOWS } from "../../../clients/client-windows.ts";
 import { amounts, count, type Described, maybeText, period } from "../../openapi/operation.ts";
 import { clientSettings, planSettings } from "./settings.ts";
 
@@ -13,6 +13,7 @@ const inWindow = z
     limits: amounts,
     granted: amounts,
     usedPart: z.number().nullable(),
+    reached: z.record(z.string(), z.array(z.number())),
     withinLimits: z.boolean(),
     unstored: amounts,
   })
@@ -35,7 +36,12 @@ const client = z
 
 const windows = Object.fromEntries(CLIENT_WINDOWS.map((name) => [name, amounts.optional()]));
 const plan = z
-  .object({ ...windows, timeZone: z.string().optional(), anchorDay: z.int().min(1).max(31).optional() })
+  .object({
+    ...windows,
+    timeZone: z.string().optional(),
+    anchorDay: z.int().min(1).max(31).optional(),
+    thresholds: z.partialRecord(z.enum(STORED_WINDOWS), z.array(z.number())).optional(),
+  })
   .meta({ id: "Plan" });
 
 export const clients = {

@@ -1,15 +1,18 @@
 import { z } from "zod";
+import { STORED_WINDOWS } from "../../../clients/client-windows.ts";
 import { count, type Described, maybeInstant } from "../../openapi/operation.ts";
 import { parts } from "./settings.ts";
 
-const reached = z
-  .object({ backend: z.string(), dimension: z.string(), limit: count, usage: count, reached: parts })
-  .meta({ id: "Reached" });
+const amounts = { dimension: z.string(), limit: count, usage: count, reached: parts };
+const reached = z.object({ backend: z.string(), ...amounts }).meta({ id: "Reached" });
+const reachedByClient = z
+  .object({ client: z.string(), window: z.enum(STORED_WINDOWS), period: z.string(), ...amounts })
+  .meta({ id: "ReachedByClient" });
 
 export const thresholds = {
   GET: {
     summary: "The limits of which a part is used that somebody is told of.",
-    answers: { 200: z.object({ period: z.string(), reached: z.array(reached) }) },
+    answers: { 200: z.object({ period: z.string(), reached: z.array(z.union([reached, reachedByClient])) }) },
   },
 } as const satisfies Described;
 
