@@ -44,5 +44,13 @@ describe("a client of two proxies that share a Redis, where limits are exact", (
       `${prefix}:v2:`,
     ]);
     for (const key of ofName) expect(await sumsIn(servers.redis, key)).toMatchObject({ apiRequests: LIMIT });
+
+    // Its day is counted by another counter then, which shares it with that of before and with the other proxy's.
+    await one.app.live.take(async () => {
+      const moved = clients?.map((client) => ({ ...client, timeZone: "Europe/London" }));
+      return { ...one.app.live.config, ...(moved && { clients: moved }) };
+    });
+    expect((await clientOf(one.admin, name))?.windows.day?.usage.apiRequests).toBe(LIMIT);
+    for (let i = 0; i < 4; i++) expect(await ask(i)).toBe(429);
   });
 });
