@@ -11,6 +11,27 @@ export function queryTrouble(query: URLSearchParams, known: readonly string[]): 
   return undefined;
 }
 
+/** The part of a list that is asked for. */
+export interface Page {
+  readonly limit: number;
+  readonly offset: number;
+}
+
+const MOST = 1_000;
+
+/** The page that a query's `limit` and `offset` ask for, or what is wrong with them. */
+export function pageOf(query: URLSearchParams, defaultLimit: number): Page | string {
+  const limit = wholeNumber(query.get("limit"), defaultLimit);
+  const offset = wholeNumber(query.get("offset"), 0);
+  if (limit === undefined || limit < 1 || limit > MOST) return `limit is a whole number from 1 to ${MOST}.`;
+  return offset === undefined ? "offset is a whole number from 0 on." : { limit, offset };
+}
+
+function wholeNumber(text: string | null, byDefault: number): number | undefined {
+  if (text === null || text === "") return byDefault;
+  return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
+}
+
 export function isPeriodKey(text: string): boolean {
   return PERIOD_KEY.test(text);
 }

@@ -16,14 +16,15 @@ export class Changes {
     byId("changes").after(this.#view.pager);
   }
 
-  /** @param {{ changes: readonly Change[], unused: readonly string[], unusedClients: readonly string[], unusedPlans: readonly string[] }} body */
-  load({ changes, unused, unusedClients, unusedPlans }) {
+  /** @param {{ total: number, changes: readonly Change[], unused: readonly string[], unusedClients: readonly string[], unusedPlans: readonly string[] }} body */
+  load({ total, changes, unused, unusedClients, unusedPlans }) {
     this.#changes = changes;
     byId("changes-section").hidden = changes.length === 0;
     const clients = unusedClients.map((client) => whoseOf({ client }));
     const all = [...unused, ...clients, ...unusedPlans.map((plan) => whoseOf({ plan }))];
     const gone = all.length === 0 ? "" : `; not in the file any more, so without effect: ${all.join(", ")}`;
-    setText(byId("changes-summary"), `${formatNumber(changes.length, "change")} by API${gone}`);
+    const latest = total > changes.length ? `, the latest ${changes.length} of them` : "";
+    setText(byId("changes-summary"), `${formatNumber(total, "change")} by API${latest}${gone}`);
     this.#draw();
   }
 

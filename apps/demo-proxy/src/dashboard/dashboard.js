@@ -32,7 +32,7 @@ const live = new Live({ onReport: show, onConnection: tell });
 
 const auditPoll = { path: () => "api/audit", everyMs: 5_000, ...handlersOf(audit) };
 const grantsPoll = { path: () => "api/grants", everyMs: 60_000, ...handlersOf(grants) };
-const changesPoll = { path: () => "api/changes", everyMs: 10_000, ...handlersOf(changes) };
+const changesPoll = { path: () => "api/changes?limit=1000", everyMs: 10_000, ...handlersOf(changes) };
 /** @type {import("./polls.js").Poll} */
 const timelinePoll = { path: () => timeline.path(), everyMs: 60_000, ...handlersOf(timeline) };
 /** @type {import("./polls.js").Poll} */

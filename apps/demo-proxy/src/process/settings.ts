@@ -35,11 +35,16 @@ export interface Heard {
 /** As the store has it where something was granted: no setting, and in no trail, where grants are listed themselves. */
 const GRANT = "grant";
 
+/** The store has them all. */
+const LONGEST_TRAIL = 10_000;
+
 /** What operators have changed by API: kept in the store, and in place of what the file says until it is taken back. */
 export class Settings {
   readonly #options: SettingsOptions;
   /** The last change of each setting, by subject. */
   readonly #last = new Map<string, Map<SettingName, KnownChange>>();
+  /** The latest changes, in the order in which they were made. */
+  readonly #trail: KnownChange[] = [];
   #revision = 0;
   /** The last one that was known, by what it is about, and the one that was taken over. */
   readonly #news: Readonly<Record<"settings" | "grants", { latest: number; applied: number }>> = {
@@ -64,6 +69,8 @@ export class Settings {
         const settings = this.#last.get(subject) ?? new Map<SettingName, KnownChange>();
         this.#last.set(subject, settings.set(change.setting, change));
       }
+      for (const change of known) this.#trail.push(change);
+      this.#trail.splice(0, Math.max(0, this.#trail.length - LONGEST_TRAIL));
       this.#revision = found.at(-1)?.revision ?? this.#revision;
       for (const { revision, setting } of found) {
         this.#news[setting === GRANT ? "grants" : "settings"].latest = revision;
@@ -156,10 +163,10 @@ export class Settings {
     await this.#options.store.change?.(change).catch(() => {});
   }
 
-  /** All changes that were ever made, as the store has them, the latest first. Rejects when the store fails. */
+  /** The latest changes, also of others, the last one first; 10,000 at most. Rejects when the store fails. */
   async trail(): Promise<readonly KnownChange[]> {
-    const changes = (await this.#options.store.changes?.()) ?? [];
-    return changes.toReversed().flatMap(changesOf);
+    await this.load();
+    return this.#trail.toReversed();
   }
 }
 

@@ -2,7 +2,7 @@ import type { ClientUsage } from "../../clients/client-usage.ts";
 import type { SettingSubject, SubjectKind } from "../../process/setting-subject.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
-import { queryTrouble } from "../query-filters.ts";
+import { pageOf, queryTrouble } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
 import type { ChangeParts } from "./setting-change.ts";
 import type { ApiParts } from "./usage-report.ts";
@@ -12,23 +12,32 @@ export interface ChangesParts extends Pick<ChangeParts, "settings" | "isInFile">
   readonly clientUsage: Pick<ClientUsage, "usage">;
 }
 
+const PAGE = ["limit", "offset"];
+const DEFAULT_LIMIT = 100;
 const KINDS: readonly SubjectKind[] = ["backend", "client", "plan"];
 
-/** Answers `GET /api/changes`: who changed what, the latest first, grants included. */
+/** Answers `GET /api/changes`: one page of who changed what, the latest first, grants included. */
 export async function listChanges(parts: ChangesParts, { query }: RouteRequest): Promise<Answer> {
-  const trouble = queryTrouble(query, KINDS);
+  const trouble = queryTrouble(query, [...KINDS, ...PAGE]);
   if (trouble !== undefined) return badRequest(trouble);
   const asked = KINDS.flatMap((kind): SettingSubject[] => {
     const name = query.get(kind);
     return name ? [{ kind, name }] : [];
   });
   if (asked.length > 1) return badRequest("Ask for one of backend, client and plan at a time.");
+  const page = pageOf(query, DEFAULT_LIMIT);
+  if (typeof page === "string") return badRequest(page);
+  const { limit, offset } = page;
   const [only] = asked;
   return withStore(async () => {
     const [changed, granted] = await Promise.all([changesOf(parts, only), grantsOf(parts, only)]);
     const list = [...changed, ...granted].sort((a, b) => b.at - a.at || (b.revision ?? 0) - (a.revision ?? 0));
-    const rows = list.map((change) => ({ ...change, at: new Date(change.at).toISOString() }));
-    return okBytes(await parts.turns.encode(jsonPieces(unusedOf(parts), "changes", rows)));
+    const rows = list
+      .slice(offset, offset + limit)
+      .map((change) => ({ ...change, at: new Date(change.at).toISOString() }));
+    return okBytes(
+      await parts.turns.encode(jsonPieces({ total: list.length, offset, ...unusedOf(parts) }, "changes", rows)),
+    );
   });
 }
 

@@ -7,7 +7,7 @@ import type { ClientLimits, PlanTerms } from "../../config/proxy-config.ts";
 import { wholePlans } from "../../config/whole-plans.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
-import { queryTrouble } from "../query-filters.ts";
+import { pageOf, queryTrouble } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
 import type { Turns } from "../turns.ts";
 import {
@@ -77,16 +77,14 @@ export interface ClientWindowReport {
 
 const FILTERS = ["search", "limit", "offset"];
 const DEFAULT_LIMIT = 50;
-const MOST = 1_000;
 
 /** Answers `GET /api/clients`: one page of those whose name or plan has a text in it. */
 export async function listClients(parts: ClientParts, { query }: RouteRequest): Promise<Answer> {
   const trouble = queryTrouble(query, FILTERS);
   if (trouble !== undefined) return badRequest(trouble);
-  const limit = wholeNumber(query.get("limit"), DEFAULT_LIMIT);
-  const offset = wholeNumber(query.get("offset"), 0);
-  if (limit === undefined || limit < 1 || limit > MOST) return badRequest(`limit is a whole number from 1 to ${MOST}.`);
-  if (offset === undefined) return badRequest("offset is a whole number from 0 on.");
+  const asked = pageOf(query, DEFAULT_LIMIT);
+  if (typeof asked === "string") return badRequest(asked);
+  const { limit, offset } = asked;
   const { clientUsage, inForce, turns } = parts;
   const search = (query.get("search") ?? "").toLowerCase();
   const found = await worstClients(parts, search);
@@ -129,11 +127,6 @@ function worstFirst(a: Found, b: Found): number {
 
 function order(a: Found, b: Found): number {
   return a.account.name < b.account.name ? -1 : 1;
-}
-
-function wholeNumber(text: string | null, byDefault: number): number | undefined {
-  if (text === null || text === "") return byDefault;
-  return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }
 
 function* reports(parts: ClientParts, found: readonly Found[]): Generator<ClientReport> {

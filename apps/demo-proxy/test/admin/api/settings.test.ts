@@ -68,6 +68,20 @@ describe("settings changed by API", () => {
         { revision: 1, before: { apiRequests: 2 }, after: { apiRequests: 4 }, by: "ada", reason: "a sale" },
       ],
     });
+    // Page by page, also by an instance that made none of them.
+    const page = async (query: string) => {
+      const { json } = (await call(third.admin, `/api/changes?${query}`)) as {
+        json: { total: number; changes: object[] };
+      };
+      return [json.total, json.changes.map((change) => ("revision" in change ? change.revision : undefined))];
+    };
+    expect(await page("limit=2")).toEqual([3, [null, 2]]);
+    expect(await page("limit=2&offset=2")).toEqual([3, [1]]);
+    expect(await page("backend=oci&offset=1")).toEqual([2, [1]]);
+    expect(await page("offset=3")).toEqual([3, []]);
+    for (const odd of ["limit=0", "limit=1001", "limit=1.5", "offset=-1", "offset=x", "limit=1&limit=2"]) {
+      expect((await call(third.admin, `/api/changes?${odd}`)).status, odd).toBe(400);
+    }
   });
 
   it("keep a drain beyond a restart, until it is resumed", async () => {

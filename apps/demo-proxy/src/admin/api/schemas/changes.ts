@@ -91,10 +91,18 @@ export const changes = {
   GET: {
     summary: "Who changed what, the latest first.",
     query: z
-      .object({ backend: z.string().optional(), client: z.string().optional(), plan: z.string().optional() })
-      .meta({ description: "One of them." }),
+      .object({
+        backend: z.string().optional(),
+        client: z.string().optional(),
+        plan: z.string().optional(),
+        limit: z.int().min(1).max(1_000).optional().meta({ default: 100 }),
+        offset: count.optional().meta({ default: 0 }),
+      })
+      .meta({ description: "Of one backend, client or plan." }),
     answers: {
       200: z.object({
+        total: count.meta({ description: "Of the latest 10,000 changes and all grants, those that are asked for." }),
+        offset: count,
         unused: z
           .array(z.string())
           .meta({ description: "Backends that were changed, and are not in the file any more." }),
