@@ -291,7 +291,7 @@ export class Forwarding implements AttemptObserver, AnswerSource {
     };
     body?.onBroken((error) => this.#refuseBody(error));
     const known = upstream.withCredentials(sent, this.#client);
-    upstream.dispatch(this.#outgoing.upgrades ? { ...known, upgrade: "websocket" } : known, this.#attempt);
+    upstream.dispatch(known, this.#attempt, this.#outgoing.upgrades ? "websocket" : undefined);
   }
 }
 

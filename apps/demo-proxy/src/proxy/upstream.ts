@@ -121,11 +121,24 @@ export class Upstream {
     return client === undefined ? request : withoutOwn(request);
   }
 
-  /** Sends a request once, on a connection of its own. Every outcome is told to the handler. */
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
-    // Undici takes the server's name from `Host` unless it is told, and makes a new connection for every other name.
-    const named = this.host === "preserve" ? { ...options, servername: this.url.hostname } : options;
-    this.#pool.dispatch(named, handler);
+  /**
+   * Sends a request once, on a connection of its own. Every outcome is told to the handler.
+   *
+   * @param upgrade what its connection is to become. @default it stays one of HTTP
+   */
+  dispatch({ method, path, headers, body }: Sent, handler: Dispatcher.DispatchHandler, upgrade?: "websocket"): void {
+    const request = {
+      method,
+      path,
+      headers,
+      body,
+      upgrade: upgrade ?? null,
+      // Undici takes the server's name from `Host` unless it is told, and makes a new connection for every other name.
+      servername: this.host === "preserve" ? this.url.hostname : null,
+      // No other one waits behind it, so undici need not look for one once its response begins.
+      blocking: false,
+    };
+    this.#pool.dispatch(request, handler);
   }
 
   /** Closes the connections once the running requests have ended. */

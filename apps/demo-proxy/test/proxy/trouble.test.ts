@@ -17,7 +17,7 @@ async function troubleAt(url: string, ca?: string): Promise<Trouble> {
   onTestFinished(() => upstream.destroy());
   const { promise, resolve, reject } = Promise.withResolvers<Error>();
   upstream.dispatch(
-    { method: "GET", path: "/" },
+    { method: "GET", path: "/", headers: [], body: null },
     {
       onRequestStart: () => {},
       onResponseStart: () => {},
