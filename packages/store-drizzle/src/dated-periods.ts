@@ -8,12 +8,10 @@ export interface DatedPeriod {
   readonly last: number;
 }
 
-/** Those of the periods that have a timeline. */
-export function datedPeriods(periods: readonly string[]): readonly DatedPeriod[] {
-  return periods.flatMap((period) => {
-    const range = calendarRange(period);
-    return range === undefined ? [] : [{ period, first: range.start, last: range.end - STEP_MS.hour }];
-  });
+/** Undefined where the period has no timeline. */
+export function datedPeriod(period: string): DatedPeriod | undefined {
+  const range = calendarRange(period);
+  return range === undefined ? undefined : { period, first: range.start, last: range.end - STEP_MS.hour };
 }
 
 /** The hour of a period to which what was used at an instant belongs. */

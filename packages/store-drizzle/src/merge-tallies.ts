@@ -1,16 +1,11 @@
 import { setImmediate } from "node:timers/promises";
 import { PeriodFoldedError, type RejectedTally, type Tally } from "@usage/counter-core";
+import { type CheckedTally, checkedTally } from "./checked-tally.ts";
 import { StoreError, TallyRefusedError } from "./errors.ts";
-import { type TallyRow, tallyRows } from "./tally-rows.ts";
 import type { UpsertOptions, UsageTable } from "./usage-table.ts";
 
 /** Sorting this many takes a few milliseconds. */
 const TALLIES_PER_SORT = 2_500;
-
-interface Checked {
-  readonly tally: Tally;
-  readonly rows: readonly TallyRow[];
-}
 
 /**
  * Sends the tallies in chunks, at most two at a time, with a turn of the event loop in between. A chunk never splits a
@@ -52,44 +47,50 @@ export async function mergeTallies(
  */
 function byKey(a: Tally, b: Tally): number {
   if (a.period !== b.period) return a.period < b.period ? -1 : 1;
-  return a.backend < b.backend ? -1 : a.backend > b.backend ? 1 : 0;
+  if (a.backend !== b.backend) return a.backend < b.backend ? -1 : 1;
+  return a.writer < b.writer ? -1 : a.writer > b.writer ? 1 : 0;
 }
 
-/** Checks as it goes, so that the work between two turns of the event loop is one chunk's. */
+/** Checks as it goes, so that the work between two turns of the event loop is one chunk's. No chunk has two tallies of the same. */
 function* checkedChunks(
   tallies: readonly Tally[],
   rowsPerChunk: number,
   rejected: RejectedTally[],
-): Generator<readonly Checked[]> {
-  let chunk: Checked[] = [];
+): Generator<readonly CheckedTally[]> {
+  let chunk: CheckedTally[] = [];
   let size = 0;
   for (const tally of tallies) {
-    const rows = rowsOrRejection(tally, rejected);
-    if (size > 0 && size + rows.length > rowsPerChunk) {
+    const checked = checkedOrRejected(tally, rejected);
+    if (checked === undefined) continue;
+    const rows = checked.amounts.length;
+    const before = chunk.at(-1)?.tally;
+    // fault: sends the same tally twice in one chunk
+    const isTwice = before !== undefined && byKey(before, tally) === 0;
+    if (isTwice || (size > 0 && size + rows > rowsPerChunk)) {
       yield chunk;
       chunk = [];
       size = 0;
     }
-    if (rows.length > 0) chunk.push({ tally, rows });
-    size += rows.length;
+    if (rows > 0) chunk.push(checked);
+    size += rows;
   }
   yield chunk;
 }
 
-function rowsOrRejection(tally: Tally, rejected: RejectedTally[]): readonly TallyRow[] {
+function checkedOrRejected(tally: Tally, rejected: RejectedTally[]): CheckedTally | undefined {
   try {
-    return tallyRows(tally);
+    return checkedTally(tally);
   } catch (reason) {
     if (!(reason instanceof RangeError)) throw reason;
     rejected.push({ tally, reason });
-    return [];
+    return undefined;
   }
 }
 
 /** A chunk that the database refuses is halved until the tallies that it refuses stand alone. */
 async function write(
   table: UsageTable,
-  chunk: readonly Checked[],
+  chunk: readonly CheckedTally[],
   rejected: RejectedTally[],
   options: UpsertOptions,
 ): Promise<void> {
@@ -97,12 +98,7 @@ async function write(
   if (first === undefined) return;
   options.signal?.throwIfAborted();
   try {
-    const folded = new Set(
-      await table.upsert(
-        chunk.flatMap(({ rows }) => rows),
-        options,
-      ),
-    );
+    const folded = new Set(await table.upsert(chunk, options));
     // fault: says that it stored what is late of a folded period
     const late = chunk.filter(({ tally }) => folded.has(tally.period));
     for (const { tally } of late) rejected.push({ tally, reason: new PeriodFoldedError(tally.period) });

@@ -58,10 +58,10 @@ export function tableUsageStore(table: UsageTable, { dimensions, clock }: TableS
   return {
     dimensions: wanted,
 
-    async merge(tallies, { signal, at } = {}) {
+    async merge(tallies, { signal, at, writer } = {}) {
       signal?.throwIfAborted();
       if (at !== undefined) assertInstant("at", at);
-      return untilAborted(mergeTallies(table, tallies, { signal, at }), signal);
+      return untilAborted(mergeTallies(table, tallies, { signal, at, writer }), signal);
     },
 
     async totals(period, writer, { backends, since } = {}) {

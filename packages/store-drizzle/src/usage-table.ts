@@ -12,7 +12,7 @@ import type {
   WriterUsage,
 } from "@usage/counter-core";
 import type { MarkRow } from "@usage/counter-core/internal";
-import type { TallyRow } from "./tally-rows.ts";
+import type { CheckedTally } from "./checked-tally.ts";
 
 /** A backend's usage in one period, `own` of one writer; in every stored dimension, at most 2^53-1 each, from one read. */
 export interface BackendUsage extends StoredUsage<string> {
@@ -61,7 +61,10 @@ export interface Position {
 export interface Selection {
   /** All different. */
   readonly backends?: readonly string[];
-  /** Only those that changed, also a little before that position where the order of changes is not that of their commits. */
+  /**
+   * Only those that changed, also a little before that position where the order of changes is not that of their commits. What the asking
+   * writer has upserted itself of its own is left out.
+   */
   readonly since?: number;
 }
 
@@ -69,6 +72,8 @@ export interface UpsertOptions {
   readonly signal?: AbortSignal | undefined;
   /** See `MergeOptions`. */
   readonly at?: number | undefined;
+  /** See `MergeOptions`. */
+  readonly writer?: string | undefined;
 }
 
 /** The writer of the row that stands for all writers of a folded period: no counter has such a name. */
@@ -86,10 +91,10 @@ export interface UsageTable {
   /** Matches the driver's code when the database refuses a row for ever. */
   readonly refusal: RegExp;
   /**
-   * Keeps the larger amount of each row, all rows or none, but for those of folded periods; writes nothing where nothing grew.
-   * The same key may come twice. Resolves with the periods among them that are folded, of which it kept nothing, or may have.
+   * Keeps the larger amounts, of all tallies or of none, but for those of folded periods; writes nothing where nothing grew. They come in
+   * the order of periods, backends and writers, none twice. Resolves with the periods among them that are folded, of which it kept nothing, or may have.
    */
-  upsert(rows: readonly TallyRow[], options: UpsertOptions): Promise<readonly string[]>;
+  upsert(tallies: readonly CheckedTally[], options: UpsertOptions): Promise<readonly string[]>;
   /** The first period after `from` (or `from` itself where `included`) up to `to`, by the bytes of their keys. */
   periodBetween(from: string, to: string | undefined, included: boolean): Promise<string | undefined>;
   /** What is committed later than this is told by `usage` since this. */

@@ -154,3 +154,42 @@ describe("what changed since a cursor on Postgres", () => {
     expect(JSON.stringify([...plan])).toContain("usage_tallies_changed");
   });
 });
+
+describe("what changed since a cursor for who has merged itself", () => {
+  it("is all but its own, on SQLite", async () => {
+    const folder = await freshFolder();
+    onTestFinished(() => folder.dispose());
+    const path = join(folder.path, "usage.db");
+    await using store = await openSqliteStore(path);
+    await using other = await openSqliteStore(path);
+    await seeAllButOwn(store, other);
+  });
+
+  it("is all but its own, on Postgres", async () => {
+    const { store, schema } = await postgresStore();
+    await using other = await openPostgresStore(schema.url);
+    await seeAllButOwn(store, other);
+  });
+});
+
+async function seeAllButOwn(store: UsageStore, other: UsageStore): Promise<void> {
+  const own = { writer: "w" };
+  await store.merge([tally("x", "seen", { apiRequests: 1 })]);
+  const { cursor = "" } = await store.totals(PERIOD, "w");
+  await store.merge(manyTallies(2_500), own);
+  const told = async () => (await changedSince(store, cursor)).filter((backend) => backend !== "seen");
+  expect(await told()).toEqual([]);
+  // Others write in between, and so does the writer's own name elsewhere, or without saying who merges.
+  await other.merge([tally("v", "backend-7", { apiRequests: 2 })]);
+  await store.merge([tally("w", "backend-8", { apiRequests: 20 })], own);
+  await other.merge([tally("w", "backend-9", { apiRequests: 20 })], own);
+  await store.merge([tally("w", "backend-10", { apiRequests: 20 })]);
+  expect(await told()).toEqual(["backend-10", "backend-7", "backend-9"]);
+  // What it merges of others, it may not know.
+  await store.merge(
+    [tally("dead", "backend-11", { apiRequests: 2 }), tally("w", "backend-12", { apiRequests: 20 })],
+    own,
+  );
+  expect(await told()).toContain("backend-11");
+  expect((await store.totals(PERIOD, "v", { since: cursor })).usage.size).toBe(2_501);
+}

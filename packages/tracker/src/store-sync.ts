@@ -164,7 +164,7 @@ export class StoreSync<D extends string> {
       try {
         // fault: confirms before it merges
         // fault: confirms what failed
-        done.rejected = await untilAborted(store.merge(tallies, { signal }), signal);
+        done.rejected = await untilAborted(store.merge(tallies, { signal, writer: counter.writer }), signal);
       } finally {
         isLost = this.#noticeLoss(done);
       }

@@ -286,15 +286,15 @@ function remoteStore(
   return {
     dimensions: DIMENSIONS,
     losses: () => losses,
-    merge: (tallies) =>
+    merge: (tallies, { writer } = {}) =>
       call(() => {
         if (isStoreReadOnly()) throw new Error("the database is read-only");
         if (random.chance(storeFails())) {
-          store.merge(tallies.slice(0, random.below(tallies.length + 1)));
+          store.merge(tallies.slice(0, random.below(tallies.length + 1)), writer);
           throw new Error("the database failed half-way");
         }
         return store
-          .merge(tallies)
+          .merge(tallies, writer)
           .map((tally): RejectedTally => ({ tally, reason: new PeriodFoldedError(tally.period) }));
       }),
     totals: (period, writer, query = {}) =>

@@ -5,6 +5,8 @@ interface Row {
   readonly tally: Tally;
   /** The revision of the store in which it was written last. */
   readonly revision: number;
+  /** Who wrote it then. */
+  readonly by?: string | undefined;
 }
 
 /** Everything at one instant. */
@@ -29,10 +31,10 @@ export class ModelStore {
   /** How often it lost something and can tell. */
   losses = 0;
 
-  /** Keeps the larger amounts; returns the tallies that it will never take. */
-  merge(tallies: readonly Tally[]): readonly Tally[] {
+  /** Keeps the larger amounts; returns the tallies that it will never take. What `by` writes of its own, it is not told by a cursor. */
+  merge(tallies: readonly Tally[], by?: string): readonly Tally[] {
     this.revision += 1;
-    return tallies.filter((tally) => !this.#take(tally));
+    return tallies.filter((tally) => !this.#take(tally, by));
   }
 
   /**
@@ -50,7 +52,10 @@ export class ModelStore {
     if (of !== period) throw new Error(`a cursor of ${of} is no cursor of ${period}`);
     const rows = [...this.#rows.values()].filter(({ tally }) => tally.period === period);
     const changed = new Set(
-      rows.filter(({ revision }) => revision > Number(from) - overlap).map(({ tally }) => tally.backend),
+      rows
+        .filter(({ revision }) => revision > Number(from) - overlap)
+        .filter(({ tally, by }) => since === undefined || tally.writer !== writer || by !== writer)
+        .map(({ tally }) => tally.backend),
     );
     const asked = backends === undefined ? undefined : new Set(backends);
     const shown = rows.flatMap(({ tally }) => {
@@ -137,14 +142,18 @@ export class ModelStore {
     this.#marks = new Set(snapshot.marks);
   }
 
-  #take(tally: Tally): boolean {
+  #take(tally: Tally, by: string | undefined): boolean {
     if (this.isFolded(tally.period)) return false;
     const key = keyOf(tally);
-    const known = this.#rows.get(key)?.tally.usage ?? {};
+    const row = this.#rows.get(key);
+    const known = row?.tally.usage ?? {};
+    // Nothing is written where nothing grew: what somebody else wrote stays theirs.
+    if (row !== undefined && Object.entries(tally.usage).every(([name, amount]) => amount <= amountOf(known, name)))
+      return true;
     // fault: the model of a store adds instead of keeping the maximum
     const merged = Object.entries(tally.usage).map(([name, amount]) => [name, Math.max(amount, amountOf(known, name))]);
     const usage = { ...known, ...Object.fromEntries(merged) };
-    this.#rows.set(key, { tally: { ...tally, usage }, revision: this.revision });
+    this.#rows.set(key, { tally: { ...tally, usage }, revision: this.revision, by });
     return true;
   }
 }

@@ -20,6 +20,11 @@ export interface MergeOptions {
    * timeline knows of it. @default now
    */
   readonly at?: number;
+  /**
+   * Who merges, the same each time. Of what it itself has counted, `totals` since a cursor need not tell it that this merge has let it
+   * grow: it knows that. @default nobody
+   */
+  readonly writer?: string;
 }
 
 export interface HistoryQuery {
@@ -37,7 +42,7 @@ export interface TotalsQuery {
   readonly backends?: readonly string[];
   /**
    * Only of backends that changed since the answer that gave this `cursor`, and perhaps of some more. A removed backend is not
-   * told. A cursor is of one period and of the store object that gave it: with any other text, nothing is left out.
+   * told, and what `writer` has itself merged of its own need not be. A cursor is of one period and of the store object that gave it: with any other text, nothing is left out.
    */
   readonly since?: string;
 }

@@ -31,18 +31,22 @@ interface UsageRead {
   readonly names: readonly string[] | undefined;
   /** Only of what changed then or later, in microseconds since the epoch. */
   readonly since: number | undefined;
+  /** But for what the writer has changed of its own at these times. */
+  readonly known: readonly string[];
 }
 
 /** The usage of backends in a period, ordered by the bytes of their names. */
 export async function usagePages<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
   run: Run<PostgresDatabase<TResult, TSchema>>,
   tallies: Tallies,
-  { period: key, writer: own, names, since }: UsageRead,
+  { period: key, writer: own, names, since, known }: UsageRead,
 ): Promise<readonly string[]> {
   const { period, backend, dimension, writer, amount, updatedAt } = tallies;
   const time = sql`timestamptz 'epoch' + ${since ?? 0}::bigint * interval '1 microsecond'`;
+  // fault: Postgres takes for a writer's own what it merged of others
   const changed = sql`(select distinct ${backend} as backend from ${tallies}
-    where ${period} = ${key} and ${updatedAt} >= ${time})`;
+    where ${period} = ${key} and ${updatedAt} >= ${time}
+      and not (${writer} = ${own} and ${updatedAt} = any(${arrayLiteral(known)}::timestamptz[])))`;
   const where = and(
     eq(period, key),
     names === undefined ? undefined : sql`${backend} = any(${arrayLiteral(names)}::text[])`,

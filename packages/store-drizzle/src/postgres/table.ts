@@ -1,6 +1,6 @@
 import { and, eq, inArray, sql } from "drizzle-orm";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
-import { datedPeriods } from "../dated-periods.ts";
+import { datedPeriod } from "../dated-periods.ts";
 import { StoreError } from "../errors.ts";
 import type { Position, UsageTable } from "../usage-table.ts";
 import { changeStatements } from "./changes.ts";
@@ -10,10 +10,11 @@ import { closeStatement, foldStatement } from "./fold-statements.ts";
 import { grantStatements } from "./grants.ts";
 import { instanceStatements } from "./instances.ts";
 import { markStatements } from "./marks.ts";
+import { OwnTimes } from "./own-times.ts";
 import { bytes, foldable, type TallyEntry, tallyPages, type UsageEntry, usagePages } from "./pages.ts";
 import type { PostgresTables } from "./schema.ts";
 import { timelineStatements } from "./timeline.ts";
-import { upsertStatement } from "./upsert-statement.ts";
+import { timeStatement, upsertStatement } from "./upsert-statement.ts";
 
 /** A table of so many names is read at once. */
 const NAMES_PER_READ = 10_000;
@@ -33,28 +34,37 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
 ): UsageTable {
   const { tallies, folds, marks, grants, timeline } = tables;
   const { period, backend, updatedAt } = tallies;
+  const ownTimes = new OwnTimes();
 
   return {
     rowsPerChunk: 2_000,
     pipelined: true,
     refusal: REFUSAL,
 
-    async upsert(rows, { at: atMs }) {
-      const periods = [...new Set(rows.map((row) => row.period))];
-      const dated = isTimed ? datedPeriods(periods) : [];
-      const folded = await run("merge", (db) => {
-        const written = db
-          .$with("written", {})
-          .as(upsertStatement(tables, { rows, periods, isDated: dated.length > 0 }));
+    async upsert(sent, { at: atMs, writer: own }) {
+      const periods = [...new Set(sent.map(({ tally }) => tally.period))];
+      const dated = isTimed ? periods.flatMap((key) => datedPeriod(key) ?? []) : [];
+      const [row] = await run("merge", (db) => {
+        const moment = db.$with("moment", {}).as(timeStatement(tables, periods));
+        const upserted = { tallies: sent, isDated: dated.length > 0 };
+        const written = db.$with("written", {}).as(upsertStatement(tables, upserted, sql`moment`));
         const statement = () => dateStatement(tables, sql`written`, { periods: dated, atMs });
         const dating = dated.length > 0 ? [db.$with("dated", {}).as(statement())] : [];
+        const late = db.select({ period: folds.period }).from(folds).where(inArray(folds.period, periods));
         return db
-          .with(written, ...dating)
-          .select({ period: folds.period })
-          .from(folds)
-          .where(inArray(folds.period, periods));
+          .with(moment, written, ...dating)
+          .select({
+            time: sql<string>`to_char(at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'`,
+            folded: sql<string>`array_to_json(array(${late}))::text`,
+          })
+          .from(sql`moment`);
       });
-      return folded.map((row) => row.period);
+      if (row === undefined) {
+        const cause = new Error("the statement returned no row");
+        throw new StoreError("merge", undefined, "merge again: nothing is counted twice", cause);
+      }
+      if (own !== undefined) for (const key of periods) ownTimes.add(key, own, row.time);
+      return JSON.parse(row.folded);
     },
 
     async periodBetween(from, to, included) {
@@ -87,7 +97,8 @@ export function postgresUsageTable<TResult extends PgQueryResultHKT, TSchema ext
       // fault: Postgres looks no further back than the last change it has seen
       const from = since === undefined ? undefined : since - overlapMs * 1_000;
       for (const names of backends === undefined ? [undefined] : chunks(backends)) {
-        const pages = await usagePages(run, tallies, { period: key, writer: own, names, since: from });
+        const known = ownTimes.of(key, own);
+        const pages = await usagePages(run, tallies, { period: key, writer: own, names, since: from, known });
         for (const page of pages) {
           const entries: readonly UsageEntry[] = JSON.parse(page);
           yield entries.map(([backend, all, own]) => ({ backend, all, own }));

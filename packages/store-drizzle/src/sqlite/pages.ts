@@ -1,5 +1,6 @@
 import { and, asc, eq, gt, inArray, lte, type SQL, sql } from "drizzle-orm";
 import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
+import type { TimeRange } from "./own-spans.ts";
 import type { Attempt } from "./retry-while-busy.ts";
 import type { SqliteTables } from "./schema.ts";
 
@@ -65,11 +66,11 @@ export async function* sumPagesOf<TSchema extends Record<string, unknown>>(
   }
 }
 
-/** Backends that changed at a time or later, in milliseconds since the epoch; some of them several times. */
+/** Backends that changed within these times, in milliseconds since the epoch; some of them several times. */
 export async function* changedPages<TSchema extends Record<string, unknown>>(
   { db, tallies, attempt }: Reading<TSchema>,
   key: string,
-  since: number,
+  [from, to]: TimeRange,
 ): AsyncGenerator<readonly string[]> {
   const { period, backend } = tallies;
   const time = sql`${tallies.updatedAt}`.mapWith(Number);
@@ -78,13 +79,13 @@ export async function* changedPages<TSchema extends Record<string, unknown>>(
     const last = after;
     const later =
       last === undefined
-        ? sql`${tallies.updatedAt} >= ${since}`
+        ? sql`${tallies.updatedAt} >= ${from}`
         : sql`(${tallies.updatedAt}, ${backend}) > (${last.time}, ${last.backend})`;
     const page = await attempt("reading the totals", () =>
       db
         .select({ backend, time })
         .from(tallies)
-        .where(and(eq(period, key), later))
+        .where(and(eq(period, key), later, sql`${tallies.updatedAt} <= ${to}`))
         .orderBy(asc(tallies.updatedAt), asc(backend))
         .limit(ROWS_PER_PAGE)
         .all(),

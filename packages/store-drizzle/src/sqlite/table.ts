@@ -1,12 +1,14 @@
-import { and, eq, gt, gte, inArray, lte, max, min, sql } from "drizzle-orm";
-import { datedPeriods } from "../dated-periods.ts";
+import { and, eq, gt, gte, lte, max, min, sql } from "drizzle-orm";
+import type { CheckedTally } from "../checked-tally.ts";
+import { datedPeriod, hourIn } from "../dated-periods.ts";
 import type { BackendUsage, UsageTable } from "../usage-table.ts";
 import { changeStatements } from "./changes.ts";
-import { dateStatement } from "./date-statement.ts";
 import { foldRows } from "./fold-rows.ts";
 import { grantStatements } from "./grants.ts";
 import { instanceStatements } from "./instances.ts";
 import { markStatements } from "./marks.ts";
+import { mergeStatements, rowsText } from "./merge-statements.ts";
+import { OwnSpans, type Span, type TimeRange } from "./own-spans.ts";
 import {
   changedPages,
   type Reading,
@@ -19,7 +21,6 @@ import {
 import type { Attempt } from "./retry-while-busy.ts";
 import type { SqliteTables } from "./schema.ts";
 import { timelineStatements } from "./timeline.ts";
-import { upsertStatement } from "./upsert-statement.ts";
 
 export interface SqliteTableOptions {
   readonly tables: SqliteTables;
@@ -39,21 +40,44 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
 
   const { removal, ...ofTimeline } = timelineStatements(db, attempt, tables.timeline);
 
+  // With the first merge: by then the tables are there.
+  let prepared: ReturnType<typeof mergeStatements> | undefined;
+  const statements = () => {
+    prepared ??= mergeStatements(db, tables);
+    return prepared;
+  };
+  const ownSpans = new OwnSpans();
+
   const foldedOf = (periods: readonly string[]): readonly string[] =>
-    db
-      .select({ period: folds.period })
-      .from(folds)
-      .where(inArray(folds.period, sql`(select value from json_each(${JSON.stringify(periods)}))`))
-      .all()
+    statements()
+      .folded.all({ periods: JSON.stringify(periods) })
       .map((row) => row.period);
 
-  async function* changed(key: string, since: number, backends: readonly string[] | undefined) {
+  /** Returns the times that this has written, after the last one of before. */
+  const upsertPeriod = (key: string, sent: readonly CheckedTally[], at: number | undefined): Span => {
+    const { times, date, upsert } = statements();
+    const timesOf = () => times.get({ period: key }) ?? { last: 0, now: 0 };
+    const { last, now: clock } = timesOf();
+    const dated = now === undefined ? undefined : datedPeriod(key);
+    for (const [writer, tallies] of Map.groupBy(sent, ({ tally }) => tally.writer)) {
+      // Later than before, so that times come in the order of commits: a clock that steps back hides no change.
+      // fault: SQLite's times follow a clock that steps back
+      const given = { period: key, writer, rows: rowsText(tallies), time: Math.max(clock, last + 1) };
+      if (dated !== undefined) date.run({ ...given, hour: hourIn(dated, at ?? now?.() ?? 0) });
+      upsert.run(given);
+    }
+    return { period: key, after: last, upTo: timesOf().last };
+  };
+
+  async function* changed(key: string, times: readonly TimeRange[], backends: readonly string[] | undefined) {
     const asked = backends === undefined ? undefined : new Set(backends);
     const told = new Set<string>();
-    for await (const page of changedPages(reading, key, since)) {
-      const names = [...new Set(page)].filter((name) => !told.has(name) && asked?.has(name) !== false);
-      for (const name of names) told.add(name);
-      yield names;
+    for (const range of times) {
+      for await (const page of changedPages(reading, key, range)) {
+        const names = [...new Set(page)].filter((name) => !told.has(name) && asked?.has(name) !== false);
+        for (const name of names) told.add(name);
+        yield names;
+      }
     }
   }
 
@@ -62,18 +86,16 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
     pipelined: false,
     refusal: /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG)/,
 
-    async upsert(rows, { signal, at }) {
-      const periods = [...new Set(rows.map((row) => row.period))];
-      const dated = now === undefined ? [] : datedPeriods(periods);
-      const write = () => {
-        if (dated.length > 0) db.run(dateStatement(tables, rows, { periods: dated, timeMs: at ?? now?.() ?? 0 }));
-        db.run(upsertStatement(tables, rows, periods));
-      };
+    async upsert(sent, { signal, at, writer: own }) {
+      const byPeriod = Map.groupBy(sent, ({ tally }) => tally.period);
+      // fault: SQLite takes for a writer's own what it merged of others
+      const isOwn = own !== undefined && sent.every(({ tally }) => tally.writer === own);
+      const write = () => Array.from(byPeriod, ([key, ofPeriod]) => upsertPeriod(key, ofPeriod, at));
       const writeAll = () => {
-        if (dated.length > 0) db.transaction(write, { behavior: "immediate" });
-        else write();
+        const spans = db.transaction(write, { behavior: "immediate" });
+        if (isOwn) for (const span of spans) ownSpans.add(own, span);
         // Afterwards: a period that another process closes in between is refused though it may have been stored, never the other way.
-        return foldedOf(periods);
+        return foldedOf([...byPeriod.keys()]);
       };
       return await attempt("merge", writeAll, signal);
     },
@@ -106,7 +128,7 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
 
     async *usage(key, writer, { backends, since } = {}) {
       if (since !== undefined) {
-        for await (const names of changed(key, since, backends)) {
+        for await (const names of changed(key, ownSpans.others(key, writer, since), backends)) {
           for await (const rows of sumPagesOf(reading, key, writer, names)) yield grouped(rows);
         }
       } else if (backends !== undefined) {

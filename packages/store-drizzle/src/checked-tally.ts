@@ -1,33 +1,28 @@
 import { AmountError, assertBackendName, assertDimensionName, type Tally } from "@usage/counter-core";
 import { TallyError } from "./errors.ts";
 
-/** One row of `usage_tallies`, without its time. */
-export interface TallyRow {
-  readonly period: string;
-  readonly backend: string;
-  readonly dimension: string;
-  readonly writer: string;
-  readonly amount: number;
+/** A tally that a database takes, as far as it can be told beforehand. */
+export interface CheckedTally {
+  readonly tally: Tally;
+  /** Of each dimension of which there is any: an amount of zero needs no row. */
+  readonly amounts: readonly (readonly [dimension: string, amount: number])[];
 }
 
-/**
- * The rows that hold a tally; an amount of zero needs none.
- *
- * @throws NameError, AmountError or TallyError when the tally can never be stored.
- */
-export function tallyRows(tally: Tally): readonly TallyRow[] {
+/** @throws NameError, AmountError or TallyError when the tally can never be stored. */
+export function checkedTally(tally: Tally): CheckedTally {
   const { writer, period, backend, usage } = tally;
   assertBackendName(backend);
   assertText("writer", writer);
   assertText("period", period);
   if (typeof usage !== "object" || usage === null) throw new TallyError("usage", "is not an object");
-  const rows: TallyRow[] = [];
-  for (const [dimension, amount] of Object.entries(usage)) {
+  const amounts: [string, number][] = [];
+  for (const entry of Object.entries(usage)) {
+    const [dimension, amount] = entry;
     assertDimensionName(dimension);
     if (!Number.isSafeInteger(amount) || amount < 0) throw new AmountError(backend, dimension, amount);
-    if (amount > 0) rows.push({ period, backend, dimension, writer, amount });
+    if (amount > 0) amounts.push(entry);
   }
-  return rows;
+  return { tally, amounts };
 }
 
 /** Writers and periods are text of the same kind as backends' names: what every database keeps unchanged. */
