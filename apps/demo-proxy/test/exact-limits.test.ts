@@ -8,7 +8,7 @@ import { startApp } from "./support/app.ts";
 import { call } from "./support/call.ts";
 import { scrape } from "./support/metrics.ts";
 import { startProxy, writeConfig } from "./support/running-proxy.ts";
-import { report, type Servers, SOON, share } from "./support/shared-proxies.ts";
+import { report, type Servers, SOON, share, startTraffic } from "./support/shared-proxies.ts";
 import { tempFolder } from "./support/temp-folder.ts";
 
 /** An upstream that answers so many bytes in pieces, without their number. */
@@ -108,6 +108,45 @@ describe("two proxies with exact limits", () => {
         });
       }, SOON);
     }
+  });
+
+  it("take limits over that are changed by API under load: lowered, not passed from then on; raised, used to the last unit", {
+    timeout: 60_000,
+  }, async () => {
+    const { config, upstream, name } = await share(servers, {
+      apiRequests: 100_000,
+      enforcement: "exact",
+      waitMs: 20_000,
+    });
+    const [one, other] = [await startApp(config), await startApp(config)];
+    const put = ({ admin }: { readonly admin: Address }, apiRequests: number, headers = {}) =>
+      call(admin, `/api/backends/${name}/limits`, {
+        method: "PUT",
+        headers,
+        body: JSON.stringify({ limits: { apiRequests } }),
+      });
+    const limitOf = async ({ admin }: { readonly admin: Address }) => (await report(admin)).backend.limits.apiRequests;
+    const takeAll = () => Promise.all([one, other, one, other].map(({ proxy }) => askUntilRefused(proxy)));
+    const load = [one, other].map(({ proxy }) => startTraffic(proxy, 100));
+    await vi.waitFor(() => expect(upstream.measured().apiRequests).toBeGreaterThan(20), SOON);
+    expect((await put(one, 1_500)).status).toBe(200);
+    await vi.waitFor(async () => expect(await limitOf(other)).toBe(1_500), SOON);
+    await takeAll();
+    expect(upstream.measured().apiRequests).toBe(1_500);
+    // Below what is used. Who is refused for not having seen it takes it over at once.
+    expect((await put(other, 700)).status).toBe(200);
+    expect((await put(one, 9_999, { "if-match": '"1"' })).status).toBe(412);
+    expect([await limitOf(one), await limitOf(other)]).toEqual([700, 700]);
+    await takeAll();
+    expect(upstream.measured().apiRequests).toBe(1_500);
+    expect((await put(one, 1_900)).status).toBe(200);
+    expect((await put(other, 9_999, { "if-match": '"2"' })).status).toBe(412);
+    await vi.waitFor(async () => {
+      await takeAll();
+      expect(upstream.measured().apiRequests).toBe(1_900);
+    }, SOON);
+    for (const traffic of load) await traffic.stop();
+    expect(upstream.measured().apiRequests).toBe(1_900);
   });
 
   it("take uploads of announced length to the last byte of a limit", async () => {

@@ -104,6 +104,15 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "tells nobody of a WebSocket that the proxy shuts down",
+    edit: drop,
+    caughtBy: [
+      ws(
+        "when the proxy shuts down both sides are told so with 1001, where their frames end, and nobody waits for the grace",
+      ),
+    ],
+  },
+  {
     name: "takes a body for what comes through a WebSocket",
     edit: never,
     caughtBy: [ws("%s opens nothing, and nothing behind it is sent")],

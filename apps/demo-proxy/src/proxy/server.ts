@@ -154,6 +154,7 @@ export class ProxyServer {
   async close(options: { readonly graceMs: number }): Promise<{ readonly cut: number }> {
     const { graceMs } = options;
     this.#closing = true;
+    // fault: tells nobody of a WebSocket that the proxy shuts down
     for (const lane of this.#lanes.values()) lane.exchanges[0]?.goAway();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     if (this.#running > 0) {
