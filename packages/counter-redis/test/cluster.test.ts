@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { memoryStore } from "@usage/counter-core";
 import { type RedisConnectOptions, type RedisCounterBackend, recommendedClusterOptions } from "@usage/counter-redis";
+import { BucketKeys } from "@usage/counter-redis/internal";
 import { type RedisCluster, startRedisCluster } from "@usage/test-servers";
 import { Cluster } from "ioredis";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -152,4 +153,32 @@ describe("on a Redis Cluster", () => {
     await truth.seenByAll(10_000);
     expect(named).toEqual([]);
   });
+
+  it("nodes that answer again after all were away share their backends, whichever one stays away", async () => {
+    const prefix = freshPrefix();
+    const [first, second] = (await counters(2, { prefix, probeIntervalMs: 100 })) as [
+      RedisCounterBackend,
+      RedisCounterBackend,
+    ];
+    const period = first.period();
+    const hung = await cluster.ownerOf(await cluster.slotOf(new BucketKeys(prefix, { period, number: 0 }).version));
+    const others: string[] = [];
+    for (const name of BACKENDS) {
+      const owner = await cluster.ownerOf(await cluster.slotOf(countsKey(prefix, period.key, name)));
+      if (owner !== hung) others.push(name);
+    }
+    onTestFinished(() => void cluster.nodes.map((node) => node.resume()));
+    for (const node of cluster.nodes) node.pause();
+    const areHealthy = () => [first.isHealthy(), second.isHealthy()];
+    await expect.poll(areHealthy, SOON).toEqual([false, false]);
+    for (const name of BACKENDS) first.add(name, "apiRequests", 1);
+    for (const node of cluster.nodes) if (node !== hung) node.resume();
+    await expect.poll(() => others.map((name) => second.totalAll(name).apiRequests), SOON).toEqual(others.map(() => 1));
+    expect(second.totalAll("backend-0").apiRequests).toBe(others.includes("backend-0") ? 1 : 0);
+    expect(areHealthy()).toEqual([true, true]);
+    hung.resume();
+    await expect
+      .poll(() => BACKENDS.map((name) => second.totalAll(name).apiRequests), SOON)
+      .toEqual(BACKENDS.map(() => 1));
+  }, 60_000);
 });

@@ -166,7 +166,14 @@ const RETURN_MUTATIONS: readonly Mutation[] = [
   {
     name: "whoever had more than a limit admits nothing any more",
     edit: change(/ else .*/s, ""),
-    caughtBy: [exactSchedule("that is raised again is used up by all who were told")],
+    caughtBy: [
+      exactSchedule("that is raised again is used up by all who were told"),
+      {
+        file: "apps/demo-proxy/test/exact-limits.test.ts",
+        title:
+          "take limits over that are changed by API under load: lowered, not passed from then on; raised, used to the last unit",
+      },
+    ],
   },
   {
     name: "keeps what it does not use",

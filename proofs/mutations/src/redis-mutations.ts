@@ -239,6 +239,16 @@ const OWING_MUTATIONS: readonly Mutation[] = [
 const OUTAGE_MUTATIONS: readonly Mutation[] = [
   { name: "a circuit that never closes", edit: before("if (!wasOpen)"), caughtBy: [SIMULATION] },
   {
+    name: "takes one node of a cluster for all of them",
+    edit: change(/isDivided \? buckets : /, ""),
+    caughtBy: [
+      {
+        file: "packages/counter-redis/test/cluster.test.ts",
+        title: "nodes that answer again after all were away share their backends, whichever one stays away",
+      },
+    ],
+  },
+  {
     name: "refuses to count while Redis is away",
     edit: before('if ((this as { isHealthy?(): boolean }).isHealthy?.() === false) throw new Error("Redis is away");'),
     caughtBy: [

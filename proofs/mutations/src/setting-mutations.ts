@@ -27,6 +27,11 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
       settings(
         "win over the file until they are taken back, in the whole fleet, and after a restart; the trail says who and when",
       ),
+      {
+        file: "apps/demo-proxy/test/exact-limits.test.ts",
+        title:
+          "take limits over that are changed by API under load: lowered, not passed from then on; raised, used to the last unit",
+      },
     ],
   },
   {

@@ -102,12 +102,21 @@ export class Polls {
     );
   }
 
-  /** Whether Redis answers at all: one command, since commands to a server that hangs stay with the client. */
+  /**
+   * Whether Redis answers at all: one command, since commands to a server that hangs stay with the client; in a cluster, one for each
+   * bucket, since any node may be the one that answers. Rejects where none does.
+   */
   async probe(): Promise<void> {
     const { counts, exchanges, replication } = this.#parts;
+    const { buckets } = replication.current();
+    const { isDivided } = counts;
+    // fault: takes one node of a cluster for all of them
+    const asked = isDivided ? buckets : buckets.slice(0, 1);
     await exchanges.run(
-      () => counts.versions(replication.current().buckets.slice(0, 1)),
-      () => {},
+      () => counts.versions(asked),
+      (versions) => {
+        if (isDivided) for (const [i, bucket] of asked.entries()) bucket.isAway = versions[i] === undefined;
+      },
     );
   }
 
