@@ -66,6 +66,62 @@ describe("two proxies on one Redis and one Postgres", () => {
   });
 });
 
+describe("settings that are changed by API, of proxies on one Redis and one Postgres", () => {
+  it("are in force at the others, for one of two who change at once, after a restart, and as they were while the store is away", async () => {
+    const { config, name } = await share(servers, { apiRequests: 100 });
+    const [one, other] = [await startApp(config), await startApp(config)];
+    type Proxy = typeof one;
+    const send = ({ admin }: Proxy, method: string, path: string, body: object = {}, headers = {}) =>
+      call(admin, `/api/backends/${name}/${path}`, { method, headers, body: JSON.stringify(body) });
+    const limits = (apiRequests: number) => ({ limits: { apiRequests }, by: "ada" });
+    const inForce = async ({ admin }: Proxy) => {
+      const { limits, draining } = (await report(admin)).backend;
+      return { ...limits, draining };
+    };
+    expect((await send(one, "PUT", "limits", limits(2))).status).toBe(200);
+    await vi.waitFor(async () => expect(await inForce(other)).toEqual({ apiRequests: 2, draining: false }), SOON);
+    const statuses: number[] = [];
+    for (const { proxy } of [other, other, other]) statuses.push((await call(proxy, "/objects/1")).status);
+    expect(statuses).toEqual([200, 200, 429]);
+    // Both have seen the first revision.
+    const rivals = await Promise.all([
+      send(one, "PUT", "limits", limits(3), { "if-match": '"1"' }),
+      send(other, "PUT", "limits", limits(4), { "if-match": '"1"' }),
+    ]);
+    expect(rivals.map(({ status }) => status).sort()).toEqual([200, 412]);
+    const apiRequests = rivals[0]?.status === 200 ? 3 : 4;
+    expect(rivals.find(({ status }) => status === 412)?.json).toMatchObject({ value: { apiRequests }, by: "ada" });
+    for (const proxy of [one, other]) {
+      await vi.waitFor(async () => expect(await inForce(proxy)).toEqual({ apiRequests, draining: false }), SOON);
+    }
+    expect((await send(other, "POST", "drain")).status).toBe(200);
+    await one.app.stop({ graceMs: 0 });
+    const again = await startApp(config);
+    const kept = { apiRequests, draining: true };
+    expect(await inForce(again)).toEqual(kept);
+
+    await servers.postgres.kill();
+    try {
+      for (const refused of [send(again, "PUT", "limits", limits(9)), send(other, "POST", "resume")]) {
+        expect((await refused).json).toMatchObject({ status: 503 });
+      }
+      expect([await inForce(again), await inForce(other)]).toEqual([kept, kept]);
+    } finally {
+      await servers.postgres.start();
+    }
+    await vi.waitFor(async () => expect((await send(again, "POST", "resume")).status).toBe(200), SOON);
+    await vi.waitFor(async () => expect(await inForce(other)).toEqual({ apiRequests, draining: false }), SOON);
+    expect((await call(again.admin, "/api/changes")).json).toMatchObject({
+      changes: [
+        { setting: "drained", after: null },
+        { setting: "drained", after: true },
+        { setting: "limits", before: { apiRequests: 2 }, after: { apiRequests } },
+        { setting: "limits", before: { apiRequests: 100 }, after: { apiRequests: 2 } },
+      ],
+    });
+  }, 60_000);
+});
+
 describe("two proxies on a cluster that demands a password", () => {
   it("share their counts, told of one node", async () => {
     const cluster = await startRedisCluster({ config: { requirepass: "s:e/s@me", masterauth: "s:e/s@me" } });

@@ -8,6 +8,12 @@ const stored = (dialect: "sqlite" | "postgres"): NamedTest => ({
   title: "takes a change only where it follows the last one of its setting",
 });
 
+const FLEET: NamedTest = {
+  file: "apps/demo-proxy/test/compose-redis.test.ts",
+  title:
+    "are in force at the others, for one of two who change at once, after a restart, and as they were while the store is away",
+};
+
 /** What operators change by API, in place of what the file says. */
 export const SETTING_MUTATIONS: readonly Mutation[] = [
   {
@@ -18,7 +24,7 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
   {
     name: "Postgres overwrites what another has changed meanwhile",
     edit: yields("sql`true`"),
-    caughtBy: [stored("postgres")],
+    caughtBy: [stored("postgres"), FLEET],
   },
   {
     name: "never hears of what other instances have changed",
@@ -27,6 +33,7 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
       settings(
         "win over the file until they are taken back, in the whole fleet, and after a restart; the trail says who and when",
       ),
+      FLEET,
       {
         file: "apps/demo-proxy/test/exact-limits.test.ts",
         title:
@@ -47,7 +54,7 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
   {
     name: "begins with what the file says, whatever was changed by API",
     edit: drop,
-    caughtBy: [settings("keep a drain beyond a restart, until it is resumed")],
+    caughtBy: [settings("keep a drain beyond a restart, until it is resumed"), FLEET],
   },
   {
     name: "keeps a change, and goes on as before",
