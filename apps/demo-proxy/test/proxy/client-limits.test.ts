@@ -50,8 +50,10 @@ describe("limits on clients", () => {
     const [waits, fresh] = [await dial(proxy.port, GET), await dial(proxy.port)];
     await waits.until("keep-alive: timeout=20\r\n");
     clock.advance(20_000);
-    waits.socket.write(GET);
-    await waits.until("HTTP/1.1 200", 2);
+    // Answers of the proxy's own say so, too.
+    waits.socket.write("GET / HTTP/1.1\r\nHost: x\r\nExpect: much\r\n\r\n");
+    await waits.until("HTTP/1.1 417");
+    await waits.until("keep-alive: timeout=20\r\n", 2);
     clock.advance(60_000);
     await expect.poll(() => proxy.server.connections).toBe(1);
     expect(fresh.socket.destroyed).toBe(false);
