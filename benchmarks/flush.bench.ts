@@ -5,7 +5,7 @@ import { ratios } from "./rounds.ts";
 
 const METHOD = [
   `10,000 backends, three dimensions each: 30,000 rows. *First* stores them in an empty table, *second* again after all have
-grown. The flush is \`tracker.flushUsage\`, all of it: the tallies are taken, checked, sorted, merged by maximum in chunks, and
+grown. The flush is \`tracker.flush\`, all of it: what others stored is read, the tallies are taken, checked, sorted, merged by maximum in chunks, and
 confirmed. *Bare* gets its rows ready made and sends them at once: with postgres.js one \`insert ... select unnest(...) on
 conflict do update\` of all 30,000, with better-sqlite3 a prepared upsert per row in one transaction; it checks nothing.
 *One by one* is one statement (SQLite: one transaction of three prepared upserts) per backend, each
