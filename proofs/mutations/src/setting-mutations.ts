@@ -3,6 +3,7 @@ import type { Mutation, NamedTest } from "./mutation.ts";
 
 const settings = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/admin/api/settings.test.ts", title });
 const clients = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/clients/client-settings.test.ts", title });
+const panels = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/dashboard/panels.test.ts", title });
 const stored = (dialect: "sqlite" | "postgres"): NamedTest => ({
   file: `packages/store-drizzle/test/${dialect}-contract.test.ts`,
   title: "takes a change only where it follows the last one of its setting",
@@ -106,6 +107,14 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
         file: "apps/demo-proxy/test/dashboard/limits.test.ts",
         title: "typed limits never overwrite another operator's change, which is shown beside them",
       },
+      panels("a client's plan and limits are changed where it stands, and never over another operator's change"),
+    ],
+  },
+  {
+    name: "folds away what another operator has changed",
+    edit: drop,
+    caughtBy: [
+      panels("a client's plan and limits are changed where it stands, and never over another operator's change"),
     ],
   },
 ];

@@ -23,7 +23,10 @@ const backends = new Backends({ drain: askToDrain, resume: (name) => void act(na
 const grants = new Grants();
 const months = new Months();
 const timeline = new Timeline({ choose: () => void polls.ask(timelinePoll) });
-const clients = new Clients({ choose: () => void polls.ask(clientsPoll) });
+const clients = new Clients({
+  choose: () => void polls.ask(clientsPoll),
+  changed: () => void polls.ask(changesPoll),
+});
 const thresholds = new Thresholds();
 const changes = new Changes();
 const instances = new Instances();

@@ -1,9 +1,9 @@
 import { element } from "./dom.js";
 
 /**
- * A cell: text, or text that is a number, a sentence or bad.
+ * A cell: text, or text that is a number, a sentence or bad; or a button about `of`.
  *
- * @typedef {string | { text: string, kind: "number" | "reason" | "bad" | "number bad" }} Cell
+ * @typedef {string | { text: string, kind: "number" | "reason" | "bad" | "number bad" } | { text: string, kind: "action", of: string }} Cell
  */
 
 /**
@@ -20,7 +20,7 @@ export function tableOf(label, head, rows) {
       "tr",
       {},
       element("th", { scope: "row", class: kindOf(first) }, textOf(first)),
-      ...rest.map((cell) => element("td", { class: kindOf(cell) }, textOf(cell))),
+      ...rest.map((cell) => element("td", { class: kindOf(cell) }, contentOf(cell))),
     ),
   );
   const table = element(
@@ -40,6 +40,13 @@ export function replaceIfNew(place, drawn) {
   place.replaceChildren(drawn);
   drawn.scrollLeft = left;
   if (had) drawn.focus();
+}
+
+/** @param {Cell} cell */
+function contentOf(cell) {
+  if (typeof cell === "string" || cell.kind !== "action") return textOf(cell);
+  const { text, of } = cell;
+  return element("button", { type: "button", class: "small", "aria-label": `${text} ${of}`, "data-of": of }, text);
 }
 
 /** @param {Cell} cell */

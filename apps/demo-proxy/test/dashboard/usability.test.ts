@@ -1,12 +1,10 @@
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { refusingPort } from "../proxy/node-upstream.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { call } from "../support/call.ts";
-import { card, openPage, textOf, untilLive } from "./watched-page.ts";
+import { card, openPage, textOf, untilLive, violations } from "./watched-page.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -44,18 +42,6 @@ async function start(token?: string) {
   for (let n = 0; n < 5; n += 1) await call(started.proxy, "/objects/100");
   await call(started.admin, "/api/backends/leaving/drain", { method: "POST" });
   return started;
-}
-
-/** What axe-core finds that is serious or critical, by rule and place. */
-async function violations(page: Page): Promise<readonly string[]> {
-  const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-  // As text to be evaluated by the debugger: the page's own policy would not let a script in.
-  await page.evaluate(source);
-  const found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })");
-  const { violations } = found as { violations: { id: string; impact: string; nodes: { html: string }[] }[] };
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
 }
 
 /** The texts beside each other that touch, if any. */

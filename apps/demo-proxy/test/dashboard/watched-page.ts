@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import type { Browser, Locator, Page } from "playwright-core";
 import { expect, onTestFinished } from "vitest";
 import type { Address } from "../../src/config/address.ts";
@@ -62,4 +64,16 @@ export function card(page: Page, backend: string) {
       expect.poll(() => textOf(article.locator(`[data-dimension=${dimension}]`)), { timeout: 15_000 }).toMatch(text),
     hasState: (state: string) => expect.poll(() => article.getAttribute("data-state"), { timeout: 15_000 }).toBe(state),
   };
+}
+
+/** What axe-core finds that is serious or critical, by rule and place. */
+export async function violations(page: Page): Promise<readonly string[]> {
+  const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  // As text to be evaluated by the debugger: the page's own policy would not let a script in.
+  await page.evaluate(source);
+  const found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })");
+  const { violations } = found as { violations: { id: string; impact: string; nodes: { html: string }[] }[] };
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
 }
