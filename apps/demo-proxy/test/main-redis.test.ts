@@ -8,6 +8,7 @@ import { createServer } from "node:tls";
 import { openPostgresStore } from "@usage/store-drizzle/postgres";
 import { startPostgres, startRedis } from "@usage/test-servers";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { keyOf } from "./clients/client-fixture.ts";
 import { CERT, KEY } from "./proxy/localhost-certificate.ts";
 import { startUpstream } from "./support/app.ts";
 import { call } from "./support/call.ts";
@@ -24,14 +25,20 @@ beforeAll(async () => {
 afterAll(() => Promise.all([servers?.redis.stop(), servers?.postgres.stop()]));
 
 /** A folder with a configuration of a backend whose counts no other test shares. */
-function folderFor(upstream: URL, shared: { readonly name: string; readonly prefix: string }, flush: string): string {
+function folderFor(
+  upstream: URL,
+  shared: { readonly name: string; readonly prefix: string },
+  flush: string,
+  more = "",
+): string {
   const folder = tempFolder();
   writeConfig(
     folder,
     `counter: { kind: redis, url: "${servers.redis.url}", prefix: ${shared.prefix} }
 store: { kind: postgres, url: "${servers.postgres.url}" }
 flush: ${flush}
-backends: [{ name: ${shared.name}, url: "${upstream.href}" }]`,
+backends: [{ name: ${shared.name}, url: "${upstream.href}" }]
+${more}`,
   );
   return folder;
 }
@@ -77,6 +84,50 @@ describe("a proxy that is killed under load", () => {
     // On a busy machine, a reply of Redis can be late.
     const complaints = survivor.child.errors.trimEnd().split("\n");
     expect(complaints.filter((line) => line !== "" && !line.includes('"event":"redis-away"'))).toEqual([]);
+  });
+
+  it("has what it shared of its clients stored by another one: of each at most what it was answered, and all that was shared", async () => {
+    const upstream = await startUpstream();
+    const shared = own();
+    const names = ["acme", "zeta"].map((name) => `${name}-${randomUUID()}`);
+    const clients = names.map(
+      (name) => `{ name: ${name}, key: ${keyOf(name)}, limits: { month: { apiRequests: 100000 } } }`,
+    );
+    const settings = `clients: [${clients.join(", ")}]`;
+    const victim = await startProxy(folderFor(upstream.url, shared, "{ intervalMs: 2147483647 }", settings));
+    const survivor = await startProxy(folderFor(upstream.url, shared, "{ intervalMs: 300 }", settings));
+    const answered = new Map(names.map((name) => [name, 0]));
+    let isOver = false;
+    const ask = async (name: string): Promise<void> => {
+      while (!isOver) {
+        const headers = { authorization: `Bearer ${keyOf(name)}` };
+        const reply = await call(victim.proxy, "/objects/10", { headers }).catch(() => undefined);
+        if (reply?.status !== 200) return;
+        answered.set(name, (answered.get(name) ?? 0) + 1);
+      }
+    };
+    const load = names.map(ask);
+    const ofClient = (name: string) => sumsIn(servers.redis, countsKey(`${shared.prefix}:clients`, name));
+    await vi.waitFor(async () => {
+      for (const name of names) expect((await ofClient(name)).apiRequests).toBeGreaterThan(50);
+    }, SOON);
+    victim.child.signal("SIGKILL");
+    expect(await victim.child.exit()).toBe("SIGKILL");
+    isOver = true;
+    await Promise.all(load);
+    const atDeath = new Map<string, Record<string, number>>();
+    for (const name of names) atDeath.set(name, await ofClient(name));
+    await using store = await openPostgresStore(servers.postgres.url, { prefix: "usage_clients_" });
+    for (const name of names) {
+      const { apiRequests = Number.NaN, egressBytes } = atDeath.get(name) ?? {};
+      // A request under way when it was killed may have been counted, and not answered.
+      expect(apiRequests).toBeLessThanOrEqual((answered.get(name) ?? 0) + 1);
+      expect(egressBytes).toBeLessThanOrEqual(10 * apiRequests);
+      const stored = async () => (await store.history({ backend: name }))[0]?.usage;
+      await vi.waitFor(async () => expect(await stored()).toMatchObject(atDeath.get(name) ?? {}), SOON);
+    }
+    survivor.child.signal("SIGTERM");
+    expect(await survivor.child.exit()).toBe(0);
   });
 });
 

@@ -202,6 +202,11 @@ const OWING_MUTATIONS: readonly Mutation[] = [
         title: "has what it shared stored by another one, at its second flush",
       },
       {
+        file: "apps/demo-proxy/test/main-redis.test.ts",
+        title:
+          "has what it shared of its clients stored by another one: of each at most what it was answered, and all that was shared",
+      },
+      {
         file: "packages/counter-redis/test/exchange.test.ts",
         title: "store what an instance shared of backends that nobody else knows, when it did not live to do so",
       },
