@@ -16,5 +16,6 @@ export function datedPeriod(period: string): DatedPeriod | undefined {
 
 /** The hour of a period to which what was used at an instant belongs. */
 export function hourIn({ first, last }: DatedPeriod, timeMs: number): number {
+  // fault: SQLite dates usage outside of its period
   return Math.max(first, Math.min(stepStart("hour", timeMs), last));
 }

@@ -26,6 +26,14 @@ const memory = (title: string): NamedTest => ({ file: "packages/counter-core/tes
 const LATE = "rejects all that comes late of a folded period, with a reason, and stores the others of that merge";
 const FOLDING = "has all that was taken in the sums, and refuses the rest";
 const DATED = "adds what is new of a tally to the hour of the merge, and nothing where it is merged again";
+const AT_THE_EDGES =
+  "takes what comes after the period for used in its last hour, and what comes before it for its first";
+const OLD_HOURS = "makes old hours one with their day, deletes old days, and takes nothing from any other sum";
+const KILLED: NamedTest = {
+  file: "packages/store-drizzle/test/timeline-kills.test.ts",
+  title:
+    "add up to their month when processes are killed in the middle of merges, and when others merge the same again",
+};
 const ONCE = "counts a tally once, however often it is merged";
 const NEW_ONCE = "tells a mark as new once, also where the reply was lost, or the store is opened again";
 const CLAIMING = "are told of each that it is new once, by which nobody is told again after a crash";
@@ -35,12 +43,37 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "SQLite dates all of an amount, and not by how much it grew",
     edit: change(/value ->> 2 - coalesce\(stored\.amount, 0\)/, "value ->> 2"),
-    caughtBy: [sqliteContract(DATED)],
+    caughtBy: [sqliteContract(DATED), KILLED],
   },
   {
     name: "Postgres dates all of an amount, and not by how much it grew",
     edit: change(/excluded\.amount - stored\.amount/, "excluded.amount"),
-    caughtBy: [postgresContract(DATED)],
+    caughtBy: [postgresContract(DATED), KILLED],
+  },
+  {
+    name: "SQLite dates usage in another transaction than that in which it stores it",
+    edit: change(/db\.transaction\(write, .*\)/, "write()"),
+    caughtBy: [KILLED],
+  },
+  {
+    name: "SQLite dates usage outside of its period",
+    edit: change(/Math\.max\(first, Math\.min\((.*), last\)\)/, "$1"),
+    caughtBy: [sqliteContract(AT_THE_EDGES)],
+  },
+  {
+    name: "Postgres dates usage outside of its period",
+    edit: change(/greatest\(asked\.first, least\((.*), asked\.last\)\)/, "$1"),
+    caughtBy: [postgresContract(AT_THE_EDGES)],
+  },
+  {
+    name: "SQLite deletes old hours without adding them to their day",
+    edit: drop,
+    caughtBy: [sqliteContract(OLD_HOURS)],
+  },
+  {
+    name: "Postgres takes the last hour of a day for all of it",
+    edit: change(/known\.amount \+ excluded\.amount/, "excluded.amount"),
+    caughtBy: [postgresContract(OLD_HOURS)],
   },
   {
     name: "SQLite removes a backend and keeps its timeline",

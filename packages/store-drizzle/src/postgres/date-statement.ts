@@ -19,6 +19,7 @@ export function dateStatement(
   const seconds = (of: (period: DatedPeriod) => number) => arrayLiteral(periods.map((period) => of(period) / 1_000));
   const now = sql`floor(extract(epoch from statement_timestamp()))::bigint`;
   const time = atMs === undefined ? now : sql`${Math.floor(atMs / 1_000)}::bigint`;
+  // fault: Postgres dates usage outside of its period
   const hour = sql`greatest(asked.first, least(${time} / 3600 * 3600, asked.last))`;
   return sql`
     insert into ${timeline} as known (period, hour, backend, dimension, amount)

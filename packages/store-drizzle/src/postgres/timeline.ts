@@ -82,6 +82,7 @@ export function timelineStatements<TResult extends PgQueryResultHKT, TSchema ext
 
 /** One statement: an hour is part of its day, or it is not. */
 function moved(timeline: PostgresTables["timeline"], here: SQL, day: number): SQL {
+  // fault: Postgres takes the last hour of a day for all of it
   return sql`
     with gone as (delete from ${timeline} where ${here} returning period, backend, dimension, amount)
     insert into ${timeline} as known (period, hour, backend, dimension, amount)

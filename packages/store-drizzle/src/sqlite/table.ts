@@ -92,6 +92,7 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
       const isOwn = own !== undefined && sent.every(({ tally }) => tally.writer === own);
       const write = () => Array.from(byPeriod, ([key, ofPeriod]) => upsertPeriod(key, ofPeriod, at));
       const writeAll = () => {
+        // fault: SQLite dates usage in another transaction than that in which it stores it
         const spans = db.transaction(write, { behavior: "immediate" });
         if (isOwn) for (const span of spans) ownSpans.add(own, span);
         // Afterwards: a period that another process closes in between is refused though it may have been stored, never the other way.

@@ -78,6 +78,7 @@ export function timelineStatements<TSchema extends Record<string, unknown>>(
           where ${period} = ${key} and ${hour} = ${at} order by ${backend}, ${dimension} limit ${ROWS_PER_FOLD})`;
         const page = sql`period = ${key} and hour = ${at} and (backend, dimension) in ${rows}`;
         const isLeft = (): boolean => {
+          // fault: SQLite deletes old hours without adding them to their day
           if (day >= daysBefore) db.run(moved(timeline, page, day));
           db.run(sql`delete from ${timeline} where ${page}`);
           return (
