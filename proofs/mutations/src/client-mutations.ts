@@ -1,4 +1,4 @@
-import { always, drop, instead, yields } from "./edits.ts";
+import { always, drop, instead, never, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const config = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/config/credentials.test.ts", title });
@@ -21,6 +21,20 @@ export const CLIENT_MUTATIONS: readonly Mutation[] = [
     name: "takes a client whose plan is unknown for one without limits",
     edit: instead("return [];"),
     caughtBy: [config("are refused where they cannot be meant: %s")],
+  },
+  {
+    name: "takes limits of tokens that nobody counts",
+    edit: never,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/rules/tokens.test.ts",
+        title: "a limit of tokens of what counts none is refused, whatever others count",
+      },
+      {
+        file: "apps/demo-proxy/test/rules/tokens.test.ts",
+        title: "neither a limit nor a grant of tokens is taken by API for a backend that counts none",
+      },
+    ],
   },
   { name: "admits a client that is over its limit", edit: always, caughtBy: [limits(COUNTED)] },
   { name: "counts at the backend what passes, and not at the client", edit: drop, caughtBy: [limits(COUNTED)] },

@@ -5,7 +5,10 @@ const PERIOD_KEY = /^\d{4}-\d{2}(-\d{2})?$/;
 /** What is wrong with a query that may have each of these filters once; undefined: nothing. */
 export function queryTrouble(query: URLSearchParams, known: readonly string[]): string | undefined {
   for (const name of new Set(query.keys())) {
-    if (!known.includes(name)) return `${JSON.stringify(name)} is unknown; known are ${known.join(", ")}.`;
+    if (!known.includes(name)) {
+      const those = known.length === 0 ? "nothing is asked by query here" : `known are ${known.join(", ")}`;
+      return `${JSON.stringify(name)} is unknown; ${those}.`;
+    }
     if (query.getAll(name).length > 1) return `${name} can be given once.`;
   }
   return undefined;
@@ -32,8 +35,12 @@ function wholeNumber(text: string | null, byDefault: number): number | undefined
   return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }
 
+/** Whether a text names a month or a day that there is. */
 export function isPeriodKey(text: string): boolean {
-  return PERIOD_KEY.test(text);
+  if (!PERIOD_KEY.test(text)) return false;
+  const day = text.length === "2026-01".length ? `${text}-01` : text;
+  const startMs = Date.parse(`${day}T00:00:00Z`);
+  return !Number.isNaN(startMs) && new Date(startMs).toISOString().startsWith(day);
 }
 
 export function isBackendName(name: string): boolean {

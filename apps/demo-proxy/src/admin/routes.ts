@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { JsonBody } from "./json-body.ts";
 import { type Answer, badRequest, refuse } from "./problem.ts";
+import { queryTrouble } from "./query-filters.ts";
 
 export interface RouteRequest {
   /** The parts of the path that the route names, percent-decoded. */
@@ -21,6 +22,8 @@ export interface Asked extends Pick<RouteRequest, "readJson" | "headers" | "addr
 /** One path, its segments either fixed or named (`:name`), and what answers it by method. */
 export interface Route {
   readonly path: string;
+  /** What a GET may have in its query, each once; other methods of the API have nothing there. @default nothing */
+  readonly query?: readonly string[];
   readonly methods: Readonly<
     Partial<Record<"GET" | "POST" | "PUT" | "DELETE", (request: RouteRequest) => Answer | Promise<Answer>>>
   >;
@@ -38,10 +41,22 @@ export function dispatch(
   for (const route of routes) {
     const params = match(route.path.split("/"), segments);
     if (params === undefined) continue;
-    const handler = Object.entries(route.methods).find(([name]) => name === (method === "HEAD" ? "GET" : method))?.[1];
-    return handler === undefined ? notAllowed(route) : handler({ params, query: new URLSearchParams(query), ...asked });
+    const handler = Object.entries(route.methods).find(([name]) => name === (isGet(method) ? "GET" : method))?.[1];
+    if (handler === undefined) return notAllowed(route);
+    const asking = new URLSearchParams(query);
+    const trouble = isLenient(route) ? undefined : queryTrouble(asking, isGet(method) ? (route.query ?? []) : []);
+    return trouble === undefined ? handler({ params, query: asking, ...asked }) : badRequest(trouble);
   }
   return refuse({ status: 404, title: "Not found", detail: "There is nothing at this path." });
+}
+
+function isGet(method: string): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+/** What probes and browsers ask for may have a query that is of no use here. */
+function isLenient({ path }: Route): boolean {
+  return !path.startsWith("/api/");
 }
 
 function split(target: string): [string, string] {

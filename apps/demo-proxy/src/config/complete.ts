@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { hasCredentials } from "../credentials/backend-credentials.ts";
 import { formatAddress, isLoopback } from "./address.ts";
-import { noPlan } from "./near-miss.ts";
+import { noPlan } from "./no-plan.ts";
 import { absolutePath, type Place } from "./paths.ts";
 import { PemFiles } from "./pem-files.ts";
 import type {

@@ -1,5 +1,3 @@
-import { shown } from "./schema/expected.ts";
-
 /** The known word that `word` was most likely meant to be, if one is near enough. */
 export function nearMiss(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
@@ -14,24 +12,20 @@ export function nearMiss(word: string, known: readonly string[]): string | undef
   return best;
 }
 
-/** What is wrong with the name of a plan that there is not. */
-export function noPlan(plan: string, known: readonly string[]): string {
-  const guess = nearMiss(plan, known);
-  const advice =
-    guess !== undefined ? `did you mean ${guess}?` : `known are ${known.join(", ") || "none: name them in plans"}`;
-  return `there is no plan ${shown(plan)}; ${advice}`;
-}
-
-/** Insertions, deletions and replacements that make one word of the other (Wagner and Fischer, 1974). */
+/** Insertions, deletions, replacements and swaps of neighbours that make one word of the other: the optimal string alignment. */
 function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (const [index, letter] of [...from].entries()) {
+  let before: readonly number[] = [];
+  let row: readonly number[] = Array.from({ length: to.length + 1 }, (_, column) => column);
+  const letters = [...from];
+  for (const [index, letter] of letters.entries()) {
     const next = [index + 1];
     for (let column = 1; column <= to.length; column++) {
       const replaced = (row[column - 1] ?? 0) + (letter === to[column - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[column] ?? 0) + 1, (next[column - 1] ?? 0) + 1));
+      const isSwapped = index > 0 && letter === to[column - 2] && letters[index - 1] === to[column - 1];
+      const swapped = isSwapped ? (before[column - 2] ?? 0) + 1 : replaced;
+      next.push(Math.min(replaced, swapped, (row[column] ?? 0) + 1, (next[column - 1] ?? 0) + 1));
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row[to.length] ?? 0;
 }

@@ -3,12 +3,11 @@ import { resolve } from "node:path";
 import type { z } from "zod";
 import { complete } from "./complete.ts";
 import { type Complaint, ConfigError } from "./config-error.ts";
-import { nearMiss } from "./near-miss.ts";
 import type { Environment, Place } from "./paths.ts";
 import type { ProxyConfig } from "./proxy-config.ts";
 import { type FileTexts, Filled, readFiles } from "./references.ts";
 import { configFile } from "./schema/config-file.ts";
-import { shown } from "./schema/expected.ts";
+import { shown, unknownKey } from "./schema/expected.ts";
 import type { Path } from "./yaml-nodes.ts";
 import { parseYaml, type YamlSource } from "./yaml-source.ts";
 
@@ -88,11 +87,7 @@ function complaintsOf(issue: z.core.$ZodIssue, source: YamlSource, filled: Fille
     const message = withoutValue(issue, source, filled);
     return [complaint(issue.path, "value", message, source)];
   }
-  return issue.keys.map((key) => {
-    const guess = nearMiss(key, issue.message.split(", "));
-    const hint = guess === undefined ? "unknown key;" : `unknown key, did you mean ${guess}?`;
-    return complaint([...issue.path, key], "key", `${hint} known here: ${issue.message}`, source);
-  });
+  return issue.keys.map((key) => complaint([...issue.path, key], "key", unknownKey(key, issue.message), source));
 }
 
 /** What a reference stands for may be a secret, whatever the setting. */

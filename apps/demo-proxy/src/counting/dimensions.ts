@@ -18,6 +18,15 @@ export function awaitsTokens({ backends }: Pick<ProxyConfig, "backends">, counte
   return haveTokens(backends) && !TOKEN_DIMENSIONS.every((dimension) => counted.includes(dimension));
 }
 
+/** Why a limit or a grant of a dimension, which others count, would mean nothing at this backend; undefined: it counts it. */
+export function uncountedAt({ tokens }: { readonly tokens?: unknown }, dimension: string): string | undefined {
+  // fault: takes limits of tokens that nobody counts
+  if (tokens === undefined && (TOKEN_DIMENSIONS as readonly string[]).includes(dimension)) {
+    return "is counted only of a backend that has tokens; set tokens to openai or anthropic there, or leave it out";
+  }
+  return undefined;
+}
+
 /**
  * What is counted. The compiler knows those of storage only: whatever holds amounts by dimension has all of them, and whoever wants
  * all goes by `counter.dimensions`.

@@ -203,7 +203,7 @@ describe("GET /api/history", () => {
     expect(await history(`?backend=${ENCODED}`)).toEqual({ history: [ours] });
     expect(await history("?from=2020-02")).toEqual({ history: [ours, february] });
     expect(await history("?from=2020-01&to=2020-01")).toEqual({ history: [january] });
-    expect(await history("?backend=nobody")).toEqual({ history: [] });
+    expect(await history("?backend=nobody")).toMatchObject({ status: 404 });
   });
 
   it.each([

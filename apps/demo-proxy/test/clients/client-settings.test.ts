@@ -131,7 +131,7 @@ describe("limits and plans of clients that are changed by API", () => {
     const limited = (limits: string) => JSON.parse(`{"limits":${limits}}`);
     const wrong = [
       ["clients/web/limits", limited('{"day":{"apiRequests":-1}}'), "limits.day.apiRequests: expected a whole number"],
-      ["clients/web/limits", limited('{"day":{"classZ":1}}'), "limits.day.classZ: is not counted; counted are apiReq"],
+      ["clients/web/limits", limited('{"day":{"classZ":1}}'), "limits.day.classZ: unknown key; known here: apiReq"],
       ["clients/web/limits", limited('{"day":{"egressBytes":"5 potatoes"}}'), "limits.day.egressBytes: "],
       [
         "clients/web/limits",

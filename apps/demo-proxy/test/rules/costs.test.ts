@@ -206,7 +206,9 @@ backends:
     expect([status, JSON.parse(text).limits]).toEqual([201, { classA: 45, drafts: 20 }]);
     const [refused, why] = await grant({ classC: 5 });
     expect(refused).toBe(400);
-    expect(why).toContain("amounts.classC: unknown key; known here: apiRequests, egressBytes, ingressBytes, classA");
+    expect(why).toContain(
+      "amounts.classC: unknown key, did you mean classA? known here: apiRequests, egressBytes, ingressBytes, classA",
+    );
   });
 
   it("stores, tells and measures them like all others", async () => {

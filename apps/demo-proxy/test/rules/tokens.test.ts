@@ -334,8 +334,41 @@ it("a configuration whose tokens are told in no known way is refused", () => {
   expect(() => parseConfig(text, { file: "p.yaml", folder: "/" })).toThrow(
     "backends[0].tokens: expected openai or anthropic",
   );
-  const without = "backends: [{ name: a, url: http://a, limits: { inputTokens: 1 } }]";
-  expect(() => parseConfig(without, { file: "p.yaml", folder: "/" })).toThrow(
-    "backends[0].limits.inputTokens: unknown key",
-  );
+});
+
+it("a limit of tokens of what counts none is refused, whatever others count", () => {
+  const refusal = "inputTokens: is counted only of a backend that has tokens; set tokens to openai or anthropic there";
+  const asking = "{ name: b, url: http://b, tokens: openai }";
+  const limited = "{ name: a, url: http://a, limits: { inputTokens: 1 } }";
+  const plan = "plans: { free: { day: { inputTokens: 1 } } }";
+  const parse = (text: string) => () => parseConfig(text, { file: "p.yaml", folder: "/" });
+  expect(parse(`backends: [${limited}]`)).toThrow(`p.yaml:1:61 backends[0].limits.${refusal}`);
+  expect(parse(`backends: [${asking}, ${limited}]`)).toThrow(`backends[1].limits.${refusal}`);
+  expect(parse(`${plan}\nbackends: [{ name: a, url: http://a }]`)).toThrow(`plans.free.day.${refusal}`);
+  expect(parse(`${plan}\nbackends: [{ name: a, url: http://a }, ${asking}]`)).not.toThrow();
+});
+
+it("neither a limit nor a grant of tokens is taken by API for a backend that counts none", async () => {
+  const [url, limits] = [new URL("http://127.0.0.1:9"), {}];
+  const backends = [
+    { name: "plain", url, limits },
+    { name: "asking", url, limits, tokens: "openai" as const },
+  ];
+  const config = testConfig(backends);
+  const { app, admin } = await startApp(config);
+  const send = async (method: string, path: string, body: object) => {
+    const answer = await call(admin, `/api/backends/${path}`, { method, body: JSON.stringify(body) });
+    return [answer.status, (answer.json as { detail?: string }).detail] as const;
+  };
+  const grant = { id: "1", reason: "a test", amounts: { outputTokens: 1 } };
+  for (const [method, path, body, field] of [
+    ["PUT", "limits", { limits: { inputTokens: 5 } }, "limits.inputTokens"],
+    ["POST", "grants", grant, "amounts.outputTokens"],
+  ] as const) {
+    const [status, detail] = await send(method, `plain/${path}`, body);
+    expect([status, detail]).toEqual([400, expect.stringContaining(`${field}: is counted only of a backend that has`)]);
+    expect((await send(method, `asking/${path}`, body))[0]).toBeLessThan(300);
+  }
+  await app.live.take(async () => ({ ...config, backends: backends.map(({ name }) => ({ name, url, limits })) }));
+  expect((await send("PUT", "asking/limits", { limits: { inputTokens: 5 } }))[0]).toBe(400);
 });

@@ -36,20 +36,37 @@ export function apiRoutes(
   return [
     { path: "/api/usage", methods: { GET: async () => okBytes(await inOne(() => usagePieces(parts))) } },
     { path: "/api/events", methods: { GET: () => events.answer() } },
-    { path: "/api/history", methods: { GET: (request) => history(parts, request) } },
+    {
+      path: "/api/history",
+      query: ["by", "backend", "from", "to", "of"],
+      methods: { GET: (request) => history(parts, request) },
+    },
     { path: "/api/instances", methods: { GET: () => instances(parts) } },
     { path: "/api/audit", methods: { GET: () => withStore(() => answerAudit(parts)) } },
     { path: "/api/thresholds", methods: { GET: async () => okBytes(await inOne(() => thresholdPieces(parts))) } },
     { path: "/api/webhooks", methods: { GET: () => listWebhooks(parts) } },
-    { path: "/api/clients", methods: { GET: (request) => listClients(parts, request) } },
-    { path: "/api/clients/audit", methods: { GET: (request) => auditClients(parts, request) } },
-    { path: "/api/grants", methods: { GET: (request) => listGrants(parts, request) } },
-    { path: "/api/changes", methods: { GET: (request) => listChanges(parts, request) } },
+    {
+      path: "/api/clients",
+      query: ["search", "limit", "offset"],
+      methods: { GET: (request) => listClients(parts, request) },
+    },
+    {
+      path: "/api/clients/audit",
+      query: ["client", "window"],
+      methods: { GET: (request) => auditClients(parts, request) },
+    },
+    { path: "/api/grants", query: ["backend", "period"], methods: { GET: (request) => listGrants(parts, request) } },
+    {
+      path: "/api/changes",
+      query: ["backend", "client", "plan", "limit", "offset"],
+      methods: { GET: (request) => listChanges(parts, request) },
+    },
     { path: "/api/flush", methods: { POST: () => flush(parts) } },
     { path: "/api/backends/:name/drain", methods: { POST: (request) => drain(parts, request) } },
     { path: "/api/backends/:name/grants", methods: { POST: (request) => grant(parts, request) } },
     {
       path: "/api/clients/:name/grants",
+      query: ["period"],
       methods: {
         GET: (request) => listClientGrants(parts, request),
         POST: (request) => grantToClient(parts, request),

@@ -2,24 +2,24 @@ import type { ClientUsage } from "../../clients/client-usage.ts";
 import type { SettingSubject, SubjectKind } from "../../process/setting-subject.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
-import { pageOf, queryTrouble } from "../query-filters.ts";
+import { pageOf } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
-import type { ChangeParts } from "./setting-change.ts";
+import { isKnownBackend } from "./known-backend.ts";
+import { type ChangeParts, noSuch } from "./setting-change.ts";
 import type { ApiParts } from "./usage-report.ts";
 import { withStore } from "./with-store.ts";
 
-export interface ChangesParts extends Pick<ChangeParts, "settings" | "isInFile">, Pick<ApiParts, "store" | "turns"> {
+export interface ChangesParts
+  extends Pick<ChangeParts, "settings" | "isInFile">,
+    Pick<ApiParts, "router" | "store" | "turns"> {
   readonly clientUsage: Pick<ClientUsage, "usage">;
 }
 
-const PAGE = ["limit", "offset"];
 const DEFAULT_LIMIT = 100;
 const KINDS: readonly SubjectKind[] = ["backend", "client", "plan"];
 
 /** Answers `GET /api/changes`: one page of who changed what, the latest first, grants included. */
 export async function listChanges(parts: ChangesParts, { query }: RouteRequest): Promise<Answer> {
-  const trouble = queryTrouble(query, [...KINDS, ...PAGE]);
-  if (trouble !== undefined) return badRequest(trouble);
   const asked = KINDS.flatMap((kind): SettingSubject[] => {
     const name = query.get(kind);
     return name ? [{ kind, name }] : [];
@@ -31,6 +31,10 @@ export async function listChanges(parts: ChangesParts, { query }: RouteRequest):
   const [only] = asked;
   return withStore(async () => {
     const [changed, granted] = await Promise.all([changesOf(parts, only), grantsOf(parts, only)]);
+    const isEmpty = changed.length + granted.length === 0;
+    if (isEmpty && only?.kind === "backend" && !(await isKnownBackend(parts, only.name))) return noSuch("backend");
+    const isUnknown = only !== undefined && only.kind !== "backend" && !parts.isInFile(only);
+    if (isEmpty && isUnknown) return noSuch(only.kind);
     const list = [...changed, ...granted].sort((a, b) => b.at - a.at || (b.revision ?? 0) - (a.revision ?? 0));
     const rows = list
       .slice(offset, offset + limit)

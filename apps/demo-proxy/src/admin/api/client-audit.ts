@@ -3,10 +3,10 @@ import { type ClientWindow, STORED_WINDOWS } from "../../clients/client-windows.
 import { inOnePeriod } from "../in-one-period.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
-import { queryTrouble } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
 import type { Turns } from "../turns.ts";
 import { type ComparedAmount, compare } from "./audit.ts";
+import { noSuch } from "./setting-change.ts";
 import { withStore } from "./with-store.ts";
 
 export interface ClientAuditParts {
@@ -25,12 +25,11 @@ export interface ClientAuditRow extends ComparedAmount {
 /** Answers `GET /api/clients/audit`: of all clients or of one, in all windows that are stored or in one. */
 export function auditClients({ clientUsage, turns }: ClientAuditParts, { query }: RouteRequest): Promise<Answer> {
   return withStore(async () => {
-    const trouble = queryTrouble(query, ["client", "window"]);
-    if (trouble !== undefined) return badRequest(trouble);
     const [client, window] = [query.get("client") || undefined, query.get("window") || undefined];
     if (window !== undefined && !STORED_WINDOWS.includes(window as ClientWindow)) {
       return badRequest(`window is one of ${STORED_WINDOWS.join(", ")}; shorter ones are not stored.`);
     }
+    if (client !== undefined && clientUsage.accountOf(client) === undefined) return noSuch("client");
     const rows: ClientAuditRow[] = [];
     for (const one of clientUsage.storedTrackers()) {
       if (one.window !== (window ?? one.window)) continue;

@@ -4,7 +4,6 @@ import type { ClientUsage } from "../../clients/client-usage.ts";
 import { CLIENT_WINDOWS, type ClientWindow, PASSING_WINDOWS } from "../../clients/client-windows.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
-import { queryTrouble } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
 import type { Turns } from "../turns.ts";
 import { clientGrantBody, troubleOf, words } from "./grant-body.ts";
@@ -34,8 +33,6 @@ export async function listClientGrants(
   { clientUsage, turns }: ClientGrantParts,
   { params: { name = "" }, query }: RouteRequest,
 ): Promise<Answer> {
-  const trouble = queryTrouble(query, ["period"]);
-  if (trouble !== undefined) return badRequest(trouble);
   const { usage } = clientUsage;
   if (usage === undefined || clientUsage.accountOf(name) === undefined) return noSuch("client");
   const period = query.get("period") || undefined;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { CLIENT_WINDOWS } from "../../clients/client-windows.ts";
-import { expected, named, section, wholeNumber } from "../../config/schema/expected.ts";
+import { expected, named, section, unknownKey, wholeNumber } from "../../config/schema/expected.ts";
 import { size } from "../../config/schema/values.ts";
 
 const someRequests = wholeNumber("requests", 1, Number.MAX_SAFE_INTEGER);
@@ -43,7 +43,7 @@ export function troubleOf({ issues }: z.core.$ZodError): string {
 function troublesOf({ path, message, ...issue }: z.core.$ZodIssue): readonly string[] {
   const at = (names: readonly PropertyKey[]): string => names.map(String).join(".");
   if (issue.code !== "unrecognized_keys") return [`${at(path) || "the body"}: ${message}`];
-  return issue.keys.map((key) => `${at([...path, key])}: unknown key; known here: ${message}`);
+  return issue.keys.map((key) => `${at([...path, key])}: ${unknownKey(key, message)}`);
 }
 
 /** As stores take it. */

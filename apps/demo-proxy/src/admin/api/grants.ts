@@ -1,15 +1,17 @@
 import type { StorageDimension, StoredGrant, Usage } from "@usage/counter-core";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
-import { isBackendName, isPeriodKey, queryTrouble } from "../query-filters.ts";
+import { isBackendName, isPeriodKey } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
 import { grantBody, troubleOf } from "./grant-body.ts";
+import { isKnownBackend } from "./known-backend.ts";
 import { type GrantTold, makeGrant } from "./make-grant.ts";
 import { noSuch } from "./setting-change.ts";
+import { type CountedParts, uncounted } from "./uncounted.ts";
 import type { ApiParts } from "./usage-report.ts";
 import { withStore } from "./with-store.ts";
 
-export type GrantParts = GrantTold & Pick<ApiParts, "router" | "tracker" | "store" | "turns">;
+export type GrantParts = GrantTold & CountedParts & Pick<ApiParts, "router" | "tracker" | "store" | "turns">;
 
 /** What `GET /api/grants` lists, the latest first. */
 export interface GrantReport {
@@ -23,18 +25,19 @@ export interface GrantReport {
   readonly grantedAt: string;
 }
 
-const FILTERS = ["backend", "period"];
-
 /** Answers `GET /api/grants`: those of one period, the current one unless told, as the store has them. */
-export async function listGrants({ tracker, store, turns }: GrantParts, { query }: RouteRequest): Promise<Answer> {
-  const trouble = queryTrouble(query, FILTERS);
-  if (trouble !== undefined) return badRequest(trouble);
+export async function listGrants(parts: GrantParts, { query }: RouteRequest): Promise<Answer> {
+  const { tracker, store, turns } = parts;
   const backend = query.get("backend") || undefined;
-  const period = query.get("period") || tracker.counter.period().key;
+  const { key } = tracker.counter.period();
+  const period = query.get("period") || key;
   if (!isPeriodKey(period)) return badRequest("period is one, such as 2026-01.");
+  if (period.slice(0, key.length) > key) return badRequest(`period is in the future; ${key} is the latest there is.`);
   if (backend !== undefined && !isBackendName(backend)) return badRequest("No backend can have this name.");
   return withStore(async () => {
     const grants = (await store.grants?.({ period, ...(backend && { backend }) })) ?? [];
+    if (backend !== undefined && grants.length === 0 && !(await isKnownBackend(parts, backend)))
+      return noSuch("backend");
     return okBytes(await turns.encode(jsonPieces({ period }, "grants", grants.toReversed().map(grantReport))));
   });
 }
@@ -52,6 +55,8 @@ export async function grant(parts: GrantParts, { params, readJson }: RouteReques
   if ("refusal" in body) return body.refusal;
   const { data, error } = grantBody.safeParse(body.value);
   if (error !== undefined) return badRequest(`Nothing was granted. ${troubleOf(error)}`);
+  const troubles = uncounted(parts, name, Object.keys(data.amounts));
+  if (troubles.length > 0) return badRequest(`Nothing was granted. amounts.${troubles.join("; amounts.")}`);
   return makeGrant(parts, data, {
     subject: { kind: "backend", name },
     counted: tracker.counter.dimensions,

@@ -1,6 +1,7 @@
 import type { Usage } from "@usage/counter-core";
 import { GrantConflictError, type GrantOptions } from "@usage/tracker";
 import type { ClientWindow } from "../../clients/client-windows.ts";
+import { unknownKey } from "../../config/schema/expected.ts";
 import { messageOf } from "../../log/message-of.ts";
 import type { SettingSubject } from "../../process/setting-subject.ts";
 import type { Settings } from "../../process/settings.ts";
@@ -50,7 +51,7 @@ export async function makeGrant(
 ): Promise<Answer> {
   const unknown = Object.keys(amounts).filter((dimension) => !counted.includes(dimension));
   if (unknown.length > 0) {
-    const troubles = unknown.map((name) => `amounts.${name}: unknown key; known here: ${counted.join(", ")}`);
+    const troubles = unknown.map((name) => `amounts.${name}: ${unknownKey(name, counted.join(", "))}`);
     return badRequest(`Nothing was granted. ${troubles.join("; ")}`);
   }
   // Who asks again after the period has changed would grant a second time otherwise.

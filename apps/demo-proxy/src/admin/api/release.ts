@@ -1,13 +1,14 @@
 import { messageOf } from "../../log/message-of.ts";
 import { type Answer, ok, refuse } from "../problem.ts";
 import type { RouteRequest } from "../routes.ts";
+import { noSuch } from "./setting-change.ts";
 import type { ApiParts } from "./usage-report.ts";
 
 /** Writes off what instances that died keep from others of a backend: what they had been granted, and their open reservations. */
 export async function release({ router, sharing }: ApiParts, { params }: RouteRequest): Promise<Answer> {
   const upstream = router.upstreams.find(({ name }) => name === params.name);
   if (upstream === undefined) {
-    return refuse({ status: 404, title: "Not found", detail: "No backend has this name; GET /api/usage lists them." });
+    return noSuch("backend");
   }
   if (sharing === undefined) {
     const detail = "The counter is local: no other instance can keep anything.";

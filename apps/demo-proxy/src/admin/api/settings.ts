@@ -1,11 +1,13 @@
 import type { z } from "zod";
-import { noPlan } from "../../config/near-miss.ts";
+import { noPlan } from "../../config/no-plan.ts";
+import { unknownKey } from "../../config/schema/expected.ts";
 import type { SettingName, SubjectKind } from "../../process/setting-subject.ts";
 import { type Answer, badRequest, ok, refuse } from "../problem.ts";
 import type { RouteRequest } from "../routes.ts";
 import { troubleOf } from "./grant-body.ts";
 import { settingBodies, trailBody } from "./setting-body.ts";
 import { type ChangeParts, changeSetting, type Wanted } from "./setting-change.ts";
+import { uncounted } from "./uncounted.ts";
 import type { ApiParts } from "./usage-report.ts";
 
 export type SettingParts = ChangeParts & Pick<ApiParts, "router" | "tracker">;
@@ -17,14 +19,14 @@ export interface PutSetting {
   /** What a PUT takes. */
   readonly body: z.ZodType<Signed & Partial<Record<SettingName, unknown>>>;
   /** What is wrong with a value that is right by itself; undefined: nothing. */
-  readonly troubleWith?: (value: unknown, parts: SettingParts) => string | undefined;
+  readonly troubleWith?: (value: unknown, parts: SettingParts, name: string) => string | undefined;
 }
 
 const { backend, client, plan } = settingBodies;
 
 /** All of them, each at the path of its name. */
 export const PUT_SETTINGS: readonly PutSetting[] = [
-  { kind: "backend", setting: "limits", body: backend.limits, troubleWith: unknownIn("limits") },
+  { kind: "backend", setting: "limits", body: backend.limits, troubleWith: uncountedLimits },
   { kind: "backend", setting: "thresholds", body: backend.thresholds },
   { kind: "client", setting: "limits", body: client.limits, troubleWith: unknownInWindows },
   { kind: "client", setting: "plan", body: client.plan, troubleWith: unknownPlan },
@@ -74,7 +76,7 @@ async function wantedBy(
   const { data, error } = schema.safeParse(body.value);
   if (error !== undefined) return refused(troubleOf(error));
   const { by, reason, [setting]: value } = data;
-  const trouble = troubleWith?.(value, parts);
+  const trouble = troubleWith?.(value, parts, request.params.name ?? "");
   return trouble === undefined ? { value, by, reason } : refused(trouble);
 }
 
@@ -82,17 +84,20 @@ function refused(trouble: string): Wanted {
   return { refusal: badRequest(`Nothing was changed. ${trouble}`) };
 }
 
-function unknownIn(path: string): NonNullable<PutSetting["troubleWith"]> {
-  return (limits, { tracker }) => {
-    const counted: readonly string[] = tracker.counter.dimensions;
-    const unknown = Object.keys(Object(limits)).find((name) => !counted.includes(name));
-    return unknown && `${path}.${unknown}: is not counted; counted are ${counted.join(", ")}`;
-  };
+function uncountedLimits(limits: unknown, parts: SettingParts, backend: string): string | undefined {
+  const troubles = uncounted(parts, backend, Object.keys(Object(limits)));
+  return troubles.length === 0 ? undefined : `limits.${troubles.join("; limits.")}`;
+}
+
+function unknownIn(path: string, limits: unknown, { tracker }: SettingParts): string | undefined {
+  const counted: readonly string[] = tracker.counter.dimensions;
+  const unknown = Object.keys(Object(limits)).find((name) => !counted.includes(name));
+  return unknown && `${path}.${unknown}: ${unknownKey(unknown, counted.join(", "))}`;
 }
 
 function unknownInWindows(limits: unknown, parts: SettingParts): string | undefined {
   const windows = Object.entries(Object(limits));
-  const troubles = windows.map(([window, amounts]) => unknownIn(`limits.${window}`)(amounts, parts));
+  const troubles = windows.map(([window, amounts]) => unknownIn(`limits.${window}`, amounts, parts));
   return troubles.find((trouble) => trouble !== undefined);
 }
 

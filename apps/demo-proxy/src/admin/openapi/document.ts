@@ -59,7 +59,7 @@ function operationObject(path: string, method: string, operation: Operation): Zo
     ...(body && {
       requestBody: { required: body.required, content: { "application/json": { schema: inputSchema(body.schema) } } },
     }),
-    responses: responsesOf(operation, names.length > 0),
+    responses: responsesOf(operation, path.startsWith("/api/")),
   };
 }
 
@@ -75,10 +75,10 @@ function inputSchema(schema: z.ZodType): object {
   return json;
 }
 
-function responsesOf(operation: Operation, hasParams: boolean): ZodOpenApiResponsesObject {
+function responsesOf(operation: Operation, isOfApi: boolean): ZodOpenApiResponsesObject {
   const { answers, isOpen = false, isRevised = false } = operation;
   const problems: NonNullable<Operation["problems"]> = {
-    ...(hasParams && { 400: "The path is not valid percent-encoding." }),
+    ...(isOfApi && { 400: "The path or the query is not what is taken here." }),
     ...(!isOpen && { 401: "The token is missing, or another one." }),
     403: "The Host header names no host of this listener, or a page of another site asks.",
     500: "Something went wrong inside.",

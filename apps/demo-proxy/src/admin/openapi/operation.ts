@@ -42,4 +42,5 @@ export const problem = z
 
 export const STORE_FAILED = "The store failed.";
 export const NO_BACKEND = "No backend has this name.";
+export const NO_CLIENT = "No client has this name.";
 export const ODD_BODY = { 400: "The body is not what is taken here.", 413: "The body is too long." } as const;

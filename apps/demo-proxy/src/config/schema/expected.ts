@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { nearMiss } from "../near-miss.ts";
 
 export interface Expected {
   readonly error: (issue: { readonly code?: string; readonly input?: unknown }) => string;
@@ -20,6 +21,12 @@ export function shown(value: unknown): string {
   if (typeof value === "object") return "a map";
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
+}
+
+/** The complaint about a key that is not `known`, a list with commas. */
+export function unknownKey(key: string, known: string): string {
+  const guess = nearMiss(key, known.split(", "));
+  return `${guess === undefined ? "unknown key;" : `unknown key, did you mean ${guess}?`} known here: ${known}`;
 }
 
 /**
@@ -47,7 +54,9 @@ export function expectedKind(kinds: string): Expected {
   return {
     error: ({ code, input }) => {
       if (code !== "invalid_union" || typeof input !== "object" || input === null) return error({ input });
-      return "kind" in input ? `expected ${kinds}` : `is missing; give ${kinds}`;
+      if ("kind" in input) return `expected ${kinds}`;
+      const misspelt = nearMiss("kind", Object.keys(input));
+      return `is missing${misspelt === undefined ? ";" : `, did you mean kind by ${shown(misspelt)}?`} give ${kinds}`;
     },
   };
 }
@@ -75,7 +84,14 @@ export function text<T>(what: string, parse: (text: string) => T, visibility?: "
 
 export function wholeNumber(unit: string, least: number, most: number) {
   const wanted = expected(`a whole number of ${unit} from ${least} to ${most}`);
-  return orText(z.number(wanted).int(wanted).min(least, wanted).max(most, wanted));
+  // What is no number of that size is both not whole and too large to zod, and one complaint is enough.
+  return orText(
+    z
+      .number(wanted)
+      .int({ ...wanted, abort: true })
+      .min(least, wanted)
+      .max(most, wanted),
+  );
 }
 
 const NUMBER = /^(?:0o[0-7]+|0x[0-9A-Fa-f]+|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)$/;

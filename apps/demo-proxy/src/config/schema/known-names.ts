@@ -1,7 +1,7 @@
 import { STORAGE_DIMENSIONS } from "@usage/counter-core";
 import type { z } from "zod";
 import { CLIENT_WINDOWS } from "../../clients/client-windows.ts";
-import { TOKEN_DIMENSIONS } from "../../counting/dimensions.ts";
+import { TOKEN_DIMENSIONS, uncountedAt } from "../../counting/dimensions.ts";
 import { nearMiss } from "../near-miss.ts";
 import { shown } from "./expected.ts";
 
@@ -13,21 +13,32 @@ export function refuseUnknownDimensions(file: unknown, context: z.core.$Refineme
   const backends = listOf(fieldsOf(file).backends).map(fieldsOf);
   const own = dimensions instanceof Map ? [...dimensions.keys()] : Object.keys(fieldsOf(dimensions));
   const tokens = backends.some(({ tokens }) => tokens !== undefined) ? TOKEN_DIMENSIONS : [];
+  const tokenNames: readonly string[] = TOKEN_DIMENSIONS;
   const known: readonly unknown[] = [...STORAGE_DIMENSIONS, ...own, ...tokens];
-  for (const [path, limits] of limitsIn(file)) {
+  for (const [path, limits, backend] of limitsIn(file)) {
+    for (const key of Object.keys(fieldsOf(limits))) {
+      const message = uncountedAt({ tokens: backend === undefined ? tokens[0] : backend.tokens }, key);
+      if (message !== undefined) context.addIssue({ code: "custom", path: [...path, key], message });
+    }
     // Of `__proto__`, which is no name at all, the schema of the limits says so.
-    const keys = Object.keys(fieldsOf(limits)).filter((key) => key !== "__proto__" && !known.includes(key));
+    const keys = Object.keys(fieldsOf(limits)).filter(
+      (key) => key !== "__proto__" && !known.includes(key) && !tokenNames.includes(key),
+    );
     if (keys.length === 0) continue;
     const message = known.join(", ");
     context.addIssue({ code: "unrecognized_keys", keys, path: [...path], message, input: { ...fieldsOf(limits) } });
   }
 }
 
+type Fields = Readonly<Record<string, unknown>>;
+
 /** All limits of a file, and where they are: of backends, of clients and plans by window. */
-function* limitsIn(file: unknown): Generator<readonly [path: readonly (string | number)[], limits: unknown]> {
+function* limitsIn(
+  file: unknown,
+): Generator<readonly [path: readonly (string | number)[], limits: unknown, backend?: Fields]> {
   const { backends, clients, plans } = fieldsOf(file);
   for (const [index, backend] of listOf(backends).entries()) {
-    yield [["backends", index, "limits"], fieldsOf(backend).limits];
+    yield [["backends", index, "limits"], fieldsOf(backend).limits, fieldsOf(backend)];
   }
   for (const [index, client] of listOf(clients).entries()) {
     const windows = Object.entries(fieldsOf(fieldsOf(client).limits));
@@ -76,7 +87,7 @@ function troubleOf(name: string, known: readonly string[], isTwin: boolean): str
   return `${shown(name)} is no backend${hint} there are: ${known.join(", ")}`;
 }
 
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+function fieldsOf(value: unknown): Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
 }
 

@@ -97,14 +97,15 @@ describe("usage by day and by hour", () => {
     const before = (await started.get("?by=hour&of=2026-01-02")).json;
     expect(before.steps).toHaveLength(24);
     expect(before.all.usage.apiRequests).toEqual(new Array(24).fill(0).with(0, 4).with(5, 100));
-    expect((await started.get("?by=hour&of=2026-01-25")).json.all.total).toEqual(NONE);
+    expect((await started.get("?by=hour&of=2025-12-31")).json.all.total).toEqual(NONE);
+    expect(await started.get("?by=hour&of=2026-01-25")).toMatchObject({ status: 400 });
   });
 
   it("has of one backend what is asked for, also of one that used nothing", async () => {
     const { json } = await started.get("?by=day&backend=b");
     expect(json.backends.map(({ name, total }) => [name, total.apiRequests])).toEqual([["b", 9]]);
     expect(json.all.total.apiRequests).toBe(9);
-    expect((await started.get("?by=hour&backend=x")).json.backends[0]?.total).toEqual(NONE);
+    expect((await started.get("?by=hour&backend=idle")).json.backends[0]?.total).toEqual(NONE);
   });
 
   it("has months as before", async () => {

@@ -14,6 +14,57 @@ it("GET /api/openapi.json answers a valid OpenAPI 3.1 document of every path but
   expect(validator.version).toBe("3.1");
 });
 
+it("every path of the API refuses what it does not know in a query, and names what it knows, which is what is described", async () => {
+  const { admin } = await startApp(testConfig([{ name: "a", url: new URL("http://127.0.0.1:9"), limits: {} }]));
+  const { paths } = (await call(admin, "/api/openapi.json")).json as {
+    paths: Record<string, Record<string, { parameters?: { in: string; name: string }[] }>>;
+  };
+  for (const [path, operations] of Object.entries(paths)) {
+    for (const [method, { parameters = [] }] of Object.entries(operations)) {
+      const known = parameters.filter((parameter) => parameter.in === "query").map(({ name }) => name);
+      const target = `${path.replace("{name}", "a")}?x=1`;
+      const { status, json } = await call(admin, target, { method: method.toUpperCase() });
+      if (!path.startsWith("/api/")) expect([target, status]).toEqual([target, 200]);
+      else {
+        const { detail } = json as { detail: string };
+        expect([target, status]).toEqual([target, 400]);
+        const [, named = ""] = /^"x" is unknown; known are (.*)\.$/.exec(detail) ?? [];
+        expect([target, named.split(", ").filter(Boolean).toSorted()]).toEqual([target, known.toSorted()]);
+      }
+    }
+  }
+});
+
+it("what is asked of a backend that never was is 404, of a month to come 400, and of a month that is over is empty", async () => {
+  const { admin, app } = await startApp(testConfig([{ name: "a", url: new URL("http://127.0.0.1:9"), limits: {} }]));
+  await app.store.merge([{ writer: "import", period: "2020-01", backend: "gone", usage: { apiRequests: 5 } }]);
+  const statusOf = async (target: string) => (await call(admin, `/api/${target}`)).status;
+  for (const list of ["history", "history?by=day", "history?by=hour", "grants", "changes"]) {
+    const and = list.includes("?") ? "&" : "?";
+    const asked = ["nobody", "gone", "a"].map((name) => statusOf(`${list}${and}backend=${name}`));
+    expect([list, ...(await Promise.all(asked))]).toEqual([list, 404, 200, 200]);
+  }
+  const unknown = ["changes?client=nobody", "changes?plan=nobody", "clients/audit?client=nobody"];
+  for (const target of unknown) expect([target, await statusOf(target)]).toEqual([target, 404]);
+  const future = [
+    "history?from=9999-12",
+    "history?by=day&of=9999-12",
+    "history?by=hour&of=9999-12-01",
+    "grants?period=9999-12",
+  ];
+  for (const target of future) expect([target, await statusOf(target)]).toEqual([target, 400]);
+  const none = ["history?from=2020-13", "history?to=2020-02-30", "history?by=day&of=2020-00", "grants?period=0000-00"];
+  for (const target of none) expect([target, await statusOf(target)]).toEqual([target, 400]);
+  const over = [
+    "history?to=2019-12",
+    "history?to=9999-12",
+    "history?by=day&of=2020-02",
+    "history?by=hour&of=2020-02-29",
+    "grants?period=2020-02",
+  ];
+  for (const target of over) expect([target, await statusOf(target)]).toEqual([target, 200]);
+});
+
 describe("an answer that a test gets of the admin listener", () => {
   const json = { "content-type": "application/json" };
   const problem = { "content-type": "application/problem+json" };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { STORED_WINDOWS } from "../../../clients/client-windows.ts";
-import { count, type Described, STORE_FAILED } from "../../openapi/operation.ts";
+import { count, type Described, NO_CLIENT, STORE_FAILED } from "../../openapi/operation.ts";
 
 const compared = {
   dimension: z.string(),
@@ -30,6 +30,6 @@ export const clientAudit = {
       window: window.optional(),
     }),
     answers: { 200: z.object({ rows: z.array(clientRow) }) },
-    problems: { 400: "The query is not what is taken here.", 503: STORE_FAILED },
+    problems: { 400: "The query is not what is taken here.", 404: NO_CLIENT, 503: STORE_FAILED },
   },
 } as const satisfies Described;

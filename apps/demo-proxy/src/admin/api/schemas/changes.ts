@@ -111,6 +111,10 @@ export const changes = {
         changes: z.array(change),
       }),
     },
-    problems: { 400: "The query is not what is taken here.", 503: STORE_FAILED },
+    problems: {
+      400: "The query is not what is taken here.",
+      404: "Nothing that can be changed has this name.",
+      503: STORE_FAILED,
+    },
   },
 } as const satisfies Described;

@@ -6,6 +6,7 @@ import {
   instant,
   maybeText,
   NO_BACKEND,
+  NO_CLIENT,
   ODD_BODY,
   STORE_FAILED,
 } from "../../openapi/operation.ts";
@@ -30,7 +31,7 @@ export const grants = {
       backend: z.string().optional(),
     }),
     answers: { 200: z.object({ period: z.string(), grants: z.array(report) }) },
-    problems: { 400: "The query is not what is taken here.", 503: STORE_FAILED },
+    problems: { 400: "The query is not what is taken here.", 404: NO_BACKEND, 503: STORE_FAILED },
   },
 } as const satisfies Described;
 
@@ -56,8 +57,6 @@ export const grant = {
 const grantedToClient = granted
   .extend({ window: z.enum(CLIENT_WINDOWS).meta({ description: "The one that the period is of." }) })
   .meta({ id: "GrantedToClient" });
-
-const NO_CLIENT = "No client has this name.";
 
 export const clientGrants = {
   GET: {

@@ -52,7 +52,7 @@ export const history = {
     answers: { 200: z.union([months, steps]) },
     problems: {
       400: "The query is not what is taken here.",
-      404: "The store keeps no usage by day and hour.",
+      404: "No backend has this name, now or earlier; or the store keeps no usage by day and hour.",
       503: STORE_FAILED,
     },
   },
