@@ -52,7 +52,7 @@ describe("GET /api/usage", () => {
         lastError: null,
       },
       store: { kind: "sqlite", lastFlush: expect.stringMatching(/^\d{4}-.*Z$/), lastError: null },
-      config: { loadedAt: expect.stringMatching(/^\d{4}-.*Z$/), error: null, needRestart: [] },
+      config: { loadedAt: expect.stringMatching(/^\d{4}-.*Z$/), error: null, complaints: [], needRestart: [] },
       refusals: { lastMinute: 0, thisPeriod: 0, since: expect.stringMatching(/^\d{4}-.*Z$/), causes: [] },
       backends: [
         {
