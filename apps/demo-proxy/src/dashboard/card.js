@@ -4,6 +4,7 @@ import { formatCount, formatInstant, formatRate, formatUsage, labelOf } from "./
 import { LimitsForm } from "./limits-form.js";
 import { Meter } from "./meter.js";
 import { Sparkline } from "./sparkline.js";
+import { ThresholdsForm } from "./thresholds-form.js";
 
 /** @typedef {import("./backend-state.js").LiveBackend} LiveBackend */
 /** @typedef {import("./format.js").Dimension} Dimension */
@@ -25,6 +26,7 @@ export class Card {
   #name;
   #draining = false;
   #limits;
+  #thresholds;
   /** Drains, or resumes. */
   #switch = element("button", { type: "button", class: "small" });
   node;
@@ -36,6 +38,7 @@ export class Card {
   constructor(name, { drain, resume }) {
     this.#name = name;
     this.#limits = new LimitsForm(name);
+    this.#thresholds = new ThresholdsForm(name);
     cards += 1;
     const id = `backend-${cards}`;
     this.#switch.addEventListener("click", () => (this.#draining ? resume : drain)(name));
@@ -51,17 +54,17 @@ export class Card {
         title,
         this.#state,
         this.#url,
-        element("div", { class: "card-buttons" }, this.#switch, this.#limits.button),
+        element("div", { class: "card-buttons" }, this.#switch, this.#limits.button, this.#thresholds.button),
       ),
       this.#meterList,
       side,
-      element("div", { class: "card-notes" }, this.#trouble, this.#note, this.#limits.form),
+      element("div", { class: "card-notes" }, this.#trouble, this.#note, this.#limits.form, this.#thresholds.form),
     );
   }
 
   /** Whether somebody types something into it. */
   get isBeingChanged() {
-    return this.#limits.isOpen;
+    return this.#limits.isOpen || this.#thresholds.isOpen;
   }
 
   /**
@@ -87,6 +90,7 @@ export class Card {
     setAttribute(this.#switch, "aria-label", `${action} ${this.#name}`);
     this.#switch.hidden = !backend.configured;
     this.#limits.show(backend);
+    this.#thresholds.show(backend);
     setText(this.#trouble, troubleOf(backend, time.nowMs));
     setText(this.#note, noteOn(backend));
   }
@@ -122,6 +126,7 @@ function noteOn(backend) {
     shared !== "" && `not yet shared: ${shared}`,
     !reachable && "it is tried again within seconds",
     draining && configured && `gets no new requests until it is resumed${signedBy("drained", changed.drained)}`,
+    changed.thresholds?.from === "api" && `thresholds are not the file's${signedBy("changed", changed.thresholds)}`,
     changed.limits?.from === "api" && `limits are not the file's${signedBy("changed", changed.limits)}`,
     !configured && "is not in the configuration any more, and gets no new requests; add it again, and it resumes",
   ]

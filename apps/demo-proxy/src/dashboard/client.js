@@ -50,7 +50,7 @@ export async function request(path, options) {
 /**
  * Changes something by JSON. Rejects as {@link request} does.
  *
- * @param {"PUT" | "DELETE"} method
+ * @param {"POST" | "PUT" | "DELETE"} method
  * @param {string} path
  * @param {object} body
  * @param {Record<string, string>} headers

@@ -1,7 +1,7 @@
 import { Audit } from "./audit.js";
 import { Backends } from "./backends.js";
 import { Changes } from "./changes.js";
-import { request, savedToken, saveToken } from "./client.js";
+import { change, request, savedToken, saveToken } from "./client.js";
 import { Clients } from "./clients.js";
 import { byId, setAttribute, setText } from "./dom.js";
 import { formatInstant, messageOf } from "./format.js";
@@ -10,6 +10,7 @@ import { Instances } from "./instances.js";
 import { Live } from "./live.js";
 import { Months } from "./months.js";
 import { Polls } from "./polls.js";
+import { sign, signature } from "./signature.js";
 import { Status } from "./status.js";
 import { Thresholds } from "./thresholds.js";
 import { Timeline } from "./timeline.js";
@@ -127,18 +128,30 @@ async function flush() {
 function askToDrain(name) {
   const dialog = /** @type {HTMLDialogElement} */ (byId("drain-dialog"));
   setText(byId("drain-title"), `Drain ${name}?`);
+  const [by, reason] = ["drain-by", "drain-reason"].map((id) => /** @type {HTMLInputElement} */ (byId(id)));
+  if (by === undefined || reason === undefined) return;
+  by.value = signature();
+  reason.value = "";
   dialog.returnValue = "cancel";
   dialog.showModal();
-  dialog.addEventListener("close", () => dialog.returnValue === "drain" && act(name, "drain"), { once: true });
+  const closed = () => {
+    if (dialog.returnValue !== "drain") return;
+    sign(by.value.trim());
+    void act(name, "drain", reason.value.trim());
+  };
+  dialog.addEventListener("close", closed, { once: true });
 }
 
 /**
  * @param {string} name
  * @param {"drain" | "resume"} action
+ * @param {string} [reason]
  */
-async function act(name, action) {
+async function act(name, action, reason = "") {
+  const by = signature();
+  const body = { ...(by !== "" && { by }), ...(reason !== "" && { reason }) };
   try {
-    await request(`api/backends/${encodeURIComponent(name)}/${action}`, { method: "POST" });
+    await change("POST", `api/backends/${encodeURIComponent(name)}/${action}`, body, {});
     // What was wrong with the one before is over.
     notify("");
   } catch (error) {

@@ -1,6 +1,7 @@
 import { change, Refused } from "./client.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { formatInstant, messageOf } from "./format.js";
+import { sign, signature } from "./signature.js";
 
 /** @typedef {import("../admin/api/setting-report.ts").SettingReport} SettingReport */
 /**
@@ -16,8 +17,6 @@ import { formatInstant, messageOf } from "./format.js";
  */
 
 let forms = 0;
-/** Who changes them, for the next form of this page. */
-let signature = "";
 
 /** One setting, changed where it stands. What somebody has typed stays until it is saved or given up. */
 export class SettingForm {
@@ -101,7 +100,7 @@ export class SettingForm {
     const { revision, value } = this.#inForce;
     this.#seen = revision;
     this.#fields.open(value);
-    this.#by.value = signature;
+    this.#by.value = signature();
     this.#tell("");
     this.#form.hidden = false;
     setAttribute(this.#button, "aria-expanded", "true");
@@ -141,7 +140,7 @@ export class SettingForm {
     if (this.#isSaving) return;
     this.#isSaving = true;
     const [by, reason] = [this.#by.value.trim(), this.#reason.value.trim()];
-    signature = by;
+    sign(by);
     const body = { ...wanted, ...(by !== "" && { by }), ...(reason !== "" && { reason }) };
     this.#tell("");
     try {

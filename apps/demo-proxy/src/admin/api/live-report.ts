@@ -33,6 +33,8 @@ export interface LiveReport extends Omit<UsageReport, "backends"> {
 export interface LiveBackend extends BackendReport {
   /** Whether the configuration in force has it; one that was removed drains, and is shown until it is let go of. */
   readonly configured: boolean;
+  /** The parts of its limits at which somebody is told, those of all where it has none of its own. */
+  readonly thresholds: readonly number[];
   /** Of its settings those that were ever changed by API. */
   readonly changed: Partial<BackendSettingsReport>;
   readonly inFlight: number;
@@ -73,15 +75,17 @@ export function livePieces(parts: LiveParts): Generator<string> {
 }
 
 function* liveBackends(parts: LiveParts): Generator<LiveBackend> {
-  const configured = new Set(parts.inForce().backends.map(({ name }) => name));
+  const { backends, thresholds } = parts.inForce();
+  const configured = new Map(backends.map((backend) => [backend.name, backend.thresholds ?? thresholds]));
   const changed = changedSettings(parts);
   for (const upstream of parts.router.upstreams) {
     const { name } = upstream;
-    yield { ...liveBackend(parts, upstream), configured: configured.has(name), changed: changed(name) };
+    const own = { configured: configured.has(name), thresholds: configured.get(name) ?? thresholds };
+    yield { ...liveBackend(parts, upstream), ...own, changed: changed(name) };
   }
 }
 
-function liveBackend(parts: LiveParts, upstream: Upstream): Omit<LiveBackend, "configured" | "changed"> {
+function liveBackend(parts: LiveParts, upstream: Upstream): Omit<LiveBackend, "configured" | "thresholds" | "changed"> {
   const { tracker, rates, clock } = parts;
   const backend = backendReport(parts, upstream);
   rates.readOne(backend.name);
