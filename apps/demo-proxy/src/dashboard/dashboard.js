@@ -191,6 +191,11 @@ function notify(text) {
   byId("notice").hidden = text === "";
 }
 
+// Enter in a field would press the first button, which cancels.
+for (const id of ["drain-by", "drain-reason"]) {
+  byId(id).addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
+}
+
 byId("notice-close").addEventListener("click", () => notify(""));
 
 byId("token-form").addEventListener("submit", (event) => {

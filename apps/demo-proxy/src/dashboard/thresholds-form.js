@@ -78,7 +78,7 @@ function percentField() {
       return { thresholds: percents.map((percent) => percent / 100) };
     },
     tell(detail) {
-      const [, own] = detail.split(/thresholds(?:\[\d+\])?: /);
+      const [, own] = detail.split(/thresholds(?:\.\d+)?: /);
       tell(own ?? "");
       return own !== undefined;
     },

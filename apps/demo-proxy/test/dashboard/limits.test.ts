@@ -109,12 +109,16 @@ it("limits are changed where they stand, by the API's numbers, and taken back to
   await page.getByRole("button", { name: "Drain b2" }).click();
   const dialog = page.getByRole("dialog", { name: "Drain b2?" });
   expect(await textOf(dialog)).toContain("until it is resumed, also after a restart");
+  // The name is the one that signed before.
+  expect(await dialog.getByLabel("Who drains it (optional)").inputValue()).toBe("ada");
+  await dialog.getByLabel("Reason (optional)").fill("an invoice");
+  await page.keyboard.press("Enter");
   await dialog.getByRole("button", { name: "Drain" }).click();
   await card(page, "b2").hasState("draining");
-  await expect.poll(() => textOf(card(page, "b2").article)).toContain("until it is resumed; drained by 127.0.0.1");
+  await expect.poll(() => textOf(card(page, "b2").article)).toContain("until it is resumed; drained by ada");
   await expect
     .poll(() => changes(page), SOON)
-    .toContainEqual(expect.stringMatching(/^b2 drain takes requests drained 127/));
+    .toContainEqual(expect.stringMatching(/^b2 drain takes requests drained ada an invoice/));
   const { json } = await ask("GET", "changes");
   const told = json as { changes: { backend: string; setting: string }[] };
   expect((await changes(page)).slice(1).map((row) => row.split(" ")[1])).toEqual(
@@ -182,4 +186,44 @@ it("says where a limit is wrong, and that the store is away, and keeps what was 
   await form.waitFor({ state: "hidden" });
   expect(await settings()).toMatchObject({ value: { apiRequests: 5_000, egressBytes: 3 * GIB, ingressBytes: 0 } });
   expect(await focused(page)).toBe("Limits of oci");
+});
+
+it("thresholds are percentages, changed where they stand, and never over another operator's", async () => {
+  const { page, ask } = await start();
+  const form = page.getByRole("form", { name: "Thresholds of oci" });
+  const field = form.getByLabel("Tell at, of a limit");
+  const alert = () => textOf(form.getByRole("alert"));
+  const inForce = async () => {
+    const { json } = await ask("GET", "usage");
+    return (json as { backends: { settings: { thresholds: object } }[] }).backends[0]?.settings.thresholds;
+  };
+  const save = () => form.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Thresholds of oci" }).press("Enter");
+  expect(await textOf(form)).toContain("Now 50 %, 80 %, 100 %. Empty: nobody is told.");
+  for (const [typed, problem] of [
+    ["half", "Percentages with a space between"],
+    ["50 % 0 %", "expected a number above 0"],
+  ] as const) {
+    await field.fill(typed);
+    await save();
+    await expect.poll(() => textOf(form), SOON).toContain(problem);
+    expect(await field.getAttribute("aria-invalid")).toBe("true");
+    expect(await inForce()).toMatchObject({ value: [0.5, 0.8, 1], from: "file" });
+  }
+  await field.fill("80, 7% 99,5 %");
+  await save();
+  await form.waitFor({ state: "hidden" });
+  expect(await inForce()).toMatchObject({ value: [0.07, 0.8, 0.995], from: "api" });
+  await expect.poll(() => textOf(card(page, "oci").article), SOON).toContain("thresholds are not the file's");
+
+  await page.getByRole("button", { name: "Thresholds of oci" }).press("Enter");
+  expect(await field.inputValue()).toBe("7 %, 80 %, 99.5 %");
+  await field.fill("");
+  await ask("PUT", "backends/oci/thresholds", { thresholds: [0.25], by: "eve" });
+  await save();
+  await expect.poll(alert, SOON).toContain("eve has changed these thresholds meanwhile");
+  expect(await inForce()).toMatchObject({ value: [0.25], by: "eve" });
+  await form.getByRole("button", { name: "Back to the file's" }).click();
+  await form.waitFor({ state: "hidden" });
+  expect(await inForce()).toMatchObject({ value: [0.5, 0.8, 1], from: "file" });
 });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { count, type Described, instant, maybeInstant, rates } from "../../openapi/operation.ts";
-import { settings } from "./settings.ts";
+import { parts, settings } from "./settings.ts";
 import { backend, usageHead } from "./usage.ts";
 
 const outlook = z
@@ -11,6 +11,7 @@ const liveBackend = z
   .object({
     ...backend,
     configured: z.boolean(),
+    thresholds: parts,
     changed: settings.partial().meta({ description: "Of its settings those that were ever changed by API." }),
     inFlight: count,
     perSecond: rates,
