@@ -6,7 +6,7 @@ import { request } from "./client.js";
  * @typedef {object} Poll
  * @property {() => string} path
  * @property {number} everyMs
- * @property {(body: any) => void} load
+ * @property {(body: unknown) => void} load
  * @property {(error: unknown) => void} fail
  */
 
