@@ -154,6 +154,39 @@ describe("on a Redis Cluster", () => {
     expect(named).toEqual([]);
   });
 
+  it("flushes that wait for a node that hangs hold up nobody's counts", async () => {
+    const prefix = freshPrefix();
+    const store = memoryStore();
+    const waitMs = 5_000;
+    const [first, second] = (await counters(2, { prefix, pushTimeoutMs: waitMs })) as [
+      RedisCounterBackend,
+      RedisCounterBackend,
+    ];
+    const period = first.period().key;
+    const hung = await cluster.ownerOf(await cluster.slotOf(countsKey(prefix, period, "backend-0")));
+    const owners = await Promise.all(
+      BACKENDS.map(async (name) => cluster.ownerOf(await cluster.slotOf(countsKey(prefix, period, name)))),
+    );
+    const others = BACKENDS.filter((_, i) => owners[i] !== hung);
+    hung.pause();
+    onTestFinished(() => hung.resume());
+    const share = async (requests: number, timeout: number) => {
+      for (const name of BACKENDS) first.add(name, "apiRequests", 1);
+      await expect
+        .poll(() => others.map((name) => second.totalAll(name).apiRequests), { timeout })
+        .toEqual(others.map(() => requests));
+    };
+    // Until it is known of each of its buckets that it hangs, a round waits for it.
+    for (const requests of [1, 2]) await share(requests, 4 * waitMs);
+    const flushing = Promise.all([first, second].map((one) => flush(one, store)));
+    for (const requests of [3, 4]) await share(requests, waitMs / 2);
+    hung.resume();
+    await flushing;
+    await expect
+      .poll(() => BACKENDS.map((name) => second.totalAll(name).apiRequests), SOON)
+      .toEqual(BACKENDS.map(() => 4));
+  }, 60_000);
+
   it("nodes that answer again after all were away share their backends, whichever one stays away", async () => {
     const prefix = freshPrefix();
     const [first, second] = (await counters(2, { prefix, probeIntervalMs: 100 })) as [

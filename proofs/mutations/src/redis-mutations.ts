@@ -244,6 +244,16 @@ const OWING_MUTATIONS: readonly Mutation[] = [
 const OUTAGE_MUTATIONS: readonly Mutation[] = [
   { name: "a circuit that never closes", edit: before("if (!wasOpen)"), caughtBy: [SIMULATION] },
   {
+    name: "a flush that asks a node that hangs holds up the counts of all",
+    edit: change(/eachInTime\((.*?),?\s*\);$/s, "each($1, 64);"),
+    caughtBy: [
+      {
+        file: "packages/counter-redis/test/cluster.test.ts",
+        title: "flushes that wait for a node that hangs hold up nobody's counts",
+      },
+    ],
+  },
+  {
     name: "takes one node of a cluster for all of them",
     edit: change(/isDivided \? buckets : /, ""),
     caughtBy: [

@@ -28,6 +28,7 @@ export class Discards {
   async work(failed: (error: unknown) => void): Promise<void> {
     for (const [key, discarded] of [...this.#waiting]) {
       try {
+        if (this.#replication.isAway(discarded)) throw new Error("a node of the cluster is away");
         await this.#exchanges.run(
           () => this.#counts.forget(discarded, discarded.backend),
           () => {

@@ -59,6 +59,21 @@ export class Exchanges {
     });
   }
 
+  /** `each` of all at once, and not in turn with others: what is returned must not depend on when. */
+  async eachInTime<B, T>(
+    list: readonly B[],
+    call: (one: B) => Promise<T>,
+    then: (one: B, reply: T) => void,
+    failed: (one: B, error: unknown) => void,
+  ): Promise<void> {
+    const taken = (one: B): Promise<void> =>
+      this.inTime(() => call(one)).then(
+        (reply) => then(one, reply),
+        (error: unknown) => failed(one, error),
+      );
+    await Promise.all(list.map(taken));
+  }
+
   /** A call that is not in turn with others: what it returns must not depend on when. */
   async inTime<T>(call: () => Promise<T>): Promise<T> {
     const reply = await inTime(this.#clock, this.#timeoutMs, this.#late, call);

@@ -1,6 +1,6 @@
 import type { Clock, Period, PeriodScheme, Tally } from "@usage/counter-core";
 import type { Rows } from "@usage/counter-core/internal";
-import { BUCKETS, bucketOf } from "../server/keys.ts";
+import { bucketOf } from "../server/keys.ts";
 import { sharedUntilMs } from "../server/retention.ts";
 import type { SharedCounts } from "../server/shared-counts.ts";
 import type { Chores } from "./chores.ts";
@@ -131,12 +131,11 @@ export class Flushes {
     const others = found
       .filter(({ tallies, isWhole }) => isWhole && tallies.every((tally) => keys.has(keyOf(tally))))
       .map(({ bucket, epoch, owed }) => ({ bucket, epoch, run: owed.run, version: owed.last, done: () => {} }));
-    await exchanges.each(
+    await exchanges.eachInTime(
       [...mine, ...others],
       ({ bucket, epoch, run: who, version }) => counts.report(bucket, epoch, [{ run: who, version }]),
       ({ done }) => done(),
       (_, error) => failed(error),
-      BUCKETS,
     );
   }
 

@@ -95,12 +95,11 @@ export class Owing {
   async oweAll(periods: readonly Period[], failed: (error: unknown) => void): Promise<void> {
     const { counts, exchanges } = this.#parts;
     const buckets = periods.flatMap(bucketsOf);
-    await exchanges.each(
+    await exchanges.eachInTime(
       buckets,
       (bucket) => counts.oweAll(bucket),
       () => {},
       (_, error) => failed(error),
-      BUCKETS,
     );
   }
 
@@ -115,7 +114,8 @@ export class Owing {
       // One wait for a Redis that is away is enough.
       if (isAway) continue;
       isAway = true;
-      await exchanges.each(
+      // fault: a flush that asks a node that hangs holds up the counts of all
+      await exchanges.eachInTime(
         buckets,
         (bucket) => counts.owing(bucket),
         (bucket, owing) => {
@@ -123,7 +123,6 @@ export class Owing {
           looks.set(placeOf(bucket), { bucket, owing });
         },
         (_, error) => failed(error),
-        BUCKETS,
       );
     }
     return looks;
@@ -133,12 +132,12 @@ export class Owing {
     const { counts, exchanges, note } = this.#parts;
     const { bucket, owed } = debt;
     // fault: what a dead run owes is sought from its last push on
-    const names = await exchanges.run(() => counts.changedSince(bucket, owed.since), same);
+    const names = await exchanges.inTime(() => counts.changedSince(bucket, owed.since));
     const tallies: Tally[] = [];
     let isWhole = true;
     for (let start = 0; start < names.length; start += READ_AT_ONCE) {
       const part = names.slice(start, start + READ_AT_ONCE);
-      const replies = await exchanges.run(() => counts.tallies(bucket, part), same);
+      const replies = await exchanges.inTime(() => counts.tallies(bucket, part));
       part.forEach((backend, i) => {
         const { tallies: read, error } = replies[i] as ReadReply;
         tallies.push(...read);
@@ -157,8 +156,4 @@ function bucketsOf(period: Period): readonly Bucket[] {
 
 function placeOf({ period, number }: Bucket): string {
   return `${period.start} ${number}`;
-}
-
-function same<T>(value: T): T {
-  return value;
 }

@@ -1,5 +1,6 @@
 import type { Clock, Period } from "@usage/counter-core";
 import { Hop, type PeriodCells, type Periods, type Rows, type Tallies } from "@usage/counter-core/internal";
+import type { Bucket } from "../server/keys.ts";
 import { sharedUntilMs } from "../server/retention.ts";
 import type { Changes, MergedItem, MergeItem, MergeReply } from "../server/shared-counts.ts";
 import { BucketRows } from "./bucket-rows.ts";
@@ -75,6 +76,12 @@ export class Replication {
   isRefused(row: number): boolean {
     const current = this.current();
     return current.isRefused(row) || this.bucketOf(current, row).isAway;
+  }
+
+  /** Whether a bucket is known to be on a node of a cluster that is away. */
+  isAway({ period, number }: Bucket): boolean {
+    const shared = this.periods().find(({ cells }) => cells.period.start === period.start);
+    return shared?.buckets[number]?.isAway ?? false;
   }
 
   /** What was counted here in a cell of the current period and is not known to be shared. */
