@@ -5,6 +5,7 @@ import { type UsageStore, utcMonths } from "@usage/counter-core";
 import { openPostgresStore } from "@usage/store-drizzle/postgres";
 import { openSqliteStore } from "@usage/store-drizzle/sqlite";
 import { startPostgres, startRedis } from "@usage/test-servers";
+import { sql } from "drizzle-orm";
 import { Child } from "../child.ts";
 import { tenantNames, USAGE } from "../redis/tenants.ts";
 import type { InstanceOptions, InstanceOrder, InstanceRun, InstanceStart } from "./instance.ts";
@@ -60,21 +61,32 @@ async function serversOf({ servers, backends }: FleetSize, ends: AsyncDisposable
     const folder = await mkdtemp(join(tmpdir(), "usage-scale-"));
     ends.defer(() => rm(folder, { recursive: true }));
     const sqliteFile = join(folder, "usage.db");
-    await fill(await openSqliteStore(sqliteFile), backends);
+    const store = await openSqliteStore(sqliteFile);
+    await fill(store, backends, () => void store.db.run(AGED_SQLITE));
     return { backends, sqliteFile };
   }
   const [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
   ends.defer(() => Promise.all([redis.stop(), postgres.stop()]).then(() => {}));
-  await fill(await openPostgresStore(postgres.url), backends);
+  const store = await openPostgresStore(postgres.url);
+  await fill(store, backends, async () => void (await store.db.execute(AGED_POSTGRES)));
   return { backends, redisUrl: redis.url, postgresUrl: postgres.url };
 }
 
-async function fill(store: UsageStore & { close(): Promise<void> }, backends: number): Promise<void> {
+/** An hour ago: what was stored within the last minute is read again by each flush, since it may have been committed late. */
+const AGED_SQLITE = sql`update usage_tallies set updated_at = updated_at - 3600000`;
+const AGED_POSTGRES = sql`update usage_tallies set updated_at = updated_at - interval '1 hour'`;
+
+async function fill(
+  store: UsageStore & { close(): Promise<void> },
+  backends: number,
+  age: () => void | Promise<void>,
+): Promise<void> {
   const names = tenantNames(backends);
   const { key: period } = utcMonths.at(Date.now());
   for (let from = 0; from < names.length; from += CHUNK) {
     const chunk = names.slice(from, from + CHUNK);
     await store.merge(chunk.map((backend) => ({ writer: "an-earlier-run", period, backend, usage: USAGE })));
   }
+  await age();
   await store.close();
 }
