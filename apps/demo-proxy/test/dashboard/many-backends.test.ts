@@ -61,6 +61,10 @@ it("1,000 backends are a page of ten, worst first, that can be searched and turn
   await search.fill("B-99");
   await expect.poll(names).toEqual([999, 990, 991, 992, 993, 994, 995, 996, 997, 998].map(name));
   expect(await textOf(pages)).toContain("1–10 of 10 that match");
+  // The buttons of a card, drained or not, are one line.
+  const lines =
+    "[...document.querySelectorAll('#backends .card-buttons')].map((all) => new Set([...all.children].map((one) => one.getBoundingClientRect().top)).size)";
+  expect(await page.evaluate(lines)).toEqual(Array(10).fill(1));
   await search.fill("nothing is called so");
   await expect.poll(() => textOf(pages)).toContain("None match");
   await search.fill("");
