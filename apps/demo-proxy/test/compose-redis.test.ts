@@ -212,8 +212,8 @@ describe("a proxy that starts", () => {
       "CounterStartError: the counter (Redis 127.0.0.1:1/0) cannot be used: connect ECONNREFUSED 127.0.0.1:1: " +
         "it refuses connections; is it running, and is the port of its url right?",
       `${place} it demands a password; write redis://user:password@host, or redis://:password@host without a user`,
-      `${place} it refuses the user or password`,
-      `${place} it refuses the user or password`,
+      `${place} it refuses the user or password; see those of counter, in its url or beside it`,
+      `${place} it refuses the user or password; see those of counter, in its url or beside it`,
     ]);
     const app = await start(":sesame@");
     await app.stop({ graceMs: 0 });

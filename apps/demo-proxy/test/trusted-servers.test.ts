@@ -11,9 +11,12 @@ import { parseConfig } from "../src/config/read-config.ts";
 import { CERT } from "./proxy/localhost-certificate.ts";
 import { startApp, startUpstream, testConfig } from "./support/app.ts";
 import { call } from "./support/call.ts";
-import { OTHER_CERT, OTHER_KEY } from "./support/certificates.ts";
+import { EXPIRED_CERT, OTHER_CERT, OTHER_KEY } from "./support/certificates.ts";
 import { NOTHING, report, SOON } from "./support/shared-proxies.ts";
 import { tempFolder } from "./support/temp-folder.ts";
+
+/** Less than what is given to a server that may be back soon, and more than a busy machine takes to be refused. */
+const AT_ONCE_MS = 3_500;
 
 /** A configuration on free ports by settings for Redis and the store; `ca.pem` is the right authority, `other.pem` another one. */
 async function configOf(settings: string): Promise<ProxyConfig> {
@@ -39,6 +42,7 @@ describe("Redis", () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "usage-redis-tls-"));
     writeFileSync(join(folder, "cert.pem"), OTHER_CERT);
+    writeFileSync(join(folder, "expired.pem"), EXPIRED_CERT);
     writeFileSync(join(folder, "key.pem"), OTHER_KEY);
     tlsPort = await freePort();
     socket = join(folder, "redis.sock");
@@ -113,6 +117,45 @@ describe("Redis", () => {
       expect.stringContaining(`the counter (Redis ${socket}x) cannot be used: connect ENOENT ${socket}x`),
     ]);
   });
+
+  it.each([
+    [
+      "that nobody vouches for",
+      () => `url: "rediss://:hunter2@localhost:${tlsPort}", ca: other.pem`,
+      /name a file .* in ca/,
+    ],
+    [
+      "whose certificate is for another name",
+      () => `url: "rediss://:hunter2@[::ffff:127.0.0.1]:${tlsPort}", ca: ca.pem`,
+      /another name than the host of its url/,
+    ],
+    [
+      "with a wrong password",
+      () => `socket: "${socket}", password: wrong`,
+      /refuses the user or password; see those of counter/,
+    ],
+    [
+      "without its password",
+      () => `url: "rediss://localhost:${tlsPort}", ca: ca.pem`,
+      /demands a password; write redis/,
+    ],
+  ])("%s is not waited for at the start, and the setting to look at is told", async (_, settings, told) => {
+    const config = await configOf(`counter: { kind: redis, ${settings()} }`);
+    const begun = performance.now();
+    await expect(compose(config)).rejects.toThrow(told);
+    expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
+  });
+
+  it("whose certificate has expired is not waited for at the start", async () => {
+    await redis.command("CONFIG", "SET", "tls-cert-file", join(folder, "expired.pem"));
+    onTestFinished(async () => void (await redis.command("CONFIG", "SET", "tls-cert-file", join(folder, "cert.pem"))));
+    const config = await configOf(
+      `counter: { kind: redis, url: "rediss://:hunter2@localhost:${tlsPort}", ca: ca.pem }`,
+    );
+    const begun = performance.now();
+    await expect(compose(config)).rejects.toThrow(/its certificate has expired/);
+    expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
+  });
 });
 
 describe("Postgres", () => {
@@ -134,9 +177,33 @@ describe("Postgres", () => {
     await sql.end();
     expect(encrypted[0]?.n).toBeGreaterThan(0);
     const wrong = await configOf(`store: { kind: postgres, url: "${url}", ca: other.pem }`);
-    await expect(compose(wrong)).rejects.toThrow(/self-signed certificate|DEPTH_ZERO_SELF_SIGNED_CERT/);
+    await expect(compose(wrong)).rejects.toThrow(/self-signed certificate.*; see store\.ca/);
+  });
+
+  it.each([
+    ["certificate is for another name", (url: string) => url.replace("127.0.0.1", "[::ffff:127.0.0.1]"), "store.ca"],
+    ["user does not exist", (url: string) => withUser(url, "nobody"), "the user and password in store.url"],
+    [
+      "user may not create what it needs",
+      (url: string) => withUser(url, "limited"),
+      "the user and password in store.url",
+    ],
+  ])("whose %s is not waited for at the start, and the setting to look at is told", async (_, changed, told) => {
+    const sql = postgres(server.url, { max: 1, onnotice: () => {} });
+    await sql.unsafe(
+      "drop role if exists limited; create role limited login; revoke create on schema public from public",
+    );
+    await sql.end();
+    const config = await configOf(`store: { kind: postgres, url: "${changed(server.url)}", ca: ca.pem }`);
+    const begun = performance.now();
+    await expect(compose(config)).rejects.toThrow(told);
+    expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
   });
 });
+
+function withUser(url: string, user: string): string {
+  return Object.assign(new URL(url), { username: user, hostname: "localhost" }).href;
+}
 
 async function speakTls({ url, folder }: PostgresServer): Promise<void> {
   const client = postgres(url, { max: 1, onnotice: () => {} });

@@ -148,6 +148,16 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "waits at the start for a certificate that it does not trust",
+    edit: drop,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/trusted-servers.test.ts",
+        title: "%s is not waited for at the start, and the setting to look at is told",
+      },
+    ],
+  },
+  {
     name: "connects to a database that nobody vouches for",
     edit: always,
     caughtBy: [

@@ -12,10 +12,19 @@ export class StoreStartError extends Error {
 
   constructor(config: StoreConfig, cause: unknown) {
     const store = describeStore(config);
-    super(`the store (${store}) cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(`the store (${store}) cannot be used: ${reason}${settingOf(config, cause)}`, { cause });
     this.name = "StoreStartError";
     this.store = store;
   }
+}
+
+/** Which setting an error of Postgres is about: it knows only what it is connected with. */
+function settingOf({ kind }: StoreConfig, cause: unknown): string {
+  if (kind !== "postgres" || !(cause instanceof Error) || !("driverCode" in cause)) return "";
+  const code = String(cause.driverCode);
+  if (/CERT|^UNABLE_TO_/.test(code)) return "; see store.ca, and the host in store.url";
+  return /^28|^42501$/.test(code) ? "; see the user and password in store.url" : "";
 }
 
 export interface StoreOptions {

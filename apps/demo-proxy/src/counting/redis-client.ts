@@ -66,7 +66,7 @@ function clusterOf(urls: readonly string[], ca: string | undefined): Cluster {
 /** What is to be done in the configuration, by what the reason is in the words of Redis or of the counter. */
 const REMEDIES: readonly (readonly [reason: RegExp, remedy: string])[] = [
   [/^NOAUTH/, "it demands a password; write redis://user:password@host, or redis://:password@host without a user"],
-  [/^WRONGPASS/, "it refuses the user or password"],
+  [/^WRONGPASS/, "it refuses the user or password; see those of counter, in its url or beside it"],
   [/part of a cluster/, "it is part of a cluster; give counter.cluster instead of counter.url"],
 ];
 

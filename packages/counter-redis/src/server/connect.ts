@@ -108,6 +108,8 @@ function permanentProblem(error: unknown): string | undefined {
   const message = messageOf(error);
   if (error instanceof RedisConnectError) return error.message.replace(/^.*cannot start: /, "");
   if (error instanceof RefusedCountsError) return error.message;
+  // fault: waits at the start for a certificate that it does not trust
+  if (isAboutCertificate(error)) return `the server's certificate is not trusted (${message})`;
   const [code = ""] = message.split(" ", 1);
   switch (code) {
     case "NOAUTH":
@@ -126,6 +128,11 @@ function permanentProblem(error: unknown): string | undefined {
     default:
       return undefined;
   }
+}
+
+/** As OpenSSL and Node name what they have against one: nobody vouches for it, it is out of date, or another host's. */
+function isAboutCertificate(error: unknown): boolean {
+  return error instanceof Error && "code" in error && /CERT|^UNABLE_TO_/.test(String(error.code));
 }
 
 function unreachable(client: RedisClient, connectionError: unknown, lastError: unknown): RedisConnectError {
