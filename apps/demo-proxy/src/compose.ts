@@ -151,6 +151,7 @@ export async function compose(file: ProxyConfig, parts: ProxyParts = {}): Promis
     ...(config.cors && { cors: config.cors }),
     ...(parts.accessLog && { accessLog: parts.accessLog }),
   });
+  proxy.drainGraceMs = config.shutdown.graceMs;
   const flusher = new UsageFlusher({ ...flush, tracker, clock, random });
   const flushes = new FlushDurations();
   tracker.onFlush((event) => flushes.add(event));

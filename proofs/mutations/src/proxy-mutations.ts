@@ -104,6 +104,15 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "leaves a WebSocket open whose backend drains",
+    edit: drop,
+    caughtBy: [
+      ws(
+        "a WebSocket whose backend drains is closed with 1001 once the grace is over, on both sides, and its backend is free",
+      ),
+    ],
+  },
+  {
     name: "tells nobody of a WebSocket that the proxy shuts down",
     edit: drop,
     caughtBy: [

@@ -36,7 +36,7 @@ export interface LiveConfigParts {
   readonly webhooks: Pick<Webhooks, "update">;
   readonly clientUsage: Pick<ClientUsage, "prepare">;
   /** Learns who may send requests. */
-  readonly proxy: Pick<ProxyServer, "setClients" | "setCertificate">;
+  readonly proxy: Pick<ProxyServer, "setClients" | "setCertificate" | "drainGraceMs">;
   readonly admin: { setCertificate(tls: TlsConfig): void };
   /** Holds these backends once it is known what was used of them; limits are never open. Rejects where that cannot be known. */
   readonly admit: (names: readonly string[]) => Promise<void>;
@@ -158,6 +158,7 @@ export class LiveConfig {
     takeClients();
     // fault: goes on taking keys that are gone
     proxy.setClients(next.clients);
+    proxy.drainGraceMs = next.shutdown.graceMs;
     if (!isDeepStrictEqual(next.flush, before.flush)) flusher.reschedule(next.flush);
     // fault: goes on telling the webhooks of before
     webhooks.update(next);

@@ -12,6 +12,8 @@ export interface ExchangeContext {
   readonly clock: Clock;
   /** Whether the server is shutting down: connections are not kept alive. */
   readonly closing: boolean;
+  /** How long a WebSocket may stay open once its backend drains, in milliseconds. */
+  readonly drainGraceMs: number;
   /** The `Keep-Alive` of answers on those that are. */
   readonly keepAlive: string;
   readonly ownAnswers: OwnAnswers;

@@ -12,6 +12,7 @@ import { endResponse, isBodyPending } from "./linger.ts";
 import { type Expectation, outgoingRequest } from "./outgoing.ts";
 import * as problems from "./problem.ts";
 import type { RequestBody } from "./request-body.ts";
+import { GLANCE_MS } from "./reservation.ts";
 import type { Tunnel, TunnelOptions } from "./tunnel.ts";
 import { offersUpgrade } from "./upgrade.ts";
 import type { UpgradingClient } from "./upgrading-client.ts";
@@ -29,6 +30,8 @@ export class Exchange implements ForwardingObserver {
   #answered = false;
   #hasContinued = false;
   #begun = 0;
+  /** How long the WebSocket's backend has been draining. */
+  #drainingMs = 0;
 
   /** @param upgrading the client's connection, where it has asked for a WebSocket as it should. */
   constructor(
@@ -136,6 +139,16 @@ export class Exchange implements ForwardingObserver {
   glance(): void {
     if (this.#context.closing) this.goAway();
     this.#forwarding?.glance();
+    if (this.tunnel !== undefined) this.#lookAtDrain(this.tunnel);
+  }
+
+  /** What has no end of its own would keep a backend that drains for ever. */
+  #lookAtDrain(tunnel: Tunnel): void {
+    this.#drainingMs = this.#forwarding?.upstream?.draining === true ? this.#drainingMs + GLANCE_MS : 0;
+    // fault: leaves a WebSocket open whose backend drains
+    if (this.#drainingMs > this.#context.drainGraceMs) {
+      tunnel.leave("what serves it is taken out of use");
+    }
   }
 
   /** The client has left the exchange waiting for too long. */

@@ -56,6 +56,8 @@ export class ProxyServer {
   readonly clientUsage: ClientUsage | undefined;
   /** Undefined: anybody. */
   clients: Clients | undefined;
+  /** May be changed: for what is open, too. */
+  drainGraceMs = 10_000;
   /** So that a request is known that comes back from where this instance has sent it. */
   readonly pseudonym: string = `${VIA}-${randomUUID().slice(0, 8)}`;
   readonly #server: Server;

@@ -131,6 +131,12 @@ export class Tunnel {
     this.#close(GOING_AWAY, reason);
   }
 
+  /** The same, and waits for both sides no longer than it takes. */
+  leave(reason: string): void {
+    this.goAway(reason);
+    this.#endSoon();
+  }
+
   /** The client's connection is gone, or of no use. What had come from the backend is counted. */
   stop(over: () => void): void {
     const { upstream } = this.#options;
@@ -179,7 +185,6 @@ export class Tunnel {
 
   /** Nothing has moved for too long. */
   idle(): void {
-    this.#close(GOING_AWAY, "nothing was sent for too long");
-    this.#endSoon();
+    this.leave("nothing was sent for too long");
   }
 }

@@ -305,6 +305,41 @@ test("a limit that is reached elsewhere closes a WebSocket that is open, where l
   await proxy.settled();
 });
 
+test("a WebSocket whose backend drains is closed with 1001 once the grace is over, on both sides, and its backend is free", async () => {
+  const clock = new FakeClock(Date.now());
+  const upstream = await startWebSockets();
+  const proxy = await startProxy({ upstreams: { a: upstream.port, b: upstream.port }, clock });
+  proxy.server.drainGraceMs = 5_000;
+  const one = await open(proxy.port);
+  const silent = await dial(proxy.port, OPEN);
+  await silent.until("\r\n\r\n");
+  const drained = proxy.upstream("a");
+  const look = (times: number): void => {
+    for (let i = 0; i < times; i++) clock.advance(1_000);
+  };
+  drained.draining = true;
+  look(4);
+  // Resumed meanwhile: the grace begins anew.
+  drained.draining = false;
+  look(1);
+  drained.draining = true;
+  look(5);
+  const other = await open(proxy.port);
+  one.ws.send("still open");
+  expect(String(await one.next())).toBe("still open");
+  look(1);
+  expect(await one.closed).toBe("1001 what serves it is taken out of use");
+  await expect.poll(() => upstream.closed).toContain("1001 what serves it is taken out of use");
+  // Who does not close what was closed is waited for no longer.
+  look(3);
+  await silent.closed;
+  await expect.poll(() => drained.inFlight).toBe(0);
+  other.ws.send("open");
+  expect(String(await other.next())).toBe("open");
+  other.ws.terminate();
+  await proxy.settled();
+});
+
 test("when the proxy shuts down both sides are told so with 1001, where their frames end, and nobody waits for the grace", async () => {
   const clock = new FakeClock(Date.now());
   const upstream = await startWebSockets();
