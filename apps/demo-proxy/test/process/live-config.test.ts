@@ -1,9 +1,12 @@
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { memoryStore, systemClock, type UsageStore } from "@usage/counter-core";
 import { describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
 import type { BackendConfig } from "../../src/config/proxy-config.ts";
 import { BackendWatch } from "../../src/log/backend-watch.ts";
+import { startWebSockets } from "../proxy/websocket-upstream.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { call } from "../support/call.ts";
 import { startHeldUpstream } from "../support/held-upstream.ts";
@@ -29,6 +32,30 @@ describe("a configuration that is taken over while the proxy runs", () => {
     await app.live.take(async () => ({ ...config, backends: [{ ...oci, limits: { apiRequests: 2 } }, b2] }));
     expect((await call(proxy, "/objects/1")).status).toBe(200);
     expect([one.measured().apiRequests, two.measured().apiRequests]).toEqual([2, 1]);
+  });
+
+  it("says how long WebSockets of a backend that drains stay open, at the start and while it runs", async () => {
+    const upstream = await startWebSockets();
+    const url = new URL(`http://127.0.0.1:${upstream.port}`);
+    const config = (graceMs: number) => ({
+      ...testConfig([{ name: "oci", url, limits: {} }]),
+      shutdown: { drainDelayMs: 0, graceMs },
+    });
+    // Far less than the default, so that each is seen to be taken.
+    const [begun, changed] = [await startApp(config(0)), await startApp(config(3_600_000))];
+    await changed.app.live.take(async () => config(0));
+    for (const { proxy, admin } of [begun, changed]) {
+      const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/`);
+      let code = 0;
+      socket.on("close", (closed: number) => {
+        code = closed;
+      });
+      await once(socket, "open");
+      const drainedAt = performance.now();
+      await call(admin, "/api/backends/oci/drain", { method: "POST" });
+      await expect.poll(() => code, { timeout: 9_000 }).toBe(1001);
+      expect(performance.now() - drainedAt).toBeLessThan(9_000);
+    }
   });
 
   it("knows what was used of a backend before it sends anything there", async () => {

@@ -328,7 +328,11 @@ test("a WebSocket whose backend drains is closed with 1001 once the grace is ove
   one.ws.send("still open");
   expect(String(await one.next())).toBe("still open");
   look(1);
-  expect(await one.closed).toBe("1001 what serves it is taken out of use");
+  let closed = "";
+  void one.closed.then((how) => {
+    closed = how;
+  });
+  await expect.poll(() => closed, { timeout: 10_000 }).toBe("1001 what serves it is taken out of use");
   await expect.poll(() => upstream.closed).toContain("1001 what serves it is taken out of use");
   // Who does not close what was closed is waited for no longer.
   look(3);
