@@ -165,6 +165,19 @@ describe("what changed since a cursor for who has merged itself", () => {
     await seeAllButOwn(store, other);
   });
 
+  it("is also what is written at times of its own that are removed, on SQLite", async () => {
+    await using store = await openSqliteStore(":memory:");
+    await store.merge([tally("x", "seen", { apiRequests: 1 })]);
+    const { cursor = "" } = await store.totals(PERIOD, "w");
+    await sleep(5);
+    await store.merge([tally("w", "gone", { apiRequests: 1 })], { writer: "w" });
+    await store.remove("gone");
+    // As another process would whose clock has stepped back.
+    store.db.run(sql`update usage_tallies set amount = 9, updated_at = updated_at + 1 where backend = 'seen'`);
+    const { usage } = await store.totals(PERIOD, "w", { since: cursor });
+    expect(usage.get("seen")?.all.apiRequests).toBe(9);
+  });
+
   it("is all but its own, on Postgres", async () => {
     const { store, schema } = await postgresStore();
     await using other = await openPostgresStore(schema.url);

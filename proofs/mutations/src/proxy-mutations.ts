@@ -297,6 +297,16 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "closes a connection in the middle of its next request's head",
+    edit: change(/ && bytesRead === this\.#asked/, ""),
+    caughtBy: [
+      proxy(
+        "client-limits",
+        "a connection that waits for its next request is closed after a time that is a setting, and no sooner",
+      ),
+    ],
+  },
+  {
     name: "waits for ever for a client to read",
     edit: yields("false"),
     caughtBy: [

@@ -172,6 +172,11 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
     caughtBy: [changes("is all but its own, on SQLite")],
   },
   {
+    name: "takes what others write at the times of removed rows for the writer's own",
+    edit: change(/!this\.#spans\.every\(isLeft\)/, "false"),
+    caughtBy: [changes("is also what is written at times of its own that are removed, on SQLite")],
+  },
+  {
     name: "Postgres adds instead of keeping the maximum",
     edit: change(/= excluded\.amount/, "= stored.amount + excluded.amount"),
     caughtBy: [postgresContract("takes the larger amount of each dimension by itself"), FLEET_FREEZE],

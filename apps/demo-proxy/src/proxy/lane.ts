@@ -30,6 +30,9 @@ export class Lane {
   readonly #reading: ReaderSilence;
   /** The client's, from an answer until its next request begins to come. */
   readonly #rest: Silence;
+  /** What was written and read when an answer was last seen to leave. */
+  #answered = 0;
+  #asked = 0;
   /** That between two requests. */
   readonly #pause: Silence;
   /** The exchange that the following three are about. */
@@ -51,7 +54,7 @@ export class Lane {
     this.#reading = new ReaderSilence(this.#idleLooks);
     // One look longer than clients are told: what one sends at the last moment is still on its way.
     this.#rest = new Silence(Math.ceil(timeouts.keepAliveMs / intervalMs) + 1);
-    // Each empty line begins the rest anew, and the time that node gives a head.
+    // Each empty line begins the time anew that node gives a head.
     this.#pause = new Silence(Math.ceil((timeouts.keepAliveMs + timeouts.headersMs) / intervalMs) + LOOKS_PER_SILENCE);
     this.#sending = new Silence(this.#idleLooks);
     this.#taking = new ReaderSilence(this.#headLooks);
@@ -66,8 +69,15 @@ export class Lane {
     const { bytesRead, bytesWritten, writableLength } = this.#connection;
     // fault: waits for ever for a client to read
     const unread = this.#reading.look(bytesWritten - writableLength, running?.waitsForReader === true);
+    if (running !== undefined || bytesWritten !== this.#answered) {
+      this.#answered = bytesWritten;
+      this.#asked = bytesRead;
+    }
+    // Once its next head begins to come, node limits that.
+    // fault: closes a connection in the middle of its next request's head
+    const isAtRest = running === undefined && bytesWritten > 0 && bytesRead === this.#asked;
     // fault: keeps a connection open on which nothing more is asked
-    const rests = this.#rest.look(bytesRead, running === undefined && bytesWritten > 0);
+    const rests = this.#rest.look(bytesRead, isAtRest);
     if (this.#pause.look(bytesWritten, running === undefined) || rests) this.#connection.destroy();
     if (running === undefined) return;
     if (unread) running.clientSilent();

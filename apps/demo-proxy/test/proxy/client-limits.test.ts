@@ -47,17 +47,23 @@ describe("limits on clients", () => {
     const upstream = await startUpstream((_request, response) => respond(response, 200, 0));
     const clock = new FakeClock(0);
     const proxy = await startProxy({ upstreams: { a: upstream.port }, clock, timeouts: { keepAliveMs: 20_000 } });
-    const [waits, fresh] = [await dial(proxy.port, GET), await dial(proxy.port)];
+    const [waits, fresh, begins] = [await dial(proxy.port, GET), await dial(proxy.port), await dial(proxy.port, GET)];
     await waits.until("keep-alive: timeout=20\r\n");
+    await begins.until("keep-alive: timeout=20\r\n");
     clock.advance(20_000);
+    // Its head may take `headersMs`.
+    begins.socket.write("GET / HTTP/1.1\r\nHost: x\r\nX-A: ");
     // Answers of the proxy's own say so, too.
     waits.socket.write("GET / HTTP/1.1\r\nHost: x\r\nExpect: much\r\n\r\n");
     await waits.until("HTTP/1.1 417");
     await waits.until("keep-alive: timeout=20\r\n", 2);
     clock.advance(60_000);
-    await expect.poll(() => proxy.server.connections).toBe(1);
-    expect(fresh.socket.destroyed).toBe(false);
-    fresh.socket.destroy();
+    await waits.closed;
+    await expect.poll(() => proxy.server.connections).toBe(2);
+    expect([fresh, begins].map(({ socket }) => socket.destroyed)).toEqual([false, false]);
+    begins.socket.write("b\r\n\r\n");
+    await begins.until("HTTP/1.1 200", 2);
+    for (const { socket } of [fresh, begins]) socket.destroy();
   });
 
   test("a head that trickles in is cut off with 408", async () => {

@@ -13,7 +13,7 @@ const MAX_SPANS = 1_000;
 
 /** When writers have themselves merged what is theirs: what changed then, they need not be told. */
 export class OwnSpans {
-  readonly #spans: (Span & { readonly writer: string })[] = [];
+  #spans: (Span & { readonly writer: string })[] = [];
 
   /** Later than those of the period before. */
   add(writer: string, span: Span): void {
@@ -25,6 +25,13 @@ export class OwnSpans {
     if (goesOn) this.#spans.splice(-1, 1, { ...last, upTo });
     else this.#spans.push({ ...span, writer });
     if (this.#spans.length > MAX_SPANS) this.#spans.shift();
+  }
+
+  /** What was written later than `at`, its last time now, is removed: others may write at these times, too, once a clock has stepped back. */
+  keepUpTo(period: string, at: number): void {
+    const isLeft = (span: Span): boolean => span.period !== period || span.upTo <= at;
+    // fault: takes what others write at the times of removed rows for the writer's own
+    if (!this.#spans.every(isLeft)) this.#spans = this.#spans.filter(isLeft);
   }
 
   /** The times since then in which others may have written, or the writer something else, in order. */

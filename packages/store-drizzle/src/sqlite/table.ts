@@ -117,14 +117,17 @@ export function sqliteUsageTable<TSchema extends Record<string, unknown>>(
     },
 
     async position(key) {
-      const row = await attempt("reading the totals", () =>
-        db
+      const read = () => {
+        const row = db
           .select({ at: sql`coalesce(${max(updatedAt)}, 0)`.mapWith(Number) })
           .from(tallies)
           .where(eq(period, key))
-          .get(),
-      );
-      return { at: row?.at ?? 0, database: "" };
+          .get();
+        const at = row?.at ?? 0;
+        ownSpans.keepUpTo(key, at);
+        return at;
+      };
+      return { at: await attempt("reading the totals", read), database: "" };
     },
 
     async *usage(key, writer, { backends, since } = {}) {
