@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import type { ThresholdEvent } from "@usage/tracker";
 import { Webhook } from "standardwebhooks";
 import { onTestFinished } from "vitest";
+import { listenAgain } from "./listen-again.ts";
 
 export const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=";
 
@@ -60,9 +60,7 @@ export class Receiver {
       const [status, more] = typeof answer === "number" ? [answer, {}] : answer;
       response.writeHead(status, more).end("thanks");
     });
-    this.#server.listen(this.#port, "127.0.0.1");
-    await once(this.#server, "listening");
-    this.#port = (this.#server.address() as AddressInfo).port;
+    this.#port = await listenAgain(this.#server, this.#port);
   }
 
   async stop(): Promise<void> {

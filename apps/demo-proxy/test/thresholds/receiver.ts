@@ -1,8 +1,7 @@
-import { once } from "node:events";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import type { ThresholdEvent } from "@usage/tracker";
+import { listenAgain } from "../support/listen-again.ts";
 
 /** An event as it came. */
 export interface Received {
@@ -42,9 +41,7 @@ export class Receiver {
       this.received.push({ event, attempt, isTaken: mood === "takes" });
       if (mood !== "hangs") response.writeHead(mood === "takes" ? 204 : 500).end();
     });
-    this.#server.listen(this.#port, "127.0.0.1");
-    await once(this.#server, "listening");
-    this.#port = (this.#server.address() as AddressInfo).port;
+    this.#port = await listenAgain(this.#server, this.#port);
   }
 
   /** It is away: nobody can reach it. */
