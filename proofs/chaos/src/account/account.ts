@@ -6,7 +6,12 @@ export interface RedisLoss {
   readonly kind: string;
   /** What was confirmed until then may be lost. */
   readonly untilMs: number;
+  /** Those that are gone, where others stayed. */
+  readonly keys?: readonly string[];
 }
+
+/** A hash that is gone by itself is looked for once a minute; whoever holds it may be killed before. */
+const SINGLE_HASH_UNSEEN_MS = 60_000;
 
 /** What became of one writer's counts. */
 export interface WriterAccount {
@@ -60,7 +65,8 @@ function accountOf(
 ): WriterAccount {
   const { writer, end, planned, recorded } = record;
   const pushed = record.pushed();
-  const isExcused = record.isReconciled || losses.some(({ untilMs }) => untilMs >= record.pushedSinceMs);
+  const isExcused = (backend: string): boolean =>
+    record.isReconciled || losses.some((loss) => unseenUntilMs(loss, backend) >= record.pushedSinceMs);
   const lostUnshared = new Book();
   const lostWithRedis = new Book();
   const keys = Book.sumOf([planned, recorded ?? new Book(), stored, record.stored]).entries();
@@ -79,10 +85,16 @@ function accountOf(
     }
     if (end !== "killed") continue;
     const missing = Math.max(0, of(pushed) - amount);
-    if (missing > 0 && !isExcused)
+    if (missing > 0 && !isExcused(backend))
       complain(`${what}, and ${of(pushed)} shared, which Redis did not lose: unexplained loss`);
     if (missing > 0) lostWithRedis.add(period, backend, { [dimension]: missing });
     lostUnshared.add(period, backend, { [dimension]: Math.max(0, of(planned) - Math.max(amount, of(pushed))) });
   }
   return { writer, end, planned: recorded ?? planned, stored, lostUnshared, lostWithRedis };
+}
+
+/** Until when whoever holds a backend may take for shared what is gone. */
+function unseenUntilMs({ untilMs, keys = [] }: RedisLoss, backend: string): number {
+  const isOwnHash = (key: string): boolean => key.endsWith(`:${encodeURIComponent(backend)}`);
+  return keys.some(isOwnHash) ? untilMs + SINGLE_HASH_UNSEEN_MS : untilMs;
 }

@@ -32,6 +32,7 @@ await runCommand(file, async (signal) => {
     // So that a month ends in the middle of the run.
     clockOffsetMs: aheadOfMonthEnd(durationMs / 2),
     signal,
+    onProblem: (problem) => console.error(problem),
     onProgress: ({ seconds, rounds, kills, faults, problems }) =>
       show(`${Math.round(seconds)} s, round ${rounds + 1}: ${kills} kills, ${faults} faults, ${problems} problems`),
   });

@@ -29,6 +29,8 @@ export interface ChaosOptions {
   readonly clockOffsetMs?: number;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: ChaosProgress) => void;
+  /** Is told of each when it is found, with all that led to it still there. */
+  readonly onProblem?: (problem: string) => void;
 }
 
 export interface ChaosProgress {
@@ -78,7 +80,7 @@ const LIMITED = { limit: 200, waveMs: 12_000, share: 0.7, leaseMs: 4_000 };
 /** Lets several instances count while everything fails, and compares what they counted with what is stored. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const { size, rounds, durationMs = Number.POSITIVE_INFINITY, clockOffsetMs = 0, idle = 0 } = options;
-  const { signal, onProgress } = options;
+  const { signal, onProgress, onProblem } = options;
   await using arena = await Arena.start();
   const folder = await mkdtemp(join(tmpdir(), "usage-chaos-"));
   const limited = { ...LIMITED, folder };
@@ -93,7 +95,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const began = performance.now();
   const note = (...found: readonly string[]): void => {
     const seconds = Math.round((performance.now() - began) / 1_000);
-    problems.push(...found.map((problem) => `after ${seconds} s: ${problem}`));
+    for (const problem of found.map((text) => `after ${seconds} s: ${text}`)) {
+      problems.push(problem);
+      onProblem?.(problem);
+    }
   };
   const crew = new Crew({
     size,
@@ -123,8 +128,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       const fault = table[act.kind];
       if (fault === undefined) throw new Error(`there is no fault ${JSON.stringify(act.kind)} of ${name}`);
       await pause(act.afterMs);
-      await fault.inject(target, act, pause);
-      if (fault.loses === true) losses.push({ kind: act.kind, untilMs: Date.now() });
+      let keys: readonly string[] = [];
+      await fault.inject(target, act, pause, (lost) => {
+        keys = lost;
+      });
+      if (fault.loses === true) losses.push({ kind: act.kind, untilMs: Date.now(), keys });
       faults.set(`${name}: ${act.kind}`, (faults.get(`${name}: ${act.kind}`) ?? 0) + 1);
     }
   };

@@ -11,7 +11,8 @@ export interface Act {
 export interface Fault<T> {
   /** Whether Redis loses by it what it had confirmed. */
   readonly loses?: boolean;
-  inject(target: T, act: Act, pause: Pause): Promise<void>;
+  /** @param lost Is told which single keys of Redis are gone, where others are not. */
+  inject(target: T, act: Act, pause: Pause, lost: (keys: readonly string[]) => void): Promise<void>;
 }
 
 /** Waits; rejects when everything is to end. */

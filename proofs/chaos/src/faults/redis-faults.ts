@@ -25,10 +25,11 @@ export const redisFaults: Faults<RedisPair> = {
   // Of all kinds of keys: those of backends, and those that the others are found by.
   "some keys evicted": {
     loses: true,
-    async inject({ master }, { detail }) {
+    async inject({ master }, { detail }, _pause, lost) {
       const keys = (await master.command("KEYS", "*")) as readonly string[];
       const evicted = keys.filter((_, i) => (detail * (i + 7) * 13) % 1 < EVICTED_RATIO);
       if (evicted.length > 0) await master.command("UNLINK", ...evicted);
+      lost(evicted);
     },
   },
   "restored from an old snapshot": {

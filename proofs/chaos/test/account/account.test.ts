@@ -34,6 +34,16 @@ describe("the account of a writer that was killed", () => {
     expect(problemsOf("killed", 9, [WIPE])).toEqual([]);
   });
 
+  it("takes the loss of a hash by itself as an excuse for its backend for as long as nobody looks for it", () => {
+    const evicted = (key: string, agoMs: number): readonly string[] =>
+      problemsOf("killed", 9, [
+        { kind: "evicted", untilMs: STARTED_MS - agoMs, keys: ["p:v2:{2026-01/3}/epoch", key] },
+      ]);
+    expect(evicted("p:v2:{2026-01/3}:oci", 50_000)).toEqual([]);
+    expect(evicted("p:v2:{2026-01/3}:oci", 70_000)).toHaveLength(1);
+    expect(evicted("p:v2:{2026-01/3}:another", 50_000)).toHaveLength(1);
+  });
+
   it("takes no later loss as an excuse once somebody must have stored what was shared", () => {
     const record = writer("killed");
     record.reconcile(amount(9));
