@@ -63,7 +63,7 @@ export interface ComparisonParts {
   readonly turns: Turns;
 }
 
-/** Tells each amount of these names, in turns. Rejects when the store cannot be read. */
+/** Tells each amount of these names, in turns; of what is let go of meanwhile, none. Rejects when the store cannot be read. */
 export async function compare(
   { counter, store, turns }: ComparisonParts,
   names: readonly string[],
@@ -71,12 +71,13 @@ export async function compare(
 ): Promise<void> {
   const before = new Map<string, { readonly total: Usage; readonly unstored: Usage }>();
   await turns.each(names, (name) => {
-    before.set(name, { total: counter.totalAll(name), unstored: counter.loadAll(name) });
+    if (counter.has(name)) before.set(name, { total: counter.totalAll(name), unstored: counter.loadAll(name) });
   });
   // A few are read by name, more as fast with all the others.
   const query = names.length <= FEW ? { backends: names } : {};
   const { usage: stored } = await store.totals(counter.period().key, counter.writer, query);
   await turns.each(before, ([name, { total, unstored }]) => {
+    if (!counter.has(name)) return;
     const after = counter.totalAll(name);
     for (const dimension of counter.dimensions) {
       const held = stored.get(name)?.all[dimension] ?? 0;

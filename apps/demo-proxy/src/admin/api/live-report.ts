@@ -6,6 +6,7 @@ import { describeCounter } from "../../counting/opened-counter.ts";
 import type { Upstream } from "../../proxy/upstream.ts";
 import type { Readiness } from "../../readiness.ts";
 import { jsonPieces } from "../json-pieces.ts";
+import { heldUpstreams } from "./held-upstreams.ts";
 import { type Projection, project } from "./projection.ts";
 import type { UsageRates } from "./rates.ts";
 import { type BackendSettingsReport, changedSettings, type SettingSources } from "./setting-report.ts";
@@ -78,7 +79,7 @@ function* liveBackends(parts: LiveParts): Generator<LiveBackend> {
   const { backends, thresholds } = parts.inForce();
   const configured = new Map(backends.map((backend) => [backend.name, backend.thresholds ?? thresholds]));
   const changed = changedSettings(parts);
-  for (const upstream of parts.router.upstreams) {
+  for (const upstream of heldUpstreams(parts)) {
     const { name } = upstream;
     const own = { configured: configured.has(name), thresholds: configured.get(name) ?? thresholds };
     yield { ...liveBackend(parts, upstream), ...own, changed: changed(name) };

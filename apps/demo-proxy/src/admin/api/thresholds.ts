@@ -3,6 +3,7 @@ import { type ClientWindow, STORED_WINDOWS } from "../../clients/client-windows.
 import type { ProxyConfig } from "../../config/proxy-config.ts";
 import { thresholdsOf } from "../../webhooks/thresholds-of.ts";
 import { jsonPieces } from "../json-pieces.ts";
+import { heldUpstreams } from "./held-upstreams.ts";
 import type { ApiParts } from "./usage-report.ts";
 
 export interface ThresholdParts extends Pick<ApiParts, "router" | "tracker"> {
@@ -40,9 +41,10 @@ function* reachedThresholds(parts: ThresholdParts): Generator<ReachedThresholds 
   yield* reachedByClients(parts);
 }
 
-function* reachedByBackends({ router, tracker, inForce }: ThresholdParts): Generator<ReachedThresholds> {
+function* reachedByBackends(parts: ThresholdParts): Generator<ReachedThresholds> {
+  const { tracker, inForce } = parts;
   const { thresholds, own } = thresholdsOf(inForce());
-  for (const { name } of router.upstreams) {
+  for (const { name } of heldUpstreams(parts)) {
     const { usage, limits } = tracker.check(name, {});
     for (const dimension of tracker.counter.dimensions) {
       const [limit = 0, used] = [limits[dimension], usage[dimension]];

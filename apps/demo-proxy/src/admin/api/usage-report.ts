@@ -11,6 +11,7 @@ import type { Router } from "../../proxy/route.ts";
 import type { Upstream } from "../../proxy/upstream.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import type { Turns } from "../turns.ts";
+import { heldUpstreams } from "./held-upstreams.ts";
 import type { BackendRefusals, Refusals, RefusalsReport } from "./refusals.ts";
 import { type BackendSettingsReport, type SettingSources, settingReports } from "./setting-report.ts";
 
@@ -100,7 +101,7 @@ export function usagePieces(parts: ApiParts & SettingSources): Generator<string>
 
 function* backendReports(parts: ApiParts & SettingSources): Generator<UsageReport["backends"][number]> {
   const settings = settingReports(parts);
-  for (const upstream of parts.router.upstreams) {
+  for (const upstream of heldUpstreams(parts)) {
     yield { ...backendReport(parts, upstream), settings: settings(upstream.name) };
   }
 }

@@ -3,6 +3,7 @@ import type { ProxyServer } from "../../proxy/server.ts";
 import type { DeliveryStatus } from "../../webhooks/delivery-status.ts";
 import type { Webhooks } from "../../webhooks/webhooks.ts";
 import type { ClientParts } from "../api/clients.ts";
+import { heldUpstreams } from "../api/held-upstreams.ts";
 import { type ApiParts, backendReport, counterReport } from "../api/usage-report.ts";
 import { inOnePeriod } from "../in-one-period.ts";
 import type { Route } from "../routes.ts";
@@ -30,11 +31,11 @@ export function metricsRoutes(parts: MetricsParts): readonly Route[] {
 
 /** All numbers of one backend are of one moment, and all backends of one period; between two backends, requests may go on. */
 function metricsBytes(parts: MetricsParts, labels: BackendLabels): Promise<readonly Uint8Array[]> {
-  const { tracker, router, turns } = parts;
+  const { tracker, turns } = parts;
   return inOnePeriod(tracker.counter, async () => {
     const text = new MetricsText();
     const backends = new BackendMetrics(text, tracker.counter.dimensions, labels);
-    await turns.each(router.upstreams, (upstream) => backends.add(backendReport(parts, upstream), upstream));
+    await turns.each(heldUpstreams(parts), (upstream) => backends.add(backendReport(parts, upstream), upstream));
     await writeClients(text, parts);
     writePeriod(text, parts);
     writeProxy(text, parts);

@@ -60,7 +60,35 @@ describe("GET /api/audit", () => {
   });
 });
 
+it("reports leave out a backend that is let go of while they are made", async () => {
+  const upstream = await startUpstream();
+  const backends = ["oci", "gone"].map((name) => ({ name, url: upstream.url, limits: { apiRequests: 1 } }));
+  const { app, proxy, admin } = await startApp(testConfig(backends, { thresholds: [0.5] }));
+  await call(proxy, "/objects/1");
+  await app.flusher.flush();
+  expect(app.tracker.release("gone")).toBe(true);
+  for (const path of ["/api/usage", "/api/thresholds", "/api/audit", "/metrics"]) {
+    const { status, text } = await call(admin, path);
+    expect([path, status, text.includes("oci"), text.includes("gone")]).toEqual([path, 200, true, false]);
+  }
+  const events = await fetch(`http://127.0.0.1:${admin.port}/api/events`);
+  expect(events.status).toBe(200);
+  await events.body?.cancel();
+});
+
 describe("an audit of counts that move and are shared", () => {
+  it("leaves out what is let go of before the store is read, or while it is", async () => {
+    const counter = new LocalCounterBackend(["early", "late", "oci"]);
+    const tracker = new UsageTracker(counter, { store: memoryStore() });
+    const totals = async () => {
+      expect(tracker.release("late")).toBe(true);
+      return { usage: new Map() };
+    };
+    const audited = audit({ tracker, store: { totals }, turns: new Turns() });
+    expect(tracker.release("early")).toBe(true);
+    expect(new Set((await audited).rows.map(({ backend }) => backend))).toEqual(new Set(["oci"]));
+  });
+
   it("takes what is stored while requests go on as equal, and tells what is shared of it", async () => {
     const counter = new LocalCounterBackend(["oci"]);
     const tracker = new UsageTracker(counter, { store: memoryStore() });
