@@ -53,6 +53,16 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "hears of no grant while changes cannot be taken over",
+    edit: change(/,\s*(takeOver\(this\.#news\.grants, heard\.granted\)),?/, ".then(() => $1)"),
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/process/settings.test.ts",
+        title: "a grant of others is heard of while changes by API cannot be taken over, or are waited for",
+      },
+    ],
+  },
+  {
     name: "begins with what the file says, whatever was changed by API",
     edit: drop,
     caughtBy: [settings("keep a drain beyond a restart, until it is resumed"), FLEET],

@@ -97,8 +97,12 @@ export class Settings {
       try {
         // fault: never hears of what other instances have changed
         await this.load();
-        await takeOver(this.#news.settings, heard.changed);
-        await takeOver(this.#news.grants, heard.granted);
+        // Neither waits for the other, which may fail for long.
+        // fault: hears of no grant while changes cannot be taken over
+        await Promise.allSettled([
+          takeOver(this.#news.settings, heard.changed),
+          takeOver(this.#news.grants, heard.granted),
+        ]);
       } catch {
         // The flush tells that the store is away.
       }

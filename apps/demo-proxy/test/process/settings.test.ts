@@ -24,3 +24,25 @@ it("a change by API that cannot be taken over is tried again until it is", async
   expect(mine.isDrained("oci")).toBe(true);
   expect(await look()).toBe(2);
 });
+
+it("a grant of others is heard of while changes by API cannot be taken over, or are waited for", async () => {
+  const clock = new FakeClock(0);
+  const store = memoryStore();
+  const [mine, other] = [new Settings({ store, clock }), new Settings({ store, clock })];
+  onTestFinished(() => mine.stop());
+  const [changed, granted] = [vi.fn(async () => {}), vi.fn(async () => {})];
+  mine.watch({ changed, granted });
+  const subject = { kind: "backend", name: "oci" } as const;
+  const failures = [
+    () => Promise.reject(new Error("what clients used cannot be read")),
+    () => new Promise<void>(() => {}),
+  ];
+  for (const [index, failure] of failures.entries()) {
+    changed.mockImplementationOnce(failure);
+    await other.change({ subject, setting: "drained", value: true, before: undefined });
+    await other.announceGrant(subject, `ticket-${index}`);
+    clock.advance(2_000);
+    await new Promise(setImmediate);
+    expect([changed.mock.calls.length, granted.mock.calls.length]).toEqual([index + 1, index + 1]);
+  }
+});
