@@ -58,11 +58,14 @@ export class ClientUsage implements Books {
   readonly #moved = new MovedClients();
   /** Where they are others than at the start. */
   readonly #schedules = new Map<object, FlushSchedule>();
+  /** How long what is counted may take to be stored. */
+  #flushTimeoutMs: number;
   #isTaking = false;
   #isStopped = false;
 
   constructor(parts: ClientUsageParts) {
     this.#parts = parts;
+    this.#flushTimeoutMs = parts.config.flush.timeoutMs;
   }
 
   /** Undefined before there were any clients. */
@@ -142,6 +145,7 @@ export class ClientUsage implements Books {
     this.#accounts = next;
     // fault: leaves clients with the limits of before
     this.#usage?.updateLimits(new Map(Array.from(next, ([name, { limits }]) => [name, limits])));
+    this.#flushTimeoutMs = flush.timeoutMs;
     for (const { tracker } of this.#usage?.trackers() ?? []) {
       if (isDeepStrictEqual(this.#schedules.get(tracker) ?? this.#parts.config.flush, flush)) continue;
       tracker.flusher.reschedule(flush);
@@ -247,7 +251,7 @@ export class ClientUsage implements Books {
 
   /** Stores now what is counted. @throws what `WindowedUsage.flush` throws. */
   async flush(): Promise<void> {
-    await this.#usage?.flush();
+    await this.#usage?.flush({ timeoutMs: this.#flushTimeoutMs });
   }
 
   /** Stores what is left. @throws what `WindowedUsage.close` throws. */

@@ -1,4 +1,5 @@
-import { describe, expect, it } from "vitest";
+import { memoryStore, type UsageStore } from "@usage/counter-core";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { startApp } from "../support/app.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { clientOf, clientsOf, type Settings, startWithClients } from "./client-fixture.ts";
@@ -62,6 +63,29 @@ describe("clients whose plan has a time zone and a day on which months begin", (
     expect(holding()).toHaveLength(4);
     await app.clientUsage.usage?.flush();
     expect(holding()).toHaveLength(2);
+  });
+
+  it("wait no longer than flush.timeoutMs for what is not stored yet", async () => {
+    const clock = new FakeClock(at("2026-11-20T12:00:00Z"));
+    const store = memoryStore();
+    const merge = vi.fn<UsageStore["merge"]>(store.merge);
+    const given = { plans: plans("anchorDay: 15,"), clients };
+    const { ask, app, take } = await startWithClients(given, { clock, clientStore: { ...store, merge } });
+    onTestFinished(() => void merge.mockImplementation(store.merge));
+    await ask("web");
+    merge.mockImplementation(() => new Promise(() => {}));
+    const taken = take({ plans: plans("anchorDay: 20,"), clients }).catch((error: unknown) => error);
+    await vi.waitFor(() => expect(merge).toHaveBeenCalled());
+    clock.advance(app.live.config.flush.timeoutMs);
+    expect(String(await taken)).toContain("the flush did not end within 20000 ms");
+    const { live } = app;
+    merge.mockImplementation(store.merge);
+    await live.take(async () => ({ ...live.config, flush: { ...live.config.flush, timeoutMs: 2_000 } }));
+    merge.mockImplementation(() => new Promise(() => {}));
+    await ask("web");
+    const flushed = app.clientUsage.flush().catch((error: unknown) => error);
+    clock.advance(2_000);
+    expect(String(await flushed)).toContain("2000 ms");
   });
 
   it("begin other months where the day is changed, and find those of before where it is changed back", async () => {
