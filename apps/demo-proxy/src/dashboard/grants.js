@@ -1,7 +1,8 @@
 import { byId, element, setText } from "./dom.js";
 import { formatInstant, formatNumber, formatPeriod, formatUsage, messageOf } from "./format.js";
 
-/** @typedef {{ period: string, grants: readonly import("../admin/api/grants.ts").GrantReport[] }} GrantList */
+/** @typedef {import("../admin/api/grant-report.ts").GrantReport & { readonly backend: string }} BackendGrant */
+/** @typedef {{ period: string, grants: readonly BackendGrant[] }} GrantList */
 
 /** What was granted on top of limits for this period, and why; hidden while nothing was. */
 export class Grants {

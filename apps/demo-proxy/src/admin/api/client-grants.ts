@@ -1,4 +1,3 @@
-import type { StorageDimension, Usage } from "@usage/counter-core";
 import type { UsageTracker } from "@usage/tracker";
 import type { ClientUsage } from "../../clients/client-usage.ts";
 import { CLIENT_WINDOWS, type ClientWindow, PASSING_WINDOWS } from "../../clients/client-windows.ts";
@@ -7,6 +6,7 @@ import { type Answer, badRequest, okBytes } from "../problem.ts";
 import type { RouteRequest } from "../routes.ts";
 import type { Turns } from "../turns.ts";
 import { clientGrantBody, troubleOf, words } from "./grant-body.ts";
+import { grantReport } from "./grant-report.ts";
 import { type GrantTold, makeGrant } from "./make-grant.ts";
 import { noSuch } from "./setting-change.ts";
 import { withStore } from "./with-store.ts";
@@ -15,17 +15,6 @@ export interface ClientGrantParts extends GrantTold {
   readonly clientUsage: ClientUsage;
   readonly tracker: Pick<UsageTracker, "counter">;
   readonly turns: Turns;
-}
-
-/** What was granted to a client. */
-export interface ClientGrantReport {
-  /** Such as 2026-01, or day:2026-01-31. */
-  readonly period: string;
-  readonly id: string;
-  readonly amounts: Readonly<Record<string, number>>;
-  readonly reason: string;
-  readonly by: string | null;
-  readonly grantedAt: string;
 }
 
 /** Answers `GET /api/clients/:name/grants`: all of a client, or those of a period, as the store has them, the latest first. */
@@ -41,11 +30,7 @@ export async function listClientGrants(
   }
   return withStore(async () => {
     const grants = (await usage.store.grants?.({ backend: name, ...(period && { period }) })) ?? [];
-    const reports = grants
-      .toReversed()
-      .map(({ period, id, amounts, reason, by = null, createdAt }): ClientGrantReport => {
-        return { period, id, amounts, reason, by, grantedAt: new Date(createdAt).toISOString() };
-      });
+    const reports = grants.toReversed().map((grant) => ({ period: grant.period, ...grantReport(grant) }));
     return okBytes(await turns.encode(jsonPieces({ client: name }, "grants", reports)));
   });
 }
@@ -77,22 +62,8 @@ export async function grantToClient(
     period: now.period.key,
     listedAt: `/api/clients/${encodeURIComponent(name)}/grants?period=`,
     grant: (amounts, options) => usage.grant(name, amounts, { ...options, window }),
-    answer: ({ id, period, amounts }): ClientGrantAnswer => {
-      const { limits, granted = {} } = check()[window] ?? now;
-      return { name, window, period, id, amounts, granted, limits };
-    },
+    standing: () => check()[window] ?? now,
   });
-}
-
-interface ClientGrantAnswer {
-  readonly name: string;
-  readonly window: ClientWindow;
-  readonly period: string;
-  readonly id: string;
-  readonly amounts: Partial<Usage>;
-  /** What of the limits is granted by now, by this grant and others. */
-  readonly granted: Partial<Record<StorageDimension, number>>;
-  readonly limits: Partial<Record<StorageDimension, number>>;
 }
 
 function windowTrouble(name: string, windows: { readonly [window in ClientWindow]?: unknown }): string {

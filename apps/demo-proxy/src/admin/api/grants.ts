@@ -1,9 +1,9 @@
-import type { StorageDimension, StoredGrant, Usage } from "@usage/counter-core";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
 import { isBackendName, isPeriodKey } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
 import { grantBody, troubleOf } from "./grant-body.ts";
+import { grantReport } from "./grant-report.ts";
 import { isKnownBackend } from "./known-backend.ts";
 import { type GrantTold, makeGrant } from "./make-grant.ts";
 import { noSuch } from "./setting-change.ts";
@@ -13,19 +13,7 @@ import { withStore } from "./with-store.ts";
 
 export type GrantParts = GrantTold & CountedParts & Pick<ApiParts, "router" | "tracker" | "store" | "turns">;
 
-/** What `GET /api/grants` lists, the latest first. */
-export interface GrantReport {
-  readonly backend: string;
-  readonly id: string;
-  readonly amounts: Readonly<Record<string, number>>;
-  readonly reason: string;
-  /** Null: nobody says. */
-  readonly by: string | null;
-  /** ISO 8601, by the store's clock. */
-  readonly grantedAt: string;
-}
-
-/** Answers `GET /api/grants`: those of one period, the current one unless told, as the store has them. */
+/** Answers `GET /api/grants`: those of one period, the current one unless told, as the store has them, the latest first. */
 export async function listGrants(parts: GrantParts, { query }: RouteRequest): Promise<Answer> {
   const { tracker, store, turns } = parts;
   const backend = query.get("backend") || undefined;
@@ -38,12 +26,9 @@ export async function listGrants(parts: GrantParts, { query }: RouteRequest): Pr
     const grants = (await store.grants?.({ period, ...(backend && { backend }) })) ?? [];
     if (backend !== undefined && grants.length === 0 && !(await isKnownBackend(parts, backend)))
       return noSuch("backend");
-    return okBytes(await turns.encode(jsonPieces({ period }, "grants", grants.toReversed().map(grantReport))));
+    const reports = grants.toReversed().map((grant) => ({ backend: grant.backend, ...grantReport(grant) }));
+    return okBytes(await turns.encode(jsonPieces({ period }, "grants", reports)));
   });
-}
-
-function grantReport({ backend, id, amounts, reason, by, createdAt }: StoredGrant): GrantReport {
-  return { backend, id, amounts, reason, by: by ?? null, grantedAt: new Date(createdAt).toISOString() };
 }
 
 /** Raises the limits of a backend for what is left of the period: 201 once for each id, 200 when that was granted before. */
@@ -63,19 +48,6 @@ export async function grant(parts: GrantParts, { params, readJson }: RouteReques
     period: tracker.counter.period().key,
     listedAt: "/api/grants?period=",
     grant: (amounts, options) => tracker.grant(name, amounts, options),
-    answer: ({ id, period, amounts }): GrantAnswer => {
-      const { limits, granted = {} } = tracker.check(name, {});
-      return { name, period, id, amounts, granted, limits };
-    },
+    standing: () => tracker.check(name, {}),
   });
-}
-
-interface GrantAnswer {
-  readonly name: string;
-  readonly period: string;
-  readonly id: string;
-  readonly amounts: Partial<Usage>;
-  /** What of the limits is granted by now, by this grant and others. */
-  readonly granted: Partial<Record<StorageDimension, number>>;
-  readonly limits: Partial<Record<StorageDimension, number>>;
 }

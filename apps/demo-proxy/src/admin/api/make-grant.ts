@@ -39,15 +39,15 @@ export interface Grantee {
   readonly listedAt: string;
   /** As `UsageTracker.grant`. */
   readonly grant: (amounts: Partial<Usage>, options: GrantOptions & { readonly period: string }) => Promise<boolean>;
-  /** What is answered once it is granted. */
-  readonly answer: (grant: Pick<MadeGrant, "id" | "period" | "amounts">) => object;
+  /** The limits in force, and what of them is granted by now, by this grant and others. */
+  readonly standing: () => { readonly limits: Partial<Usage>; readonly granted?: Partial<Usage> };
 }
 
 /** Grants once under an id, for what is left of the current period. */
 export async function makeGrant(
   { onGrant, settings }: GrantTold,
   { amounts, period: asked, id, reason, by }: GrantBody,
-  { subject, window, counted, period, listedAt, grant, answer }: Grantee,
+  { subject, window, counted, period, listedAt, grant, standing }: Grantee,
 ): Promise<Answer> {
   const unknown = Object.keys(amounts).filter((dimension) => !counted.includes(dimension));
   if (unknown.length > 0) {
@@ -69,7 +69,8 @@ export async function makeGrant(
       // fault: tells nobody of a grant
       await settings.announceGrant(subject, id);
     }
-    const body = answer({ id, period, amounts: given });
+    const { limits, granted = {} } = standing();
+    const body = { name: subject.name, ...(window && { window }), period, id, amounts: given, granted, limits };
     // fault: says that each grant is new
     return isNew ? created(body) : ok(body);
   } catch (error) {
