@@ -61,8 +61,8 @@ export interface UsageRecorder<D extends string = StorageDimension> {
 }
 
 /**
- * The steps of `addAll` and `tryAddAll`, for who counts the same in several counters: in all of them, or in none. Amounts are in
- * dimension order, at least four of them, and zero behind the dimensions; that they are non-negative safe integers is not looked at.
+ * The steps of `addAll` and `tryAddAll`, for callers that count the same in several counters: in all of them, or in none. Amounts are
+ * in dimension order, at least four of them, and zero behind the dimensions. That they are non-negative safe integers is not checked.
  * A row is a backend's until the event loop turns.
  */
 export interface RowCounter {

@@ -81,7 +81,7 @@ export const FOLDED_WRITER = "";
 
 /**
  * What the tables of a store can do in one dialect of SQL. Everything rejects with `StoreError` or one of its kin.
- * Answers of many rows come in pages that do not hold the event loop; whoever reads them lets it turn in between.
+ * Many rows come in pages that do not hold the event loop; whoever reads them lets it turn in between.
  */
 export interface UsageTable {
   /** Rows of one `upsert` that do not hold the event loop for longer than a few milliseconds. */
@@ -92,7 +92,8 @@ export interface UsageTable {
   readonly refusal: RegExp;
   /**
    * Keeps the larger amounts, of all tallies or of none, but for those of folded periods; writes nothing where nothing grew. They come in
-   * the order of periods, backends and writers, none twice. Resolves with the periods among them that are folded, of which it kept nothing, or may have.
+   * the order of periods, backends and writers, none twice. Resolves with the periods among them that are folded, of which it kept
+   * nothing, or may have.
    */
   upsert(tallies: readonly CheckedTally[], options: UpsertOptions): Promise<readonly string[]>;
   /** The first period after `from` (or `from` itself where `included`) up to `to`, by the bytes of their keys. */

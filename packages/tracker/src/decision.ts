@@ -29,7 +29,10 @@ export interface Decision<D extends string> {
    * for now. `unready`, `offline`: in exact mode, others cannot be asked for it yet, or now. Absent when allowed.
    */
   readonly reason?: "limit" | "held" | "unready" | "offline";
-  /** When asking again may help, in milliseconds; absent when allowed, and where the limit of an exceeded dimension is 0, but for what was granted. */
+  /**
+   * When asking again may help, in milliseconds. Absent when allowed, and where the limit of an exceeded dimension is 0, but for what was
+   * granted.
+   */
   readonly retryAfterMs?: number;
   /** What is left before the proposal, of the limited dimensions only; never below zero. */
   readonly remaining: Limits<D>;

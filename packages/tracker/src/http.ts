@@ -33,12 +33,15 @@ export interface QuotaProblem {
 const LONGEST_WAIT = 60;
 
 /**
- * `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) with one item per limited dimension (and window: `"day:apiRequests"`), and for a
- * refusal that lasts at most a minute `Retry-After` (RFC 9110, section 10.2.3): whole seconds to the end of the period.
+ * `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers) with one item per limited dimension (and window:
+ * `"day:apiRequests"`). A refusal that lasts at most a minute also has `Retry-After` (RFC 9110, section 10.2.3): whole seconds to the
+ * end of the period.
  *
  * Many clients sleep for as long as `Retry-After` says, and try again on every 429. A longer refusal therefore carries
  * `x-should-retry: false` instead, which the official clients of OpenAI and Anthropic obey; its seconds are in `RateLimit`
- * only (`t`). So does one by a limit of 0, which the next period has, too. One that is not by what was used (`reason`) says 1. Nothing for an unlimited backend.
+ * only (`t`). So does a refusal by a limit of 0, which the next period has, too. One whose `reason` is not `limit` says 1.
+ *
+ * @returns The headers by name; none for an unlimited backend.
  */
 export function toHeaders<D extends string>(
   decision: Decision<D> | WindowedDecision<D>,

@@ -88,7 +88,7 @@ export interface Periods extends RecordingCells, HoldingPeriods {
   takeBack(row: number, amounts: Float64Array): void;
   /** Whether `tryAddAll` would add. */
   fits(row: number, amounts: Float64Array): boolean;
-  /** The most that the total of a cell may become in the current period, with what was granted for it; 2^53-1 where it is not limited. */
+  /** The most that a cell's total may become in the current period, with what was granted; 2^53-1 where it is not limited. */
   limit(cell: number): number;
   /** The limit of every period. What was granted stays. */
   setLimit(cell: number, limit: number): void;

@@ -26,8 +26,8 @@ export class HeapPeriods implements Periods {
   /** Those of the current period: one look less in every call. */
   #totals: Float64Array;
   /**
-   * The most that the total of a cell may become now: its limit, with what was granted, less what holds keep free. In exact mode what others have and the
-   * own ceiling, less what own holds keep free: one comparison admits in both.
+   * The most that the total of a cell may become now: its limit, with what was granted, less what holds keep free. In exact mode what
+   * others have and the own ceiling, less what own holds keep free. So one comparison admits in both.
    */
   #caps: Float64Array;
   /** Made where caps do not tell the limits: in exact mode, and once others hold anything, or anything was granted. */

@@ -4,7 +4,7 @@ const MAX_REFRESH_MS = 1_000;
 
 /** What has to know which period it is. */
 export interface TimeKept {
-  /** Takes over the time; answers the milliseconds until it wants to know again. */
+  /** Takes over the time; returns the milliseconds until it wants to know again. */
   advance(nowMs: number): number;
 }
 

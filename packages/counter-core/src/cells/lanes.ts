@@ -24,7 +24,10 @@ export class Lanes {
   readonly buffer: SharedArrayBuffer;
   readonly threads: number;
   readonly cells: number;
-  /** [lanes that are claimed, mark that counts, mark that `rest` is of, whether any count is large], then for each slot what it is, then its mark. */
+  /**
+   * [lanes that are claimed, mark that counts, mark that `rest` is of, whether any count is large], then for each slot what it is,
+   * then its mark.
+   */
   readonly #control: Int32Array;
   /** [start of the period that counts], then for each slot that of its period. */
   readonly #starts: BigInt64Array;
@@ -32,7 +35,7 @@ export class Lanes {
   /** What is used and in no slot: the owner's own counts, those of others, and what was taken out. Written by the owner. */
   readonly #rest: Float64Array;
 
-  /** @param buffer What another thread allocated for as many threads and cells; absent: a new one. */
+  /** @param buffer - What another thread allocated for as many threads and cells; absent: a new one. */
   constructor(threads: number, cells: number, buffer?: SharedArrayBuffer) {
     const slots = threads * SLOTS;
     const control = 8 * Math.ceil((FIRST + 2 * slots) / 2);

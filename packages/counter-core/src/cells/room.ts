@@ -59,7 +59,7 @@ export class Room {
     this.#isLimited = new Int32Array(this.buffer, next(4 * cells), cells);
   }
 
-  /** Takes as much of a cell for who has the slot; `mark` tells of which period. Returns false, and takes nothing, where it is not left. */
+  /** Takes as much of a cell for the slot's thread; `mark` tells of which period. Returns false, and takes nothing, where it is not left. */
   take(slot: number, mark: number, cell: number, amount: number): boolean {
     if (Atomics.load(this.#isLimited, cell) === 0) return true;
     const turn = Atomics.load(this.#control, TURN);

@@ -42,7 +42,8 @@ export interface TotalsQuery {
   readonly backends?: readonly string[];
   /**
    * Only of backends that changed since the answer that gave this `cursor`, and perhaps of some more. A removed backend is not
-   * told, and what `writer` has itself merged of its own need not be. A cursor is of one period and of the store object that gave it: with any other text, nothing is left out.
+   * told, and what `writer` has itself merged of its own need not be. A cursor is of one period and of the store object that gave
+   * it: with any other text, nothing is left out.
    */
   readonly since?: string;
 }
@@ -74,8 +75,8 @@ export interface UsageStore<D extends string = StorageDimension> {
   losses?(): number;
   /**
    * Keeps the larger amount of each dimension of each tally, durably once it resolves. After a rejection any part of the
-   * tallies may be stored; merging them again is right. Answers those that can never be stored (an amount or a name out of
-   * range, say); they do not stop the others.
+   * tallies may be stored; merging them again is right. Resolves with those that can never be stored (an amount or a name
+   * out of range, say); they do not stop the others.
    */
   merge(tallies: readonly Tally[], options?: MergeOptions): Promise<readonly RejectedTally[]>;
   /** Usage in a period, by backend: of all writers, and of `writer` alone. */
@@ -84,7 +85,10 @@ export interface UsageStore<D extends string = StorageDimension> {
   tallies(period: string, backends: readonly string[]): Promise<readonly Tally[]>;
   /** Usage over all writers, by period and then by backend, in ascending order. */
   history(query: HistoryQuery): Promise<readonly PeriodUsage[]>;
-  /** Deletes a backend's rows in every period, its grants, and its marks with their notices. Final only once nobody counts that backend any more. */
+  /**
+   * Deletes a backend's rows in every period, its grants, and its marks with their notices. Final only once nobody counts that
+   * backend any more.
+   */
   remove(backend: string): Promise<void>;
   /**
    * Makes the rows of each period that is over for long one row for each backend and dimension, and closes that period: whatever
@@ -163,8 +167,8 @@ export interface UsageStore<D extends string = StorageDimension> {
    */
   timeline?(period: string, query: TimelineQuery): Promise<readonly TimelineStep[]>;
   /**
-   * Makes old hours one with their day, whose first hour they become, and deletes old days: in all periods. The sums of the others stay what
-   * they were at every instant. May be called again after a rejection, and by several at once. Present where `timeline` is.
+   * Makes old hours one with their day, whose first hour they become, and deletes old days: in all periods. The sums of the others
+   * stay what they were at every instant. May be called again after a rejection, and by several at once. Present where `timeline` is.
    *
    * @throws RangeError for ages that are none.
    */
@@ -178,6 +182,9 @@ export interface UsageStore<D extends string = StorageDimension> {
   heartbeat?(instance: Instance): Promise<void>;
   /** All that were heard of, the last heard first. Present where `heartbeat` is. */
   instances?(): Promise<readonly StoredInstance[]>;
-  /** What each writer stored of all backends in a period, in ascending order; the writer of what was folded is the empty text. Present where `heartbeat` is. */
+  /**
+   * What each writer stored of all backends in a period, in ascending order; the writer of what was folded is the empty text. Present
+   * where `heartbeat` is.
+   */
   writers?(period: string): Promise<readonly WriterUsage[]>;
 }

@@ -9,7 +9,7 @@ export interface Notice extends Omit<Mark, "notice"> {
   readonly attempts: number;
 }
 
-/** How many notices somebody takes, and when those are due again that he does not acknowledge. */
+/** How many notices somebody takes, and when those that are not acknowledged are due again. */
 export interface NoticesQuery {
   /** So many at most: a whole number from 1 to 1,000. */
   readonly limit: number;

@@ -2,7 +2,7 @@ import type { Calendar } from "./anchored-months.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** No zone is farther from UTC than 14 hours (26 where sides of the date line were changed), nor changes its offset twice within four days. */
+/** No zone is farther from UTC than 26 hours (where it changed sides of the date line), nor changes its offset twice within four days. */
 const FAR_MS = 2 * DAY_MS;
 
 /** The calendar of a time zone, by the zone data of the runtime: processes that share counts run one release of Node. */

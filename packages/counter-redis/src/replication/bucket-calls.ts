@@ -23,7 +23,7 @@ export class BucketCalls {
   /**
    * A call for each, some of them at once. Rejects where Redis is away.
    *
-   * @param refused Is told where a bucket cannot be used.
+   * @param refused - Is told where a bucket cannot be used.
    */
   async each<B extends { readonly bucket: BucketState }, T>(
     list: readonly B[],

@@ -23,7 +23,7 @@ export class Circuit {
     return this.#state.kind === "open" ? this.#state.error : undefined;
   }
 
-  /** Answers whether this closed it. */
+  /** Returns whether this closed it. */
   succeeded(): boolean {
     const wasOpen = this.isOpen;
     // fault: a circuit that never closes
@@ -31,7 +31,7 @@ export class Circuit {
     return wasOpen;
   }
 
-  /** Answers whether this opened it. */
+  /** Returns whether this opened it. */
   failed(error: unknown): boolean {
     if (this.#state.kind === "open") {
       this.#state = { kind: "open", error };

@@ -25,7 +25,7 @@ export class Exchanges {
     return this.#replies;
   }
 
-  /** @param then Takes the reply before the next exchange begins. */
+  /** @param then - Takes the reply before the next exchange begins. */
   run<T, R>(call: () => Promise<T>, then: (reply: T) => R): Promise<R> {
     return this.#queue.run(async () => then(await this.inTime(call)));
   }

@@ -54,8 +54,8 @@ export class Owing {
   }
 
   /**
-   * @param periods Those that are looked at.
-   * @param failed Is told what fails; what is there besides is found all the same, and the next flush looks again.
+   * @param periods - Those that are looked at.
+   * @param failed - Is told what fails; what is there besides is found all the same, and the next flush looks again.
    */
   async find(periods: readonly Period[], failed: (error: unknown) => void): Promise<readonly Found[]> {
     const { run, clock } = this.#parts;

@@ -2,7 +2,7 @@ import type { Pair } from "../server/shared-counts.ts";
 
 const NOTHING = new Float64Array(0);
 
-/** By cell of one period, what this writer was ever granted, what it ever returned, and what it was forgiven. Made with the first of them. */
+/** By cell of one period, what this writer was ever granted, what it ever returned, and what it was forgiven. Takes memory with the first. */
 export class PairBook {
   #granted = NOTHING;
   #returned = NOTHING;

@@ -48,7 +48,7 @@ export class Pushes {
   /**
    * Pushes these backends, as far as they are held.
    *
-   * @param brought What each of them brings besides.
+   * @param brought - What each of them brings besides.
    */
   async push(shared: SharedPeriod, brought: ReadonlyMap<string, Brought>): Promise<void> {
     const rows = [...brought.keys()].flatMap((backend) => this.#parts.rows.find(backend) ?? []);

@@ -7,8 +7,7 @@ import { BucketRows } from "./bucket-rows.ts";
 import type { RedisEvent } from "./events.ts";
 import type { OpenedPeriod } from "./next-period.ts";
 import { type BucketState, SharedPeriod } from "./shared-period.ts";
-import type { SlicesParts } from "./slices.ts";
-import { Slices } from "./slices.ts";
+import { Slices, type SlicesParts } from "./slices.ts";
 
 export interface ReplicationParts {
   readonly rows: Rows;
@@ -127,8 +126,8 @@ export class Replication {
   /**
    * Takes what changed in a bucket.
    *
-   * @param asked The epoch that it was asked about.
-   * @param sentAtMs When that was, by `Clock.elapsed`.
+   * @param asked - The epoch that it was asked about.
+   * @param sentAtMs - When that was, by `Clock.elapsed`.
    */
   takeChanges(shared: SharedPeriod, bucket: BucketState, asked: string, changes: Changes, sentAtMs: number): void {
     const isNews = bucket.epoch !== changes.epoch;
@@ -148,8 +147,8 @@ export class Replication {
   /**
    * Takes what one reply shows of a row: others have what is shared less one's own.
    *
-   * @param own What is shared under the name that the row counts under.
-   * @param sent What was sent of it.
+   * @param own - What is shared under the name that the row counts under.
+   * @param sent - What was sent of it.
    */
   learnRow(
     shared: SharedPeriod,

@@ -27,9 +27,8 @@ export interface Beginning {
  * Begins to use Redis, or says within 5 seconds why it cannot be used: a dependency that was configured must be there at
  * the start.
  *
- * Returns what it could not see to be as exact limits need it.
- *
- * @throws RedisConnectError
+ * @returns What it could not see to be as exact limits need it.
+ * @throws RedisConnectError that says why it cannot be used, and what to do.
  */
 export async function begin(
   client: RedisClient,

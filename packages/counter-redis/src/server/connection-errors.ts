@@ -6,7 +6,7 @@ export class ConnectionErrors {
   readonly #listener: (event: Error) => void;
   #last: Error | undefined;
 
-  /** @param onError Is told of each, besides. */
+  /** @param onError - Is told of each, besides. */
   constructor(client: RedisClient, onError?: (error: Error) => void) {
     this.#client = client;
     this.#listener = (event) => {

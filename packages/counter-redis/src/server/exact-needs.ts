@@ -26,7 +26,7 @@ export async function assertRunIsTold(client: RedisClient): Promise<void> {
   throw new RedisConnectError(`with enforcement "exact", ${problem}`);
 }
 
-/** What else exact limits need of a server, and it is not seen to be so: what is wrong, and what to do. Rejects where Redis is away. */
+/** What else exact limits need of a server and is not seen there: what is wrong, and what to do. Rejects where Redis is away. */
 export async function cautionsFor(client: RedisClient, leaseMs: number): Promise<readonly string[]> {
   const cautions: string[] = [];
   const memory = await infoOf(client, "memory");

@@ -47,7 +47,7 @@ export class BucketKeys {
 /**
  * A prefix begins every key. Braces in it would put all keys into one slot of a cluster.
  *
- * @throws RangeError
+ * @throws RangeError that says what the prefix must be.
  */
 export function assertPrefix(prefix: string): void {
   const problem = problemOf(prefix);

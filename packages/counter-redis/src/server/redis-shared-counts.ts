@@ -44,6 +44,7 @@ const ripen = new Script(scripts.ripen);
 const oweAll = new Script(scripts.oweAll);
 const forgive = new Script(scripts.forgive);
 const forget = new Script(scripts.forget);
+
 /** The shared counts on a Redis server or cluster. Each call is of one bucket, so of one slot. */
 export class RedisSharedCounts implements SharedCounts {
   readonly batchSize = 200;

@@ -144,11 +144,13 @@ export interface SharedCounts {
   changed(bucket: Bucket, epoch: string, cursor: number): Promise<Changes>;
   /** How many of these backends have counts. */
   count(bucket: Bucket, backends: readonly string[]): Promise<number>;
+  /** What runs owe the store in a bucket: the pushes that they have not reported as stored. */
   owing(bucket: Bucket): Promise<Owing>;
   /** The backends whose last change has this version or a later one. */
   changedSince(bucket: Bucket, version: number): Promise<readonly string[]>;
   /** All writers' tallies of some backends, in all dimensions, known here or not: for each backend a reply. */
   tallies(bucket: Bucket, backends: readonly string[]): Promise<readonly ReadReply[]>;
+  /** Notes what is stored of the pushes in this epoch; changes nothing where the bucket has another one. */
   report(bucket: Bucket, epoch: string, stored: readonly StoredUpTo[]): Promise<void>;
   /** Everybody may owe everything: the store has lost something. */
   oweAll(bucket: Bucket): Promise<void>;

@@ -2,8 +2,8 @@
 const MAX_TIMES = 1_000;
 
 /**
- * When writers have themselves merged what is theirs: what changed then, they need not be told. Of the writer's own rows only, since another
- * merge may have begun in the same microsecond.
+ * When writers have themselves merged what is theirs: what changed then, they need not be told. That is so of the writer's own rows only,
+ * since another merge may have begun in the same microsecond.
  */
 export class OwnTimes {
   readonly #times: { readonly period: string; readonly writer: string; readonly at: string }[] = [];

@@ -11,7 +11,10 @@ export interface Upserted {
   readonly isDated: boolean;
 }
 
-/** The time of an upsert, `at`. Never less than what the periods had before: a clock that steps back, or that of another primary, hides no change from who asks for what came later. */
+/**
+ * The time of an upsert, `at`. Never less than what the periods had before: a clock that steps back, or that of another primary, hides no
+ * change from whoever asks for what came later.
+ */
 export function timeStatement({ tallies }: PostgresTables, periods: readonly string[]): SQL {
   const asked = sql`unnest(${arrayLiteral(periods)}::text[]) as asked (period)`;
   const last = sql`(select max(updated_at) as last from ${tallies} as known where known.period = asked.period) as times`;

@@ -26,7 +26,8 @@ export interface OpenSqliteStore {
 }
 
 /**
- * Opens or creates the SQLite file (`:memory:` for one that is gone when it is closed), in WAL mode and with `synchronous = full`, and migrates it. Needs better-sqlite3.
+ * Opens or creates the SQLite file, in WAL mode and with `synchronous = full`, and migrates it. `:memory:` is a database that is gone when
+ * it is closed. Needs better-sqlite3.
  *
  * Each operation sees whether the file at the path is still the one that is open. Where it was deleted or replaced, the store
  * opens what is there, migrates it, runs the operation there, and counts one more of its `losses`; what it had confirmed

@@ -27,7 +27,7 @@ export class OwnSpans {
     if (this.#spans.length > MAX_SPANS) this.#spans.shift();
   }
 
-  /** What was written later than `at`, its last time now, is removed: others may write at these times, too, once a clock has stepped back. */
+  /** Forgets what was written later than `at`, the period's last time now: others may write then, too, once a clock has stepped back. */
   keepUpTo(period: string, at: number): void {
     const isLeft = (span: Span): boolean => span.period !== period || span.upTo <= at;
     // fault: takes what others write at the times of removed rows for the writer's own

@@ -93,7 +93,11 @@ export class JointCounter<D extends string> {
     }
   }
 
-  /** The counter at this place has added nothing; those before it have. @throws UnknownBackendError where it does not hold the backend. */
+  /**
+   * The counter at this place has added nothing; those before it have.
+   *
+   * @throws UnknownBackendError where it does not hold the backend.
+   */
   #takeBack(place: number, backend: string): false {
     // fault: counts in the windows before the one that refuses
     for (const counter of this.#counters.slice(0, place)) counter.takeBackRow(rowIn(counter, backend), this.#amounts);

@@ -22,8 +22,8 @@ export interface WindowParts<D extends string, W extends string> {
 /**
  * The tracker of a window, with a counter of its own: nothing is open when it throws.
  *
- * @throws what making the counter and reading the store throw; WindowSchemeError for a scheme that is none; TypeError for a counter that divides time
- * otherwise or counts something else.
+ * @throws what making the counter and reading the store throw; WindowSchemeError for a scheme that is none; TypeError for a counter that
+ * divides time otherwise or counts something else.
  */
 export async function openWindow<D extends string, W extends string>(parts: WindowParts<D, W>): Promise<OpenUsage<D>> {
   const { clock, window, scheme, isLate, isFirst, limitsOf, onDimensions } = parts;

@@ -136,32 +136,38 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     return this.#set.of(backend).reduce((isGone, { tracker }) => tracker.release(backend) && isGone, true);
   }
 
+  /** Adds usage to the current period of each window, all of it or, when it throws, nothing. */
   record(backend: string, usage: Partial<Usage<D>>): void {
     this.#joints.of(backend).counter.addAll(backend, usage);
   }
 
+  /** Adds usage where no limit of any window would be passed; otherwise returns false and adds nothing. */
   tryRecord(backend: string, usage: Partial<Usage<D>>): boolean {
     if (this.#joints.of(backend).counter.tryAddAll(backend, usage)) return true;
     if (this.#limited.hasListeners) this.#tellLimit(backend, usage);
     return false;
   }
 
+  /** Whether `tryRecord` would add. */
   withinLimits(backend: string, proposed: Partial<Usage<D>>): boolean {
     if (this.#joints.of(backend).counter.fits(backend, proposed)) return true;
     if (this.#limited.hasListeners) this.#tellLimit(backend, proposed);
     return false;
   }
 
+  /** The backends that are within their limits with `proposed` on top, in the order given. */
   backendsWithinLimits(backends: readonly string[], proposed: Partial<Usage<D>>): string[] {
     return backends.filter((backend) => this.withinLimits(backend, proposed));
   }
 
+  /** Keeps usage free in all windows, or returns undefined: one hold, which ends in all of them at once. See `UsageTracker.tryReserve`. */
   tryReserve(backend: string, usage: Partial<Usage<D>>, options: HoldOptions = {}): Hold<D> | undefined {
     const hold = this.#joints.of(backend).counter.hold(backend, usage, options);
     if (hold === undefined && this.#limited.hasListeners) this.#tellLimit(backend, usage);
     return hold;
   }
 
+  /** See `UsageTracker.reserve`. */
   async reserve(backend: string, usage: Partial<Usage<D>>, options: ReserveOptions = {}): Promise<Hold<D> | undefined> {
     // The caller may change it while it waits.
     const kept = { ...usage };
@@ -170,6 +176,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     return hold;
   }
 
+  /** See `UsageTracker.extend`. */
   async extend(hold: Hold<D>, more: Partial<Usage<D>>, options: WaitOptions = {}): Promise<boolean> {
     const { backend } = hold;
     const kept = { ...more };
@@ -178,11 +185,12 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     return isExtended;
   }
 
-  /** Whether a hold is of a period that is over, in one of its windows at least: what it still keeps and counts is of that one. */
+  /** Whether a hold is of a period that is over, in one window at least: what it still keeps and counts there is of that period. */
   isOver(hold: Hold<D>): boolean {
     return this.#joints.of(hold.backend).isOver(hold);
   }
 
+  /** `withinLimits` with its reasons, those of every window. */
   check(backend: string, proposed: Partial<Usage<D>>): WindowedDecision<D, W> {
     return this.#joints.of(backend).check(backend, proposed);
   }
