@@ -38,7 +38,6 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
   }
 
   addAll(backend: string, usage: Partial<Usage<D>>): void {
-    // fault: refuses to count while Redis is away
     this.#recorder.addAll(backend, usage);
   }
 
@@ -92,6 +91,7 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
     const recorder = this.#recorder;
     const row = recorder.rowOf(backend);
     const amounts = recorder.read(backend, usage);
+    // fault: refuses to count while Redis is away
     const hold = this.#holds.open(backend, row, amounts, options);
     if (hold === undefined) this.noRoom(row, amounts);
     return hold;
