@@ -223,6 +223,27 @@ describe("a store whose SQLite file is deleted or replaced while it runs", () =>
     expect(memory.losses?.()).toBe(0);
   });
 
+  it("adds nothing of the old file's log to what was put in its place, while somebody still reads that", async () => {
+    const backup = join(data, "backup.db");
+    const other = await openSqliteStore(backup);
+    await other.merge([tally("x", "backup", { apiRequests: 1 })]);
+    await other.close();
+    const reader = new SqliteDatabase(path, { readonly: true });
+    try {
+      reader.exec("begin");
+      reader.prepare("select count(*) from usage_tallies").get();
+      // What is in the log after that, nobody can move into the file.
+      await store.merge([tally("w", "before", { apiRequests: 15 })]);
+      renameSync(backup, path);
+      await store.merge([tally("w", "after", { apiRequests: 20 })]);
+      expect(store.losses?.()).toBe(1);
+      expect(await storedRequests(store)).toBe(21);
+      expect(store.db.all("pragma integrity_check")).toEqual([{ integrity_check: "ok" }]);
+    } finally {
+      reader.close();
+    }
+  });
+
   it("is whole again after processes that had it open have all noticed", async () => {
     const writers = ["a", "b"].map((writer) => runNode("merge-until-lost.ts", path, "200", writer));
     await expect.poll(() => writersOnDisk(), { timeout: 20_000, interval: 5 }).toEqual(["a", "b", "w"]);

@@ -141,7 +141,9 @@ export const STORE_MUTATIONS: readonly Mutation[] = [
   {
     name: "SQLite leaves the log of a deleted file to the next one",
     edit: drop,
-    caughtBy: [fileGone("is whole again after processes that had it open have all noticed")],
+    caughtBy: [
+      fileGone("adds nothing of the old file's log to what was put in its place, while somebody still reads that"),
+    ],
   },
   {
     name: "SQLite sums over the asking writer only",
