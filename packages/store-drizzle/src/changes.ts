@@ -8,10 +8,13 @@ const MAX_ATTEMPTS = 100;
 
 /** Stores a change under the next revision, unless it follows one that is not the last. @throws RangeError when it is no change. */
 export async function storeChange(table: UsageTable, change: Change): Promise<StoredChange | undefined> {
-  const { subject, setting, value, before, by, reason, follows } = checkedChange(change);
+  const { subject, setting, value, before, by, reason, follows, replaces } = checkedChange(change);
   const row = { subject, setting, value, before, changedBy: by ?? null, reason: reason ?? null };
   for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts++) {
     const [inserted] = await table.change(row, follows);
+    // Afterwards: whoever looks in between finds both, and where this fails the next one replaces all.
+    // fault: keeps what a change replaces
+    if (inserted !== undefined && replaces) await table.removeChanges(inserted);
     if (inserted !== undefined) return changeOf(inserted);
     // Another setting may have taken the revision.
     if (follows !== undefined && (await table.revisionOf(row)) !== follows) return undefined;

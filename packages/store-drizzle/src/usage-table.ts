@@ -138,6 +138,8 @@ export interface UsageTable {
   change(row: NewChangeRow, follows: number | undefined): Promise<readonly ChangeRow[]>;
   /** Those of later revisions, in order. */
   changes(after: number): Promise<readonly ChangeRow[]>;
+  /** Deletes the changes of a setting before one of it. */
+  removeChanges(before: Pick<ChangeRow, "subject" | "setting" | "revision">): Promise<void>;
   /** The revision of the last change of a setting; 0 where there is none. */
   revisionOf(setting: Pick<NewChangeRow, "subject" | "setting">): Promise<number>;
   /** Which of the periods take no rows any more. */

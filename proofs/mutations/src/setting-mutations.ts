@@ -1,13 +1,16 @@
-import { always, change, drop, yields } from "./edits.ts";
+import { always, change, drop, never, yields } from "./edits.ts";
 import type { Mutation, NamedTest } from "./mutation.ts";
 
 const settings = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/admin/api/settings.test.ts", title });
 const clients = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/clients/client-settings.test.ts", title });
 const panels = (title: string): NamedTest => ({ file: "apps/demo-proxy/test/dashboard/panels.test.ts", title });
-const stored = (dialect: "sqlite" | "postgres"): NamedTest => ({
+const stored = (dialect: "sqlite" | "postgres", title: string): NamedTest => ({
   file: `packages/store-drizzle/test/${dialect}-contract.test.ts`,
-  title: "takes a change only where it follows the last one of its setting",
+  title,
 });
+
+const FOLLOWS = "takes a change only where it follows the last one of its setting";
+const REPLACES = "keeps the last one alone of those that replace what was before them, also of many at once";
 
 const FLEET: NamedTest = {
   file: "apps/demo-proxy/test/compose-redis.test.ts",
@@ -20,12 +23,22 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
   {
     name: "SQLite overwrites what another has changed meanwhile",
     edit: yields("sql`true`"),
-    caughtBy: [stored("sqlite")],
+    caughtBy: [stored("sqlite", FOLLOWS)],
   },
   {
     name: "Postgres overwrites what another has changed meanwhile",
     edit: yields("sql`true`"),
-    caughtBy: [stored("postgres"), FLEET],
+    caughtBy: [stored("postgres", FOLLOWS), FLEET],
+  },
+  {
+    name: "keeps what a change replaces",
+    edit: never,
+    caughtBy: [stored("sqlite", REPLACES), stored("postgres", REPLACES)],
+  },
+  {
+    name: "the store in memory keeps what a change replaces",
+    edit: never,
+    caughtBy: [{ file: "packages/counter-core/test/store-contract.test.ts", title: REPLACES }],
   },
   {
     name: "never hears of what other instances have changed",

@@ -32,8 +32,11 @@ export interface Heard {
   readonly granted: () => Promise<unknown>;
 }
 
-/** As the store has it where something was granted: no setting, and in no trail, where grants are listed themselves. */
-const GRANT = "grant";
+/**
+ * As the store has it where something was granted: no setting, and in no trail, where grants are listed themselves. One is kept of
+ * all: whoever hears of it reads the grants.
+ */
+const GRANT = { subject: "all grants", setting: "grant", value: "true", before: null, replaces: true } as const;
 
 /** The store has them all. */
 const LONGEST_TRAIL = 10_000;
@@ -73,7 +76,7 @@ export class Settings {
       this.#trail.splice(0, Math.max(0, this.#trail.length - LONGEST_TRAIL));
       this.#revision = found.at(-1)?.revision ?? this.#revision;
       for (const { revision, setting } of found) {
-        this.#news[setting === GRANT ? "grants" : "settings"].latest = revision;
+        this.#news[setting === GRANT.setting ? "grants" : "settings"].latest = revision;
       }
       for (const change of known) {
         if (this.of(change.subject, change.setting) === change) this.#options.onChange?.(change);
@@ -162,9 +165,8 @@ export class Settings {
    * Lets other instances know that something was granted, which they would learn with their next flush otherwise. Does not reject:
    * the grant is stored.
    */
-  async announceGrant(subject: SettingSubject, id: string): Promise<void> {
-    const change = { subject: subjectText(subject), setting: GRANT, value: JSON.stringify({ id }), before: null };
-    await this.#options.store.change?.(change).catch(() => {});
+  async announceGrant(): Promise<void> {
+    await this.#options.store.change?.(GRANT).catch(() => {});
   }
 
   /** The latest changes, also of others, the last one first; 10,000 at most. Rejects when the store fails. */

@@ -16,10 +16,12 @@ export interface Change {
   readonly reason?: string;
   /** The revision of the last change of the same setting that whoever changes it has seen, 0 where there was none. @default any */
   readonly follows?: number;
+  /** Whether all earlier changes of the same setting are deleted with it: it is news, and nobody looks for its trail. @default false */
+  readonly replaces?: boolean;
 }
 
 /** A change as a store has it. */
-export interface StoredChange extends Omit<Change, "follows"> {
+export interface StoredChange extends Omit<Change, "follows" | "replaces"> {
   /** From 1, one more with each change of any setting: whoever has seen one has seen all before it. */
   readonly revision: number;
   /** When it was stored, by the store's clock, in milliseconds since the Unix epoch. */
@@ -33,13 +35,15 @@ export interface ChangesQuery {
 }
 
 /** The copy of a change that is stored. @throws RangeError when it is none: it says which part. */
-export function checkedChange({ subject, setting, value, before, by, reason, follows }: Change): Change {
+export function checkedChange(change: Change): Change {
+  const { subject, setting, value, before, by, reason, follows, replaces = false } = change;
   assertText("subject", subject, 512);
   assertText("setting", setting, 256);
   for (const [name, json] of Object.entries({ value, before })) if (json !== null) assertText(name, json, 16_384);
   if (by !== undefined) assertText("by", by, 256);
   if (reason !== undefined) assertText("reason", reason, 1_000);
   if (follows !== undefined) assertRevision("follows", follows);
+  if (typeof replaces !== "boolean") throw new RangeError("a change's replaces must be true or false");
   return {
     subject,
     setting,
@@ -48,6 +52,7 @@ export function checkedChange({ subject, setting, value, before, by, reason, fol
     ...(by !== undefined && { by }),
     ...(reason !== undefined && { reason }),
     ...(follows !== undefined && { follows }),
+    ...(replaces && { replaces }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, max, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, gt, lt, max, type SQL, sql } from "drizzle-orm";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
 import type { NewChangeRow, UsageTable } from "../usage-table.ts";
 import type { Run } from "./deadline.ts";
@@ -8,7 +8,7 @@ import type { PostgresTables } from "./schema.ts";
 export function changeStatements<TResult extends PgQueryResultHKT, TSchema extends Record<string, unknown>>(
   run: Run<PgDatabase<TResult, TSchema>>,
   changes: PostgresTables["changes"],
-): Pick<UsageTable, "change" | "changes" | "revisionOf"> {
+): Pick<UsageTable, "change" | "changes" | "removeChanges" | "revisionOf"> {
   const { revision, subject, setting } = changes;
 
   return {
@@ -22,6 +22,11 @@ export function changeStatements<TResult extends PgQueryResultHKT, TSchema exten
       return run("reading the changes", (db) =>
         db.select().from(changes).where(gt(revision, after)).orderBy(asc(revision)),
       );
+    },
+
+    async removeChanges(before) {
+      const where = and(eq(subject, before.subject), eq(setting, before.setting), lt(revision, before.revision));
+      await run("change", (db) => db.delete(changes).where(where));
     },
 
     async revisionOf(row) {

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, max, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, gt, lt, max, type SQL, sql } from "drizzle-orm";
 import type { NewChangeRow, UsageTable } from "../usage-table.ts";
 import type { SqliteDatabase } from "./pages.ts";
 import type { Attempt } from "./retry-while-busy.ts";
@@ -9,7 +9,7 @@ export function changeStatements<TSchema extends Record<string, unknown>>(
   db: SqliteDatabase<TSchema>,
   attempt: Attempt,
   changes: SqliteTables["changes"],
-): Pick<UsageTable, "change" | "changes" | "revisionOf"> {
+): Pick<UsageTable, "change" | "changes" | "removeChanges" | "revisionOf"> {
   const { revision, subject, setting } = changes;
 
   return {
@@ -21,6 +21,11 @@ export function changeStatements<TSchema extends Record<string, unknown>>(
     changes(after) {
       const read = () => db.select().from(changes).where(gt(revision, after)).orderBy(asc(revision)).all();
       return attempt("reading the changes", read);
+    },
+
+    async removeChanges(before) {
+      const where = and(eq(subject, before.subject), eq(setting, before.setting), lt(revision, before.revision));
+      await attempt("change", () => db.delete(changes).where(where).run());
     },
 
     async revisionOf(row) {

@@ -67,7 +67,7 @@ export async function makeGrant(
     if (isNew) {
       onGrant?.({ [subject.kind]: subject.name, ...(window && { window }), amounts: given, ...options });
       // fault: tells nobody of a grant
-      await settings.announceGrant(subject, id);
+      await settings.announceGrant();
     }
     const { limits, granted = {} } = standing();
     const body = { name: subject.name, ...(window && { window }), period, id, amounts: given, granted, limits };

@@ -64,6 +64,29 @@ export function settingsContract(name: string, withStore: WithStore): void {
         expect((await store.changes()).map(({ revision }) => revision)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
       }));
 
+    it("keeps the last one alone of those that replace what was before them, also of many at once", () =>
+      withChanges(async (store, reopen) => {
+        const news: Change = { ...CHANGE, subject: "grants", setting: "grant", replaces: true };
+        const { replaces: _, ...kept } = news;
+        const revisions = async (after = 0) => (await store.changes({ after })).map(({ revision }) => revision);
+        await store.change(CHANGE);
+        expect(await store.change(news)).toEqual({ ...kept, revision: 2, createdAt: expect.any(Number) });
+        await store.change({ ...kept, setting: "other" });
+        expect(await store.change({ ...news, follows: 1 })).toBeUndefined();
+        expect(await revisions()).toEqual([1, 2, 3]);
+        expect(await store.change({ ...news, follows: 2 })).toMatchObject({ revision: 4 });
+        expect([await revisions(), await revisions(2)]).toEqual([
+          [1, 3, 4],
+          [3, 4],
+        ]);
+        await Promise.all(Array.from({ length: 8 }, () => store.change(news)));
+        expect(await revisions()).toEqual([1, 3, 12]);
+        expect((await (await reopen()).change(news))?.revision).toBe(13);
+        await expect(store.change({ ...news, replaces: "yes" as never })).rejects.toThrow(
+          "replaces must be true or false",
+        );
+      }));
+
     it("refuses what is no change, says which part, and keeps nothing", () =>
       withChanges(async (store) => {
         for (const text of ["", "a\nb", "\ud800", "x".repeat(16_385), 5 as never]) {
