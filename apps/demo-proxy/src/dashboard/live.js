@@ -21,7 +21,7 @@ export class Live {
   #failures = 0;
 
   /**
-   * @param {{ onReport: (report: any) => void, onConnection: (connection: Connection) => void }} options
+   * @param {{ onReport: (report: import("../admin/api/live-report.ts").LiveReport) => void, onConnection: (connection: Connection) => void }} options
    */
   constructor({ onReport, onConnection }) {
     this.#onReport = onReport;
