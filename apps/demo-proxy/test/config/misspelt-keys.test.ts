@@ -10,6 +10,7 @@ function troubleWith(body: object): string | undefined {
 const KEY = "0123456789abcdef";
 const LIMITS = { apiRequests: 1, egressBytes: 1, ingressBytes: 1 };
 const WINDOWS = { month: LIMITS, week: LIMITS, day: LIMITS, hour: LIMITS, minute: LIMITS };
+const TERMS = { timeZone: "Europe/Berlin", anchorDay: 15, thresholds: { month: [1], week: [1], day: [1] } };
 const FILES = { cert: "cert.pem", key: "key.pem" };
 const EVERYTHING = {
   listen: "127.0.0.1:1",
@@ -31,8 +32,8 @@ const EVERYTHING = {
   heads: { requestBytes: 2_048, responseBytes: 2_048 },
   shutdown: { drainDelayMs: 0, graceMs: 1 },
   trustedProxies: [],
-  clients: [{ name: "a", key: KEY, plan: "free", limits: WINDOWS }],
-  plans: { free: WINDOWS },
+  clients: [{ name: "a", key: KEY, plan: "free", limits: WINDOWS, ...TERMS }],
+  plans: { free: { ...WINDOWS, ...TERMS } },
   cors: { origins: ["https://a.example"], credentials: false },
   log: { level: "info", access: false },
   backends: [

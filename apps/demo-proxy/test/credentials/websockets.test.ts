@@ -74,7 +74,10 @@ describe("a client with a key of the proxy's", () => {
       const { upstream, app, dial } = await start(`limits: { day: { egressBytes: 1000 } }`, enforcement);
       const ws = dial({ authorization: `Bearer ${KEY}` });
       const closed = once(ws, "close");
-      await once(ws, "open");
+      const [[opened]] = await Promise.all([once(ws, "upgrade"), once(ws, "open")]);
+      // What is left to it, as with any other answer.
+      expect(opened.headers.ratelimit).toMatch(/^"day:egressBytes";r=\d+;t=\d+$/);
+      expect(opened.headers["ratelimit-policy"]).toMatch(/^"day:egressBytes";q=1000;/);
       const echoed = setInterval(() => ws.send(Buffer.alloc(496)), 20);
       onTestFinished(() => clearInterval(echoed));
       const [code, reason] = await closed;
