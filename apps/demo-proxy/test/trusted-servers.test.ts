@@ -77,7 +77,7 @@ describe("Redis", () => {
     await shares(`url: "rediss://:hunter2@localhost:${tlsPort}", ca: ca.pem`);
   });
 
-  it("is found by a Sentinel, with passwords of both, that speaks TLS as it does", async () => {
+  it("is found by a Sentinel, with passwords of both, that speaks TLS as it does; one that refuses is not waited for", async () => {
     const sentinelPort = await freePort();
     const sentinel = await startRedis({
       sentinel: true,
@@ -94,8 +94,19 @@ describe("Redis", () => {
       },
     });
     onTestFinished(() => sentinel.stop());
-    const node = `{ name: usage, nodes: ["127.0.0.1:${sentinelPort}"], password: hunter3 }`;
-    await shares(`sentinel: ${node}, password: hunter2, tls: true, ca: ca.pem`);
+    const nodes = `nodes: ["127.0.0.1:${sentinelPort}"]`;
+    const found = (node: string) => `sentinel: { ${nodes}, ${node} }, password: hunter2, tls: true, ca: ca.pem`;
+    await shares(found("name: usage, password: hunter3"));
+    for (const [node, told] of [
+      ["name: usage, password: wrong", "refuse the user or password; see those of counter.sentinel"],
+      ["name: usage", "demand a password; see counter.sentinel.password"],
+      ["name: other, password: hunter3", "know no such master; see counter.sentinel.name"],
+    ] as const) {
+      const config = await configOf(`counter: { kind: redis, ${found(node)} }`);
+      const begun = performance.now();
+      await expect(compose(config)).rejects.toThrow(told);
+      expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
+    }
   });
 
   it("is reached by its socket, with a password and a database, and a wrong one is told", async () => {

@@ -65,6 +65,9 @@ function clusterOf(urls: readonly string[], ca: string | undefined): Cluster {
 
 /** What is to be done in the configuration, by what the reason is in the words of Redis or of the counter. */
 const REMEDIES: readonly (readonly [reason: RegExp, remedy: string])[] = [
+  [/^All sentinels .*: NOAUTH/s, "its Sentinels demand a password; see counter.sentinel.password"],
+  [/^All sentinels .*: WRONGPASS/s, "its Sentinels refuse the user or password; see those of counter.sentinel"],
+  [/^All sentinels .*: ERR No such master/s, "its Sentinels know no such master; see counter.sentinel.name"],
   [/^NOAUTH/, "it demands a password; write redis://user:password@host, or redis://:password@host without a user"],
   [/^WRONGPASS/, "it refuses the user or password; see those of counter, in its url or beside it"],
   [/part of a cluster/, "it is part of a cluster; give counter.cluster instead of counter.url"],

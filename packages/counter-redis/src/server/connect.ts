@@ -105,6 +105,9 @@ async function assertServer(client: RedisClient): Promise<void> {
 /** What waiting will not mend, and what will. */
 function permanentProblem(error: unknown): string | undefined {
   const message = messageOf(error);
+  const [, ofSentinels] = SENTINELS.exec(message) ?? [];
+  // fault: waits at the start for Sentinels that refuse
+  if (ofSentinels !== undefined) return sentinelProblem(ofSentinels);
   if (error instanceof RedisConnectError) return error.message.replace(/^.*cannot start: /, "");
   if (error instanceof RefusedCountsError) return error.message;
   // fault: waits at the start for a certificate that it does not trust
@@ -124,6 +127,24 @@ function permanentProblem(error: unknown): string | undefined {
       return NODE_OF_CLUSTER;
     case "ERR":
       return `Redis refuses what is needed (${message})`;
+    default:
+      return undefined;
+  }
+}
+
+/** A client that finds no master tells inside its own text what the last of its Sentinels said. */
+const SENTINELS = /^All sentinels are unreachable.* Last error: (.*)$/s;
+
+function sentinelProblem(message: string): string | undefined {
+  const [code = ""] = message.split(" ", 1);
+  switch (code) {
+    case "NOAUTH":
+      return "the Sentinels demand a password: give the client a sentinelPassword";
+    case "WRONGPASS":
+      return "the Sentinels refuse the sentinelUsername or sentinelPassword of the client";
+    case "NOPERM":
+    case "ERR":
+      return `the Sentinels refuse to name the master (${message})`;
     default:
       return undefined;
   }
