@@ -113,6 +113,16 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: "leaves WebSockets open where a backend was before",
+    edit: drop,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/process/live-config.test.ts",
+        title: "says how long WebSockets of a backend that drains or moves stay open, at the start and while it runs",
+      },
+    ],
+  },
+  {
     name: "tells nobody of a WebSocket that the proxy shuts down",
     edit: drop,
     caughtBy: [
@@ -163,6 +173,17 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
       {
         file: "apps/demo-proxy/test/trusted-servers.test.ts",
         title: "%s is not waited for at the start, and the setting to look at is told",
+      },
+    ],
+  },
+  {
+    name: "waits at the start for Sentinels that refuse",
+    edit: drop,
+    caughtBy: [
+      {
+        file: "apps/demo-proxy/test/trusted-servers.test.ts",
+        title:
+          "is found by a Sentinel, with passwords of both, that speaks TLS as it does; one that refuses is not waited for",
       },
     ],
   },

@@ -246,8 +246,12 @@ export class LiveConfig {
         known.url.href === url.href && known.host === host && known.ca === ca
           ? known
           : new Upstream({ ...options, traffic: known.traffic });
-      // Ends its connections once the running requests have ended.
-      if (upstream !== known) void known.close();
+      if (upstream !== known) {
+        // Ends its connections once the running requests have ended, and WebSockets once their grace is over.
+        // fault: leaves WebSockets open where a backend was before
+        known.draining = true;
+        void known.close();
+      }
       upstream.credentials = credentials;
       upstream.tokens = backend.tokens;
       upstream.draining = draining;

@@ -34,8 +34,8 @@ describe("a configuration that is taken over while the proxy runs", () => {
     expect([one.measured().apiRequests, two.measured().apiRequests]).toEqual([2, 1]);
   });
 
-  it("says how long WebSockets of a backend that drains stay open, at the start and while it runs", async () => {
-    const upstream = await startWebSockets();
+  it("says how long WebSockets of a backend that drains or moves stay open, at the start and while it runs", async () => {
+    const [upstream, elsewhere] = [await startWebSockets(), await startUpstream()];
     const url = new URL(`http://127.0.0.1:${upstream.port}`);
     const config = (graceMs: number) => ({
       ...testConfig([{ name: "oci", url, limits: {} }]),
@@ -44,7 +44,16 @@ describe("a configuration that is taken over while the proxy runs", () => {
     // Far less than the default, so that each is seen to be taken.
     const [begun, changed] = [await startApp(config(0)), await startApp(config(3_600_000))];
     await changed.app.live.take(async () => config(0));
-    for (const { proxy, admin } of [begun, changed]) {
+    const drain = ({ admin }: typeof begun) => call(admin, "/api/backends/oci/drain", { method: "POST" });
+    const move = ({ app }: typeof begun) =>
+      app.live.take(async () => ({ ...config(0), backends: [{ name: "oci", url: elsewhere.url, limits: {} }] }));
+    const moved = await startApp(config(0));
+    for (const [one, take] of [
+      [begun, drain],
+      [changed, drain],
+      [moved, move],
+    ] as const) {
+      const { proxy } = one;
       const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/`);
       let code = 0;
       socket.on("close", (closed: number) => {
@@ -52,7 +61,7 @@ describe("a configuration that is taken over while the proxy runs", () => {
       });
       await once(socket, "open");
       const drainedAt = performance.now();
-      await call(admin, "/api/backends/oci/drain", { method: "POST" });
+      await take(one);
       await expect.poll(() => code, { timeout: 9_000 }).toBe(1001);
       expect(performance.now() - drainedAt).toBeLessThan(9_000);
     }
