@@ -83,7 +83,7 @@ export class ProxyApp {
   }
 
   /**
-   * Listens and begins to flush. Answers the addresses, with the ports that port 0 became.
+   * Listens and begins to flush. Resolves to the addresses, with the ports that port 0 became.
    *
    * @throws ListenError when an address cannot be had; everything is closed then.
    */

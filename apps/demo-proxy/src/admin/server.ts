@@ -69,7 +69,7 @@ export class AdminServer {
     showCertificate(this.#server, tls);
   }
 
-  /** Answers where it listens, with the port that port 0 became. Rejects with node's error when it cannot. */
+  /** Resolves to where it listens, with the port that port 0 became. Rejects with node's error when it cannot. */
   async listen({ host, port }: Address): Promise<Address> {
     this.#server.listen({ host, port });
     await once(this.#server, "listening");

@@ -14,8 +14,8 @@ In a checkout of the repository, usage-proxy is: npx -y pnpm@12 start
 
 Runs the proxy on a YAML file, until SIGTERM or SIGINT: then it takes no more
 requests, lets running ones end, stores what is counted, and exits.
-Backends, limits, flush settings and routing are taken over whenever the file
-changes, and on SIGHUP.
+Backends, clients, limits, routing, webhooks and flush settings are taken over
+whenever the file changes, and on SIGHUP.
 
   --config FILE   the configuration, relative to where you are; so are paths in it
   --check FILE    says whether it is valid, and starts nothing

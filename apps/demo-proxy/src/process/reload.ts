@@ -17,7 +17,7 @@ export interface ReloadOptions {
   readonly warn: (line: string) => void;
 }
 
-/** Takes the configuration over again whenever its file changes, and on SIGHUP. Answers what ends that. */
+/** Takes the configuration over again whenever its file changes, and on SIGHUP. Returns what ends that. */
 export function reloadOnChange({ file, read, load, live, log, warn }: ReloadOptions): () => void {
   return watchConfig(file, read, (reason) => {
     live.take(load).then(

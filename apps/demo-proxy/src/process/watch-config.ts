@@ -17,7 +17,7 @@ export async function fingerprintOf(file: string): Promise<Fingerprint> {
 
 /**
  * Calls `changed` when the file is no longer the one that was read, and on SIGHUP. It polls: unlike events of the file
- * system, that also works where the file is replaced, mounted or a link, as the ones of orchestrators are. Answers what ends
+ * system, that also works where the file is replaced, mounted or a link, as the ones of orchestrators are. Returns what ends
  * it.
  */
 export function watchConfig(

@@ -13,7 +13,7 @@ export interface AttemptObserver {
   /** The request cannot be written as HTTP. Nothing was written. */
   unsendable(): void;
   head(status: number, reason: string | undefined, headers: IncomingHttpHeaders): void;
-  /** Answers whether more may come; `resume` asks for more after a false. */
+  /** Returns whether more may come; `resume` asks for more after a false. */
   data(chunk: Buffer): boolean;
   ended(): void;
   /** What came of the body waits for room. */

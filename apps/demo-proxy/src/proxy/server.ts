@@ -152,7 +152,7 @@ export class ProxyServer {
     return typeof bound === "object" && bound !== null ? { host: bound.address, port: bound.port } : address;
   }
 
-  /** Stops accepting, lets running requests end for up to `graceMs` milliseconds, then cuts the rest; answers how many. */
+  /** Stops accepting, lets running requests end for up to `graceMs` milliseconds, then cuts the rest; resolves to how many. */
   async close(options: { readonly graceMs: number }): Promise<{ readonly cut: number }> {
     const { graceMs } = options;
     this.#closing = true;
