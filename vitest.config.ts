@@ -15,7 +15,7 @@ const closingLine: Reporter = {
 /** What takes longest begins first: nothing waits at the end for one file alone. */
 class LongestFirst extends BaseSequencer {
   static readonly #LONG =
-    /(simulation|mutations|run-chaos|left-behind|admin-fuzz|packed|fleet|main|main-redis|versions|page|usability|webhooks|streaming|demo|exact-faults|postgres-failover|postgres-contract)\.test\.ts$/;
+    /(simulation|mutations|run-chaos|left-behind|admin-fuzz|packed|bundles|production-folder|fleet|main|main-redis|versions|page|usability|webhooks|streaming|demo|exact-faults|postgres-failover|postgres-contract)\.test\.ts$/;
 
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);

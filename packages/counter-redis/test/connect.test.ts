@@ -100,7 +100,7 @@ describe("connecting, with the recommended options and with ioredis's own,", () 
       if (lasting) await begun;
       else await expect(begun).rejects.toThrow("no answer from Redis");
     }
-  }, 20_000);
+  });
 
   it("fails when a password is needed, or another one", async () => {
     const server = await redisServer({ config: { requirepass: "secret" } });

@@ -176,7 +176,7 @@ describe("exact limits of an instance that is cut off while Redis is wiped", () 
     hold.settle();
     expect(others).toBe(1_000);
     await expect.poll(() => b.totalAll("oci").apiRequests, SOON).toBe(LIMIT);
-  }, 30_000);
+  });
 
   it("are given to others after its lease, and it uses nothing more when it is back", async () => {
     const { a, b, tapped, whole, hold } = await two();

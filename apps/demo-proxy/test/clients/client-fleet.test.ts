@@ -10,7 +10,7 @@ let servers: Servers;
 beforeAll(async () => {
   const [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
   servers = { redis, postgres };
-}, 60_000);
+});
 afterAll(() => Promise.all([servers?.redis.stop(), servers?.postgres.stop()]));
 
 describe("a client of two proxies that share a Redis, where limits are exact", () => {

@@ -20,9 +20,7 @@ async function passing(proxies: readonly Address[], count: number): Promise<numb
 }
 
 describe("a grant, with Redis and Postgres", () => {
-  it("is made once by proxies that are asked at once, and with exact limits all of it is used and no more", {
-    timeout: 60_000,
-  }, async () => {
+  it("is made once by proxies that are asked at once, and with exact limits all of it is used and no more", async () => {
     const { config, name, upstream } = await share(servers, { apiRequests: 10, enforcement: "exact" });
     const [a, b] = [await startApp(config), await startApp(config)];
     const proxies = [a.proxy, b.proxy];
@@ -48,7 +46,7 @@ describe("a grant, with Redis and Postgres", () => {
     expect(json).toMatchObject({ grants: [{ backend: name, amounts: { apiRequests: 15 } }] });
   });
 
-  it("is learnt by a proxy that nobody asked with its next flush", { timeout: 60_000 }, async () => {
+  it("is learnt by a proxy that nobody asked with its next flush", async () => {
     const { config, name } = await share(servers, { apiRequests: 2 });
     const [a, b] = [await startApp(config), await startApp(config)];
     const body = JSON.stringify({ id: "1", amounts: { apiRequests: 3 }, reason: "r" });
