@@ -4,10 +4,11 @@ import type { CounterBackend, HoldOptions, Limits, Standing } from "./counter.ts
 import { type CounterParts, HeldBackends } from "./held-backends.ts";
 import type { Hold } from "./holds/hold.ts";
 import { Holds } from "./holds/holds.ts";
-import { AmountError, DrainConflictError } from "./model/errors.ts";
+import { DrainConflictError } from "./model/errors.ts";
 import type { PeriodUsage, StoredUsage, Tally, Usage } from "./model/usage.ts";
 import { capsOf, UNLIMITED } from "./request/caps.ts";
 import { Recorder } from "./request/recorder.ts";
+import { overflow } from "./request/refuse-overflow.ts";
 import type { Event } from "./util/emitter.ts";
 
 /**
@@ -201,7 +202,7 @@ export abstract class CounterBase<D extends string> extends HeldBackends<D> impl
       // What was swapped out is the caller's: it is in the baseline, and in what was counted here.
       const taken = this.#drainedBy === "swap" ? (confirmed[cell] as number) : 0;
       if (cells.mine(cell) - taken + (baseline[place] as number) > Number.MAX_SAFE_INTEGER) {
-        throw new AmountError(backend, dimension, baseline[place], "would take the total past 2^53-1");
+        throw overflow(backend, dimension, baseline[place]);
       }
       return (baseline[place] as number) - taken;
     });

@@ -20,7 +20,7 @@ export type {
   StoredTotals,
   TotalsQuery,
   UsageStore,
-} from "./hops/replica.ts";
+} from "./hops/usage-store.ts";
 export { LocalCounterBackend, type LocalCounterOptions } from "./local-counter.ts";
 export type { Change, ChangesQuery, StoredChange } from "./model/change.ts";
 export { type Clock, systemClock } from "./model/clock.ts";

@@ -1,4 +1,5 @@
 import { AmountError, assertBackendName, assertDimensionName, type Tally } from "@usage/counter-core";
+import { isAmount, textProblem } from "@usage/counter-core/internal";
 import { TallyError } from "./errors.ts";
 
 /** A tally that a database takes, as far as it can be told beforehand. */
@@ -19,7 +20,7 @@ export function checkedTally(tally: Tally): CheckedTally {
   for (const entry of Object.entries(usage)) {
     const [dimension, amount] = entry;
     assertDimensionName(dimension);
-    if (!Number.isSafeInteger(amount) || amount < 0) throw new AmountError(backend, dimension, amount);
+    if (!isAmount(amount)) throw new AmountError(backend, dimension, amount);
     if (amount > 0) amounts.push(entry);
   }
   return { tally, amounts };
@@ -27,11 +28,10 @@ export function checkedTally(tally: Tally): CheckedTally {
 
 /** Writers and periods are text of the same kind as backends' names: what every database keeps unchanged. */
 function assertText(field: "writer" | "period", value: unknown): void {
-  try {
-    assertBackendName(value);
-  } catch (cause) {
-    throw new TallyError(field, "is not 1 to 256 UTF-16 units of well-formed text without control characters", {
-      cause,
-    });
-  }
+  const problem = textProblem(value);
+  if (problem === undefined) return;
+  throw new TallyError(
+    field,
+    `is not 1 to 256 UTF-16 units of well-formed text without control characters: ${problem}`,
+  );
 }

@@ -67,8 +67,8 @@ export class TallyError extends RangeError {
   readonly code = "USAGE_TALLY";
   readonly field: "writer" | "period" | "usage";
 
-  constructor(field: "writer" | "period" | "usage", problem: string, options?: ErrorOptions) {
-    super(`a tally's ${field} ${problem}`, options);
+  constructor(field: "writer" | "period" | "usage", problem: string) {
+    super(`a tally's ${field} ${problem}`);
     this.name = "TallyError";
     this.field = field;
   }

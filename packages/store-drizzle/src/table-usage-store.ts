@@ -9,7 +9,7 @@ import {
   type Tally,
   type UsageStore,
 } from "@usage/counter-core";
-import { assertInstant, Cursors, checkedInstance } from "@usage/counter-core/internal";
+import { amountOf, assertInstant, Cursors, checkedInstance, untilAborted } from "@usage/counter-core/internal";
 import { readChanges, storeChange } from "./changes.ts";
 import { claimMarks } from "./claim-marks.ts";
 import { foldPeriods } from "./fold-periods.ts";
@@ -17,7 +17,6 @@ import { grantOf, storeGrant } from "./grants.ts";
 import { mergeTallies } from "./merge-tallies.ts";
 import { acknowledgeNotices, takeNotices } from "./notices.ts";
 import { foldTimeline, readTimeline, readWriters } from "./timelines.ts";
-import { untilAborted } from "./until-aborted.ts";
 import type { Selection, UsageTable } from "./usage-table.ts";
 
 export interface TableStoreOptions {
@@ -155,7 +154,5 @@ async function* periods(
 }
 
 function pick(usage: Readonly<Record<string, number>>, dimensions: readonly string[]): Record<string, number> {
-  return Object.fromEntries(
-    dimensions.map((dimension) => [dimension, Object.hasOwn(usage, dimension) ? (usage[dimension] ?? 0) : 0]),
-  );
+  return Object.fromEntries(dimensions.map((dimension) => [dimension, amountOf(usage, dimension)]));
 }

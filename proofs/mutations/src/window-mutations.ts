@@ -65,7 +65,7 @@ export const WINDOW_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "takes limits by window that are a promise for none",
-    edit: change(/ \|\| \("then" in limits.*?"function"\)/, ""),
+    edit: change(/ \|\| isThenable\(limits\)/, ""),
     caughtBy: [
       limits("are refused when usage is opened: %s"),
       limits("refuse the backend that has them, and no other: %s"),

@@ -1,9 +1,9 @@
 import { AT_ONCE, type HoldingPeriods } from "../cells/cells.ts";
 import type { HoldOptions } from "../counter.ts";
 import type { Clock } from "../model/clock.ts";
-import { AmountError } from "../model/errors.ts";
 import type { Usage } from "../model/usage.ts";
 import type { Recorder } from "../request/recorder.ts";
+import { overflow } from "../request/refuse-overflow.ts";
 import { assertDelay } from "../util/assert-delay.ts";
 import { Emitter, type Event } from "../util/emitter.ts";
 import type { Hold } from "./hold.ts";
@@ -165,9 +165,7 @@ export class Holds<D extends string> {
 
   #assertCountable(hold: OpenHold<D>, row: number, amounts: Float64Array): void {
     const place = this.#periods.tooLarge(hold.cells, row, amounts);
-    if (place < 0) return;
-    const dimension = this.#dimensions[place] as D;
-    throw new AmountError(hold.backend, dimension, amounts[place], "would take the total past 2^53-1");
+    if (place >= 0) throw overflow(hold.backend, this.#dimensions[place] as D, amounts[place]);
   }
 
   /** An open hold keeps its backend held; one that expired does not, and its row may be another's. */

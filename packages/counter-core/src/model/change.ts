@@ -1,4 +1,4 @@
-import { CONTROL_CHARACTER } from "./names.ts";
+import { assertText } from "./text.ts";
 
 /** A setting that somebody changed while processes ran, and its trail. Texts are of 1 to 256 UTF-16 units unless it says so. */
 export interface Change {
@@ -37,11 +37,12 @@ export interface ChangesQuery {
 /** The copy of a change that is stored. @throws RangeError when it is none: it says which part. */
 export function checkedChange(change: Change): Change {
   const { subject, setting, value, before, by, reason, follows, replaces = false } = change;
-  assertText("subject", subject, 512);
-  assertText("setting", setting, 256);
-  for (const [name, json] of Object.entries({ value, before })) if (json !== null) assertText(name, json, 16_384);
-  if (by !== undefined) assertText("by", by, 256);
-  if (reason !== undefined) assertText("reason", reason, 1_000);
+  assertText("a change's subject", subject, 512);
+  assertText("a change's setting", setting);
+  if (value !== null) assertText("a change's value", value, 16_384);
+  if (before !== null) assertText("a change's before", before, 16_384);
+  if (by !== undefined) assertText("a change's by", by);
+  if (reason !== undefined) assertText("a change's reason", reason, 1_000);
   if (follows !== undefined) assertRevision("follows", follows);
   if (typeof replaces !== "boolean") throw new RangeError("a change's replaces must be true or false");
   return {
@@ -60,12 +61,4 @@ export function checkedChange(change: Change): Change {
 export function assertRevision(name: string, revision: unknown): void {
   if (Number.isSafeInteger(revision) && (revision as number) >= 0) return;
   throw new RangeError(`${name} must be a revision, a whole number from 0, got ${String(revision)}`);
-}
-
-function assertText(field: string, value: unknown, longest: number): void {
-  const isText = typeof value === "string" && value.length >= 1 && value.length <= longest && value.isWellFormed();
-  if (isText && !CONTROL_CHARACTER.test(value)) return;
-  throw new RangeError(
-    `a change's ${field} must be 1 to ${longest} UTF-16 units of well-formed text without control characters`,
-  );
 }

@@ -1,3 +1,5 @@
+import { messageOf } from "../util/message-of.ts";
+
 /** A backend's name that the counter does not hold. */
 export class UnknownBackendError extends Error {
   readonly code = "USAGE_UNKNOWN_BACKEND";
@@ -104,8 +106,7 @@ export class UnknownUsageError extends Error {
   constructor(backends: readonly string[], cause: unknown) {
     const [first = ""] = backends;
     const named = backends.length === 1 ? quote(first) : `${quote(first)} and ${backends.length - 1} more`;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    super(`what was used of ${named} cannot be read, ask again later: ${why}`, { cause });
+    super(`what was used of ${named} cannot be read, ask again later: ${messageOf(cause)}`, { cause });
     this.name = "UnknownUsageError";
     this.backends = backends;
   }

@@ -1,6 +1,7 @@
 import { isDictionary } from "../request/usage-reader.ts";
 import { AmountError } from "./errors.ts";
-import { assertBackendName, assertDimensionName, CONTROL_CHARACTER } from "./names.ts";
+import { assertBackendName, assertDimensionName } from "./names.ts";
+import { assertText } from "./text.ts";
 import { isAmount } from "./usage.ts";
 
 /** Credit of a backend for one period: as much more as its limits of that period allow, and why. */
@@ -46,10 +47,10 @@ const LONGEST_REASON = 1_000;
 /** The copy of a grant that is stored. @throws NameError, AmountError, RangeError or TypeError when it is none: it says which part. */
 export function checkedGrant({ period, backend, id, amounts, reason, by }: Grant): Grant {
   assertBackendName(backend);
-  assertText("period", period);
-  assertText("id", id);
-  assertText("reason", reason, LONGEST_REASON);
-  if (by !== undefined) assertText("by", by);
+  assertText("a grant's period", period);
+  assertText("a grant's id", id);
+  assertText("a grant's reason", reason, LONGEST_REASON);
+  if (by !== undefined) assertText("a grant's by", by);
   return { period, backend, id, amounts: checkedAmounts(backend, amounts), reason, ...(by !== undefined && { by }) };
 }
 
@@ -85,13 +86,4 @@ function checkedAmounts(backend: string, amounts: Grant["amounts"]): Grant["amou
     }
   }
   return Object.fromEntries(given);
-}
-
-function assertText(field: "period" | "id" | "reason" | "by", value: unknown, longest = 256): void {
-  const isText = typeof value === "string" && value.length >= 1 && value.length <= longest && value.isWellFormed();
-  if (isText && !CONTROL_CHARACTER.test(value)) return;
-  const shown = typeof value === "string" ? JSON.stringify(value.slice(0, 64)) : String(value);
-  throw new RangeError(
-    `a grant's ${field} must be 1 to ${longest} UTF-16 units of well-formed text without control characters, got ${shown}`,
-  );
 }

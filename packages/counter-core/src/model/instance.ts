@@ -1,4 +1,5 @@
-import { assertDimensionName, CONTROL_CHARACTER } from "./names.ts";
+import { assertDimensionName } from "./names.ts";
+import { assertText } from "./text.ts";
 import { assertInstant } from "./timeline.ts";
 
 /** One run of one process that counts, as it says of itself. */
@@ -28,7 +29,7 @@ const MOST_LABELS = 16;
 
 /** The copy of an instance that is stored. @throws RangeError or NameError when it is none: it says which part. */
 export function checkedInstance({ id, startedAt, stoppedAt, labels }: Instance): Instance {
-  assertText("id", id, 256);
+  assertText("an instance's id", id);
   assertInstant("an instance's startedAt", startedAt);
   if (stoppedAt !== undefined) assertInstant("an instance's stoppedAt", stoppedAt);
   const given = Object.entries(labels);
@@ -37,15 +38,7 @@ export function checkedInstance({ id, startedAt, stoppedAt, labels }: Instance):
   }
   for (const [name, value] of given) {
     assertDimensionName(name);
-    assertText(`label ${name}`, value, 1_000);
+    assertText(`an instance's label ${name}`, value, 1_000);
   }
   return { id, startedAt, ...(stoppedAt !== undefined && { stoppedAt }), labels: Object.fromEntries(given) };
-}
-
-function assertText(field: string, value: unknown, longest: number): void {
-  const isText = typeof value === "string" && value.length >= 1 && value.length <= longest && value.isWellFormed();
-  if (isText && !CONTROL_CHARACTER.test(value)) return;
-  throw new RangeError(
-    `an instance's ${field} must be 1 to ${longest} UTF-16 units of well-formed text without control characters`,
-  );
 }

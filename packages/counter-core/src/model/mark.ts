@@ -1,4 +1,5 @@
 import { assertBackendName, assertDimensionName } from "./names.ts";
+import { assertText } from "./text.ts";
 
 /** Something that happens once in a period and is somebody's to act upon: that 80 % of a limit are used, say. */
 export interface Mark {
@@ -37,12 +38,12 @@ export function markRow(mark: Mark): MarkRow {
   const { period, backend, dimension, mark: name, notice } = mark;
   if (backend !== undefined) assertBackendName(backend);
   if (dimension !== undefined) assertDimensionName(dimension);
-  assertText("period", period);
-  assertText("mark", name);
+  assertText("a mark's period", period);
+  assertText("a mark's mark", name);
   const row = { backend: backend ?? "", period, dimension: dimension ?? "", mark: name };
   if (notice === undefined) return row;
   const { channel, body } = notice;
-  assertText("channel", channel);
+  assertText("a mark's channel", channel);
   assertBody(body);
   return { ...row, channel, body };
 }
@@ -55,17 +56,6 @@ export function markOf({ backend, period, dimension, mark }: MarkRow): Omit<Mark
 /** The same for the same mark only: no name has a line break. Begins with the backend. */
 export function markKey({ backend, period, dimension, mark }: MarkRow): string {
   return `${backend}\n${period}\n${dimension}\n${mark}`;
-}
-
-function assertText(field: "period" | "mark" | "channel", value: unknown): void {
-  try {
-    assertBackendName(value);
-  } catch (cause) {
-    throw new RangeError(
-      `a mark's ${field} must be 1 to 256 UTF-16 units of well-formed text without control characters`,
-      { cause },
-    );
-  }
 }
 
 function assertBody(value: unknown): void {

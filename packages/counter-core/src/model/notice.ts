@@ -1,6 +1,6 @@
 import { assertDelay } from "../util/assert-delay.ts";
 import type { Mark } from "./mark.ts";
-import { assertBackendName } from "./names.ts";
+import { assertText } from "./text.ts";
 
 /** What is to be delivered of a mark that was claimed with it, and is not known to be delivered. */
 export interface Notice extends Omit<Mark, "notice"> {
@@ -21,13 +21,7 @@ const MAX_LIMIT = 1_000;
 
 /** @throws RangeError for a channel that is no name, and for what is out of range. */
 export function assertNoticesQuery(channel: unknown, { limit, retryMs }: NoticesQuery): void {
-  try {
-    assertBackendName(channel);
-  } catch (cause) {
-    throw new RangeError("channel must be 1 to 256 UTF-16 units of well-formed text without control characters", {
-      cause,
-    });
-  }
+  assertText("channel", channel);
   if (!(Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIMIT)) {
     throw new RangeError(`limit must be a whole number from 1 to ${MAX_LIMIT}, got ${String(limit)}`);
   }

@@ -1,6 +1,5 @@
 import type { PeriodScheme } from "../model/period.ts";
-
-const DAY_MS = 86_400_000;
+import { type Calendar, DAY_MS, isoDay } from "./calendar.ts";
 
 /**
  * Months in UTC that begin on `anchorDay` (1 to 31), or on the last day of a month that is shorter; as billing periods do.
@@ -11,12 +10,6 @@ const DAY_MS = 86_400_000;
 export function utcMonthsFrom(anchorDay: number): PeriodScheme {
   assertAnchorDay(anchorDay);
   return monthsFrom(anchorDay, { dayAt: (timeMs) => Math.floor(timeMs / DAY_MS) * DAY_MS, startOf: (day) => day });
-}
-
-/** A calendar: which day an instant is in, and when a day begins. Days are written as the midnight of that date in UTC. */
-export interface Calendar {
-  dayAt(timeMs: number): number;
-  startOf(day: number): number;
 }
 
 /** Months of a calendar that begin on a day. */
@@ -44,9 +37,4 @@ export function assertAnchorDay(anchorDay: number): void {
   if (!Number.isInteger(anchorDay) || anchorDay < 1 || anchorDay > 31) {
     throw new RangeError(`anchorDay must be a whole number from 1 to 31, got ${String(anchorDay)}`);
   }
-}
-
-/** The date of a day, like `2026-01-31`. */
-export function isoDay(day: number): string {
-  return new Date(day).toISOString().slice(0, 10);
 }

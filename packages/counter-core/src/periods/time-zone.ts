@@ -1,7 +1,5 @@
-import type { Calendar } from "./anchored-months.ts";
+import { type Calendar, DAY_MS } from "./calendar.ts";
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 /** No zone is farther from UTC than 26 hours (where it changed sides of the date line), nor changes its offset twice within four days. */
 const FAR_MS = 2 * DAY_MS;
 

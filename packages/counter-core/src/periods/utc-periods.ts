@@ -1,11 +1,8 @@
 import type { PeriodScheme } from "../model/period.ts";
+import { DAY_MS, FIRST_MONDAY_MS, isoDay, isoWeek, WEEK_MS } from "./calendar.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
-const WEEK_MS = 7 * DAY_MS;
-/** 1970-01-05, the first Monday after the Unix epoch. */
-const FIRST_MONDAY_MS = 4 * DAY_MS;
 
 /** Minutes in UTC, with keys like `2026-01-31T13:05`. */
 export const utcMinutes: PeriodScheme = evenly(MINUTE_MS, (start) => isoTime(start).slice(0, 16));
@@ -44,22 +41,4 @@ function evenly(lengthMs: number, keyOf: (start: number) => string, originMs = 0
 
 function isoTime(timeMs: number): string {
   return new Date(timeMs).toISOString();
-}
-
-function isoDay(timeMs: number): string {
-  return isoTime(timeMs).slice(0, 10);
-}
-
-/** The Monday of the week that a day is in; days are written as the midnight of that date in UTC. */
-export function mondayOf(day: number): number {
-  return Math.floor((day - FIRST_MONDAY_MS) / WEEK_MS) * WEEK_MS + FIRST_MONDAY_MS;
-}
-
-/** The key of the week that begins on a Monday. A week belongs to the year of its Thursday. */
-export function isoWeek(mondayMs: number): string {
-  // fault: counts a week in the year of its Monday
-  const year = new Date(mondayMs + 3 * DAY_MS).getUTCFullYear();
-  const fourthOfJanuary = Date.UTC(year, 0, 4);
-  const week = 1 + Math.floor((mondayMs + 6 * DAY_MS - fourthOfJanuary) / WEEK_MS);
-  return `${year}-W${String(week).padStart(2, "0")}`;
 }

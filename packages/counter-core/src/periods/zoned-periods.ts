@@ -1,10 +1,7 @@
 import type { PeriodScheme } from "../model/period.ts";
-import { assertAnchorDay, isoDay, monthsFrom } from "./anchored-months.ts";
+import { assertAnchorDay, monthsFrom } from "./anchored-months.ts";
+import { DAY_MS, isoDay, isoWeek, mondayOf, WEEK_MS } from "./calendar.ts";
 import { TimeZone } from "./time-zone.ts";
-import { isoWeek, mondayOf } from "./utc-periods.ts";
-
-const DAY_MS = 86_400_000;
-const WEEK_MS = 7 * DAY_MS;
 
 /**
  * Months as clocks in an IANA time zone show them, with keys like `2026-01`; from another day of the month than the first on as

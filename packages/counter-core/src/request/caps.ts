@@ -1,6 +1,7 @@
 import type { Limits } from "../counter.ts";
 import { AmountError } from "../model/errors.ts";
 import { isAmount } from "../model/usage.ts";
+import { isThenable } from "../util/is-thenable.ts";
 import { isDictionary, valuesOf } from "./usage-reader.ts";
 
 /** What the total of a cell may become where there is no limit: beyond it a number is not exact any more. */
@@ -20,7 +21,7 @@ export function raisedBy(credit: number, limit: number): number {
  */
 export function capsOf<D extends string>(dimensions: readonly D[], backend: string, limits: Limits<D>): Float64Array {
   // A promise has no keys, and would open every limit.
-  if (!isDictionary(limits) || ("then" in limits && typeof limits.then === "function")) {
+  if (!isDictionary(limits) || isThenable(limits)) {
     throw new TypeError(`limits of backend ${JSON.stringify(backend)} must be an object with a limit per dimension`);
   }
   return Float64Array.from(valuesOf(dimensions, backend, limits), (limit, place) => {

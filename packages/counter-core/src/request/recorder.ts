@@ -1,6 +1,7 @@
 import { AT_ONCE, type RecordingCells } from "../cells/cells.ts";
 import { AmountError, UnknownBackendError, UnknownDimensionError } from "../model/errors.ts";
 import { isAmount, type Usage } from "../model/usage.ts";
+import { overflow, refuseOverflow } from "./refuse-overflow.ts";
 import type { Rows } from "./rows.ts";
 import { UsageReader } from "./usage-reader.ts";
 
@@ -29,13 +30,13 @@ export class Recorder<D extends string> {
     const row = this.rowOf(backend);
     const place = this.placeOf(backend, dimension);
     if (!isAmount(amount)) throw new AmountError(backend, dimension, amount);
-    if (!this.#cells.add(row, place, amount)) throw tooMuch(backend, dimension, amount);
+    if (!this.#cells.add(row, place, amount)) throw overflow(backend, dimension, amount);
   }
 
   addAll(backend: string, usage: Partial<Usage<D>>): void {
     const row = this.rowOf(backend);
     this.#reader.read(backend, usage, this.#amounts);
-    if (!this.#cells.addAll(row, this.#amounts)) this.refuseOverflow(backend, row, this.#amounts);
+    if (!this.#cells.addAll(row, this.#amounts)) this.#refuseOverflow(backend, row);
   }
 
   readTotal(backend: string, out: Float64Array): void {
@@ -60,17 +61,8 @@ export class Recorder<D extends string> {
     return this.#amounts;
   }
 
-  /** Throws where such amounts would take a total past 2^53-1. */
-  refuseOverflow(backend: string, row: number, amounts: Float64Array): void {
-    const totals = this.#totals;
-    this.#cells.readTotal(row, totals);
-    for (const [place, dimension] of this.dimensions.entries()) {
-      const amount = amounts[place] as number;
-      if ((totals[place] as number) + amount > Number.MAX_SAFE_INTEGER) throw tooMuch(backend, dimension, amount);
-    }
+  #refuseOverflow(backend: string, row: number): void {
+    this.#cells.readTotal(row, this.#totals);
+    refuseOverflow(this.dimensions, backend, this.#totals, this.#amounts);
   }
-}
-
-function tooMuch(backend: string, dimension: string, amount: unknown): AmountError {
-  return new AmountError(backend, dimension, amount, "would take the total past 2^53-1");
 }

@@ -1,4 +1,4 @@
-import type { RejectedTally, StoredTotals, TotalsQuery, UsageStore } from "../hops/replica.ts";
+import type { RejectedTally, StoredTotals, TotalsQuery, UsageStore } from "../hops/usage-store.ts";
 import { type Clock, systemClock } from "../model/clock.ts";
 import { AmountError, PeriodFoldedError } from "../model/errors.ts";
 import { assertBackendName, assertDimensionName, checkedDimensions } from "../model/names.ts";

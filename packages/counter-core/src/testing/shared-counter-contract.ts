@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { CounterBackend } from "../counter.ts";
-import type { UsageStore } from "../hops/replica.ts";
+import type { UsageStore } from "../hops/usage-store.ts";
 import { STORAGE_DIMENSIONS, type Tally, type Usage } from "../model/usage.ts";
 import { memoryStore } from "../stores/memory-store.ts";
 

@@ -1,5 +1,4 @@
-import { amountOf } from "@usage/counter-core/internal";
-import { DIMENSION } from "./replies.ts";
+import { amountOf, isDimensionName } from "@usage/counter-core/internal";
 import type { MergeItem, Pair } from "./shared-counts.ts";
 
 const NO_PAIR: Pair = { granted: 0, returned: 0, forgiven: 0 };
@@ -24,7 +23,7 @@ export function mergeArgsOf(
 export function dimensionsOf(ours: readonly string[], items: readonly MergeItem[]): readonly string[] {
   const dimensions = new Set(ours);
   for (const { rows = [] } of items) {
-    for (const { usage } of rows) for (const name in usage) if (DIMENSION.test(name)) dimensions.add(name);
+    for (const { usage } of rows) for (const name in usage) if (isDimensionName(name)) dimensions.add(name);
   }
   return [...dimensions];
 }

@@ -1,9 +1,8 @@
 import type { Tally } from "@usage/counter-core";
+import { isDimensionName } from "@usage/counter-core/internal";
 import { RefusedCountsError } from "./errors.ts";
 import type { MergedItem, MergeReply, Pair, ReadReply } from "./shared-counts.ts";
 
-/** Whatever else a store or a hash may hold cannot be the name of a count. */
-export const DIMENSION: RegExp = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
 const AMOUNT = /^\d{1,16}$/;
 const REFUSED = "USAGE_REFUSED ";
 /** What `merge` says of a hash where anybody ever held anything. */
@@ -61,7 +60,7 @@ export function readReplyOf(hash: unknown, key: string, period: string, backend:
     value.split(" ").forEach((text, d) => {
       const name = dimensions[d] ?? "";
       const amount = AMOUNT.test(text) ? Number(text) : Number.NaN;
-      if (!DIMENSION.test(name)) spoilt ??= ":d";
+      if (!isDimensionName(name)) spoilt ??= ":d";
       else if (!Number.isSafeInteger(amount)) spoilt ??= field;
       else if (amount > 0) usage[name] = amount;
     });

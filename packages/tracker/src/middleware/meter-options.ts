@@ -1,5 +1,5 @@
 import type { Awaitable, Limits, Usage } from "@usage/counter-core";
-import { assertDelay, isAmount, isDictionary } from "@usage/counter-core/internal";
+import { assertDelay, isAmount, isDictionary, isThenable } from "@usage/counter-core/internal";
 import { dimensionsOf, type MeteredUsage } from "./metered-usage.ts";
 import type { Refusal } from "./refusal.ts";
 
@@ -103,11 +103,6 @@ function assertCost(dimensions: readonly string[], cost: unknown): void {
 /** Whether a value can hold amounts by name. A promise has none, and would make everything free. */
 export function isAmounts(value: unknown): value is Readonly<Record<string, unknown>> {
   return isDictionary(value) && !isThenable(value);
-}
-
-/** A promise, or what awaits like one, as the queries of some databases do. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return value !== null && typeof value === "object" && "then" in value && typeof value.then === "function";
 }
 
 /** What a value is, for an error. */

@@ -1,7 +1,7 @@
 import type { Awaitable, Hold, Usage } from "@usage/counter-core";
-import { messageOf } from "@usage/counter-core/internal";
+import { isThenable, messageOf } from "@usage/counter-core/internal";
 import { Admitted } from "./admitted.ts";
-import { assertMeterOptions, isAmounts, isThenable, kindOf, type MeterOptions } from "./meter-options.ts";
+import { assertMeterOptions, isAmounts, kindOf, type MeterOptions } from "./meter-options.ts";
 import { dimensionsOf, type MeteredUsage } from "./metered-usage.ts";
 import { QuotaHeaders } from "./quota-headers.ts";
 import { type Refusal, refusedBy, refusedFor, refusedWithoutKey } from "./refusal.ts";
@@ -154,7 +154,7 @@ export class Meter<D extends string, A extends readonly unknown[], R, L> {
 }
 
 /** Goes on with a value, at once where it is there. */
-export function after<T, U>(value: Awaitable<T>, next: (value: T) => Awaitable<U>): Awaitable<U> {
+function after<T, U>(value: Awaitable<T>, next: (value: T) => Awaitable<U>): Awaitable<U> {
   return isThenable(value) ? Promise.resolve(value as Promise<T>).then(next) : next(value as T);
 }
 

@@ -1,5 +1,5 @@
-import { assertBackendName, type StorageDimension } from "@usage/counter-core";
-import { assertDelay } from "@usage/counter-core/internal";
+import type { StorageDimension } from "@usage/counter-core";
+import { assertDelay, assertText } from "@usage/counter-core/internal";
 import type { Outbox } from "./notice-courier.ts";
 import type { Delivery, ThresholdEvent } from "./threshold-event.ts";
 import { checkedThresholds, type Thresholds } from "./thresholds.ts";
@@ -51,7 +51,7 @@ export function checkedThresholdOptions<D extends string>(
     throw new TypeError(`onThreshold must be a function that is told of events, got ${String(onThreshold)}`);
   }
   const thresholdsOf = checkedThresholds(thresholds);
-  assertChannel(channel);
+  assertText("channel", channel, MAX_CHANNEL);
   assertDelay("timeoutMs", timeoutMs);
   assertDelay("retryMs.first", retryMs.first);
   assertDelay("retryMs.max", retryMs.max, retryMs.first);
@@ -77,18 +77,6 @@ export function givenThresholds<D extends string>({
   if (onThreshold === undefined) throw new TypeError("thresholds are given without onThreshold: who is to be told?");
   if (thresholds === undefined) throw new TypeError("onThreshold is given without thresholds: [0.5, 0.8, 1] say");
   return { thresholds, onThreshold };
-}
-
-function assertChannel(channel: unknown): void {
-  try {
-    assertBackendName(channel);
-    if (channel.length <= MAX_CHANNEL) return;
-  } catch {
-    // Said below.
-  }
-  throw new RangeError(
-    `channel must be 1 to ${MAX_CHANNEL} UTF-16 units of well-formed text without control characters, got ${JSON.stringify(channel)}`,
-  );
 }
 
 function isOutbox(store: object): store is Outbox {

@@ -1,17 +1,7 @@
-import {
-  AmountError,
-  type Event,
-  type Hold,
-  type HoldOptions,
-  UnknownBackendError,
-  type Usage,
-} from "@usage/counter-core";
-import { UsageReader } from "@usage/counter-core/internal";
+import { type Event, type Hold, type HoldOptions, UnknownBackendError, type Usage } from "@usage/counter-core";
+import { AT_ONCE, refuseOverflow, UsageReader } from "@usage/counter-core/internal";
 import type { TrackedCounter } from "../tracked-counter.ts";
 import { JointHold } from "./joint-hold.ts";
-
-/** An array of amounts has room for so many at least: see `RowCounter`. */
-const FEWEST = 4;
 
 /** Counters of the same dimensions, as one: usage is added in all of them, or in none. */
 export class JointCounter<D extends string> {
@@ -25,7 +15,7 @@ export class JointCounter<D extends string> {
     const [{ dimensions }] = counters as readonly [TrackedCounter<D>];
     this.#counters = counters;
     this.#reader = new UsageReader(dimensions);
-    this.#amounts = new Float64Array(Math.max(FEWEST, dimensions.length));
+    this.#amounts = new Float64Array(Math.max(AT_ONCE, dimensions.length));
   }
 
   /** Each backend of which something is free again in one of them. */
@@ -49,7 +39,7 @@ export class JointCounter<D extends string> {
       const row = counter.findRow(backend);
       if (row !== undefined && counter.addRow(row, amounts)) continue;
       this.#takeBack(i, backend);
-      refuseOverflow(counter, backend, amounts);
+      this.#refuseOverflow(counter, backend);
     }
   }
 
@@ -104,21 +94,16 @@ export class JointCounter<D extends string> {
     rowIn(this.#counters[place] as TrackedCounter<D>, backend);
     return false;
   }
+
+  #refuseOverflow(counter: TrackedCounter<D>, backend: string): void {
+    const totals = new Float64Array(counter.dimensions.length);
+    counter.readTotal(backend, totals);
+    refuseOverflow(counter.dimensions, backend, totals, this.#amounts);
+  }
 }
 
 function rowIn<D extends string>(counter: TrackedCounter<D>, backend: string): number {
   const row = counter.findRow(backend);
   if (row === undefined) throw new UnknownBackendError(backend);
   return row;
-}
-
-function refuseOverflow<D extends string>(counter: TrackedCounter<D>, backend: string, amounts: Float64Array): void {
-  const { dimensions } = counter;
-  const totals = new Float64Array(dimensions.length);
-  counter.readTotal(backend, totals);
-  for (let place = 0; place < dimensions.length; place++) {
-    const amount = amounts[place] as number;
-    if ((totals[place] as number) + amount <= Number.MAX_SAFE_INTEGER) continue;
-    throw new AmountError(backend, dimensions[place] as D, amount, "would take the total past 2^53-1");
-  }
 }

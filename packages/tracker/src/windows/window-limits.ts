@@ -1,5 +1,5 @@
 import { assertBackendName, type Limits } from "@usage/counter-core";
-import { isDictionary, messageOf } from "@usage/counter-core/internal";
+import { isDictionary, isThenable, messageOf } from "@usage/counter-core/internal";
 import { type Copied, copier } from "../limits.ts";
 
 /** Limits of one backend by window; a window that is absent has none. */
@@ -107,7 +107,7 @@ export class WindowLimitsBook<D extends string, W extends string> {
   #assertWindows(backend: string, limits: WindowLimits<D, W>): void {
     // A promise names no window, and would open every limit.
     // fault: takes limits by window that are a promise for none
-    if (!isDictionary(limits) || ("then" in limits && typeof limits.then === "function")) {
+    if (!isDictionary(limits) || isThenable(limits)) {
       throw new TypeError(`limits of ${backend} must be an object of limits, by window`);
     }
     const unknown = Object.keys(limits).find((name) => !this.#windows.includes(name as W));

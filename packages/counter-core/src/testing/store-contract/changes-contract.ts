@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { UsageStore } from "../../hops/replica.ts";
+import type { UsageStore } from "../../hops/usage-store.ts";
 import type { StoredUsage } from "../../model/usage.ts";
 import { ODD_NAMES } from "../odd-names.ts";
 import { randomFrom, randomSchedule, randomTallies } from "../random-tallies.ts";

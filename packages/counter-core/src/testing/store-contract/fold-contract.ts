@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { RejectedTally, UsageStore } from "../../hops/replica.ts";
+import type { RejectedTally, UsageStore } from "../../hops/usage-store.ts";
 import { PeriodFoldedError } from "../../model/errors.ts";
 import type { Tally } from "../../model/usage.ts";
 import { all, tally, usage } from "../sample-tallies.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { UsageStore } from "../../hops/replica.ts";
+import type { UsageStore } from "../../hops/usage-store.ts";
 import { AmountError, NameError } from "../../model/errors.ts";
 import type { Grant } from "../../model/grant.ts";
 import { ODD_NAMES } from "../odd-names.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { UsageStore } from "../../hops/replica.ts";
+import type { UsageStore } from "../../hops/usage-store.ts";
 import { NameError } from "../../model/errors.ts";
 import type { Instance } from "../../model/instance.ts";
 import { PERIOD, tally } from "../sample-tallies.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { RejectedTally } from "../../hops/replica.ts";
+import type { RejectedTally } from "../../hops/usage-store.ts";
 import type { Tally } from "../../model/usage.ts";
 import { maximaSummed, randomFrom, randomSchedule, randomTallies } from "../random-tallies.ts";
 import { all, many, PERIOD, tally, usage, usageOf } from "../sample-tallies.ts";

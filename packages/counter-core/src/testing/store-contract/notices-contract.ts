@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { UsageStore } from "../../hops/replica.ts";
+import type { UsageStore } from "../../hops/usage-store.ts";
 import type { Mark } from "../../model/mark.ts";
 import type { Notice, NoticesQuery } from "../../model/notice.ts";
 import { ODD_NAMES } from "../odd-names.ts";

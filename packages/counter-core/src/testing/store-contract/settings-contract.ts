@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { UsageStore } from "../../hops/replica.ts";
+import type { UsageStore } from "../../hops/usage-store.ts";
 import type { Change } from "../../model/change.ts";
 import type { WithStore } from "./subject.ts";
 

@@ -1,4 +1,4 @@
-import type { UsageStore } from "../../hops/replica.ts";
+import type { UsageStore } from "../../hops/usage-store.ts";
 
 /** A store to test, and what belongs to it. */
 export interface StoreUnderTest {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { UsageStore } from "../../hops/replica.ts";
+import type { UsageStore } from "../../hops/usage-store.ts";
 import type { TimelineQuery, TimelineStep } from "../../model/timeline.ts";
 import type { Usage } from "../../model/usage.ts";
 import { ODD_NAMES } from "../odd-names.ts";
