@@ -2,7 +2,6 @@ import {
   type EnsureOptions,
   type Event,
   type Limits,
-  type PeriodScheme,
   type ReadRows,
   STORAGE_DIMENSIONS,
   type Standing,
@@ -21,7 +20,7 @@ import type { Recalled } from "./replication/recall.ts";
 import type { SharedPeriod } from "./replication/shared-period.ts";
 import { PUSH_TIMEOUT_MS, Sharing } from "./replication/sharing.ts";
 import type { BoundStore } from "./replication/store-access.ts";
-import { begin } from "./server/connect.ts";
+import { connect } from "./server/connect.ts";
 import { RedisSharedCounts } from "./server/redis-shared-counts.ts";
 import type { SharedCounts } from "./server/shared-counts.ts";
 
@@ -37,7 +36,6 @@ import type { SharedCounts } from "./server/shared-counts.ts";
  * ```
  */
 export class RedisCounterBackend<D extends string = StorageDimension> extends CounterBase<D> {
-  readonly #periods: PeriodScheme;
   readonly #sharing: Sharing;
 
   /**
@@ -55,7 +53,6 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     const { clock, rows, dimensions, writer: run, tallyRows: tallies } = this;
     const freed = (row: number): void => this.freed(row);
     const { periods } = parts;
-    this.#periods = scheme;
     this.#sharing = new Sharing({ run, dimensions, rows, periods, scheme, tallies, clock, freed }, counts, options);
   }
 
@@ -74,7 +71,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     const counter = new RedisCounterBackend<D>(counts, { ...options, pollIntervalMs });
     try {
       const { isExact, leaseMs, events } = counter.#sharing;
-      const cautions = await begin(client, prefix, {
+      const cautions = await connect(client, prefix, {
         start: () => counter.start(),
         replies: () => counter.#sharing.exchanges.replies,
         exact: isExact ? { leaseMs } : undefined,
@@ -215,13 +212,7 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
   /** Also deletes what all instances shared of the backend: discard it on all of them. */
   override discard(backend: string): void {
     super.discard(backend);
-    const row = this.rowOf(backend);
-    for (const shared of this.#sharing.replication.periods()) this.#sharing.replication.slices.clear(shared, row);
-    const { start } = this.period();
-    this.#sharing.discards.add(backend, [
-      this.#periods.at(start - 1),
-      ...this.periods.all().map(({ period }) => period),
-    ]);
+    this.#sharing.discard(backend, this.rowOf(backend));
   }
 
   /** Shares what is left, as far as Redis can be reached, and ends. Counting goes on; the client stays open. */
@@ -241,8 +232,9 @@ export class RedisCounterBackend<D extends string = StorageDimension> extends Co
     const shared = this.#sharing.replication.current();
     const recalled = await this.#sharing.recall.ask(shared, names, read, whenUnknown);
     return () => {
-      for (const name of names)
+      for (const name of names) {
         if (this.rows.find(name) === undefined) this.#holdRecalled(shared, name, recalled(name));
+      }
     };
   }
 

@@ -9,7 +9,7 @@ import {
 import { startRedisCluster, startReplica } from "@usage/test-servers";
 import { Cluster, Redis } from "ioredis";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
-import { begin } from "../src/server/connect.ts";
+import { connect } from "../src/server/connect.ts";
 import { trialOf } from "../src/server/rights.ts";
 import { freshPrefix } from "./support/counters.ts";
 import { faultProxy, redisServer } from "./support/servers.ts";
@@ -96,7 +96,7 @@ describe("connecting, with the recommended options and with ioredis's own,", () 
         if (!lasting) clearInterval(timer);
         await sleep(2_000);
       };
-      const begun = begin(one, freshPrefix(), { start, replies: () => replies });
+      const begun = connect(one, freshPrefix(), { start, replies: () => replies });
       if (lasting) await begun;
       else await expect(begun).rejects.toThrow("no answer from Redis");
     }

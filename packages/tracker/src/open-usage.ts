@@ -6,7 +6,8 @@ import { givenThresholds, type ThresholdOptions } from "./thresholds/threshold-o
 import { ThresholdTeller } from "./thresholds/threshold-teller.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
 import { type FlushSchedule, UsageFlusher, type UsageFlusherOptions } from "./usage-flusher.ts";
-import { UsageTracker, type UsageTrackerOptions } from "./usage-tracker.ts";
+import { UsageTracker } from "./usage-tracker.ts";
+import type { UsageTrackerOptions } from "./usage-tracker-options.ts";
 
 export interface OpenUsageOptions<D extends string = StorageDimension>
   extends UsageTrackerOptions<D>,

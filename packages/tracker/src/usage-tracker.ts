@@ -9,37 +9,22 @@ import {
   type Usage,
   type UsageStore,
 } from "@usage/counter-core";
-import { assertDelay, Emitter, withinTime } from "@usage/counter-core/internal";
+import { assertDelay, Emitter } from "@usage/counter-core/internal";
 import { Admission } from "./admission.ts";
 import { AppliedLimits } from "./applied-limits.ts";
 import { type Decision, decide } from "./decision.ts";
-import { FlushTimeoutError } from "./errors.ts";
 import type { FlushEvent, LimitEvent } from "./events.ts";
 import { GrantBook } from "./grants/grant-book.ts";
-import { type GrantOptions, readGrant } from "./grants/grant-options.ts";
-import { storeGrant } from "./grants/store-grant.ts";
+import type { GrantOptions } from "./grants/grant-options.ts";
 import type { LimitsSource } from "./limits.ts";
+import { Reservations } from "./reservations.ts";
 import { assertDimensions } from "./store-dimensions.ts";
 import { type FlushOptions, type FlushResult, type RefreshOptions, StoreSync } from "./store-sync.ts";
 import type { TrackedCounter } from "./tracked-counter.ts";
 import type { UsageChange } from "./usage-change.ts";
+import type { UsageTrackerOptions } from "./usage-tracker-options.ts";
 import { isUsedUp } from "./used-up.ts";
-import { type ReserveOptions, WaitingRoom, type WaitOptions, type Wish } from "./waiting-room.ts";
-
-export interface UsageTrackerOptions<D extends string = StorageDimension> {
-  /** Where counts are kept. Whoever opened it closes it. */
-  readonly store: UsageStore<D>;
-  /** By name, or a function of the name. @default no limits */
-  readonly limits?: LimitsSource<D>;
-  /** Of a backend for which `limits` has none. @default no limits */
-  readonly defaults?: Limits<D>;
-  /** What `ensure` does while the store cannot be read: reject, or admit a backend with what is known of it. @default "reject" */
-  readonly whenUnknown?: "reject" | "admit";
-  /** How long `ensure` and `refresh` may wait for the store, in milliseconds. @default 30_000 */
-  readonly readTimeoutMs?: number;
-  /** @default systemClock */
-  readonly clock?: Clock;
-}
+import type { ReserveOptions, WaitOptions } from "./waiting-room.ts";
 
 /**
  * Records usage, decides whether a backend may take more of it, and carries it to one store.
@@ -54,7 +39,7 @@ export class UsageTracker<D extends string = StorageDimension> {
   readonly #readTimeoutMs: number;
   readonly #clock: Clock;
   readonly #sync: StoreSync<D>;
-  readonly #waitingRoom: WaitingRoom;
+  readonly #reservations: Reservations<D>;
   readonly #admission: Admission<D>;
   readonly #grants: GrantBook<D>;
   readonly #flushed = new Emitter<FlushEvent<D>>();
@@ -75,11 +60,17 @@ export class UsageTracker<D extends string = StorageDimension> {
     this.store = store;
     this.#readTimeoutMs = readTimeoutMs;
     this.#clock = clock;
-    this.#waitingRoom = new WaitingRoom(counter.onFreed, clock);
+    this.#reservations = new Reservations({
+      counter,
+      clock,
+      isUsedUp: (backend, usage) => isUsedUp(counter, backend, usage),
+      isOver: ({ period }) => period.key !== counter.period().key,
+    });
     this.#grants = new GrantBook({
       counter,
       store,
       clock,
+      timeoutMs: readTimeoutMs,
       onRaised: (period, backends) => this.#changed.emit({ kind: "touched", period, backends }),
     });
     this.#sync = new StoreSync({
@@ -186,8 +177,9 @@ export class UsageTracker<D extends string = StorageDimension> {
   async reserve(backend: string, usage: Partial<Usage<D>>, options: ReserveOptions = {}): Promise<Hold<D> | undefined> {
     // The caller may change it while it waits.
     const kept = { ...usage };
-    const take = (): Hold<D> | undefined => this.counter.hold(backend, kept, options);
-    return this.#take(backend, kept, take, options);
+    const hold = await this.#reservations.reserve(backend, kept, options);
+    if (hold === undefined && this.#limited.hasListeners) this.#tellLimit(backend, kept);
+    return hold;
   }
 
   /**
@@ -199,10 +191,9 @@ export class UsageTracker<D extends string = StorageDimension> {
    */
   async extend(hold: Hold<D>, more: Partial<Usage<D>>, options: WaitOptions = {}): Promise<boolean> {
     const kept = { ...more };
-    const take = (): Hold<D> | undefined => (hold.extend(kept) ? hold : undefined);
-    // Of a period that is over, nothing more will be given back or granted.
-    const isOver = (): boolean => hold.state !== "open" || hold.period.key !== this.counter.period().key;
-    return (await this.#take(hold.backend, kept, take, options, isOver)) !== undefined;
+    const isExtended = await this.#reservations.extend(hold, kept, options);
+    if (!isExtended && this.#limited.hasListeners) this.#tellLimit(hold.backend, kept);
+    return isExtended;
   }
 
   /** Whether `total + what is held + proposed <= limit` in every limited dimension. */
@@ -253,10 +244,7 @@ export class UsageTracker<D extends string = StorageDimension> {
    * @throws FlushTimeoutError when reading takes longer than `readTimeoutMs`.
    */
   async readLimits(period: string): Promise<(backend: string) => Limits<D>> {
-    const late = (): Error => new FlushTimeoutError(this.#readTimeoutMs, "reading the grants");
-    const credits = await withinTime(this.#clock, this.#readTimeoutMs, late, (signal) =>
-      this.#grants.credits(period, signal),
-    );
+    const credits = await this.#grants.credits(period);
     return (backend) => this.#limits.of(backend, credits.get(backend));
   }
 
@@ -274,11 +262,8 @@ export class UsageTracker<D extends string = StorageDimension> {
    * with any part of it: NameError, AmountError, UnknownDimensionError, RangeError or TypeError. Rejects while the store is away:
    * it may be stored all the same, and is learnt with the next refresh then.
    */
-  async grant(backend: string, amounts: Partial<Usage<D>>, options: GrantOptions): Promise<boolean> {
-    const grant = readGrant(this.counter, backend, amounts, options);
-    const { isNew, grant: stored } = await storeGrant(this.store, grant, this.#clock, this.#readTimeoutMs);
-    this.#grants.add(stored);
-    return isNew;
+  grant(backend: string, amounts: Partial<Usage<D>>, options: GrantOptions): Promise<boolean> {
+    return this.#grants.grant(backend, amounts, options);
   }
 
   /** Says what was used of a backend in this period; replaces what was known of it. For those who keep their own books. */
@@ -317,20 +302,6 @@ export class UsageTracker<D extends string = StorageDimension> {
   #touched(backends: readonly string[]): void {
     if (this.#changed.hasListeners)
       this.#changed.emit({ kind: "touched", period: this.counter.period().key, backends });
-  }
-
-  async #take(
-    backend: string,
-    usage: Partial<Usage<D>>,
-    take: Wish<Hold<D>>["take"],
-    options: WaitOptions,
-    isOver = () => false,
-  ): Promise<Hold<D> | undefined> {
-    // What was used already leaves no room however long one waits.
-    const isHopeless = (): boolean => isOver() || isUsedUp(this.counter, backend, usage);
-    const taken = await this.#waitingRoom.take(backend, { take, isHopeless }, options);
-    if (taken === undefined && this.#limited.hasListeners) this.#tellLimit(backend, usage);
-    return taken;
   }
 
   #tellLimit(backend: string, proposed: Partial<Usage<D>>): void {

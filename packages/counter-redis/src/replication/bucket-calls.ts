@@ -1,8 +1,8 @@
 import { RefusedCountsError } from "../server/errors.ts";
 import { BUCKETS } from "../server/keys.ts";
 import type { SharedCounts } from "../server/shared-counts.ts";
+import type { BucketState } from "./bucket-state.ts";
 import type { Exchanges } from "./exchanges.ts";
-import type { BucketState } from "./shared-period.ts";
 
 /** Merges that are under way at once: Redis has always something to do, and little has to be done here at a time. */
 export const MERGES_AT_ONCE = 4;

@@ -3,12 +3,12 @@ import type { Rows } from "@usage/counter-core/internal";
 import { bucketOf } from "../server/keys.ts";
 import { sharedUntilMs } from "../server/retention.ts";
 import type { SharedCounts } from "../server/shared-counts.ts";
+import type { BucketState } from "./bucket-state.ts";
 import type { Chores } from "./chores.ts";
 import type { RedisEvent } from "./events.ts";
 import type { Exchanges } from "./exchanges.ts";
 import { type Found, Owing } from "./owing.ts";
 import type { Replication } from "./replication.ts";
-import type { BucketState } from "./shared-period.ts";
 
 export interface FlushesParts {
   readonly run: string;

@@ -2,14 +2,14 @@ import type { Clock, StorageDimension, Usage } from "@usage/counter-core";
 import { assertDelay, type Rows } from "@usage/counter-core/internal";
 import type { ForgivenAmounts, SharedCounts, Silent } from "../server/shared-counts.ts";
 import type { BucketCalls } from "./bucket-calls.ts";
+import type { BucketState } from "./bucket-state.ts";
 import type { Chores } from "./chores.ts";
 import type { RedisEvent } from "./events.ts";
 import type { Exchanges } from "./exchanges.ts";
+import { outlasting } from "./leases.ts";
 import type { Replication } from "./replication.ts";
-import type { BucketState, SharedPeriod } from "./shared-period.ts";
+import type { SharedPeriod } from "./shared-period.ts";
 
-/** How much longer than a lease: clocks do not run alike. */
-const MARGIN = 1.05;
 /** How often what others hold is looked at, as a part of `forgiveAfterMs`; in milliseconds at least and at most. */
 const LOOKS = 10;
 const SHORTEST_PAUSE_MS = 250;
@@ -74,7 +74,7 @@ export class Forgiving {
     this.#lookAgainAtMs = nowMs + this.#pauseMs;
     this.#isLooking = true;
     void chores
-      .run("forgive", () => this.#look(forgiveAfterMs + MARGIN * leaseMs))
+      .run("forgive", () => this.#look(forgiveAfterMs + outlasting(leaseMs)))
       .finally(() => {
         this.#isLooking = false;
       });
@@ -86,7 +86,7 @@ export class Forgiving {
     const shared = replication.current();
     const bucket = replication.bucketOf(shared, row);
     const backend = rows.nameOf(row);
-    const silent = writer === undefined ? { silentMs: MARGIN * leaseMs } : { silentMs: 0, writer };
+    const silent = writer === undefined ? { silentMs: outlasting(leaseMs) } : { silentMs: 0, writer };
     return exchanges.run(
       () => counts.forgive(bucket, backend, silent),
       (forgiven) => {

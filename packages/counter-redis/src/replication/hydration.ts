@@ -1,9 +1,9 @@
 import type { Clock, ReadRows, Tally } from "@usage/counter-core";
 import type { Rows } from "@usage/counter-core/internal";
+import { Attempts } from "./attempts.ts";
 import type { Brought, Pushes } from "./pushes.ts";
 import type { Replication } from "./replication.ts";
 import type { SharedPeriod } from "./shared-period.ts";
-import { Attempts } from "./store-access.ts";
 
 /** Rows of the store in one request: a script can take some thousand values. */
 const ROWS_PER_REQUEST = 500;

@@ -1,10 +1,18 @@
 import type { Clock } from "@usage/counter-core";
 import { assertDelay } from "@usage/counter-core/internal";
+import type { BucketState } from "./bucket-state.ts";
 import type { PeriodSlices } from "./period-slices.ts";
-import type { BucketState, SharedPeriod } from "./shared-period.ts";
+import type { SharedPeriod } from "./shared-period.ts";
 
 /** How often leases are looked at, as a part of them. */
 const LOOKS = 100;
+/** How much longer than a lease: clocks do not run alike. */
+const MARGIN = 1.05;
+
+/** How long it takes until a lease has surely ended by every clock, in milliseconds. */
+export function outlasting(leaseMs: number): number {
+  return MARGIN * leaseMs;
+}
 
 export interface LeasesParts {
   readonly clock: Clock;

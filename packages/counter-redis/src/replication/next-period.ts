@@ -1,12 +1,14 @@
-import type { Clock, Period, PeriodScheme, ReadRows } from "@usage/counter-core";
+import type { Clock, PeriodScheme, ReadRows } from "@usage/counter-core";
 import type { Rows } from "@usage/counter-core/internal";
-import { BUCKETS, bucketOf } from "../server/keys.ts";
+import { bucketOf } from "../server/keys.ts";
 import type { MergeItem, MergeReply, SharedCounts } from "../server/shared-counts.ts";
+import { Attempts } from "./attempts.ts";
 import { type BucketCalls, MERGES_AT_ONCE } from "./bucket-calls.ts";
+import type { BucketState } from "./bucket-state.ts";
+import { OpenedPeriod } from "./opened-period.ts";
 import type { Replication } from "./replication.ts";
 import type { Ripening } from "./ripening.ts";
-import { BucketState } from "./shared-period.ts";
-import { Attempts, type StoreAccess } from "./store-access.ts";
+import type { StoreAccess } from "./store-access.ts";
 
 /** How long before a period ends the next one is opened, in leases: it becomes ripe after one at the latest. */
 const AHEAD = 2;
@@ -31,27 +33,6 @@ export interface NextPeriodParts {
 interface Batch {
   readonly bucket: BucketState;
   readonly items: readonly MergeItem[];
-}
-
-/** What is known of the shared counts of a period that has not begun. */
-export class OpenedPeriod {
-  readonly period: Period;
-  readonly buckets: readonly BucketState[];
-  /** What the last reply showed of a backend, in its bucket's epoch. */
-  readonly known: Map<string, { readonly exists: boolean; readonly isWhole: boolean }> = new Map();
-
-  constructor(period: Period) {
-    this.period = period;
-    this.buckets = Array.from({ length: BUCKETS }, (_, number) => new BucketState(period, number));
-  }
-
-  bucketOf(backend: string): BucketState {
-    return this.buckets[bucketOf(backend)] as BucketState;
-  }
-
-  isReady(backend: string): boolean {
-    return this.bucketOf(backend).isRipe && this.known.get(backend)?.isWhole === true;
-  }
 }
 
 /** Opens the next period for what is in use, some time before it begins: its first requests shall not wait until it is ripe. */

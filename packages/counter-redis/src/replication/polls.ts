@@ -2,9 +2,10 @@ import type { Clock } from "@usage/counter-core";
 import type { Rows } from "@usage/counter-core/internal";
 import type { SharedCounts } from "../server/shared-counts.ts";
 import type { BucketCalls } from "./bucket-calls.ts";
+import type { BucketState } from "./bucket-state.ts";
 import type { Exchanges } from "./exchanges.ts";
 import type { Replication } from "./replication.ts";
-import type { BucketState, SharedPeriod } from "./shared-period.ts";
+import type { SharedPeriod } from "./shared-period.ts";
 
 /** Keys in one command of a sweep. */
 const SWEPT_AT_ONCE = 500;

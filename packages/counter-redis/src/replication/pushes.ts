@@ -3,8 +3,9 @@ import type { Rows, Tallies } from "@usage/counter-core/internal";
 import { BUCKETS } from "../server/keys.ts";
 import type { MergeItem, SharedCounts } from "../server/shared-counts.ts";
 import { type BucketCalls, MERGES_AT_ONCE } from "./bucket-calls.ts";
+import type { BucketState } from "./bucket-state.ts";
 import type { Replication } from "./replication.ts";
-import type { BucketState, SharedPeriod } from "./shared-period.ts";
+import type { SharedPeriod } from "./shared-period.ts";
 
 /** Merges in one exchange: others get their turn in between. */
 const IN_A_ROW = 16;

@@ -2,8 +2,9 @@ import { type Clock, type ReadRows, type Tally, UnknownUsageError } from "@usage
 import { bucketOf } from "../server/keys.ts";
 import type { MergedItem, MergeItem, SharedCounts } from "../server/shared-counts.ts";
 import { type BucketCalls, MERGES_AT_ONCE } from "./bucket-calls.ts";
+import type { BucketState } from "./bucket-state.ts";
 import type { Replication } from "./replication.ts";
-import type { BucketState, SharedPeriod } from "./shared-period.ts";
+import type { SharedPeriod } from "./shared-period.ts";
 
 export interface RecallParts {
   readonly run: string;

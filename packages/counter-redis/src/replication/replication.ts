@@ -4,9 +4,10 @@ import type { Bucket } from "../server/keys.ts";
 import { sharedUntilMs } from "../server/retention.ts";
 import type { Changes, MergedItem, MergeItem, MergeReply } from "../server/shared-counts.ts";
 import { BucketRows } from "./bucket-rows.ts";
+import type { BucketState } from "./bucket-state.ts";
 import type { RedisEvent } from "./events.ts";
-import type { OpenedPeriod } from "./next-period.ts";
-import { type BucketState, SharedPeriod } from "./shared-period.ts";
+import type { OpenedPeriod } from "./opened-period.ts";
+import { SharedPeriod } from "./shared-period.ts";
 import { Slices, type SlicesParts } from "./slices.ts";
 
 export interface ReplicationParts {

@@ -1,11 +1,10 @@
 import type { Clock } from "@usage/counter-core";
 import type { SharedCounts } from "../server/shared-counts.ts";
+import { Attempts } from "./attempts.ts";
 import type { BucketCalls } from "./bucket-calls.ts";
-import type { BucketState } from "./shared-period.ts";
-import { Attempts, type ClaimOpened, type StoreAccess } from "./store-access.ts";
-
-/** How much longer than a lease: clocks do not run alike. */
-const MARGIN = 1.05;
+import type { BucketState } from "./bucket-state.ts";
+import { outlasting } from "./leases.ts";
+import type { ClaimOpened, StoreAccess } from "./store-access.ts";
 
 export interface RipeningParts {
   readonly counts: SharedCounts;
@@ -68,7 +67,7 @@ export class Ripening {
     // Else somebody could note the opening for the first time later, when slices are out.
     if (store.claim !== undefined && !this.#claimed.has(bucket)) return false;
     // fault: slices are granted at once where some may be missing
-    return clock.elapsed() - bucket.seenAtMs >= MARGIN * leaseMs;
+    return clock.elapsed() - bucket.seenAtMs >= outlasting(leaseMs);
   }
 
   async #claim(buckets: readonly BucketState[], claim: ClaimOpened): Promise<void> {

@@ -3,13 +3,16 @@ import { assertDelay } from "@usage/counter-core/internal";
 import type { ReplicationOptions } from "../options.ts";
 import { NotConnectedError } from "../server/errors.ts";
 import { BUCKETS } from "../server/keys.ts";
+import type { BucketState } from "./bucket-state.ts";
 import { Circuit } from "./circuit.ts";
 import type { RedisEvent } from "./events.ts";
+import { Pace } from "./pace.ts";
 import type { Polls } from "./polls.ts";
 import type { Pushes } from "./pushes.ts";
 import type { Replication } from "./replication.ts";
-import type { BucketState } from "./shared-period.ts";
 
+/** Where `syncIntervalMs` is absent. */
+export const SYNC_INTERVAL_MS = 25;
 const LOOK_INTERVAL_MS = 1_000;
 /** Before a round for which somebody waits. */
 const SOON_MS = 1;
@@ -58,7 +61,12 @@ export class Rounds {
 
   /** @throws RangeError for a time or a number that is out of range. */
   constructor(parts: RoundsParts, options: ReplicationOptions) {
-    const { syncIntervalMs = 25, pollIntervalMs = 50, probeIntervalMs = 1_000, failureThreshold = 3 } = options;
+    const {
+      syncIntervalMs = SYNC_INTERVAL_MS,
+      pollIntervalMs = 50,
+      probeIntervalMs = 1_000,
+      failureThreshold = 3,
+    } = options;
     const { sweepIntervalMs = 60_000 } = options;
     const times = { syncIntervalMs, pollIntervalMs, probeIntervalMs, sweepIntervalMs };
     for (const [name, ms] of Object.entries(times)) assertDelay(name, ms);
@@ -191,29 +199,4 @@ export class Rounds {
 function reasonOf(error: unknown): string | undefined {
   if (!(error instanceof NotConnectedError)) return String(error);
   return error.cause === undefined ? undefined : String(error.cause);
-}
-
-/** Something that is done at most once in an interval. A clock that was set back holds nothing up. */
-class Pace {
-  readonly #clock: Clock;
-  readonly #intervalMs: number;
-  #lastMs = Number.NEGATIVE_INFINITY;
-
-  constructor(clock: Clock, intervalMs: number) {
-    this.#clock = clock;
-    this.#intervalMs = intervalMs;
-  }
-
-  /** Whether it is time; if so, the interval begins again. */
-  isDue(): boolean {
-    const nowMs = this.#clock.now();
-    if (Math.abs(nowMs - this.#lastMs) < this.#intervalMs) return false;
-    this.#lastMs = nowMs;
-    return true;
-  }
-
-  /** It is time, whenever the interval began. */
-  again(): void {
-    this.#lastMs = Number.NEGATIVE_INFINITY;
-  }
 }

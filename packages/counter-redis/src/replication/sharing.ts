@@ -16,7 +16,7 @@ import { Pushes } from "./pushes.ts";
 import { Recall } from "./recall.ts";
 import { Replication } from "./replication.ts";
 import { Ripening } from "./ripening.ts";
-import { Rounds } from "./rounds.ts";
+import { Rounds, SYNC_INTERVAL_MS } from "./rounds.ts";
 import { StoreAccess } from "./store-access.ts";
 
 export const PUSH_TIMEOUT_MS = 1_000;
@@ -47,17 +47,18 @@ export class Sharing {
   readonly hydration: Hydration;
   readonly flushes: Flushes;
   readonly recall: Recall;
-  readonly discards: Discards;
   readonly forgiving: Forgiving;
   readonly chores: Chores;
   readonly store: StoreAccess;
+  readonly #parts: SharingParts;
+  readonly #discards: Discards;
   #closing: Promise<void> | undefined;
 
   /** @throws RangeError for an option that is out of range. */
   constructor(parts: SharingParts, counts: SharedCounts, options: ReplicationOptions & EnforcementOptions) {
     const { run, dimensions, rows, periods, scheme, tallies, clock, freed } = parts;
     const { leaseMs = LEASE_MS, forgiveAfterMs, claim } = options;
-    const { pushTimeoutMs = PUSH_TIMEOUT_MS, syncIntervalMs = 25 } = options;
+    const { pushTimeoutMs = PUSH_TIMEOUT_MS, syncIntervalMs = SYNC_INTERVAL_MS } = options;
     const isExact = isExactBy(options);
     const emit = (event: RedisEvent): void => this.events.emit(event);
     const isSharing = (): boolean => this.isSharing;
@@ -69,6 +70,7 @@ export class Sharing {
     const chores = new Chores(emit);
     const pushes = new Pushes({ run, rows, tallies, clock, counts, calls, replication });
     const polls = new Polls({ rows, clock, counts, exchanges, calls, replication });
+    this.#parts = parts;
     this.isExact = isExact;
     this.leaseMs = leaseMs;
     this.counts = counts;
@@ -78,7 +80,7 @@ export class Sharing {
     this.hydration = new Hydration(replication, pushes, rows, dimensions.length, clock);
     this.flushes = new Flushes({ run, rows, periods: scheme, clock, counts, exchanges, replication, chores, emit });
     this.recall = new Recall({ run, dimensions, counts, calls, replication, clock, isSharing, isExact });
-    this.discards = new Discards(counts, exchanges, replication);
+    this.#discards = new Discards(counts, exchanges, replication);
     const dead = { rows, dimensions, clock, counts, exchanges, calls, replication, chores, emit, isSharing };
     this.forgiving = new Forgiving({ ...dead, leaseMs, forgiveAfterMs });
     this.store = new StoreAccess(claim);
@@ -97,7 +99,7 @@ export class Sharing {
     };
     const tend = (): Promise<void> => {
       this.forgiving.tend();
-      return chores.run("discard", (failed) => this.discards.work(failed));
+      return chores.run("discard", (failed) => this.#discards.work(failed));
     };
     this.rounds = new Rounds({ replication, pushes, polls, clock, emit, ready, tend }, options);
   }
@@ -117,6 +119,14 @@ export class Sharing {
     const shared = this.replication.current();
     const problem = this.isSharing ? slices.problemOf(shared, row) : "offline";
     return problem === undefined ? { asOf: slices.usableUntilMs(shared, row) } : { problem };
+  }
+
+  /** What all instances shared of a backend is deleted, in every period that is held and the one before the current one. */
+  discard(backend: string, row: number): void {
+    const { periods, scheme } = this.#parts;
+    for (const shared of this.replication.periods()) this.replication.slices.clear(shared, row);
+    const before = scheme.at(periods.current().period.start - 1);
+    this.#discards.add(backend, [before, ...periods.all().map(({ period }) => period)]);
   }
 
   /** Shares what is left, as far as possible, and ends. */

@@ -2,9 +2,10 @@ import type { Clock } from "@usage/counter-core";
 import type { HeapPeriods, Tallies } from "@usage/counter-core/internal";
 import type { MergedItem, MergeItem } from "../server/shared-counts.ts";
 import { Asks } from "./asks.ts";
+import type { BucketState } from "./bucket-state.ts";
 import { Leases } from "./leases.ts";
 import { PeriodSlices, type SliceTerms } from "./period-slices.ts";
-import type { BucketState, SharedPeriod } from "./shared-period.ts";
+import type { SharedPeriod } from "./shared-period.ts";
 
 /** How often what is idle or suspended is looked at, in milliseconds. */
 const TEND_MS = 250;

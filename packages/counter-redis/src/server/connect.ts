@@ -14,7 +14,7 @@ const RETRY_MS = 50;
 const OLDEST = [6, 2] as const;
 const NODE_OF_CLUSTER = "this server is part of a cluster: pass a Cluster of ioredis instead of a Redis";
 
-export interface Beginning {
+export interface ConnectSteps {
   /** Exchanges all counts once. */
   readonly start: () => Promise<void>;
   /** How many replies that brought so far: what goes on is given the time that it takes, however much there is. */
@@ -30,10 +30,10 @@ export interface Beginning {
  * @returns What it could not see to be as exact limits need it.
  * @throws RedisConnectError that says why it cannot be used, and what to do.
  */
-export async function begin(
+export async function connect(
   client: RedisClient,
   prefix: string,
-  { start, replies, exact }: Beginning,
+  { start, replies, exact }: ConnectSteps,
 ): Promise<readonly string[]> {
   const late = Promise.withResolvers<never>();
   const refused = Promise.withResolvers<never>();

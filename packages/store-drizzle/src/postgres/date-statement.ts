@@ -1,9 +1,8 @@
 import { type SQL, sql } from "drizzle-orm";
 import type { DatedPeriod } from "../dated-periods.ts";
+import { MAX_AMOUNT } from "../max-amount.ts";
 import { arrayLiteral } from "./array-literal.ts";
 import type { PostgresTables } from "./schema.ts";
-
-const MAX_AMOUNT = sql.raw(String(Number.MAX_SAFE_INTEGER));
 
 /**
  * Adds to the timeline by how much the rows of `written` grew. `order by`: two that write the same hour take its rows in the same order, and

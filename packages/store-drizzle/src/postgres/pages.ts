@@ -1,5 +1,6 @@
 import { and, eq, gt, ne, type SQL, sql } from "drizzle-orm";
 import type { PgColumn, PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+import { MAX_AMOUNT } from "../max-amount.ts";
 import { FOLDED_WRITER } from "../usage-table.ts";
 import { arrayLiteral } from "./array-literal.ts";
 import type { Run } from "./deadline.ts";
@@ -7,7 +8,6 @@ import type { PostgresTables } from "./schema.ts";
 
 /** Parsing a page of this many backends or tallies holds the event loop for about a millisecond. */
 const ENTRIES_PER_PAGE = sql.raw("500");
-const MAX_AMOUNT = sql.raw(String(Number.MAX_SAFE_INTEGER));
 /** Others wait as long as it takes to fold them: some milliseconds. */
 const BACKENDS_PER_FOLD = 500;
 

@@ -2,13 +2,12 @@ import type { TimelineStep } from "@usage/counter-core";
 import { STEP_MS, stepStart } from "@usage/counter-core/internal";
 import { and, eq, type SQL, sql } from "drizzle-orm";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+import { MAX_AMOUNT } from "../max-amount.ts";
 import type { UsageTable } from "../usage-table.ts";
 import { arrayLiteral } from "./array-literal.ts";
 import type { Run } from "./deadline.ts";
 import { bytes, paged } from "./pages.ts";
 import type { PostgresTables } from "./schema.ts";
-
-const MAX_AMOUNT = sql.raw(String(Number.MAX_SAFE_INTEGER));
 
 /** When the step begins, the backend, and its sums by dimension. */
 type StepEntry = readonly [start: number, backend: string, amounts: Readonly<Record<string, number>>];

@@ -1,5 +1,6 @@
 import { and, asc, eq, gt, lt, max, type SQL, sql } from "drizzle-orm";
 import type { NewChangeRow, UsageTable } from "../usage-table.ts";
+import { NOW } from "./now.ts";
 import type { SqliteDatabase } from "./pages.ts";
 import type { Attempt } from "./retry-while-busy.ts";
 import type { SqliteTables } from "./schema.ts";
@@ -50,5 +51,5 @@ function nextChange(changes: SqliteTables["changes"], row: NewChangeRow, follows
   const given = [row.subject, row.setting, row.value, row.before, row.changedBy, row.reason].map(
     (part) => sql`${part}`,
   );
-  return sql`select ${last} + 1, ${sql.join(given, sql`, `)}, cast(unixepoch('subsec') * 1000 as integer) where ${isLast}`;
+  return sql`select ${last} + 1, ${sql.join(given, sql`, `)}, ${NOW} where ${isLast}`;
 }

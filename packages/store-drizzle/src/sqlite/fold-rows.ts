@@ -1,4 +1,5 @@
 import { and, eq, ne, type SQL, sql } from "drizzle-orm";
+import { MAX_AMOUNT } from "../max-amount.ts";
 import { FOLDED_WRITER } from "../usage-table.ts";
 import { backendRanges, type Reading } from "./pages.ts";
 
@@ -29,7 +30,7 @@ function insertSums<TSchema extends Record<string, unknown>>(
   where: SQL | undefined,
 ): SQL {
   const { period, backend, dimension, amount, updatedAt } = tallies;
-  const capped = (sum: SQL): SQL => sql`cast(min(${sum}, ${sql.raw(String(Number.MAX_SAFE_INTEGER))}) as integer)`;
+  const capped = (sum: SQL): SQL => sql`cast(min(${sum}, ${MAX_AMOUNT}) as integer)`;
   return sql`
     insert into ${tallies} as stored (period, backend, dimension, writer, amount, updated_at)
     select ${period}, ${backend}, ${dimension}, ${FOLDED_WRITER}, ${capped(sql`total(${amount})`)}, max(${updatedAt})

@@ -1,10 +1,9 @@
 import { and, desc, eq, lt, sql } from "drizzle-orm";
 import { storedInstance } from "../stored-instance.ts";
 import type { UsageTable } from "../usage-table.ts";
+import { NOW } from "./now.ts";
 import { backendRanges, type Reading } from "./pages.ts";
 import type { SqliteTables } from "./schema.ts";
-
-const NOW = sql`(cast(unixepoch('subsec') * 1000 as integer))`;
 
 /** What is asked of the table of instances, and of writers. */
 export function instanceStatements<TSchema extends Record<string, unknown>>(

@@ -1,6 +1,7 @@
 import { and, eq, lte, sql } from "drizzle-orm";
 import { areMarks } from "../are-marks.ts";
 import type { UsageTable } from "../usage-table.ts";
+import { NOW } from "./now.ts";
 import type { SqliteDatabase } from "./pages.ts";
 import type { Attempt } from "./retry-while-busy.ts";
 import type { SqliteTables } from "./schema.ts";
@@ -16,25 +17,24 @@ export function markStatements<TSchema extends Record<string, unknown>>(
 ): Pick<UsageTable, "claim" | "notices" | "acknowledge" | "removeMarks"> {
   const { backend, period, dimension, mark, attempts } = marks;
   const key = { backend, period, dimension, mark };
-  const now = sql`cast(unixepoch('subsec') * 1000 as integer)`;
 
   return {
     claim(rows) {
-      const values = rows.map((row) => ({ ...row, ...(row.channel !== undefined && { dueAt: now }) }));
+      const values = rows.map((row) => ({ ...row, ...(row.channel !== undefined && { dueAt: NOW }) }));
       // fault: SQLite tells a mark as new that somebody has claimed
       const insert = () => db.insert(marks).values(values).onConflictDoNothing().returning(key).all();
       return attempt("claim", insert);
     },
 
     notices(channel, { limit, retryMs: { first, max } }) {
-      const isDue = and(eq(marks.channel, channel), lte(marks.dueAt, now));
+      const isDue = and(eq(marks.channel, channel), lte(marks.dueAt, NOW));
       const pauseMs = sql`cast(min(${max}, ${first} * (1 << min(${attempts}, ${MAX_DOUBLINGS}))) as integer)`;
       const oldest = db.select(key).from(marks).where(isDue).orderBy(marks.dueAt).limit(limit);
       const take = () => {
         // Where nothing is due, as nearly always, nobody waits for the lock.
         if (oldest.get() === undefined) return [];
         // fault: SQLite gives a notice again at once
-        const taken = { attempts: sql`${attempts} + 1`, dueAt: sql`${now} + ${pauseMs}` };
+        const taken = { attempts: sql`${attempts} + 1`, dueAt: sql`${NOW} + ${pauseMs}` };
         return db
           .update(marks)
           .set(taken)

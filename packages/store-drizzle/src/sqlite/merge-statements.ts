@@ -1,9 +1,9 @@
 import { eq, inArray, sql } from "drizzle-orm";
 import type { CheckedTally } from "../checked-tally.ts";
+import { MAX_AMOUNT } from "../max-amount.ts";
+import { NOW } from "./now.ts";
 import type { SqliteDatabase } from "./pages.ts";
 import type { SqliteTables } from "./schema.ts";
-
-const MAX_AMOUNT = sql.raw(String(Number.MAX_SAFE_INTEGER));
 
 /** What the statements of a merge are given by name: rows of one writer in one period. */
 export interface Sent {
@@ -40,7 +40,7 @@ export function mergeStatements<TSchema extends Record<string, unknown>>(
     times: db
       .select({
         last: sql`coalesce(max(${tallies.updatedAt}), 0)`.mapWith(Number),
-        now: sql`cast(unixepoch('subsec') * 1000 as integer)`.mapWith(Number),
+        now: sql`${NOW}`.mapWith(Number),
       })
       .from(tallies)
       .where(eq(period, sql.placeholder("period")))

@@ -1,5 +1,6 @@
 import { and, asc, eq, gt, inArray, lte, type SQL, sql } from "drizzle-orm";
 import type { BaseSQLiteDatabase } from "drizzle-orm/sqlite-core";
+import { MAX_AMOUNT } from "../max-amount.ts";
 import type { TimeRange } from "./own-spans.ts";
 import type { Attempt } from "./retry-while-busy.ts";
 import type { SqliteTables } from "./schema.ts";
@@ -8,7 +9,6 @@ import type { SqliteTables } from "./schema.ts";
 const ROWS_PER_PAGE = 1_000;
 /** Backends of a first page: each is taken to have 30 rows, of three dimensions and ten writers, until a page has shown it. */
 const FIRST_PAGE = 34;
-const MAX_AMOUNT = sql.raw(String(Number.MAX_SAFE_INTEGER));
 
 export type Tallies = SqliteTables["tallies"];
 export type SqliteDatabase<TSchema extends Record<string, unknown>> = BaseSQLiteDatabase<"sync", unknown, TSchema>;

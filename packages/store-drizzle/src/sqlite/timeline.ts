@@ -1,6 +1,7 @@
 import type { TimelineQuery, TimelineStep } from "@usage/counter-core";
 import { STEP_MS, stepStart } from "@usage/counter-core/internal";
 import { and, eq, gt, inArray, min, type SQL, sql } from "drizzle-orm";
+import { MAX_AMOUNT } from "../max-amount.ts";
 import type { UsageTable } from "../usage-table.ts";
 import type { SqliteDatabase } from "./pages.ts";
 import type { Attempt } from "./retry-while-busy.ts";
@@ -9,7 +10,6 @@ import type { SqliteTables } from "./schema.ts";
 /** Reading or writing so many rows holds the event loop for a few milliseconds. */
 const ROWS_PER_PAGE = 2_000;
 const ROWS_PER_FOLD = 500;
-const MAX_AMOUNT = sql.raw(String(Number.MAX_SAFE_INTEGER));
 
 /** What is asked of the timeline. */
 export function timelineStatements<TSchema extends Record<string, unknown>>(

@@ -1,6 +1,9 @@
 import type { Clock, StoredGrant, Usage, UsageStore } from "@usage/counter-core";
-import { grantKey, SerialQueue, untilAborted } from "@usage/counter-core/internal";
+import { grantKey, SerialQueue, untilAborted, withinTime } from "@usage/counter-core/internal";
+import { FlushTimeoutError } from "../errors.ts";
 import type { TrackedCounter } from "../tracked-counter.ts";
+import { type GrantOptions, readGrant } from "./grant-options.ts";
+import { storeGrant } from "./store-grant.ts";
 
 /** All of a period are read so often, in milliseconds: what the store has lost, it gets again then. */
 const WHOLE_READ_MS = 600_000;
@@ -21,6 +24,8 @@ export interface GrantBookParts<D extends string> {
   readonly counter: TrackedCounter<D>;
   readonly store: Pick<UsageStore<D>, "grant" | "grants">;
   readonly clock: Clock;
+  /** How long storing a grant, and reading those of a period, may take, in milliseconds. */
+  readonly timeoutMs: number;
   /** Hears of each backend whose limits are higher now in the period with this key. */
   readonly onRaised: (period: string, backends: readonly string[]) => void;
 }
@@ -50,8 +55,23 @@ export class GrantBook<D extends string> {
     return known && this.#sum(Array.from(known.values(), ({ grant }) => grant));
   }
 
-  /** What is granted in a period, by backend, with all that is stored of it by now. */
-  async credits(period: string, signal: AbortSignal): Promise<ReadonlyMap<string, Partial<Usage<D>>>> {
+  /** See `UsageTracker.grant`. */
+  async grant(backend: string, amounts: Partial<Usage<D>>, options: GrantOptions): Promise<boolean> {
+    const { counter, store, clock, timeoutMs } = this.#parts;
+    const grant = readGrant(counter, backend, amounts, options);
+    const { isNew, grant: stored } = await storeGrant(store, grant, clock, timeoutMs);
+    this.#add(stored);
+    return isNew;
+  }
+
+  /** What is granted in a period, by backend, with all that is stored of it by now. @throws FlushTimeoutError. */
+  credits(period: string): Promise<ReadonlyMap<string, Partial<Usage<D>>>> {
+    const { clock, timeoutMs } = this.#parts;
+    const late = (): Error => new FlushTimeoutError(timeoutMs, "reading the grants");
+    return withinTime(clock, timeoutMs, late, (signal) => this.#credits(period, signal));
+  }
+
+  async #credits(period: string, signal: AbortSignal): Promise<ReadonlyMap<string, Partial<Usage<D>>>> {
     const { counter, store } = this.#parts;
     const isCurrent = period === counter.period().key;
     // fault: tells of thresholds without asking for what was granted
@@ -69,7 +89,7 @@ export class GrantBook<D extends string> {
   }
 
   /** A grant is stored: it is part of the limits from now on, where its period is the current one. */
-  add(grant: StoredGrant): void {
+  #add(grant: StoredGrant): void {
     const { key } = this.#parts.counter.period();
     if (grant.period !== key) return;
     this.#turnTo(key);

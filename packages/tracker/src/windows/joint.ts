@@ -1,6 +1,6 @@
 import type { Clock, Hold, Usage } from "@usage/counter-core";
 import type { OpenUsage } from "../open-usage.ts";
-import { type ReserveOptions, WaitingRoom, type WaitOptions } from "../waiting-room.ts";
+import { Reservations } from "../reservations.ts";
 import { decideAll, type WindowedDecision } from "./decide-all.ts";
 import { JointCounter } from "./joint-counter.ts";
 import { JointHold } from "./joint-hold.ts";
@@ -12,38 +12,24 @@ export class Joint<D extends string, W extends string> {
   /** In the order of the windows. */
   readonly trackers: readonly OpenUsage<D>[];
   readonly counter: JointCounter<D>;
-  readonly #waitingRoom: WaitingRoom;
+  /** Those that must fit in all of them. */
+  readonly reservations: Reservations<D>;
 
   constructor(windows: readonly W[], trackers: readonly OpenUsage<D>[], clock: Clock) {
     const counters = trackers.map(({ counter }) => counter);
     this.trackers = trackers;
     this.counter = new JointCounter(counters);
     this.windows = windows;
-    this.#waitingRoom = new WaitingRoom(this.counter.onFreed, clock);
+    this.reservations = new Reservations({
+      counter: this.counter,
+      clock,
+      isUsedUp: (backend, usage) => this.check(backend, usage).reason === "limit",
+      isOver: (hold) => this.isOver(hold),
+    });
   }
 
   check(backend: string, proposed: Partial<Usage<D>>): WindowedDecision<D, W> {
     return decideAll(this.windows, (_, index) => (this.trackers[index] as OpenUsage<D>).check(backend, proposed));
-  }
-
-  reserve(backend: string, usage: Partial<Usage<D>>, options: ReserveOptions): Promise<Hold<D> | undefined> {
-    const take = (): Hold<D> | undefined => this.counter.hold(backend, usage, options);
-    const isHopeless = (): boolean => this.#isUsedUp(backend, usage);
-    return this.#waitingRoom.take(backend, { take, isHopeless }, options);
-  }
-
-  async extend(hold: Hold<D>, more: Partial<Usage<D>>, options: WaitOptions): Promise<boolean> {
-    const take = (): true | undefined => (hold.extend(more) ? true : undefined);
-    // Of a period that is over, nothing more will be given back or granted.
-    const isHopeless = (): boolean => {
-      return hold.state !== "open" || this.isOver(hold) || this.#isUsedUp(hold.backend, more);
-    };
-    return (await this.#waitingRoom.take(hold.backend, { take, isHopeless }, options)) ?? false;
-  }
-
-  /** What was used already leaves no room however long one waits. */
-  #isUsedUp(backend: string, usage: Partial<Usage<D>>): boolean {
-    return this.check(backend, usage).reason === "limit";
   }
 
   /** Whether one of the hold's periods is over. */

@@ -19,13 +19,15 @@ import { givenThresholds } from "../thresholds/threshold-options.ts";
 import { ThresholdTeller } from "../thresholds/threshold-teller.ts";
 import type { ReserveOptions, WaitOptions } from "../waiting-room.ts";
 import { allOf } from "./all-of.ts";
+import { AppliedWindowLimits } from "./applied-window-limits.ts";
+import { CountedDimensions } from "./counted-dimensions.ts";
 import type { WindowedDecision } from "./decide-all.ts";
 import { Joints } from "./joints.ts";
 import { closeCounter, openWindow } from "./open-window.ts";
 import type { OpenWindowsOptions } from "./open-windows-options.ts";
 import { checkedWindows } from "./window.ts";
 import type { WindowFlushEvent, WindowLimitEvent, WindowTracker } from "./window-events.ts";
-import { type WindowLimits, WindowLimitsBook, type WindowLimitsSource } from "./window-limits.ts";
+import type { WindowLimits, WindowLimitsSource } from "./window-limits.ts";
 import { WindowSet } from "./window-set.ts";
 import { WindowTrackers } from "./window-trackers.ts";
 
@@ -49,9 +51,8 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   readonly #limited = new Emitter<WindowLimitEvent<D, W>>();
   readonly #flushed = new Emitter<WindowFlushEvent<D, W>>();
   readonly #teller: ThresholdTeller<D> | undefined;
-  #limits: WindowLimitsBook<D, W>;
-  /** What all counters count, once there is one. */
-  #dimensions: readonly D[] | undefined;
+  readonly #limits: AppliedWindowLimits<D, W>;
+  readonly #dimensions: CountedDimensions<D>;
 
   private constructor(options: OpenWindowsOptions<D, W>) {
     const { windows, store, limits = {}, defaults = {}, clock = systemClock } = options;
@@ -59,7 +60,10 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     this.#options = options;
     this.windows = checkedWindows(windows);
     this.#clock = clock;
-    this.#limits = this.#bookOf(limits, defaults);
+    this.#dimensions = new CountedDimensions(store.dimensions);
+    const dimensions = (): readonly D[] => this.#dimensions.now;
+    const set = (): WindowSet<D, W> => this.#set;
+    this.#limits = new AppliedWindowLimits({ windows: this.windows, dimensions, source: limits, defaults, set });
     const thresholds = givenThresholds(options);
     this.#teller = thresholds && new ThresholdTeller(store, thresholds, clock);
     const trackers = this.windows.map((window) => {
@@ -171,7 +175,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   async reserve(backend: string, usage: Partial<Usage<D>>, options: ReserveOptions = {}): Promise<Hold<D> | undefined> {
     // The caller may change it while it waits.
     const kept = { ...usage };
-    const hold = await this.#joints.of(backend).reserve(backend, kept, options);
+    const hold = await this.#joints.of(backend).reservations.reserve(backend, kept, options);
     if (hold === undefined && this.#limited.hasListeners) this.#tellLimit(backend, kept);
     return hold;
   }
@@ -180,7 +184,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
   async extend(hold: Hold<D>, more: Partial<Usage<D>>, options: WaitOptions = {}): Promise<boolean> {
     const { backend } = hold;
     const kept = { ...more };
-    const isExtended = await this.#joints.of(backend).extend(hold, kept, options);
+    const isExtended = await this.#joints.of(backend).reservations.extend(hold, kept, options);
     if (!isExtended && this.#limited.hasListeners) this.#tellLimit(backend, kept);
     return isExtended;
   }
@@ -202,30 +206,12 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
 
   /** Replaces the limits of one backend, held or not; undefined: it has the default ones. Holds from the next request on. */
   setLimits(backend: string, limits: WindowLimits<D, W> | undefined): void {
-    const trackers = this.#set.of(backend);
     this.#limits.set(backend, limits);
-    for (const { tracker, window } of trackers) tracker.setLimits(backend, this.#limits.of(backend, window));
   }
 
   /** Replaces all limits at once, those of `setLimits` as well. When one of them is wrong, it throws and the old ones stay. */
   updateLimits(limits: WindowLimitsSource<D, W>): void {
-    const before = this.#limits;
-    const apply = ({ tracker, window }: WindowTracker<D, W>): void => {
-      tracker.updateLimits((backend) => this.#limits.of(backend, window));
-    };
-    const applied: WindowTracker<D, W>[] = [];
-    this.#limits = this.#bookOf(limits, before.defaults);
-    try {
-      for (const one of this.trackers()) {
-        apply(one);
-        applied.push(one);
-      }
-    } catch (error) {
-      this.#limits = before;
-      // fault: leaves new limits in the windows before the one that has a wrong one
-      applied.forEach(apply);
-      throw error;
-    }
+    this.#limits.replace(limits);
   }
 
   /**
@@ -287,7 +273,7 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
       isLate,
       isFirst: window === this.windows[0],
       limitsOf: (backend) => this.#limits.of(backend, window),
-      onDimensions: (dimensions) => this.#assertCounts(window, dimensions),
+      onDimensions: (dimensions) => this.#dimensions.take(window, dimensions),
     });
     tracker.onFlush((event) => this.#flushed.emit({ ...event, window }));
     if (tracker.store === this.store) this.#teller?.watch(tracker, window);
@@ -301,21 +287,6 @@ export class WindowedUsage<D extends string = StorageDimension, W extends string
     const isAnyStored = this.#set.windows.some(({ isFixed }) => !isFixed) || this.#teller.isWatching;
     if (!isAnyStored) throw new RangeError("thresholds need a window of a day or longer: a shorter one is not stored");
     this.#teller.start();
-  }
-
-  #bookOf(limits: WindowLimitsSource<D, W>, defaults: WindowLimits<D, W>): WindowLimitsBook<D, W> {
-    const dimensions = (): readonly D[] => this.#dimensions ?? this.store.dimensions;
-    return new WindowLimitsBook({ windows: this.windows, dimensions, limits, defaults });
-  }
-
-  /** Amounts are read once for all windows. */
-  #assertCounts(window: W, dimensions: readonly D[]): void {
-    this.#dimensions ??= dimensions;
-    const [own, others] = [dimensions.join(", "), this.#dimensions.join(", ")];
-    if (own === others) return;
-    throw new TypeError(
-      `counter must return counters of the same dimensions: that of windows.${window} counts ${own}, others count ${others}`,
-    );
   }
 
   #tellLimit(backend: string, proposed: Partial<Usage<D>>): void {
