@@ -11,9 +11,11 @@ export interface Act {
 export interface Fault<T> {
   /** Whether Redis loses by it what it had confirmed. */
   readonly loses?: boolean;
-  /** @param lost Is told which single keys of Redis are gone, where others are not. */
-  inject(target: T, act: Act, pause: Pause, lost: (keys: readonly string[]) => void): Promise<void>;
+  inject(target: T, act: Act, pause: Pause, lost: Lost): Promise<void>;
 }
+
+/** Is told which single keys of Redis are gone, where others are not. */
+export type Lost = (keys: readonly string[]) => void;
 
 /** Waits; rejects when everything is to end. */
 export type Pause = (ms: number) => Promise<void>;

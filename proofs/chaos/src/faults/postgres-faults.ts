@@ -1,6 +1,6 @@
 import type { FaultProxy, PostgresServer } from "@usage/test-servers";
 import postgres from "postgres";
-import type { Act, Faults, Pause } from "./fault.ts";
+import type { Act, Faults, Lost, Pause } from "./fault.ts";
 import { proxyFaults } from "./proxy-faults.ts";
 
 /** A Postgres, and the proxy in front of it. */
@@ -43,7 +43,10 @@ function overProxy(): Faults<ProxiedPostgres> {
   return Object.fromEntries(
     Object.entries(proxyFaults).map(([kind, fault]) => [
       kind,
-      { inject: ({ proxy }: ProxiedPostgres, act: Act, pause: Pause) => fault.inject(proxy, act, pause) },
+      {
+        inject: ({ proxy }: ProxiedPostgres, act: Act, pause: Pause, lost: Lost) =>
+          fault.inject(proxy, act, pause, lost),
+      },
     ]),
   );
 }

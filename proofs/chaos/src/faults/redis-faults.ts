@@ -1,4 +1,4 @@
-import type { Act, Faults, Pause } from "./fault.ts";
+import type { Act, Faults, Lost, Pause } from "./fault.ts";
 import { proxyFaults } from "./proxy-faults.ts";
 import type { RedisPair } from "./redis-pair.ts";
 
@@ -59,7 +59,7 @@ function overProxy(): Faults<RedisPair> {
   return Object.fromEntries(
     Object.entries(proxyFaults).map(([kind, fault]) => [
       kind,
-      { inject: ({ proxy }: RedisPair, act: Act, pause: Pause) => fault.inject(proxy, act, pause) },
+      { inject: ({ proxy }: RedisPair, act: Act, pause: Pause, lost: Lost) => fault.inject(proxy, act, pause, lost) },
     ]),
   );
 }
