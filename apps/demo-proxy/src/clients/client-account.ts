@@ -1,5 +1,6 @@
 import type { PeriodScheme, Usage } from "@usage/counter-core";
 import type { ClientLimits, ClientThresholds, ProxyConfig } from "../config/proxy-config.ts";
+import { onlyCountedByWindow } from "../counting/only-counted.ts";
 import type { Calendar, Calendars } from "./calendars.ts";
 import { thresholdsOfClient } from "./client-thresholds.ts";
 import { CLIENT_WINDOWS, type ClientWindow } from "./client-windows.ts";
@@ -31,10 +32,10 @@ export function accountsOf(
   calendars: Calendars,
 ): Map<string, ClientAccount> {
   const accounts = new Map<string, ClientAccount>();
-  const counted = new Map(Array.from(plans ?? [], ([name, limits]) => [name, only(dimensions, limits)]));
+  const counted = new Map(Array.from(plans ?? [], ([name, limits]) => [name, onlyCountedByWindow(dimensions, limits)]));
   for (const client of clients) {
     const { name, plan, limits: given, timeZone, anchorDay } = client;
-    const own = given && only(dimensions, given);
+    const own = given && onlyCountedByWindow(dimensions, given);
     const limits = joined(plan === undefined ? undefined : counted.get(plan), own);
     const ownCalendar = { ...(timeZone && { timeZone }), ...(anchorDay && { anchorDay }) };
     const calendar = calendars.of({ ...(plan !== undefined && terms?.get(plan)), ...ownCalendar });
@@ -55,14 +56,6 @@ function joined(plan = NONE, own?: ClientLimits): ClientLimits {
     if (plan[window] ?? own[window]) all[window] = { ...plan[window], ...own[window] };
   }
   return all;
-}
-
-function only(dimensions: readonly string[], limits: ClientLimits): ClientLimits {
-  return Object.fromEntries(Object.entries(limits).map(([window, amounts]) => [window, onlyOf(dimensions, amounts)]));
-}
-
-function onlyOf(dimensions: readonly string[], amounts: Partial<Usage>): Partial<Usage> {
-  return Object.fromEntries(Object.entries(amounts).filter(([dimension]) => dimensions.includes(dimension)));
 }
 
 /** How a client's periods of a window begin and end; undefined where it is not counted in it. */

@@ -1,7 +1,16 @@
-import type { PeriodScheme } from "@usage/counter-core";
+import type { PeriodScheme, StorageDimension } from "@usage/counter-core";
+import type { WindowTracker } from "@usage/tracker";
 import { type ClientAccount, schemeOf } from "./client-account.ts";
-import type { ClientUsage } from "./client-usage.ts";
-import { CLIENT_WINDOWS } from "./client-windows.ts";
+import { CLIENT_WINDOWS, type ClientWindow } from "./client-windows.ts";
+
+type ClientTracker = WindowTracker<StorageDimension, ClientWindow>;
+
+/** Who counts clients. */
+export interface CountedClients {
+  /** Undefined before there were any clients. */
+  readonly usage: { trackers(): readonly ClientTracker[] } | undefined;
+  isIn(account: ClientAccount, tracker: ClientTracker): boolean;
+}
 
 /**
  * Clients that are in other periods than before, or in a window no more. What counted them there keeps them until their requests have
@@ -19,7 +28,7 @@ export class MovedClients {
   }
 
   /** Those of whom no request runs, which would count where it began. */
-  letGo(clients: Pick<ClientUsage, "usage" | "isIn">, accounts: ReadonlyMap<string, ClientAccount>): void {
+  letGo(clients: CountedClients, accounts: ReadonlyMap<string, ClientAccount>): void {
     for (const name of this.#names) {
       const account = accounts.get(name);
       if (account === undefined || account.inFlight > 0) continue;

@@ -6,10 +6,14 @@ import type { Secret } from "../credentials/secret.ts";
 import type { LogLevel } from "../log/log-level.ts";
 import type { CorsOptions } from "../proxy/cors.ts";
 import type { HeadLimits } from "../proxy/head-limits.ts";
-import type { RoutingPolicy } from "../proxy/route.ts";
 import type { Timeouts } from "../proxy/timeouts.ts";
-import type { HostPolicy } from "../proxy/upstream.ts";
 import type { Address } from "./address.ts";
+
+/** `pack`: the first upstream in order that can take the request. `spread`: the one that has used the least part of its limits. */
+export type RoutingPolicy = "pack" | "spread";
+
+/** The `Host` that an upstream gets: its own, or the one that the client sent, which is what signed requests are signed for. */
+export type HostPolicy = "upstream" | "preserve";
 
 /** What the proxy is to do, complete: every default is filled in. Times are in milliseconds. */
 export interface ProxyConfig {

@@ -1,6 +1,7 @@
 import { STORAGE_DIMENSIONS, type StorageDimension, type UsageStore } from "@usage/counter-core";
 import { postgresPlace } from "../config/postgres-url.ts";
 import type { StoreConfig } from "../config/proxy-config.ts";
+import { messageOf } from "../log/message-of.ts";
 
 export type OpenedStore = UsageStore & { close(): Promise<void> };
 
@@ -12,7 +13,7 @@ export class StoreStartError extends Error {
 
   constructor(config: StoreConfig, cause: unknown) {
     const store = describeStore(config);
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     super(`the store (${store}) cannot be used: ${reason}${settingOf(config, cause)}`, { cause });
     this.name = "StoreStartError";
     this.store = store;

@@ -48,8 +48,7 @@ const BROKEN_MS = 60_000;
 
 /**
  * Says once when a backend reaches a limit and once when it has left it, when it is drained, when it is gone and back, and why, and why
- * it breaks off answers.
- * It looks at intervals: the request path knows nothing of it, and what changes to and fro in between is one change or none.
+ * it breaks off answers. It looks at intervals: the request path knows nothing of it, and what changes to and fro in between is one change or none.
  */
 export class BackendWatch {
   readonly #options: BackendWatchOptions;

@@ -1,6 +1,7 @@
 import type { Usage } from "@usage/counter-core";
 import type { BackendConfig, ClientConfig, ClientLimits, ProxyConfig } from "../config/proxy-config.ts";
 import { countedDimensions } from "../counting/dimensions.ts";
+import { onlyCounted, onlyCountedByWindow } from "../counting/only-counted.ts";
 import type { SettingName, SettingSubject } from "./setting-subject.ts";
 
 /** What somebody has put in place of what the file says; undefined: nothing. */
@@ -26,7 +27,7 @@ function changedBackend(backend: BackendConfig, counted: Counted, overriding: Ov
   const subject = { kind: "backend", name: backend.name } as const;
   const limits = overriding(subject, "limits") as Partial<Usage> | undefined;
   const thresholds = overriding(subject, "thresholds") as readonly number[] | undefined;
-  return { ...backend, ...(limits && { limits: only(counted, limits) }), ...(thresholds && { thresholds }) };
+  return { ...backend, ...(limits && { limits: onlyCounted(counted, limits) }), ...(thresholds && { thresholds }) };
 }
 
 function changedPlans(plans: Plans, counted: Counted, overriding: Override): Plans {
@@ -66,15 +67,7 @@ function isUnlimited(limits: ClientLimits = {}): boolean {
   return Object.values(limits).every((amounts) => Object.keys(amounts).length === 0);
 }
 
-function inWindows(counted: Counted, limits: unknown): ClientLimits | undefined {
-  if (limits === undefined) return undefined;
-  return Object.fromEntries(
-    Object.entries(limits as ClientLimits).map(([window, amounts]) => [window, only(counted, amounts)]),
-  );
-}
-
 /** What the file counts no more is not limited, and keeps no proxy from its start. */
-function only(counted: Counted, amounts: Partial<Usage>): Partial<Usage> {
-  // fault: begins with limits by API of what is not counted any more
-  return Object.fromEntries(Object.entries(amounts).filter(([dimension]) => counted.includes(dimension)));
+function inWindows(counted: Counted, limits: unknown): ClientLimits | undefined {
+  return limits === undefined ? undefined : onlyCountedByWindow(counted, limits as ClientLimits);
 }

@@ -1,4 +1,5 @@
 import { type Address, formatAddress } from "../config/address.ts";
+import { messageOf } from "../log/message-of.ts";
 
 /** An address that cannot be listened on. */
 export class ListenError extends Error {
@@ -21,5 +22,5 @@ function reason(cause: unknown): string {
     return `its host name has no address (${code}); check the spelling, or configure an address of this machine`;
   }
   if (code === "EAFNOSUPPORT") return "this machine has no IPv6; configure an IPv4 address";
-  return cause instanceof Error ? cause.message : String(cause);
+  return messageOf(cause);
 }

@@ -4,7 +4,9 @@ import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { ClientUsage } from "../clients/client-usage.ts";
 import type { ProxyConfig, TlsConfig } from "../config/proxy-config.ts";
 import { awaitsTokens } from "../counting/dimensions.ts";
+import { onlyCounted } from "../counting/only-counted.ts";
 import { credentialsOf } from "../credentials/backend-credentials.ts";
+import { messageOf } from "../log/message-of.ts";
 import type { Router } from "../proxy/route.ts";
 import type { ProxyServer } from "../proxy/server.ts";
 import { Upstream } from "../proxy/upstream.ts";
@@ -101,7 +103,7 @@ export class LiveConfig {
         this.#isTaking = true;
         return await this.#take(next);
       } catch (error) {
-        this.#status = { ...this.#status, error: error instanceof Error ? error.message : String(error) };
+        this.#status = { ...this.#status, error: messageOf(error) };
         throw error;
       } finally {
         this.#isTaking = false;
@@ -151,7 +153,7 @@ export class LiveConfig {
     const removed = upstreams.map(({ name }) => [name, limitsOf(tracker.counter, name)] as const);
     // What is limited and not counted yet is counted from the next start on.
     const counted: readonly string[] = tracker.counter.dimensions;
-    const limited = next.backends.map(({ name, limits }) => [name, only(counted, limits)] as const);
+    const limited = next.backends.map(({ name, limits }) => [name, onlyCounted(counted, limits)] as const);
     tracker.updateLimits(new Map([...removed, ...limited]));
     // fault: goes on routing by the rules of before
     router.update({ upstreams, policy: next.routing, routes: next.routes });
@@ -268,10 +270,6 @@ export class LiveConfig {
 /** Those that are in any of the configurations. */
 function sectionsOf(...configs: readonly ProxyConfig[]): readonly (keyof ProxyConfig)[] {
   return [...new Set(configs.flatMap((config) => Object.keys(config) as (keyof ProxyConfig)[]))];
-}
-
-function only(dimensions: readonly string[], limits: Partial<Usage>): Partial<Usage> {
-  return Object.fromEntries(Object.entries(limits).filter(([dimension]) => dimensions.includes(dimension)));
 }
 
 /** Those that are taken over while the proxy runs, or the others. */

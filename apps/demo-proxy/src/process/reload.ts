@@ -1,5 +1,5 @@
-import { ConfigError } from "../config/config-error.ts";
 import type { ProxyConfig } from "../config/proxy-config.ts";
+import { messageOf } from "../log/message-of.ts";
 import { type ConfigChange, describeChange } from "./config-change.ts";
 import type { LiveConfig } from "./live-config.ts";
 import { type Fingerprint, watchConfig } from "./watch-config.ts";
@@ -22,12 +22,7 @@ export function reloadOnChange({ file, read, load, live, log, warn }: ReloadOpti
   return watchConfig(file, read, (reason) => {
     live.take(load).then(
       (change) => log(`${reason}: ${describeChange(change)}`, change),
-      (error: unknown) => warn(`${reason}: the configuration stays as it was: ${problemOf(error)}`),
+      (error: unknown) => warn(`${reason}: the configuration stays as it was: ${messageOf(error)}`),
     );
   });
-}
-
-function problemOf(error: unknown): string {
-  if (error instanceof ConfigError) return error.message;
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,8 +1,15 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { appended, isClaim, pushForwarded } from "./forwarded.ts";
 import type { BodyLength } from "./framing.ts";
-import type { Passage } from "./outgoing.ts";
 import type { Addressee, UpstreamAddresses } from "./upstream-addresses.ts";
+
+/** How a request has come to this instance. */
+export interface Passage {
+  /** Whether it comes from a proxy that is believed. */
+  readonly trusted: boolean;
+  /** What this instance, and nobody else, is called in `Via`. */
+  readonly pseudonym: string;
+}
 
 /** The proxy's name in `Via`: a pseudonym, as RFC 9110 (section 7.6.3) advises. In requests, each instance adds its own to it. */
 export const VIA = "usage-proxy";

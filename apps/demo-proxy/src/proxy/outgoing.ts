@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { BodyLength } from "./framing.ts";
-import { requestHeaders } from "./headers.ts";
+import { type Passage, requestHeaders } from "./headers.ts";
 import * as problems from "./problem.ts";
 import { RequestBody } from "./request-body.ts";
 import type { Demand } from "./route.ts";
@@ -18,13 +18,6 @@ export interface Outgoing {
   readonly body: RequestBody | null;
   /** Whether it is to open a WebSocket. */
   readonly upgrades: boolean;
-}
-
-export interface Passage {
-  /** Whether it comes from a proxy that is believed. */
-  readonly trusted: boolean;
-  /** What this instance, and nobody else, is called in `Via`. */
-  readonly pseudonym: string;
 }
 
 /** A client's request as it will be sent, or why it will not be. */

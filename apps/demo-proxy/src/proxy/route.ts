@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Hold, StorageDimension, Usage } from "@usage/counter-core";
 import type { Decision, UsageTracker } from "@usage/tracker";
-import type { DimensionConfig, RouteConfig } from "../config/proxy-config.ts";
+import type { DimensionConfig, RouteConfig, RoutingPolicy } from "../config/proxy-config.ts";
 import type { RequestCosts } from "../rules/cost-book.ts";
 import { Pricing } from "../rules/pricing.ts";
 import type { RequestMeter } from "../rules/request-meter.ts";
@@ -14,9 +14,6 @@ import { askedHost } from "./forwarded.ts";
 import type { BodyLength } from "./framing.ts";
 import { Reservation } from "./reservation.ts";
 import type { Upstream } from "./upstream.ts";
-
-/** `pack`: the first upstream in order that can take the request. `spread`: the one that has used the least part of its limits. */
-export type RoutingPolicy = "pack" | "spread";
 
 export interface RouterOptions {
   readonly tracker: UsageTracker;

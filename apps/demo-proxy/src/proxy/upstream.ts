@@ -1,6 +1,6 @@
 import type { Clock } from "@usage/counter-core";
 import { type Dispatcher, Pool } from "undici";
-import type { TokenProtocol } from "../config/proxy-config.ts";
+import type { HostPolicy, TokenProtocol } from "../config/proxy-config.ts";
 import { type BackendCredentials, type Sent, withoutOwn } from "../credentials/backend-credentials.ts";
 import type { ClientIdentity } from "../credentials/client-identity.ts";
 import { connectorTo } from "./connector.ts";
@@ -9,9 +9,6 @@ import { BackendHealth, type BackendTrouble } from "./health.ts";
 import { assertDelay, assertTimeouts, type Timeouts } from "./timeouts.ts";
 import { UpstreamAddresses } from "./upstream-addresses.ts";
 import { UpstreamTraffic } from "./upstream-traffic.ts";
-
-/** The `Host` that an upstream gets: its own, or the one that the client sent, which is what signed requests are signed for. */
-export type HostPolicy = "upstream" | "preserve";
 
 export interface UpstreamOptions {
   /** The backend's name in the counts and limits. */

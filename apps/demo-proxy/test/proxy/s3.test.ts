@@ -17,7 +17,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { HostPolicy } from "../../src/proxy/upstream.ts";
+import type { HostPolicy } from "../../src/config/proxy-config.ts";
 import { startProxy as startProcess, writeConfig } from "../support/running-proxy.ts";
 import { isSigned } from "../support/signature-v4.ts";
 import { tempFolder } from "../support/temp-folder.ts";

@@ -2,6 +2,7 @@ import { inOnePeriod } from "../in-one-period.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, ok, okBytes } from "../problem.ts";
 import type { Route } from "../routes.ts";
+import type { ApiParts } from "./api-parts.ts";
 import { audit } from "./audit.ts";
 import { type ChangesParts, listChanges } from "./changes.ts";
 import { auditClients } from "./client-audit.ts";
@@ -15,7 +16,7 @@ import { type LiveParts, livePieces } from "./live-report.ts";
 import { release } from "./release.ts";
 import { deleteSetting, drain, PUT_SETTINGS, putSetting, resume, type SettingParts } from "./settings.ts";
 import { type ThresholdParts, thresholdPieces } from "./thresholds.ts";
-import { type ApiParts, lastFlush, usagePieces } from "./usage-report.ts";
+import { lastFlush, usagePieces } from "./usage-report.ts";
 import { listWebhooks, type WebhookParts } from "./webhooks.ts";
 import { withStore } from "./with-store.ts";
 

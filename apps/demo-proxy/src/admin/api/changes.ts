@@ -4,9 +4,9 @@ import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
 import { pageOf } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
+import type { ApiParts } from "./api-parts.ts";
 import { isKnownBackend } from "./known-backend.ts";
 import { type ChangeParts, noSuch } from "./setting-change.ts";
-import type { ApiParts } from "./usage-report.ts";
 import { withStore } from "./with-store.ts";
 
 export interface ChangesParts

@@ -2,13 +2,13 @@ import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
 import { isBackendName, isPeriodKey } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
+import type { ApiParts } from "./api-parts.ts";
 import { grantBody, troubleOf } from "./grant-body.ts";
 import { grantReport } from "./grant-report.ts";
 import { isKnownBackend } from "./known-backend.ts";
 import { type GrantTold, makeGrant } from "./make-grant.ts";
 import { noSuch } from "./setting-change.ts";
 import { type CountedParts, uncounted } from "./uncounted.ts";
-import type { ApiParts } from "./usage-report.ts";
 import { withStore } from "./with-store.ts";
 
 export type GrantParts = GrantTold & CountedParts & Pick<ApiParts, "router" | "tracker" | "store" | "turns">;

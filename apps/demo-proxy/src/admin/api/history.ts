@@ -3,11 +3,11 @@ import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes, refuse } from "../problem.ts";
 import { isBackendName, isPeriodKey, queryTrouble } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
+import type { ApiParts } from "./api-parts.ts";
 import { isKnownBackend } from "./known-backend.ts";
 import { noSuch } from "./setting-change.ts";
 import { type Span, spanAt, spanOf, type TimedStore } from "./steps.ts";
 import { stepsJson } from "./steps-report.ts";
-import type { ApiParts } from "./usage-report.ts";
 import { withStore } from "./with-store.ts";
 
 const MONTH_FILTERS = ["by", "backend", "from", "to"];

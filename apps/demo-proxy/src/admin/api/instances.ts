@@ -2,7 +2,7 @@ import { isWrittenBy, type StoredInstance, type UsageStore, type WriterUsage } f
 import type { Heartbeats } from "../../counting/heartbeats.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, okBytes, refuse } from "../problem.ts";
-import type { ApiParts } from "./usage-report.ts";
+import type { ApiParts } from "./api-parts.ts";
 import { withStore } from "./with-store.ts";
 
 export interface InstanceParts extends ApiParts {

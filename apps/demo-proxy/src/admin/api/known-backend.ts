@@ -1,4 +1,4 @@
-import type { ApiParts } from "./usage-report.ts";
+import type { ApiParts } from "./api-parts.ts";
 
 /** Whether there is a backend of this name, or was one: something of it is stored. Rejects when the store fails. */
 export async function isKnownBackend(

@@ -6,11 +6,12 @@ import { describeCounter } from "../../counting/opened-counter.ts";
 import type { Upstream } from "../../proxy/upstream.ts";
 import type { Readiness } from "../../readiness.ts";
 import { jsonPieces } from "../json-pieces.ts";
+import type { ApiParts } from "./api-parts.ts";
 import { heldUpstreams } from "./held-upstreams.ts";
 import { type Projection, project } from "./projection.ts";
 import type { UsageRates } from "./rates.ts";
 import { type BackendSettingsReport, changedSettings, type SettingSources } from "./setting-report.ts";
-import { type ApiParts, type BackendReport, backendReport, type UsageReport, usageHead } from "./usage-report.ts";
+import { type BackendReport, backendReport, type UsageReport, usageHead } from "./usage-report.ts";
 
 export interface LiveParts extends ApiParts, Pick<SettingSources, "settings"> {
   readonly rates: UsageRates;

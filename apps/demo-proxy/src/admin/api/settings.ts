@@ -4,11 +4,11 @@ import { unknownKey } from "../../config/schema/expected.ts";
 import type { SettingName, SubjectKind } from "../../process/setting-subject.ts";
 import { type Answer, badRequest, ok, refuse } from "../problem.ts";
 import type { RouteRequest } from "../routes.ts";
+import type { ApiParts } from "./api-parts.ts";
 import { troubleOf } from "./grant-body.ts";
 import { settingBodies, trailBody } from "./setting-body.ts";
 import { type ChangeParts, changeSetting, type Wanted } from "./setting-change.ts";
 import { uncounted } from "./uncounted.ts";
-import type { ApiParts } from "./usage-report.ts";
 
 export type SettingParts = ChangeParts & Pick<ApiParts, "router" | "tracker">;
 

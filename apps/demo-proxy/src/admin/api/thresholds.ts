@@ -3,8 +3,8 @@ import { type ClientWindow, STORED_WINDOWS } from "../../clients/client-windows.
 import type { ProxyConfig } from "../../config/proxy-config.ts";
 import { thresholdsOf } from "../../webhooks/thresholds-of.ts";
 import { jsonPieces } from "../json-pieces.ts";
+import type { ApiParts } from "./api-parts.ts";
 import { heldUpstreams } from "./held-upstreams.ts";
-import type { ApiParts } from "./usage-report.ts";
 
 export interface ThresholdParts extends Pick<ApiParts, "router" | "tracker"> {
   /** The configuration in force. */

@@ -1,36 +1,15 @@
-import type { Clock, Period, Usage, UsageStore } from "@usage/counter-core";
-import type { UsageFlusher, UsageTracker } from "@usage/tracker";
-import type { Enforcement, ProxyConfig } from "../../config/proxy-config.ts";
+import type { Period, Usage } from "@usage/counter-core";
+import type { Enforcement } from "../../config/proxy-config.ts";
 import { amountsOf } from "../../counting/amounts-of.ts";
-import type { Sharing } from "../../counting/opened-counter.ts";
 import { usedUp } from "../../counting/used-up.ts";
 import { messageOf } from "../../log/message-of.ts";
 import { shownUrl } from "../../log/shown-url.ts";
-import type { LiveConfigStatus } from "../../process/live-config.ts";
-import type { Router } from "../../proxy/route.ts";
 import type { Upstream } from "../../proxy/upstream.ts";
 import { jsonPieces } from "../json-pieces.ts";
-import type { Turns } from "../turns.ts";
+import type { ApiParts } from "./api-parts.ts";
 import { heldUpstreams } from "./held-upstreams.ts";
-import type { BackendRefusals, Refusals, RefusalsReport } from "./refusals.ts";
+import type { BackendRefusals, RefusalsReport } from "./refusals.ts";
 import { type BackendSettingsReport, type SettingSources, settingReports } from "./setting-report.ts";
-
-/** What operators look at and act on. */
-export interface ApiParts {
-  readonly config: Pick<ProxyConfig, "counter" | "store">;
-  readonly router: Pick<Router, "upstreams">;
-  readonly tracker: UsageTracker;
-  readonly store: UsageStore;
-  readonly flusher: Pick<UsageFlusher, "flush" | "status">;
-  readonly clock: Clock;
-  readonly live: () => LiveConfigStatus;
-  /** The configuration in force, since parts of it may change while the proxy runs. */
-  readonly inForce: () => Pick<ProxyConfig, "routing" | "flush" | "backends" | "thresholds">;
-  /** Absent when the counts stay in this process. */
-  readonly sharing?: Sharing;
-  readonly turns: Turns;
-  readonly refusals: Pick<Refusals, "report" | "of">;
-}
 
 /** What `GET /api/usage` answers. Instants are ISO 8601, usages and limits by dimension, limits only where there are any. */
 export interface UsageReport {

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { LOG_LEVELS } from "../../log/log-level.ts";
 import { DEFAULT_HEAD_LIMITS } from "../../proxy/head-limits.ts";
 import { DEFAULT_TIMEOUTS } from "../../proxy/timeouts.ts";
-import type { BackendConfig, PemFile, ProxyConfig, TlsConfig, TlsFiles } from "../proxy-config.ts";
+import type { BackendConfig, ProxyConfig, TlsFiles } from "../proxy-config.ts";
 import { admin } from "./admin.ts";
 import { backends } from "./backends.ts";
 import { cors, trustedProxies } from "./clients.ts";
@@ -13,6 +13,7 @@ import { refuseUnknownBackends, refuseUnknownDimensions } from "./known-names.ts
 import { type PlanSection, plans } from "./plans.ts";
 import { dimensions, routes } from "./rules.ts";
 import { store } from "./store.ts";
+import type { Unread } from "./unread.ts";
 import { address, delay, duration, flag, headSize, part, tlsFiles } from "./values.ts";
 import { thresholds, webhooks } from "./webhooks.ts";
 
@@ -30,13 +31,6 @@ export interface ConfigFile extends Omit<ProxyConfig, "flush" | "thresholds" | "
 
 /** Sections that name files. */
 type Reading = "tls" | "admin" | "counter" | "store" | "backends";
-
-/** With the paths of the files that are not read yet. */
-export type Unread<Section> = Section extends { readonly ca?: PemFile }
-  ? Omit<Section, "ca"> & { readonly ca?: string }
-  : Section extends { readonly tls?: TlsConfig }
-    ? Omit<Section, "tls"> & { readonly tls?: TlsFiles }
-    : Section;
 
 type IntervalKey = "intervalMs" | "nearLimitIntervalMs";
 

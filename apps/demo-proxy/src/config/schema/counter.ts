@@ -2,9 +2,9 @@ import { z } from "zod";
 import { parseAddress } from "../address.ts";
 import { refusePlaceholders } from "../placeholder.ts";
 import type { Enforcement, RedisConfig, SentinelConfig } from "../proxy-config.ts";
-import type { Unread } from "./config-file.ts";
 import { secret } from "./credentials.ts";
 import { expected, expectedKind, section, text, wholeNumber } from "./expected.ts";
+import type { Unread } from "./unread.ts";
 import { duration, flag, path } from "./values.ts";
 
 const redisUrl = text(
