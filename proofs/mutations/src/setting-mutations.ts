@@ -18,6 +18,11 @@ const FLEET: NamedTest = {
     "are in force at the others, for one of two who change at once, after a restart, and as they were while the store is away",
 };
 
+const REPLACED: NamedTest = {
+  file: "apps/demo-proxy/test/process/settings.test.ts",
+  title: "what was changed is stored again where the store is replaced, and what is changed there is in force",
+};
+
 /** What operators change by API, in place of what the file says. */
 export const SETTING_MUTATIONS: readonly Mutation[] = [
   {
@@ -64,6 +69,16 @@ export const SETTING_MUTATIONS: readonly Mutation[] = [
         title: "a change by API that cannot be taken over is tried again until it is",
       },
     ],
+  },
+  {
+    name: "goes on with the numbers of a store that was replaced",
+    edit: always,
+    caughtBy: [REPLACED],
+  },
+  {
+    name: "does not store again what was changed in a store that was replaced",
+    edit: drop,
+    caughtBy: [REPLACED],
   },
   {
     name: "hears of no grant while changes cannot be taken over",

@@ -43,6 +43,13 @@ export function isPeriodKey(text: string): boolean {
   return !Number.isNaN(startMs) && new Date(startMs).toISOString().startsWith(day);
 }
 
+/** Whether a text is the key of a period of one of the windows that are stored: `2026-01`, `2026-01-31`, `week:2026-W05`, `day:2026-01-31`. */
+export function isWindowPeriodKey(text: string): boolean {
+  const [, window, key = text] = /^(week|day):(.+)$/.exec(text) ?? [];
+  if (window === "week") return /^\d{4}-W(0[1-9]|[1-4]\d|5[0-3])$/.test(key);
+  return isPeriodKey(key) && (window === undefined || key.length === "2026-01-31".length);
+}
+
 export function isBackendName(name: string): boolean {
   try {
     assertBackendName(name);

@@ -1,4 +1,5 @@
-import type { Clock, UsageStore } from "@usage/counter-core";
+import { isDeepStrictEqual } from "node:util";
+import type { Change, Clock, StoredChange, UsageStore } from "@usage/counter-core";
 import type { ProxyConfig } from "../config/proxy-config.ts";
 import { changedConfig } from "./changed-config.ts";
 import { complaintsOf } from "./complaints.ts";
@@ -48,7 +49,8 @@ export class Settings {
   readonly #last = new Map<string, Map<SettingName, KnownChange>>();
   /** The latest changes, in the order in which they were made. */
   readonly #trail: KnownChange[] = [];
-  #revision = 0;
+  /** The last one that was read, of whatever setting. */
+  #seen: StoredChange | undefined;
   /** The last one that was known, by what it is about, and the one that was taken over. */
   readonly #news: Readonly<Record<"settings" | "grants", { latest: number; applied: number }>> = {
     settings: { latest: 0, applied: 0 },
@@ -65,7 +67,7 @@ export class Settings {
   /** Learns of changes. Rejects when the store fails, and has learned of none then. */
   load(): Promise<void> {
     const reading = this.#reading.then(async () => {
-      const found = (await this.#options.store.changes?.({ after: this.#revision })) ?? [];
+      const found = await this.#unseen();
       const known = found.flatMap(changesOf);
       for (const change of known) {
         const subject = subjectText(change.subject);
@@ -74,7 +76,7 @@ export class Settings {
       }
       for (const change of known) this.#trail.push(change);
       this.#trail.splice(0, Math.max(0, this.#trail.length - LONGEST_TRAIL));
-      this.#revision = found.at(-1)?.revision ?? this.#revision;
+      this.#seen = found.at(-1) ?? this.#seen;
       for (const { revision, setting } of found) {
         this.#news[setting === GRANT.setting ? "grants" : "settings"].latest = revision;
       }
@@ -84,6 +86,29 @@ export class Settings {
     });
     this.#reading = reading.catch(() => {});
     return reading;
+  }
+
+  /**
+   * The changes since the last one that was read. A store that was deleted or replaced numbers them anew: it is told again what it does
+   * not have of what is in force, and all that it has is read.
+   */
+  async #unseen(): Promise<readonly StoredChange[]> {
+    const { store } = this.#options;
+    const read = async (after: number) => (await store.changes?.({ after })) ?? [];
+    if (this.#seen === undefined) return read(0);
+    const [last, ...unseen] = await read(this.#seen.revision - 1);
+    // fault: goes on with the numbers of a store that was replaced
+    if (isDeepStrictEqual(last, this.#seen)) return unseen;
+    // Where somebody has changed it there, that holds. Each instance tries, and one of them does it.
+    // fault: does not store again what was changed in a store that was replaced
+    for (const change of this.overrides()) await store.change?.(storable({ ...change, follows: 0 }));
+    const all = await read(0);
+    this.#last.clear();
+    this.#trail.length = 0;
+    this.#seen = undefined;
+    // No revision is as low, so that whatever there is now is taken over.
+    for (const news of Object.values(this.#news)) Object.assign(news, { latest: 0, applied: -1 });
+    return all;
   }
 
   /**
@@ -145,18 +170,10 @@ export class Settings {
   }
 
   /** Keeps a change, and knows of it then. Resolves with undefined where somebody was faster. Rejects when the store fails. */
-  async change({ subject, setting, value, before, by, reason, follows }: Wish): Promise<KnownChange | undefined> {
+  async change(wish: Wish): Promise<KnownChange | undefined> {
     const { store } = this.#options;
     if (store.change === undefined) throw new Error("this store keeps no settings");
-    const stored = await store.change({
-      subject: subjectText(subject),
-      setting,
-      value: value === undefined ? null : JSON.stringify(value),
-      before: before === undefined ? null : JSON.stringify(before),
-      ...(by !== undefined && { by }),
-      ...(reason !== undefined && { reason }),
-      ...(follows !== undefined && { follows }),
-    });
+    const stored = await store.change(storable(wish));
     await this.load();
     return stored && changesOf(stored)[0];
   }
@@ -174,6 +191,19 @@ export class Settings {
     await this.load();
     return this.#trail.toReversed();
   }
+}
+
+/** As the store keeps it. */
+function storable({ subject, setting, value, before, by, reason, follows }: Wish): Change {
+  return {
+    subject: subjectText(subject),
+    setting,
+    value: value === undefined ? null : JSON.stringify(value),
+    before: before === undefined ? null : JSON.stringify(before),
+    ...(by !== undefined && { by }),
+    ...(reason !== undefined && { reason }),
+    ...(follows !== undefined && { follows }),
+  };
 }
 
 async function takeOver(

@@ -306,7 +306,19 @@ describe("POST /api/clients/:name/grants", () => {
     }
     expect((await change("POST", "clients/nobody/grants", grant)).status).toBe(404);
     expect((await call(admin, "/api/clients/nobody/grants")).status).toBe(404);
-    expect((await call(admin, "/api/clients/web/grants?period=%00")).status).toBe(400);
+    const listed = async (period: string) => (await call(admin, `/api/clients/web/grants?period=${period}`)).status;
+    for (const none of [
+      "%00",
+      "__proto__",
+      "2026-13",
+      "2026-02-30",
+      "day:2026-01",
+      "week:2026-W54",
+      "hour:2026-01-31T13",
+    ]) {
+      expect([none, await listed(none)]).toEqual([none, 400]);
+    }
+    for (const one of ["2026-01-31", "week:2026-W05"]) expect([one, await listed(one)]).toEqual([one, 200]);
     await change("POST", "clients/web/grants", grant);
     const other = await change("POST", "clients/web/grants", { ...grant, amounts: { apiRequests: 3 } });
     expect(other.json).toMatchObject({ status: 409, detail: expect.stringContaining('"apiRequests":2') });

@@ -48,3 +48,49 @@ it("a grant of others is heard of while changes by API cannot be taken over, or 
   // That something was granted is known by the last time: nobody reads all of them when it starts.
   expect((await store.changes?.())?.map(({ setting }) => setting)).toEqual(["drained", "drained", "grant"]);
 });
+
+it("what was changed is stored again where the store is replaced, and what is changed there is in force", async () => {
+  const clock = new FakeClock(0);
+  let store = memoryStore();
+  const open = () => {
+    const settings = new Settings({
+      store: { change: (change) => store.change(change), changes: (query) => store.changes(query) },
+      clock,
+    });
+    onTestFinished(() => settings.stop());
+    return settings;
+  };
+  const [mine, other] = [open(), open()];
+  const changed = vi.fn(async () => {});
+  mine.watch({ changed, granted: async () => {} });
+  const subject = { kind: "backend", name: "oci" } as const;
+  const limitTo = (settings: Settings, apiRequests: number) =>
+    settings.change({ subject, setting: "limits", value: { apiRequests }, before: undefined, by: "ada", reason: "r" });
+  const known = async () => {
+    clock.advance(2_000);
+    await new Promise(setImmediate);
+    const trails = await Promise.all([mine.trail(), other.trail()]);
+    return trails.map((trail) => trail.map(({ revision, value, by, reason }) => ({ revision, value, by, reason })));
+  };
+  const signed = { by: "ada", reason: "r" };
+  await limitTo(mine, 1);
+  await limitTo(mine, 2);
+  const before = [
+    { revision: 2, value: { apiRequests: 2 }, ...signed },
+    { revision: 1, value: { apiRequests: 1 }, ...signed },
+  ];
+  expect(await known()).toEqual([before, before]);
+  store = memoryStore();
+  const again = [{ revision: 1, value: { apiRequests: 2 }, ...signed }];
+  expect(await known()).toEqual([again, again]);
+  const calls = changed.mock.calls.length;
+  // Under a revision that was read of the one before.
+  store = memoryStore();
+  expect(await limitTo(other, 3)).toMatchObject({ value: { apiRequests: 3 } });
+  expect((await known()).map(([last]) => last)).toMatchObject([
+    { value: { apiRequests: 3 } },
+    { value: { apiRequests: 3 } },
+  ]);
+  expect(mine.of(subject, "limits")?.value).toEqual({ apiRequests: 3 });
+  expect(changed).toHaveBeenCalledTimes(calls + 1);
+});

@@ -3,9 +3,10 @@ import type { ClientUsage } from "../../clients/client-usage.ts";
 import { CLIENT_WINDOWS, type ClientWindow, PASSING_WINDOWS } from "../../clients/client-windows.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import { type Answer, badRequest, okBytes } from "../problem.ts";
+import { isWindowPeriodKey } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
 import type { Turns } from "../turns.ts";
-import { clientGrantBody, troubleOf, words } from "./grant-body.ts";
+import { clientGrantBody, troubleOf } from "./grant-body.ts";
 import { grantReport } from "./grant-report.ts";
 import { type GrantTold, makeGrant } from "./make-grant.ts";
 import { noSuch } from "./setting-change.ts";
@@ -25,8 +26,8 @@ export async function listClientGrants(
   const { usage } = clientUsage;
   if (usage === undefined || clientUsage.accountOf(name) === undefined) return noSuch("client");
   const period = query.get("period") || undefined;
-  if (!words("a period", 256).optional().safeParse(period).success) {
-    return badRequest("period is one, such as 2026-01 or day:2026-01-31.");
+  if (period !== undefined && !isWindowPeriodKey(period)) {
+    return badRequest("period is one, such as 2026-01, week:2026-W05 or day:2026-01-31.");
   }
   return withStore(async () => {
     const grants = (await usage.store.grants?.({ backend: name, ...(period && { period }) })) ?? [];
