@@ -47,7 +47,7 @@ function troublesOf({ path, message, ...issue }: z.core.$ZodIssue): readonly str
 }
 
 /** As stores take it. */
-function words(what: string, longest: number) {
+export function words(what: string, longest: number) {
   const wanted = expected(`${what}: 1 to ${longest} characters of text on one line`);
   return z
     .string(wanted)
