@@ -4,6 +4,9 @@ import { problemOf, send } from "./client.js";
 const SILENCE_MS = 6_000;
 const LONGEST_PAUSE_MS = 5_000;
 
+/** @typedef {import("./backend-state.js").LiveReport} LiveReport */
+/** @typedef {import("./backend-state.js").LiveBackend} LiveBackend */
+
 /**
  * How it stands between this page and the proxy.
  *
@@ -19,9 +22,11 @@ export class Live {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
   #failures = 0;
+  /** Of the report that the events of this connection have told so far. @type {readonly LiveBackend[]} */
+  #backends = [];
 
   /**
-   * @param {{ onReport: (report: import("../admin/api/live-report.ts").LiveReport) => void, onConnection: (connection: Connection) => void }} options
+   * @param {{ onReport: (report: LiveReport) => void, onConnection: (connection: Connection) => void }} options
    */
   constructor({ onReport, onConnection }) {
     this.#onReport = onReport;
@@ -85,23 +90,31 @@ export class Live {
   }
 
   /**
-   * Tells the last of the events that are complete; answers the beginning of the next.
+   * Tells what the events that are complete come to; answers the beginning of the next.
    *
    * @param {string} text
    */
   #take(text) {
     const events = text.split("\n\n");
     const rest = events.pop() ?? "";
-    const last = events.at(-1);
-    if (last === undefined) return rest;
+    const report = events.map((event) => this.#merge(JSON.parse(event.replace(/^data: /, "")))).at(-1);
+    if (report === undefined) return rest;
     this.#failures = 0;
     this.#onConnection({ kind: "live" });
     try {
-      this.#onReport(JSON.parse(last.replace(/^data: /, "")));
+      this.#onReport(report);
     } catch (error) {
       // A mistake of the page, not of the connection.
       reportError(error);
     }
     return rest;
+  }
+
+  /** With all backends, of which most events have those that changed alone. @param {LiveReport} event @returns {LiveReport} */
+  #merge(event) {
+    const told = new Map(event.backends.map((backend) => [backend.name, backend]));
+    const known = event.whole ? event.backends : this.#backends;
+    this.#backends = known.map((backend) => told.get(backend.name) ?? backend);
+    return { ...event, backends: this.#backends };
   }
 }

@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import { type LiveReport, livePieces } from "../../src/admin/api/live-report.ts";
+import { lookLive } from "../../src/admin/api/live-look.ts";
+import type { LiveReport } from "../../src/admin/api/live-report.ts";
 import { UsageRates } from "../../src/admin/api/rates.ts";
 import { Refusals } from "../../src/admin/api/refusals.ts";
 import { Turns } from "../../src/admin/turns.ts";
@@ -89,26 +90,29 @@ describe("an event", () => {
     const clock = { now: () => 0, elapsed: () => 0, after: () => () => {} };
     const { counter } = app.tracker;
     const rates = new UsageRates({ counter, clock });
-    const pieces = livePieces({
-      config: {
-        counter: { kind: "redis", url: "redis://user:hunter2@127.0.0.1:6379/3", prefix: "usage" },
-        store: { kind: "postgres", url: "postgres://user:hunter3@127.0.0.1:5432/usage" },
+    const look = await lookLive(
+      {
+        config: {
+          counter: { kind: "redis", url: "redis://user:hunter2@127.0.0.1:6379/3", prefix: "usage" },
+          store: { kind: "postgres", url: "postgres://user:hunter3@127.0.0.1:5432/usage" },
+        },
+        inForce: () => config,
+        live: () => ({ loadedAtMs: 0, needRestart: [], complaints: [] }),
+        router: app.router,
+        tracker: app.tracker,
+        store: app.store,
+        flusher: app.flusher,
+        clock,
+        rates,
+        refusals: new Refusals({ answers: new OwnAnswers("timeout=65"), router: app.router, counter, clock }),
+        startedMs: 0,
+        settings: new Settings({ store: app.store, clock }),
+        readiness: { address: { host: "127.0.0.1", port: 1 } },
+        turns: new Turns(),
       },
-      inForce: () => config,
-      live: () => ({ loadedAtMs: 0, needRestart: [], complaints: [] }),
-      router: app.router,
-      tracker: app.tracker,
-      store: app.store,
-      flusher: app.flusher,
-      clock,
-      rates,
-      refusals: new Refusals({ answers: new OwnAnswers("timeout=65"), router: app.router, counter, clock }),
-      startedMs: 0,
-      settings: new Settings({ store: app.store, clock }),
-      readiness: { address: { host: "127.0.0.1", port: 1 } },
-      turns: new Turns(),
-    });
-    const text = [...pieces].join("");
+      1,
+    );
+    const text = Buffer.concat(await look.since(0)).toString();
     const report = JSON.parse(text) as LiveReport;
     expect(report.places).toEqual({
       counter: "Redis 127.0.0.1:6379/3",

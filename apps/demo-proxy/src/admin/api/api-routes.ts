@@ -12,7 +12,8 @@ import { EventStream } from "./events.ts";
 import { type GrantParts, grant, listGrants } from "./grants.ts";
 import { history } from "./history.ts";
 import { type InstanceParts, instances } from "./instances.ts";
-import { type LiveParts, livePieces } from "./live-report.ts";
+import { type LiveLook, lookLive } from "./live-look.ts";
+import type { LiveParts } from "./live-report.ts";
 import { release } from "./release.ts";
 import { deleteSetting, drain, PUT_SETTINGS, putSetting, resume, type SettingParts } from "./settings.ts";
 import { type ThresholdParts, thresholdPieces } from "./thresholds.ts";
@@ -33,7 +34,7 @@ export function apiRoutes(
 ): readonly Route[] {
   const { tracker, turns, clock } = parts;
   const inOne = (pieces: () => Iterable<string>) => inOnePeriod(tracker.counter, () => turns.encode(pieces()));
-  const events = new EventStream({ report: () => inOne(() => livePieces(parts)), clock });
+  const events = new EventStream<LiveLook>({ look: (number, last) => lookLive(parts, number, last), clock });
   return [
     { path: "/api/usage", methods: { GET: async () => okBytes(await inOne(() => usagePieces(parts))) } },
     { path: "/api/events", methods: { GET: () => events.answer() } },

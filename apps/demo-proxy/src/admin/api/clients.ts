@@ -84,29 +84,36 @@ export async function listClients(parts: ClientParts, { query }: RouteRequest): 
   const { limit, offset } = asked;
   const { clientUsage, inForce, turns } = parts;
   const search = (query.get("search") ?? "").toLowerCase();
-  const found = await worstClients(parts, search);
-  const page = found.slice(offset, offset + limit);
+  const { matching, worst } = await worstClients(parts, offset + limit, search);
   const head: Omit<ClientsReport, "clients"> = {
     total: clientUsage.size,
-    matching: found.length,
+    matching,
     offset,
     windows: clientUsage.windows(),
     plans: Object.fromEntries(wholePlans(inForce())),
     planSettings: planSettings(parts),
   };
-  return okBytes(await turns.encode(jsonPieces(head, "clients", reports(parts, page))));
+  return okBytes(await turns.encode(jsonPieces(head, "clients", reports(parts, worst.slice(offset)))));
 }
 
-/** Those whose name or plan has a text in it, in lower case; the one that used the largest part of a limit first. */
+/** How many have a text, in lower case, in their name or plan, and the first `count` of them, by the largest used part of a limit. */
 export async function worstClients(
   { clientUsage, turns }: Pick<ClientParts, "clientUsage" | "turns">,
+  count: number,
   search = "",
-): Promise<readonly Found[]> {
-  const found: Found[] = [];
+): Promise<{ readonly matching: number; readonly worst: readonly Found[] }> {
+  const worst: Found[] = [];
+  let matching = 0;
+  const sortAndCut = (): unknown => worst.sort(worstFirst).splice(count);
   await turns.each(clientUsage.accounts(), (account) => {
-    if (matches(account, search)) found.push({ account, most: mostUsed(clientUsage, account) });
+    if (!matches(account, search)) return;
+    matching += 1;
+    worst.push({ account, most: mostUsed(clientUsage, account) });
+    // Sorted with every so many that are added, since to sort all of many at once takes longer than a turn may.
+    if (worst.length > 2 * count + 100) sortAndCut();
   });
-  return found.sort(worstFirst);
+  sortAndCut();
+  return { matching, worst };
 }
 
 interface Found {

@@ -3,9 +3,16 @@ import type { Clock } from "@usage/counter-core";
 import { ReaderSilence } from "../../proxy/reader-silence.ts";
 import { type Answer, refuse } from "../problem.ts";
 
-export interface EventStreamOptions {
-  /** What the listeners are told, as JSON without line breaks; made once per event, however many listen. */
-  readonly report: () => Promise<readonly Uint8Array[]>;
+/** What there was to tell at one moment. */
+export interface Look {
+  readonly number: number;
+  /** What had changed since an earlier look, as JSON without line breaks; all there was since look 0. */
+  readonly since: (earlier: number) => Promise<readonly Uint8Array[]>;
+}
+
+export interface EventStreamOptions<T extends Look> {
+  /** Looks once per event, however many listen. Numbers ascend; the look before is absent where nobody listened meanwhile. */
+  readonly look: (number: number, last: T | undefined) => Promise<T>;
   readonly clock: Clock;
   /** From one event to the making of the next. @default 1_000 */
   readonly intervalMs?: number;
@@ -17,22 +24,26 @@ export interface EventStreamOptions {
 
 interface Listener {
   readonly reading: ReaderSilence;
+  /** The look that it knows of. */
+  told: number;
   /** Bytes of events that were written to it. */
   given: number;
 }
 
-/** Server-sent events for whoever listens; while nobody does, nothing runs. */
-export class EventStream {
-  readonly #options: Required<EventStreamOptions>;
+/** Server-sent events for whoever listens: each is told all there is, then what has changed since. While nobody does, nothing runs. */
+export class EventStream<T extends Look> {
+  readonly #options: Required<EventStreamOptions<T>>;
   readonly #listeners = new Map<Writable, Listener>();
-  /** While an event is being made, that one: whoever comes meanwhile is told the same. */
-  #making: Promise<Uint8Array> | undefined;
+  #looks = 0;
+  #last: T | undefined;
+  /** While one looks, what comes of it: whoever comes meanwhile is told the same. */
+  #looking: Promise<Telling> | undefined;
   #telling = false;
   #cancel: (() => void) | undefined;
 
-  constructor(options: EventStreamOptions) {
-    const { report, clock, intervalMs = 1_000, maxListeners = 50, patienceMs = 10_000 } = options;
-    this.#options = { report, clock, intervalMs, maxListeners, patienceMs };
+  constructor(options: EventStreamOptions<T>) {
+    const { look, clock, intervalMs = 1_000, maxListeners = 50, patienceMs = 10_000 } = options;
+    this.#options = { look, clock, intervalMs, maxListeners, patienceMs };
   }
 
   /** How many listen. */
@@ -43,7 +54,8 @@ export class EventStream {
   /** The stream, which begins with an event, or 503 when too many listen already. Rejects when the event cannot be made. */
   async answer(): Promise<Answer> {
     if (this.#isFull()) return this.#refusal();
-    const first = await this.#event();
+    const telling = await this.#look();
+    const first = await telling.since(0);
     return {
       status: 200,
       headers: {
@@ -52,7 +64,7 @@ export class EventStream {
         "x-accel-buffering": "no",
         "cache-control": "no-store, no-transform",
       },
-      stream: (listener) => this.#add(listener, first),
+      stream: (listener) => this.#add(listener, telling.number, first),
     };
   }
 
@@ -65,19 +77,20 @@ export class EventStream {
     return refuse({ status: 503, title: "Too many listeners", detail, headers: { "retry-after": "10" } });
   }
 
-  #add(listener: Writable, first: Uint8Array): void {
+  #add(listener: Writable, told: number, first: Uint8Array): void {
     if (listener.destroyed) return;
     // Others may have come while the first event was made; it asks again, and is answered with why.
     if (this.#isFull()) return void listener.destroy();
     const { intervalMs, patienceMs } = this.#options;
     const reading = new ReaderSilence(Math.ceil(patienceMs / intervalMs));
-    this.#listeners.set(listener, { reading, given: first.length });
+    this.#listeners.set(listener, { reading, told, given: first.length });
     listener.on("error", () => {});
     listener.once("close", () => {
       this.#listeners.delete(listener);
       if (this.#listeners.size > 0) return;
       this.#cancel?.();
       this.#cancel = undefined;
+      this.#last = undefined;
     });
     listener.write(first);
     this.#cancel ??= this.#nextTick();
@@ -92,37 +105,67 @@ export class EventStream {
   }
 
   async #tell(): Promise<void> {
-    let event: Uint8Array;
     this.#telling = true;
     try {
-      event = await this.#event();
+      const telling = await this.#look();
+      for (const [writable, listener] of this.#listeners) await tell(writable, listener, telling);
     } catch {
       // They ask again, and are answered with what is wrong.
       for (const listener of this.#listeners.keys()) listener.destroy();
-      return;
     } finally {
       this.#telling = false;
     }
-    for (const [writable, listener] of this.#listeners) {
-      // At most one event waits for a reader; those in between would be out of date anyway.
-      const waiting = writable.writableNeedDrain;
-      if (listener.reading.look(listener.given - writable.writableLength, waiting)) writable.destroy();
-      else if (!waiting) {
-        writable.write(event);
-        listener.given += event.length;
-      }
-    }
   }
 
-  #event(): Promise<Uint8Array> {
-    this.#making ??= this.#make().finally(() => {
-      this.#making = undefined;
-    });
-    return this.#making;
+  #look(): Promise<Telling> {
+    this.#looks += this.#looking === undefined ? 1 : 0;
+    this.#looking ??= this.#options
+      .look(this.#looks, this.#last)
+      .then((look) => {
+        this.#last = look;
+        return new Telling(look);
+      })
+      .finally(() => {
+        this.#looking = undefined;
+      });
+    return this.#looking;
+  }
+}
+
+async function tell(writable: Writable, listener: Listener, telling: Telling): Promise<void> {
+  // At most one event waits for a reader; the next one tells what those in between would have.
+  const waiting = writable.writableNeedDrain;
+  if (listener.reading.look(listener.given - writable.writableLength, waiting)) writable.destroy();
+  // Whoever came while others were told knows of a later look.
+  else if (!waiting && listener.told < telling.number) {
+    const event = await telling.since(listener.told);
+    writable.write(event);
+    listener.given += event.length;
+    listener.told = telling.number;
+  }
+}
+
+/** The events of one look, each made once, however many are told it. */
+class Telling {
+  readonly #look: Look;
+  readonly #events = new Map<number, Promise<Uint8Array>>();
+
+  constructor(look: Look) {
+    this.#look = look;
   }
 
-  async #make(): Promise<Uint8Array> {
-    return Buffer.concat([BEGIN, ...(await this.#options.report()), END]);
+  get number(): number {
+    return this.#look.number;
+  }
+
+  since(earlier: number): Promise<Uint8Array> {
+    const event = this.#events.get(earlier) ?? this.#make(earlier);
+    this.#events.set(earlier, event);
+    return event;
+  }
+
+  async #make(earlier: number): Promise<Uint8Array> {
+    return Buffer.concat([BEGIN, ...(await this.#look.since(earlier)), END]);
   }
 }
 

@@ -5,8 +5,6 @@ import { describeStore } from "../../counting/open-store.ts";
 import { describeCounter } from "../../counting/opened-counter.ts";
 import type { Upstream } from "../../proxy/upstream.ts";
 import type { Readiness } from "../../readiness.ts";
-import { jsonPieces } from "../json-pieces.ts";
-import type { ApiParts } from "./api-parts.ts";
 import { heldUpstreams } from "./held-upstreams.ts";
 import { type Projection, project } from "./projection.ts";
 import type { UsageRates } from "./rates.ts";
@@ -29,6 +27,8 @@ export interface LiveReport extends Omit<UsageReport, "backends"> {
   /** The counter and the store by name and place, without passwords. */
   readonly places: { readonly counter: string; readonly store: string };
   readonly flushIntervalMs: number;
+  /** Whether `backends` are all there are, in their order; where not, those that changed since the event before. */
+  readonly whole: boolean;
   readonly backends: readonly LiveBackend[];
 }
 
@@ -61,11 +61,11 @@ export interface Outlook {
 /** Fewer requests, or a shorter time, say nothing about a month. */
 const [LEAST_REQUESTS, LEAST_MS] = [10, 60_000];
 
-/** The JSON of a {@link LiveReport}, to be written in turns: all numbers of one backend are of one moment. */
-export function livePieces(parts: LiveParts): Generator<string> {
+/** All of it but what depends on what a listener was told before. */
+export function liveHead(parts: LiveParts): Omit<LiveReport, "whole" | "backends"> {
   const { config, inForce, clock, startedMs, readiness } = parts;
   const { routing, flush } = inForce();
-  const head: Omit<LiveReport, "backends"> = {
+  return {
     ...usageHead(parts),
     at: new Date(clock.now()).toISOString(),
     startedAt: new Date(startedMs).toISOString(),
@@ -73,10 +73,10 @@ export function livePieces(parts: LiveParts): Generator<string> {
     places: { counter: describeCounter(config.counter), store: describeStore(config.store) },
     flushIntervalMs: flush.intervalMs,
   };
-  return jsonPieces(head, "backends", liveBackends(parts));
 }
 
-function* liveBackends(parts: LiveParts): Generator<LiveBackend> {
+/** To be made in turns: all numbers of one backend are of one moment. */
+export function* liveBackends(parts: LiveParts): Generator<LiveBackend> {
   const { backends, thresholds } = parts.inForce();
   const configured = new Map(backends.map((backend) => [backend.name, backend.thresholds ?? thresholds]));
   const changed = changedSettings(parts);

@@ -12,9 +12,9 @@ export async function writeClients(
   parts: Pick<ClientParts, "clientUsage" | "turns">,
 ): Promise<void> {
   const { clientUsage, turns } = parts;
-  const all = await worstClients(parts);
-  if (all.length === 0) return;
-  text.gauge({ name: "usage_clients", help: "Clients that are configured." }, all.length);
+  const { matching: total, worst } = await worstClients(parts, MOST_CLIENTS);
+  if (total === 0) return;
+  text.gauge({ name: "usage_clients", help: "Clients that are configured." }, total);
   const of = `of the ${MOST_CLIENTS} clients that used the largest part of a limit`;
   const usage = text.gauge({ name: "usage_client_usage", help: `Usage of this period of a window, ${of}.` });
   const limit = text.gauge({ name: "usage_client_limit", help: `Limit of a period of a window, ${of}.` });
@@ -22,7 +22,7 @@ export async function writeClients(
     name: "usage_client_refused_total",
     help: `Requests that a client's own limits refused or cut, ${of}.`,
   });
-  await turns.each(all.slice(0, MOST_CLIENTS), ({ account: { name, limits, refused: count } }) => {
+  await turns.each(worst, ({ account: { name, limits, refused: count } }) => {
     // Whoever has left the configuration meanwhile has nothing to be told of.
     if (clientUsage.accountOf(name) === undefined) return;
     const client = label("client", name);

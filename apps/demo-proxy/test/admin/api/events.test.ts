@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { PassThrough } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { EventStream } from "../../../src/admin/api/events.ts";
+import { EventStream, type Look } from "../../../src/admin/api/events.ts";
 import type { LiveReport } from "../../../src/admin/api/live-report.ts";
 import type { StreamAnswer } from "../../../src/admin/problem.ts";
 import { AdminServer } from "../../../src/admin/server.ts";
@@ -12,6 +12,14 @@ import { startApp, startUpstream, testConfig } from "../../support/app.ts";
 import { call } from "../../support/call.ts";
 import { invalid } from "../../support/described.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+
+/** Looks of which each tells the same to whoever was told something else before. */
+function lookAt(make: () => Promise<readonly Uint8Array[]>): (number: number) => Promise<Look> {
+  return async (number) => {
+    const made = await make();
+    return { number, since: async () => made };
+  };
+}
 
 /** The events of a proxy, one after the other. */
 async function listen({ host, port }: Address, headers: Record<string, string> = {}) {
@@ -37,9 +45,10 @@ async function listen({ host, port }: Address, headers: Record<string, string> =
 }
 
 describe("GET /api/events", () => {
-  it("tells the usage report at once and every second, with rates and projections", async () => {
+  it("tells the usage report at once and every second what changed, with rates and projections", async () => {
     const upstream = await startUpstream();
-    const config = testConfig([{ name: "oci", url: upstream.url, limits: { apiRequests: 1_000 } }]);
+    const limits = { apiRequests: 1_000 };
+    const config = testConfig(["oci", "unused"].map((name) => ({ name, url: upstream.url, limits })));
     const { proxy, admin } = await startApp(config);
     const { response, next } = await listen(admin);
     expect(response.headers.get("content-type")).toBe("text/event-stream");
@@ -55,6 +64,8 @@ describe("GET /api/events", () => {
     expect(first).toMatchObject({ proxy: { address: `127.0.0.1:${proxy.port}`, routing: "pack" } });
     for (let n = 0; n < 20; n += 1) await call(proxy, "/objects/100");
     const second = await next();
+    expect([first.whole, second.whole]).toEqual([true, false]);
+    expect(second.backends.map(({ name }) => name)).toEqual(["oci"]);
     const [backend] = second.backends;
     expect(backend?.usage).toEqual({ apiRequests: 20, egressBytes: 2_000, ingressBytes: 0 });
     expect(backend?.perSecond.apiRequests).toBeGreaterThan(1);
@@ -84,7 +95,7 @@ describe("GET /api/events", () => {
   });
 
   it("answers HEAD without listening", async () => {
-    const events = new EventStream({ report: async () => [Buffer.from("x")], clock: new FakeClock(0) });
+    const events = new EventStream({ look: lookAt(async () => [Buffer.from("x")]), clock: new FakeClock(0) });
     const routes = [{ path: "/api/events", methods: { GET: () => events.answer() } }];
     const server = new AdminServer({ routes, guard: () => undefined });
     const address = await server.listen({ host: "127.0.0.1", port: 0 });
@@ -95,8 +106,8 @@ describe("GET /api/events", () => {
 
   it("cuts off a reader that stands still, over a real connection", async () => {
     const clock = new FakeClock(0);
-    const report = async () => [Buffer.alloc(4_000_000, "x")];
-    const events = new EventStream({ report, clock, patienceMs: 3_000 });
+    const look = lookAt(async () => [Buffer.alloc(4_000_000, "x")]);
+    const events = new EventStream({ look, clock, patienceMs: 3_000 });
     const routes = [{ path: "/api/events", methods: { GET: () => events.answer() } }];
     const server = new AdminServer({ routes, guard: () => undefined });
     const { port } = await server.listen({ host: "127.0.0.1", port: 0 });
@@ -117,7 +128,7 @@ describe("GET /api/events", () => {
   it("does not cut off a reader that takes longer for an event than silence may last", async () => {
     const clock = new FakeClock(0);
     const events = new EventStream({
-      report: async () => [Buffer.alloc(EVENT_BYTES, PAYLOAD)],
+      look: lookAt(async () => [Buffer.alloc(EVENT_BYTES, PAYLOAD)]),
       clock,
       patienceMs: 3_000,
     });
@@ -168,7 +179,11 @@ describe("the event stream", () => {
   function start() {
     const clock = new FakeClock(0);
     let reports = 0;
-    const events = new EventStream({ report: async () => [Buffer.from(String(++reports))], clock, patienceMs: 3_000 });
+    const events = new EventStream({
+      look: lookAt(async () => [Buffer.from(String(++reports))]),
+      clock,
+      patienceMs: 3_000,
+    });
     const join = async (listener = new PassThrough()) => {
       ((await events.answer()) as StreamAnswer).stream(listener);
       return listener;
@@ -210,7 +225,7 @@ describe("the event stream", () => {
       reports += 1;
       return made.promise;
     };
-    const events = new EventStream({ report, clock: new FakeClock(0), maxListeners: 2 });
+    const events = new EventStream({ look: lookAt(report), clock: new FakeClock(0), maxListeners: 2 });
     const joining = Array.from({ length: 3 }, async () => {
       const listener = new PassThrough();
       ((await events.answer()) as StreamAnswer).stream(listener);
@@ -226,7 +241,7 @@ describe("the event stream", () => {
   it("tells an event that takes longer than a second to make once", async () => {
     const clock = new FakeClock(0);
     let make = async (): Promise<readonly Uint8Array[]> => [Buffer.from("1")];
-    const events = new EventStream({ report: () => make(), clock });
+    const events = new EventStream({ look: lookAt(() => make()), clock });
     const listener = new PassThrough();
     ((await events.answer()) as StreamAnswer).stream(listener);
     const slow = Promise.withResolvers<readonly Uint8Array[]>();
@@ -235,6 +250,30 @@ describe("the event stream", () => {
     slow.resolve([Buffer.from("2")]);
     await setImmediate();
     expect(String(listener.read())).toBe("data: 1\n\ndata: 2\n\n");
+  });
+
+  it("tells everybody all at first, then what has changed since his last event, however many he was too slow for", async () => {
+    const clock = new FakeClock(0);
+    const look = async (number: number): Promise<Look> => {
+      return { number, since: async (earlier) => [Buffer.from(`${earlier} to ${number}`)] };
+    };
+    const events = new EventStream({ look, clock, patienceMs: 10_000 });
+    const join = async (highWaterMark: number) => {
+      const listener = new PassThrough({ highWaterMark });
+      ((await events.answer()) as StreamAnswer).stream(listener);
+      return listener;
+    };
+    const [good, slow] = [await join(1_000), await join(4)];
+    await passing(clock, 2);
+    expect(String(slow.read())).toBe("data: 0 to 2\n\n");
+    await setImmediate();
+    await passing(clock, 1);
+    // Somebody who comes takes nothing from the others.
+    await join(1_000);
+    await passing(clock, 1);
+    const toldGood = ["0 to 1", "1 to 3", "3 to 4", "4 to 5", "5 to 7"];
+    expect(String(good.read())).toBe(toldGood.map((told) => `data: ${told}\n\n`).join(""));
+    expect(String(slow.read())).toBe("data: 2 to 5\n\n");
   });
 
   it("keeps at most one event for a reader that is slow, and goes on with the newest", async () => {
@@ -262,7 +301,7 @@ describe("the event stream", () => {
       if (broken) throw new Error("no report");
       return [Buffer.from("fine")];
     };
-    const events = new EventStream({ report, clock });
+    const events = new EventStream({ look: lookAt(report), clock });
     const listener = new PassThrough();
     ((await events.answer()) as StreamAnswer).stream(listener);
     broken = true;

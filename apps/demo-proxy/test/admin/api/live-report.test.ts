@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { type LiveBackend, type LiveReport, livePieces } from "../../../src/admin/api/live-report.ts";
+import { type LiveLook, lookLive } from "../../../src/admin/api/live-look.ts";
+import type { LiveBackend, LiveReport } from "../../../src/admin/api/live-report.ts";
 import { UsageRates } from "../../../src/admin/api/rates.ts";
 import { Refusals } from "../../../src/admin/api/refusals.ts";
 import { Turns } from "../../../src/admin/turns.ts";
@@ -30,17 +31,24 @@ async function start(names: readonly string[], readings = 60) {
   const settings = new Settings({ store, clock });
   const inApp = { config, tracker, store, flusher, router, readiness };
   const parts = { ...inApp, clock, rates, refusals, startedMs: 0, turns, settings };
-  const reportOn = (name: string): LiveBackend => {
-    const pieces = livePieces({ ...parts, inForce: () => live.config, live: () => live.status() });
-    const report = JSON.parse([...pieces].join("")) as LiveReport;
-    const found = report.backends.find((backend) => backend.name === name);
+  const inForce = () => live.config;
+  const look = (number: number, last?: LiveLook): Promise<LiveLook> => {
+    return lookLive({ ...parts, inForce, live: () => live.status() }, number, last);
+  };
+  const reportOn = async (name: string): Promise<LiveBackend> => {
+    const found = (await told(await look(1), 0)).backends.find((backend) => backend.name === name);
     if (found === undefined) throw new Error(`no ${name} in the report`);
     return found;
   };
   const drain = (name: string): void => {
     for (const upstream of router.upstreams) if (upstream.name === name) upstream.draining = true;
   };
-  return { app, config, clock, counter, drain, reportOn };
+  return { app, config, clock, counter, drain, look, reportOn };
+}
+
+/** What a look tells whoever knows of an earlier one. */
+async function told(look: LiveLook, earlier: number): Promise<LiveReport> {
+  return JSON.parse(Buffer.concat(await look.since(earlier)).toString());
 }
 
 it("a backend that takes requests is projected at its average, one that takes none at what it still does", async () => {
@@ -48,11 +56,11 @@ it("a backend that takes requests is projected at its average, one that takes no
   clock.advance(60_000);
   drain("drained");
   counter.add("full", "apiRequests", LIMIT - counter.totalAll("full").apiRequests);
-  for (const name of ["open", "drained", "full"]) reportOn(name);
+  for (const name of ["open", "drained", "full"]) await reportOn(name);
   clock.advance(60_000);
-  for (const name of ["open", "drained", "full"]) reportOn(name);
+  for (const name of ["open", "drained", "full"]) await reportOn(name);
   clock.advance(60_000);
-  const [open, drained, full] = ["open", "drained", "full"].map(reportOn) as [LiveBackend, LiveBackend, LiveBackend];
+  const [open, drained, full] = [await reportOn("open"), await reportOn("drained"), await reportOn("full")];
   expect(open.outlook.apiRequests.atEnd).toBeGreaterThan(LIMIT);
   expect(Date.parse(open.outlook.apiRequests.limitAt ?? "")).toBeGreaterThan(clock.now());
   expect(drained.averagePerSecond.apiRequests).toBe(open.averagePerSecond.apiRequests);
@@ -67,24 +75,55 @@ it("a backend that takes requests is projected at its average, one that takes no
 
 it("nothing is projected from nine requests, nor from what was seen for less than a minute", async () => {
   const { clock, counter, reportOn } = await start(["new", "busy"], 0);
-  const outlookOf = (name: string) => reportOn(name).outlook.apiRequests;
+  const outlookOf = async (name: string) => (await reportOn(name)).outlook.apiRequests;
   const unsaid = { atEnd: null, limitAt: null };
   counter.add("new", "apiRequests", 9);
   counter.add("busy", "apiRequests", 1_000);
   clock.advance(50_000);
-  expect([outlookOf("new"), outlookOf("busy")]).toEqual([unsaid, unsaid]);
+  expect([await outlookOf("new"), await outlookOf("busy")]).toEqual([unsaid, unsaid]);
   clock.advance(20_000);
-  expect(outlookOf("new")).toEqual(unsaid);
-  expect(outlookOf("busy").atEnd).toBeGreaterThan(1_000);
+  expect(await outlookOf("new")).toEqual(unsaid);
+  expect((await outlookOf("busy")).atEnd).toBeGreaterThan(1_000);
   counter.add("new", "apiRequests", 1);
   clock.advance(10_000);
-  expect(outlookOf("new").atEnd).toBeGreaterThan(10);
+  expect((await outlookOf("new")).atEnd).toBeGreaterThan(10);
 });
 
 it("a backend that was removed from the file is told apart from one that an operator drains", async () => {
   const { app, config, drain, reportOn } = await start(["oci", "b2"]);
   await app.live.take(async () => ({ ...config, backends: config.backends.slice(0, 1) }));
   drain("oci");
-  expect(reportOn("oci")).toMatchObject({ draining: true, configured: true });
-  expect(reportOn("b2")).toMatchObject({ draining: true, configured: false });
+  expect(await reportOn("oci")).toMatchObject({ draining: true, configured: true });
+  expect(await reportOn("b2")).toMatchObject({ draining: true, configured: false });
+});
+
+it("later events tell of the backends that changed since, and of all where they are others", async () => {
+  const { app, config, clock, counter, look } = await start(["oci", "b2", "idle"], 0);
+  const namesOf = ({ whole, backends }: LiveReport) => [whole, ...backends.map(({ name }) => name)];
+  const first = await look(1);
+  expect(namesOf(await told(first, 0))).toEqual([true, "oci", "b2", "idle"]);
+  counter.add("oci", "apiRequests", 100);
+  const second = await look(2, first);
+  expect(namesOf(await told(second, 1))).toEqual([false, "oci"]);
+  counter.add("b2", "egressBytes", 5);
+  const third = await look(3, second);
+  expect(namesOf(await told(third, 2))).toEqual([false, "b2"]);
+  // Whoever missed the one between them.
+  expect(namesOf(await told(third, 1))).toEqual([false, "oci", "b2"]);
+  // Whoever comes then is told the same of each backend.
+  expect((await told(third, 0)).backends).toEqual((await told(await look(1), 0)).backends);
+  await app.live.take(async () => ({ ...config, backends: config.backends.toReversed() }));
+  const turned = await look(4, third);
+  expect(namesOf(await told(turned, 3))).toEqual([true, "idle", "b2", "oci"]);
+
+  // What time alone changes is told with every tenth, once the rates of the last seconds have come to rest.
+  let last = turned;
+  const names: unknown[] = [];
+  for (let number = 5; number < 40; number += 1) {
+    clock.advance(1_000);
+    last = await look(number, last);
+    if (number >= 20) names.push(...(await told(last, number - 1)).backends.map(({ name }) => name));
+  }
+  expect(names.filter((name) => name === "oci")).toHaveLength(2);
+  expect(names).not.toContain("idle");
 });

@@ -29,13 +29,18 @@ export const liveReport = z
     proxy: z.object({ address: z.string(), routing: z.enum(["pack", "spread"]) }),
     places: z.object({ counter: z.string(), store: z.string() }),
     flushIntervalMs: count,
+    whole: z.boolean().meta({
+      description:
+        "Whether backends are all, in their order; otherwise they are those that changed since the event before.",
+    }),
     backends: z.array(liveBackend),
   })
   .meta({ id: "Live", description: "The data of one event of /api/events.", unusedIO: "output" });
 
 export const events = {
   GET: {
-    summary: "Server-sent events, one a second, each with the schema Live as its data.",
+    summary:
+      "Server-sent events, one a second, each with the schema Live as its data: the first with all backends, later ones with those that changed.",
     answers: { 200: { type: "text/event-stream" } },
     problems: { 503: "Too many listen already." },
   },
