@@ -1,5 +1,6 @@
 import { inOnePeriod } from "../in-one-period.ts";
 import { listPieces } from "../json-pieces.ts";
+import type { Turns } from "../turns.ts";
 import type { Look } from "./events.ts";
 import { type LiveBackend, type LiveParts, type LiveReport, liveBackends, liveHead } from "./live-report.ts";
 
@@ -32,9 +33,13 @@ export function lookLive(parts: LiveParts, number: number, last?: LiveLook): Pro
       rows.set(backend.name, rowOf(backend, number, last?.rows.get(backend.name)));
     });
     const listedBy = last !== undefined && isSameList(last.rows, rows) ? last.listedBy : number;
-    const since = (earlier: number) => turns.encode(pieces(head, { rows, listedBy }, earlier));
-    return { number, rows, listedBy, since };
+    return lookOf(turns, head, { number, rows, listedBy });
   });
+}
+
+/** Apart from what looks, so that it does not keep the look before, and with that all of them. */
+function lookOf(turns: Turns, head: ReturnType<typeof liveHead>, found: Omit<LiveLook, "since">): LiveLook {
+  return { ...found, since: (earlier) => turns.encode(pieces(head, found, earlier)) };
 }
 
 function rowOf({ averagePerSecond, outlook, ...rest }: LiveBackend, by: number, last?: Row): Row {
@@ -52,7 +57,7 @@ function isSameList(one: ReadonlyMap<string, Row>, other: ReadonlyMap<string, Ro
 /** The JSON of a {@link LiveReport}. */
 function pieces(
   head: ReturnType<typeof liveHead>,
-  { rows, listedBy }: Pick<LiveLook, "rows" | "listedBy">,
+  { rows, listedBy }: Omit<LiveLook, "since">,
   earlier: number,
 ): Generator<string> {
   const whole = earlier < listedBy;
