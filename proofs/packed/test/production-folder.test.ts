@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { type PostgresServer, type RedisServer, startPostgres, startRedis } from "@usage/test-servers";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { ProductionFolder, type Started } from "./support/production-folder.ts";
-import { run, tryRun } from "./support/run.ts";
+import { run, tryPnpm, tryRun } from "./support/run.ts";
 import { NODES, PROXY_NODES, ROOT } from "./support/workspace.ts";
 
 const DESCRIBES = "what describes the admin API";
@@ -134,7 +134,7 @@ it("names the license of everything that is in it", async () => {
 it("is written over an earlier one, and over nothing else", async () => {
   const target = await mkdtemp(join(tmpdir(), "usage-target-"));
   onTestFinished(() => rm(target, { recursive: true }));
-  const bundle = () => tryRun(ROOT, "npx", "-y", "pnpm@12", "bundle", target);
+  const bundle = () => tryPnpm(ROOT, "bundle", target);
   await writeFile(join(target, "mine.txt"), "mine");
   expect(await bundle()).toEqual({ code: 1, output: expect.stringContaining("holds something else") });
   expect(readdirSync(target)).toEqual(["mine.txt"]);

@@ -1,11 +1,18 @@
 import { SimulationFailure, simulate } from "@usage/simulation";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { REGRESSIONS } from "./regressions.ts";
 
 const SEEDS = 250;
 /** Of the later ones some that notice what few do: a cursor that moves too far, and debts of a month that is over. */
 const NOTICING = [251, 300, 415, 609];
 const EXACT_SEEDS = 30;
+
+// Most errors of a run are meant, and thrown by the thousand: their stacks, which nobody reads, take a third of the time.
+const { stackTraceLimit } = Error;
+Error.stackTraceLimit = 0;
+afterAll(() => {
+  Error.stackTraceLimit = stackTraceLimit;
+});
 
 describe("several instances, Redis and a database, where everything fails", () => {
   it("keep every promise in random runs", { timeout: 600_000 }, async () => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmod, chown, copyFile, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "./run.ts";
+import { pnpm, run } from "./run.ts";
 import { PROXY_NODES, ROOT } from "./workspace.ts";
 
 /** Whoever runs the proxy, where the tests may choose: not the owner of its files. */
@@ -26,7 +26,7 @@ export class ProductionFolder implements AsyncDisposable {
     const root = await mkdtemp(join(tmpdir(), "usage-production-"));
     await chmod(root, 0o755);
     const path = join(root, "usage-proxy");
-    await run(ROOT, "npx", "-y", "pnpm@12", "bundle", path);
+    await pnpm(ROOT, "bundle", path);
     await forbidWriting(path);
     // The workspace may be in a home folder that others cannot enter.
     const nodes = PROXY_NODES.map((_, index) => join(root, `node-${index}`));

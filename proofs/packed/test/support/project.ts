@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { absentPeers, type Combination } from "./combinations.ts";
 import { type Example, examplesOf } from "./examples.ts";
 import { mainOf } from "./main-of.ts";
-import { run, tryRun } from "./run.ts";
+import { pnpm, run, tryRun } from "./run.ts";
 import { catalogVersion, TSC } from "./workspace.ts";
 
 /** A folder that holds what its combination says, and nothing else of this workspace. */
@@ -39,7 +39,7 @@ export async function installProject(
 const install = {
   npm: (cwd: string) =>
     run(cwd, "npm", "install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"),
-  pnpm: (cwd: string) => run(cwd, "npx", "-y", "pnpm@12", "install", "--prefer-offline", "--ignore-scripts"),
+  pnpm: (cwd: string) => pnpm(cwd, "install", "--prefer-offline", "--ignore-scripts"),
 };
 
 export async function removeProject({ path }: Project): Promise<void> {

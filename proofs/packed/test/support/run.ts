@@ -26,3 +26,20 @@ export async function run(cwd: string, program: string, ...args: readonly string
   if (code !== 0) throw new Error(`${program} ${args.join(" ")} in ${cwd} ended with ${code}:\n${output}`);
   return output;
 }
+
+/** The pnpm that runs the tests, where one does: `npx` works for two seconds before pnpm begins. */
+const { npm_execpath: running, npm_config_user_agent: agent = "" } = env;
+const PNPM: readonly [string, ...string[]] =
+  running !== undefined && agent.startsWith("pnpm/12.") ? [running] : ["npx", "-y", "pnpm@12"];
+
+/** Runs pnpm, like `run`. */
+export function pnpm(cwd: string, ...args: readonly string[]): Promise<string> {
+  const [program, ...first] = PNPM;
+  return run(cwd, program, ...first, ...args);
+}
+
+/** Runs pnpm, like `tryRun`. */
+export function tryPnpm(cwd: string, ...args: readonly string[]): Promise<RunResult> {
+  const [program, ...first] = PNPM;
+  return tryRun(cwd, program, ...first, ...args);
+}

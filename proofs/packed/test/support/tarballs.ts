@@ -1,7 +1,7 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "./run.ts";
+import { pnpm, run } from "./run.ts";
 import { PUBLISHED, ROOT, TSC } from "./workspace.ts";
 
 export interface Tarballs {
@@ -17,18 +17,7 @@ export async function packAll(): Promise<Tarballs> {
   const folder = await mkdtemp(join(tmpdir(), "usage-tarballs-"));
   await run(ROOT, process.execPath, TSC, "-b", ...PUBLISHED.map((name) => `packages/${name}/tsconfig.build.json`));
   const filters = PUBLISHED.flatMap((name) => ["--filter", `@usage/${name}`]);
-  const output = await run(
-    ROOT,
-    "npx",
-    "-y",
-    "pnpm@12",
-    "-r",
-    ...filters,
-    "pack",
-    "--json",
-    "--pack-destination",
-    folder,
-  );
+  const output = await pnpm(ROOT, "-r", ...filters, "pack", "--json", "--pack-destination", folder);
   const packed: readonly PackedPackage[] = JSON.parse(output);
   const folderOf = (name: string): string => name.replace("@usage/", "");
   return {
