@@ -179,10 +179,13 @@ export class HeapPeriods implements Periods {
   countHeld(cells: PeriodCells, row: number, amounts: Float64Array, kept: Float64Array): void {
     const heap = cells as HeapCells;
     const start = row * this.#size;
-    if (heap === this.#current) addRow(heap.totals, start, amounts, this.#size);
-    // fault: counts what a hold used in the month in which it ends
-    else this.#addIn(cells.period, row, amounts);
     this.#touched.add(row);
+    if (heap === this.#current) {
+      this.#countHeldNow(heap.changeHeld(row), start, amounts, kept);
+      return;
+    }
+    // fault: counts what a hold used in the month in which it ends
+    this.#addIn(cells.period, row, amounts);
     heap.noteExcess(start, amounts, kept, this.#size);
     this.#keepFree(heap, row, kept, -1);
   }
@@ -294,6 +297,21 @@ export class HeapPeriods implements Periods {
     return this.#closed.newGeneration();
   }
 
+  /** The same in the current period, in one pass: this is what most holds come to. */
+  #countHeldNow(held: Float64Array, start: number, amounts: Float64Array, kept: Float64Array): void {
+    const totals = this.#totals;
+    const caps = this.#caps;
+    for (let i = 0; i < this.#size; i++) {
+      const cell = start + i;
+      const amount = amounts[i] as number;
+      const free = kept[i] as number;
+      totals[cell] = (totals[cell] as number) + amount;
+      held[cell] = (held[cell] as number) - free;
+      caps[cell] = (caps[cell] as number) + free;
+      if (amount > free) this.#current.exceed(cell, amount - free);
+    }
+  }
+
   /** Whatever a cap follows from, it is less by all that is held: see `#capOf`. */
   #keepFree(cells: HeapCells, row: number, amounts: Float64Array, sign: 1 | -1): void {
     const caps = this.#caps;
@@ -361,10 +379,6 @@ export class HeapPeriods implements Periods {
     if (!this.#isExact) return new HeapCells(period, generations, shape);
     return new HeapCells(period, generations, shape, (cells, cell) => this.#recap(cells, cell));
   }
-}
-
-function addRow(totals: Float64Array, start: number, amounts: Float64Array, size: number): void {
-  for (let i = 0; i < size; i++) totals[start + i] = (totals[start + i] as number) + (amounts[i] as number);
 }
 
 /** The cells of a row behind the first four: all of them, or none. */
