@@ -5,6 +5,7 @@ import { describeStore } from "../../counting/open-store.ts";
 import { describeCounter } from "../../counting/opened-counter.ts";
 import type { Upstream } from "../../proxy/upstream.ts";
 import type { Readiness } from "../../readiness.ts";
+import type { ApiParts } from "./api-parts.ts";
 import { heldUpstreams } from "./held-upstreams.ts";
 import { type Projection, project } from "./projection.ts";
 import type { UsageRates } from "./rates.ts";
