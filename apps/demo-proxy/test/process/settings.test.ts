@@ -1,4 +1,4 @@
-import { memoryStore } from "@usage/counter-core";
+import { memoryStore, type UsageStore } from "@usage/counter-core";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { Settings } from "../../src/process/settings.ts";
 import { FakeClock } from "../support/fake-clock.ts";
@@ -51,7 +51,9 @@ it("a grant of others is heard of while changes by API cannot be taken over, or 
 
 it("what was changed is stored again where the store is replaced, and what is changed there is in force", async () => {
   const clock = new FakeClock(0);
-  let store = memoryStore();
+  const opened = () =>
+    memoryStore() as ReturnType<typeof memoryStore> & Required<Pick<UsageStore, "change" | "changes">>;
+  let store = opened();
   const open = () => {
     const settings = new Settings({
       store: { change: (change) => store.change(change), changes: (query) => store.changes(query) },
@@ -80,12 +82,12 @@ it("what was changed is stored again where the store is replaced, and what is ch
     { revision: 1, value: { apiRequests: 1 }, ...signed },
   ];
   expect(await known()).toEqual([before, before]);
-  store = memoryStore();
+  store = opened();
   const again = [{ revision: 1, value: { apiRequests: 2 }, ...signed }];
   expect(await known()).toEqual([again, again]);
   const calls = changed.mock.calls.length;
   // Under a revision that was read of the one before.
-  store = memoryStore();
+  store = opened();
   expect(await limitTo(other, 3)).toMatchObject({ value: { apiRequests: 3 } });
   expect((await known()).map(([last]) => last)).toMatchObject([
     { value: { apiRequests: 3 } },
