@@ -16,10 +16,8 @@ export const shared: UserWorkspaceConfig = {
     include: ["test/**/*.test.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // Files of a project share workers and the modules in them: no file changes the process or a module for the next one.
-    isolate: false,
     // Most tests wait for servers and processes most of the time: one worker a core would leave the cores idle.
-    maxWorkers: 2 * availableParallelism(),
+    maxWorkers: Math.ceil(1.5 * availableParallelism()),
     expect: { poll: { timeout: 30_000 } },
     execArgv: [DIRECT_IMPORTS],
     // Tests start some hundred processes of the same few scripts.

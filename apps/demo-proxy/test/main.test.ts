@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
+import manifest from "../package.json" with { type: "json" };
 import { startUpstream } from "./support/app.ts";
 import { call } from "./support/call.ts";
 import { Child } from "./support/child.ts";
@@ -189,7 +190,7 @@ describe("the command line", () => {
   it("says which version it is", async () => {
     const child = new Child("src/main.ts", ["--version"], tempFolder());
     expect([await child.exit(), child.errors]).toEqual([0, ""]);
-    expect(child.output).toBe(`usage proxy 0.0.0 on Node ${process.version}\n`);
+    expect(child.output).toBe(`usage proxy ${manifest.version} on Node ${process.version}\n`);
   });
 
   it("checks a configuration as the start would, with exit code 0 or 1, and starts nothing", async () => {

@@ -37,8 +37,6 @@ export async function runTests(folder: string, tests: readonly NamedTest[]): Pro
     // Whoever needs a quiet machine has it, and what fails has failed twice.
     "--no-file-parallelism",
     "--retry=1",
-    // What one file leaves behind, because of the fault, is not what another one sees.
-    "--isolate",
     "--reporter=json",
     `--outputFile=${reportFile}`,
   ]);
