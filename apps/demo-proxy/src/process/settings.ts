@@ -49,7 +49,7 @@ export class Settings {
   readonly #last = new Map<string, Map<SettingName, KnownChange>>();
   /** The latest changes, in the order in which they were made. */
   readonly #trail: KnownChange[] = [];
-  /** The last one that was read, of whatever setting. */
+  /** The last change of a setting that was read: what the store has under its revision tells another store apart. */
   #seen: StoredChange | undefined;
   /** The last one that was known, by what it is about, and the one that was taken over. */
   readonly #news: Readonly<Record<"settings" | "grants", { latest: number; applied: number }>> = {
@@ -76,9 +76,9 @@ export class Settings {
       }
       for (const change of known) this.#trail.push(change);
       this.#trail.splice(0, Math.max(0, this.#trail.length - LONGEST_TRAIL));
-      this.#seen = found.at(-1) ?? this.#seen;
-      for (const { revision, setting } of found) {
-        this.#news[setting === GRANT.setting ? "grants" : "settings"].latest = revision;
+      for (const change of found) {
+        if (!isGrant(change)) this.#seen = change;
+        this.#news[isGrant(change) ? "grants" : "settings"].latest = change.revision;
       }
       for (const change of known) {
         if (this.of(change.subject, change.setting) === change) this.#options.onChange?.(change);
@@ -94,11 +94,12 @@ export class Settings {
    */
   async #unseen(): Promise<readonly StoredChange[]> {
     const { store } = this.#options;
-    const read = async (after: number) => (await store.changes?.({ after })) ?? [];
-    if (this.#seen === undefined) return read(0);
-    const [last, ...unseen] = await read(this.#seen.revision - 1);
+    const read = async (after: number) => [...((await store.changes?.({ after })) ?? [])];
+    const found = await read(this.#seen === undefined ? 0 : this.#seen.revision - 1);
+    const last = this.#seen === undefined ? undefined : found.shift();
+    const { latest } = this.#news.grants;
     // fault: goes on with the numbers of a store that was replaced
-    if (isDeepStrictEqual(last, this.#seen)) return unseen;
+    if (isDeepStrictEqual(last, this.#seen)) return found.filter((one) => !isGrant(one) || one.revision > latest);
     // Where somebody has changed it there, that holds. Each instance tries, and one of them does it.
     // fault: does not store again what was changed in a store that was replaced
     for (const change of this.overrides()) await store.change?.(storable({ ...change, follows: 0 }));
@@ -191,6 +192,10 @@ export class Settings {
     await this.load();
     return this.#trail.toReversed();
   }
+}
+
+function isGrant({ setting }: StoredChange): boolean {
+  return setting === GRANT.setting;
 }
 
 /** As the store keeps it. */

@@ -96,3 +96,28 @@ it("what was changed is stored again where the store is replaced, and what is ch
   expect(mine.of(subject, "limits")?.value).toEqual({ apiRequests: 3 });
   expect(changed).toHaveBeenCalledTimes(calls + 1);
 });
+
+it("an announced grant, in whose place another one comes, is taken for no other store", async () => {
+  const clock = new FakeClock(0);
+  const store = memoryStore();
+  const onChange = vi.fn();
+  const [mine, other] = [new Settings({ store, clock, onChange }), new Settings({ store, clock })];
+  onTestFinished(() => mine.stop());
+  const [changed, granted] = [vi.fn(async () => {}), vi.fn(async () => {})];
+  mine.watch({ changed, granted });
+  const calls = async () => {
+    clock.advance(2_000);
+    await new Promise(setImmediate);
+    return [onChange, changed, granted].map(({ mock }) => mock.calls.length);
+  };
+  await other.announceGrant();
+  expect(await calls()).toEqual([0, 0, 1]);
+  await other.announceGrant();
+  expect(await calls()).toEqual([0, 0, 2]);
+  await other.change({ subject: { kind: "backend", name: "oci" }, setting: "drained", value: true, before: undefined });
+  await other.announceGrant();
+  expect(await calls()).toEqual([1, 1, 3]);
+  await other.announceGrant();
+  expect(await calls()).toEqual([1, 1, 4]);
+  expect(await calls()).toEqual([1, 1, 4]);
+});
