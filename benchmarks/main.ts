@@ -46,6 +46,8 @@ Every number is the median of interleaved rounds: in each round every subject ru
 beginning with another one. \`p10 .. p90\` is the spread of the rounds. A ratio is formed within each round, and its median
 taken then. A target is met by the median.`;
 
+const MISSED_INTRO = "Not met, for the reasons that the sections give:";
+
 const { values: options, positionals: named } = parseArgs({
   allowPositionals: true,
   options: {
@@ -91,25 +93,30 @@ function reportText(before: string): string {
     return text === undefined ? [] : [text.trim()];
   });
   const contents = sections.map((section) => {
-    const title = section.slice(3, section.indexOf("\n"));
+    const title = titleOf(section);
     return `- [${title}](#${anchorOf(title)})`;
   });
   const machine = `Measured on:\n\n${machineText()}\n- Libraries: ${PEERS.map(versionText).join(", ")}`;
   const missed = sections.flatMap(missedTargets);
-  const summary = missed.length === 0 ? "All targets are met." : `Not met:\n\n${missed.join("\n")}`;
+  const summary = missed.length === 0 ? "All targets are met." : `${MISSED_INTRO}\n\n${missed.join("\n")}`;
   return `${[REPORT_INTRO, contents.join("\n"), machine, summary, ...sections].join("\n\n")}\n`;
 }
 
-/** The rows that miss their target, in words. */
+/** The rows of a section that miss their target, in words. */
 function missedTargets(section: string): string[] {
-  return section.split(/^### /m).flatMap((table) => {
-    const title = table.slice(0, table.indexOf("\n"));
+  const title = titleOf(section);
+  const missed = section.split(/^### /m).flatMap((table) => {
     const rows = table.split("\n").filter((line) => line.includes("| **no**"));
     return rows.map((row) => {
       const [, subject = "", , , , , target = ""] = row.split("|").map((cell) => cell.trim());
-      return `- ${title}: ${subject}, ${target}`;
+      return `  - ${table.slice(0, table.indexOf("\n"))}: ${subject}, ${target}`;
     });
   });
+  return missed.length === 0 ? [] : [`- [${title}](#${anchorOf(title)})`, ...missed];
+}
+
+function titleOf(section: string): string {
+  return section.slice(3, section.indexOf("\n"));
 }
 
 function anchorOf(title: string): string {
