@@ -46,7 +46,7 @@ Every number is the median of interleaved rounds: in each round every subject ru
 beginning with another one. \`p10 .. p90\` is the spread of the rounds. A ratio is formed within each round, and its median
 taken then. A target is met by the median.`;
 
-const MISSED_INTRO = "Not met, for the reasons that the sections give:";
+const MISSED_INTRO = "Not met; where the reason is known, the section gives it:";
 
 const { values: options, positionals: named } = parseArgs({
   allowPositionals: true,
