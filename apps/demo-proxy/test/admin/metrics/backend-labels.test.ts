@@ -30,9 +30,14 @@ it("two scrapes at once of 1,000 backends are each whole and let everything else
   const { admin } = await startApp(testConfig(backends));
   // Each look at it is a millisecond later, however fast the machine is: a turn may last four of them.
   let nowMs = performance.now();
-  const clock = vi.spyOn(performance, "now").mockImplementation(() => ++nowMs);
-  onTestFinished(() => clock.mockRestore());
   let others = 0;
+  // Turns in which nobody writes a report are as many as the machine is slow.
+  const turns = new Set<number>();
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => {
+    turns.add(others);
+    return ++nowMs;
+  });
+  onTestFinished(() => clock.mockRestore());
   let busy = true;
   const other = (async () => {
     for (; busy; others++) await setImmediate();
@@ -41,7 +46,7 @@ it("two scrapes at once of 1,000 backends are each whole and let everything else
   busy = false;
   await other;
   // Of 2,000 backends' reports; connections and answers themselves take some tens.
-  expect(others).toBeGreaterThan(300);
+  expect(turns.size).toBeGreaterThan(300);
   for (const { value } of scrapes) {
     const limits = names.map((backend) => value("usage_limit_api_requests", { backend }));
     expect(limits).toEqual(names.map(() => 10));
