@@ -15,6 +15,7 @@ const CUT = proxy(
   "aborted-downloads",
   "what had come for a request that is cut at the end is counted before the last flush",
 );
+const KEPT = proxy("failover", "has it sent again, once and on a new one, and blames nobody: %s");
 const admin = (file: string, title: string): NamedTest => ({
   file: `apps/demo-proxy/test/admin/${file}.test.ts`,
   title,
@@ -454,5 +455,25 @@ export const PROXY_MUTATIONS: readonly Mutation[] = [
     name: "hands on that a backend is too busy",
     edit: yields("false"),
     caughtBy: [health("has what may be sent again answered by the other one: %s")],
+  },
+  {
+    name: "answers 502 where a kept connection was closed",
+    edit: never,
+    caughtBy: [KEPT],
+  },
+  {
+    name: "sends again on a kept connection",
+    edit: change(/isConnectionNew: .*?(?= \})/, "isConnectionNew: false"),
+    caughtBy: [KEPT],
+  },
+  {
+    name: "sends again what may take effect twice",
+    edit: never,
+    caughtBy: [proxy("failover", "has %s with %o answered %i")],
+  },
+  {
+    name: "sends again what was begun to be answered",
+    edit: drop,
+    caughtBy: [proxy("failover", "does not have it sent again with a body, or once its answer has begun")],
   },
 ];

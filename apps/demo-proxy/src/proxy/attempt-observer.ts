@@ -4,10 +4,12 @@ import type { Reservation } from "./reservation.ts";
 import type { Tunnel } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** The side of an exchange that one attempt reports to. One of `passedOver`, `unsendable`, `broken` and `ended` comes, once, as the last. */
+/** The side of an exchange that one attempt reports to. One of `passedOver`, `unsendable`, `sendAgain`, `broken` and `ended` comes, once, as the last. */
 export interface AttemptObserver {
-  /** The connection is ready and the request about to be written: from here on it is never sent again. */
+  /** The connection is ready and the request about to be written. */
   started(): void;
+  /** A connection that was kept closed before anything of an answer came. Returns whether the request is sent again; else comes `broken`. */
+  sendAgain(): boolean;
   /** The upstream could not be connected to. Nothing was written. */
   passedOver(upstream: Upstream, error: Error): void;
   /** The request cannot be written as HTTP. Nothing was written. */

@@ -5,6 +5,7 @@ import type { RequestMeter } from "../rules/request-meter.ts";
 import type { AttemptObserver } from "./attempt-observer.ts";
 import type { Reservation } from "./reservation.ts";
 import { msSince, ticks } from "./stopwatch.ts";
+import { isClosed } from "./trouble.ts";
 import type { Tunnel } from "./tunnel.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -37,6 +38,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   /** Whether it shows if a backend that failed answers again. */
   readonly #probe: boolean;
   #state: State = CONNECTING;
+  /** Whether its connection was kept from another request, and has brought nothing of an answer: that may have closed before. */
+  #isMaybeClosed = false;
   #egressBytes = 0;
   /** What came of the body and waits for room. */
   #unpassed: Buffer[] | undefined;
@@ -111,6 +114,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
       return;
     }
     this.#state = { at: "started", controller };
+    this.#isMaybeClosed = this.#upstream.isConnectionKept();
     this.#observer.started();
   }
 
@@ -132,6 +136,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
     headers: IncomingHttpHeaders,
     reason?: string,
   ): void {
+    // fault: sends again what was begun to be answered
+    this.#isMaybeClosed = false;
     if (status === 101) controller.abort(new errors.SocketError("switched protocols without being asked"));
     if (status < 200) return;
     this.#meter?.answered(status, headers);
@@ -220,6 +226,12 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#finish();
     if (at === "leaving") return;
     if (at === "started") {
+      // Whoever closes what nobody uses is not ill, and most likely has not read the request.
+      // fault: answers 502 where a kept connection was closed
+      if (this.#isMaybeClosed && isClosed(error) && this.#observer.sendAgain()) {
+        this.#upstream.traffic.resent += 1;
+        return;
+      }
       this.#upstream.traffic.broke(error);
       this.#upstream.health.failed(error, true, this.#probe);
       this.#observer.broken(error);

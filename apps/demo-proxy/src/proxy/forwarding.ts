@@ -26,7 +26,7 @@ import { Tunnel } from "./tunnel.ts";
 import { isWebSocketOpened } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** A request on its way: tried at one upstream after the other until one could be connected to, then piped both ways. */
+/** A request on its way: tried at one upstream after the other until one takes it, then piped both ways. */
 export class Forwarding implements AttemptObserver, AnswerSource {
   readonly #context: ExchangeContext;
   readonly #request: IncomingMessage;
@@ -40,6 +40,7 @@ export class Forwarding implements AttemptObserver, AnswerSource {
   #cut: BodyDimension | undefined;
   #failure: Error | undefined;
   #upstream: Upstream | undefined;
+  #isSentAgain = false;
 
   constructor(
     context: ExchangeContext,
@@ -159,6 +160,14 @@ export class Forwarding implements AttemptObserver, AnswerSource {
     this.#failure = error;
     this.#candidates.passOver(upstream);
     this.#tryNext();
+  }
+
+  sendAgain(): boolean {
+    // fault: sends again what may take effect twice
+    if (this.#outgoing.body !== null || !mayBeRepeated(this.#request)) return false;
+    this.#isSentAgain = true;
+    this.#tryNext();
+    return true;
   }
 
   unsendable(): void {
@@ -291,7 +300,10 @@ export class Forwarding implements AttemptObserver, AnswerSource {
     };
     body?.onBroken((error) => this.#refuseBody(error));
     const known = upstream.withCredentials(sent, this.#client);
-    upstream.dispatch(known, this.#attempt, this.#outgoing.upgrades ? "websocket" : undefined);
+    // One more that was kept may be closed, too.
+    // fault: sends again on a kept connection
+    const way = { upgrades: this.#outgoing.upgrades, isConnectionNew: this.#isSentAgain };
+    upstream.dispatch(known, this.#attempt, way);
   }
 }
 

@@ -22,6 +22,11 @@ export function connectAdvice(error: unknown): string | undefined {
   return NO_CONNECTION.test(code) ? REASONS.get(code) : undefined;
 }
 
+/** Whether an attempt failed since the backend closed its connection, in order or not. */
+export function isClosed(error: unknown): boolean {
+  return troubleOf(error).reason === ENDS;
+}
+
 const NO_CONNECTION = /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|E\w*UNREACH|EMFILE|.*CERT.*|UNABLE_TO_.*)$/;
 
 const REFUSES = "it refuses connections; is it running, and is the port of its url right?";

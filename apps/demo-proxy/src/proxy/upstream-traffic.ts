@@ -34,6 +34,8 @@ export class UpstreamTraffic {
   inFlight = 0;
   /** Requests that it could not be connected to for. */
   unconnected = 0;
+  /** Requests that were sent again since it closed a kept connection as they came. */
+  resent = 0;
   /** Requests that it broke off, before or after the head of its response. */
   broken = 0;
   /** Answers of models that did not say what they cost, so that it was estimated. */

@@ -35,6 +35,14 @@ export interface UpstreamOptions {
   readonly dimensions?: number;
 }
 
+/** How a request is sent. */
+export interface Way {
+  /** Whether its connection may become a WebSocket. */
+  readonly upgrades: boolean;
+  /** Whether its connection must have carried no other. */
+  readonly isConnectionNew: boolean;
+}
+
 /** One metered upstream: its connections, what it was asked, and whether it can be reached. */
 export class Upstream {
   readonly name: string;
@@ -53,7 +61,10 @@ export class Upstream {
   readonly traffic: UpstreamTraffic;
   readonly health: BackendHealth;
   readonly #basePath: string;
-  readonly #pool: Pool;
+  readonly #kept: Pool;
+  /** For requests whose kept connection was closed: each has one of its own. */
+  readonly #fresh: Pool;
+  #isConnectionNew = false;
 
   constructor(options: UpstreamOptions) {
     const { name, url, timeouts, heads = DEFAULT_HEAD_LIMITS, host = "upstream", unreachableMs = 5_000 } = options;
@@ -71,15 +82,20 @@ export class Upstream {
     this.traffic = options.traffic ?? new UpstreamTraffic(options.dimensions);
     this.#basePath = url.pathname.replace(/\/+$/, "");
     this.health = new BackendHealth({ clock, pauseMs: unreachableMs });
-    this.#pool = new Pool(url.origin, {
+    const pool: Pool.Options = {
       connections: null,
-      pipelining: 1,
+      // Undici would let all others wait for the first connection, which shows whether it is one of HTTP/2.
+      allowH2: false,
       maxHeaderSize: heads.responseBytes,
       // Undici would begin it anew with each interim response; `Lane` limits it.
       headersTimeout: 0,
       bodyTimeout: timeouts.idleMs,
       connect: connectorTo({ url, timeoutMs: timeouts.connectMs, ...(ca === undefined ? {} : { ca }) }),
-    });
+    };
+    this.#kept = new Pool(url.origin, { ...pool, pipelining: 1 });
+    this.#fresh = new Pool(url.origin, { ...pool, pipelining: 0 });
+    // Undici begins the request that a connection was made for in the same turn.
+    for (const each of this.#pools) each.on("connect", () => (this.#isConnectionNew = true));
   }
 
   /** Requests that were given to the backend, at this address of it or another one, and are not over. */
@@ -118,36 +134,43 @@ export class Upstream {
     return client === undefined ? request : withoutOwn(request);
   }
 
-  /**
-   * Sends a request once, on a connection of its own. Every outcome is told to the handler.
-   *
-   * @param upgrade what its connection is to become. @default it stays one of HTTP
-   */
-  dispatch({ method, path, headers, body }: Sent, handler: Dispatcher.DispatchHandler, upgrade?: "websocket"): void {
+  /** Whether the connection that a request begins on has carried others. To be asked once, as it begins. */
+  isConnectionKept(): boolean {
+    const isNew = this.#isConnectionNew;
+    this.#isConnectionNew = false;
+    return !isNew;
+  }
+
+  /** Sends a request once, alone on its connection. Every outcome is told to the handler. */
+  dispatch({ method, path, headers, body }: Sent, handler: Dispatcher.DispatchHandler, way: Way): void {
     const request = {
       method,
       path,
       headers,
       body,
-      upgrade: upgrade ?? null,
+      upgrade: way.upgrades ? "websocket" : null,
       // Undici takes the server's name from `Host` unless it is told, and makes a new connection for every other name.
       servername: this.host === "preserve" ? this.url.hostname : null,
       // No other one waits behind it, so undici need not look for one once its response begins.
       blocking: false,
     };
-    this.#pool.dispatch(request, handler);
+    (way.isConnectionNew ? this.#fresh : this.#kept).dispatch(request, handler);
   }
 
   /** Closes the connections once the running requests have ended. */
   async close(): Promise<void> {
     this.health.stop();
-    await this.#pool.close();
+    await Promise.all(this.#pools.map((pool) => pool.close()));
   }
 
   /** Closes the connections now; running requests fail. */
   async destroy(): Promise<void> {
     this.health.stop();
-    await this.#pool.destroy();
+    await Promise.all(this.#pools.map((pool) => pool.destroy()));
+  }
+
+  get #pools(): readonly Pool[] {
+    return [this.#kept, this.#fresh];
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { dial, send } from "./client.ts";
 import { refusingPort, respond, startRawUpstream, startUpstream } from "./node-upstream.ts";
@@ -66,6 +67,63 @@ describe("an upstream that cannot be reached", () => {
       timeouts: { connectMs: 200 },
     });
     expect((await send(waiting.port, "/")).status).toBe(504);
+  });
+});
+
+describe("a connection that is kept, and closes as the next request comes", () => {
+  /** Answers the first request of each connection once it has so many, and closes each with its second. */
+  async function startClosing(connections: number, close: (socket: Socket) => void) {
+    const answered = new Set<Socket>();
+    const asked: string[] = [];
+    const upstream = await startRawUpstream((socket, text) => {
+      const isFirst = !answered.has(socket);
+      asked.push(`${text.split(" ", 2).join(" ")} ${isFirst ? "first" : "again"}`);
+      if (!isFirst) return close(socket);
+      answered.add(socket);
+      const ready = answered.size > connections ? [socket] : answered.size === connections ? answered : [];
+      for (const each of ready) each.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    const spare = await startUpstream((_request, response) => respond(response, 200, 0));
+    const proxy = await startProxy({ upstreams: { a: upstream.port, spare: spare.port } });
+    return { proxy, asked, spare };
+  }
+
+  test.each([
+    ["in order", (socket: Socket) => socket.end()],
+    ["by a reset", (socket: Socket) => socket.resetAndDestroy()],
+  ])("has it sent again, once and on a new one, and blames nobody: %s", async (_name, close) => {
+    const { proxy, asked, spare } = await startClosing(5, close);
+    const first = await Promise.all(Array.from({ length: 5 }, () => send(proxy.port, "/first")));
+    expect(first.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    const reply = await send(proxy.port, "/second");
+    expect([reply.status, reply.text]).toEqual([200, "ok"]);
+    expect(asked.slice(5)).toEqual(["GET /second again", "GET /second first"]);
+    expect(spare.requests).toEqual([]);
+    expect(proxy.upstream("a").trouble).toBeUndefined();
+    // It may have been carried out.
+    expect(proxy.usage("a")).toEqual({ apiRequests: 7, egressBytes: 12, ingressBytes: 0 });
+  });
+
+  test.each([
+    ["POST", {}, 502],
+    ["POST", { "idempotency-key": "k" }, 200],
+    ["DELETE", {}, 200],
+    ["PATCH", {}, 502],
+  ])("has %s with %o answered %i", async (method, headers, status) => {
+    const { proxy, asked } = await startClosing(1, (socket) => socket.end());
+    await send(proxy.port, "/first");
+    expect((await send(proxy.port, "/second", { method, headers })).status).toBe(status);
+    expect(asked.slice(1)).toHaveLength(status === 200 ? 2 : 1);
+  });
+
+  test("does not have it sent again with a body, or once its answer has begun", async () => {
+    const { proxy } = await startClosing(1, (socket) => socket.end());
+    await send(proxy.port, "/first");
+    expect((await send(proxy.port, "/", { method: "PUT", body: "x" })).status).toBe(502);
+    const begun = await startClosing(1, (socket) => socket.end("HTTP/1.1 103 Early Hints\r\n\r\n"));
+    await send(begun.proxy.port, "/first");
+    expect((await send(begun.proxy.port, "/second")).status).toBe(502);
+    expect(begun.asked).toHaveLength(2);
   });
 });
 

@@ -25,6 +25,7 @@ async function troubleAt(url: string, ca?: string): Promise<Trouble> {
       onResponseEnd: () => reject(new Error("was answered")),
       onResponseError: (_, error) => resolve(error),
     },
+    { upgrades: false, isConnectionNew: false },
   );
   return troubleOf(await promise);
 }

@@ -4,6 +4,8 @@ import type { Usage } from "@usage/counter-core";
 
 /** Of what one request's body brings at most. */
 export const LARGEST_BYTES: number = 256 * 1024;
+/** Longer than a proxy keeps a connection that it does not use. */
+const KEEP_ALIVE_MS = 120_000;
 const LARGEST = Buffer.alloc(LARGEST_BYTES, "usage ");
 
 /**
@@ -23,7 +25,8 @@ export class SoakUpstream {
   }
 
   static async start(): Promise<SoakUpstream> {
-    const server = createServer().listen(0, "127.0.0.1");
+    // Of a request that comes as its connection closes nobody knows whether it was read: it would be sent, and counted, twice.
+    const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }).listen(0, "127.0.0.1");
     await once(server, "listening");
     const address = server.address();
     if (typeof address !== "object" || address === null) throw new Error(`no port in ${JSON.stringify(address)}`);

@@ -25,6 +25,7 @@ export class BackendMetrics {
   readonly #inFlight: Samples;
   readonly #open: Samples;
   readonly #upgraded: Samples;
+  readonly #resent: Samples;
   readonly #responses: Samples;
   readonly #failures: Samples;
   readonly #rejections: Samples;
@@ -64,6 +65,10 @@ export class BackendMetrics {
     });
     this.#open = text.gauge({ name: "usage_backend_open_websockets", help: "WebSockets that are open." });
     this.#upgraded = text.counter({ name: "usage_backend_websockets_total", help: "WebSockets that it has opened." });
+    this.#resent = text.counter({
+      name: "usage_backend_resent_requests_total",
+      help: "Requests that it was sent twice, and are counted twice: a kept connection closed as they came.",
+    });
     this.#failures = text.counter({
       name: "usage_backend_failures_total",
       help: "Requests that it could not be connected to for, or broke off.",
@@ -110,6 +115,7 @@ export class BackendMetrics {
     }
     this.#open.add(backend, traffic.open);
     this.#upgraded.add(backend, traffic.upgraded);
+    this.#resent.add(backend, traffic.resent);
     this.#failures.add(labels.unconnected, traffic.unconnected);
     this.#failures.add(labels.broken, traffic.broken);
     for (const [d, dimension] of labels.dimensions.entries()) {
