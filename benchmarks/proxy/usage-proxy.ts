@@ -1,8 +1,8 @@
 import { systemClock as clock, LocalCounterBackend, STORAGE_DIMENSIONS } from "@usage/counter-core";
-import { Router } from "@usage/demo-proxy/src/proxy/route.ts";
+import { Router } from "@usage/demo-proxy/src/proxy/admission/route.ts";
+import { DEFAULT_TIMEOUTS as timeouts } from "@usage/demo-proxy/src/proxy/http/timeouts.ts";
 import { ProxyServer } from "@usage/demo-proxy/src/proxy/server.ts";
-import { DEFAULT_TIMEOUTS as timeouts } from "@usage/demo-proxy/src/proxy/timeouts.ts";
-import { Upstream } from "@usage/demo-proxy/src/proxy/upstream.ts";
+import { Upstream } from "@usage/demo-proxy/src/proxy/upstream/upstream.ts";
 import { UsageTracker } from "@usage/tracker";
 import { unasked } from "../counters/subjects.ts";
 import { serve, upstreamOrigin } from "./serve.ts";

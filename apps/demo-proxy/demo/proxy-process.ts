@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
-import type { UsageReport } from "../src/admin/api/usage-report.ts";
+import type { UsageReport } from "../src/admin/api/usage/usage-report.ts";
 
 const PRELOADED = [
   new URL("../../../scripts/direct-imports.mjs", import.meta.url),

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { UsageReport } from "../src/admin/api/usage-report.ts";
+import type { UsageReport } from "../src/admin/api/usage/usage-report.ts";
 import type { Journal } from "./journal.ts";
 import { Screen } from "./screen.ts";
 import type { Stage } from "./stage.ts";

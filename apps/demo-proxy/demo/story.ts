@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { UsageReport } from "../src/admin/api/usage-report.ts";
+import type { UsageReport } from "../src/admin/api/usage/usage-report.ts";
 import type { Journal } from "./journal.ts";
 import { CUES, HISTORY_MONTHS } from "./scenario.ts";
 import type { Role, Stage } from "./stage.ts";

@@ -8,7 +8,7 @@ import type { Heartbeats } from "./counting/heartbeats.ts";
 import { ListenError } from "./process/listen-error.ts";
 import type { LiveConfig } from "./process/live-config.ts";
 import type { Settings } from "./process/settings.ts";
-import type { Router } from "./proxy/route.ts";
+import type { Router } from "./proxy/admission/route.ts";
 import type { ProxyServer } from "./proxy/server.ts";
 import type { Readiness } from "./readiness.ts";
 import type { Webhooks } from "./webhooks/webhooks.ts";

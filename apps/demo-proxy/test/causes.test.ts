@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import type { UsageReport } from "../src/admin/api/usage-report.ts";
+import type { UsageReport } from "../src/admin/api/usage/usage-report.ts";
 import type { Address } from "../src/config/address.ts";
 import { CERT, KEY } from "./proxy/localhost-certificate.ts";
 import { listening, refusingPort, startRawUpstream } from "./proxy/node-upstream.ts";

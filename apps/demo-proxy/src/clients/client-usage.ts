@@ -20,7 +20,7 @@ import type { ProxyConfig } from "../config/proxy-config.ts";
 import { storeErrorOf } from "../counting/ensure-known.ts";
 import { type OpenedStore, StoreStartError } from "../counting/open-store.ts";
 import { CounterStartError } from "../counting/opened-counter.ts";
-import type { Books } from "../proxy/books.ts";
+import type { Books } from "../proxy/admission/books.ts";
 import { Calendars } from "./calendars.ts";
 import { accountsOf, type ClientAccount, schemeOf } from "./client-account.ts";
 import { CLIENT_WINDOWS, type ClientWindow, STORED_WINDOWS } from "./client-windows.ts";

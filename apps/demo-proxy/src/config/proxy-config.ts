@@ -4,9 +4,9 @@ import type { ClientWindow } from "../clients/client-windows.ts";
 import type { ClientKey } from "../credentials/client-key.ts";
 import type { Secret } from "../credentials/secret.ts";
 import type { LogLevel } from "../log/log-level.ts";
-import type { CorsOptions } from "../proxy/cors.ts";
-import type { HeadLimits } from "../proxy/head-limits.ts";
-import type { Timeouts } from "../proxy/timeouts.ts";
+import type { CorsOptions } from "../proxy/answers/cors.ts";
+import type { HeadLimits } from "../proxy/http/head-limits.ts";
+import type { Timeouts } from "../proxy/http/timeouts.ts";
 import type { Address } from "./address.ts";
 
 /** `pack`: the first upstream in order that can take the request. `spread`: the one that has used the least part of its limits. */

@@ -1,5 +1,5 @@
 import type { CounterConfig } from "../config/proxy-config.ts";
-import type { ExactLimits } from "../proxy/body-room.ts";
+import type { ExactLimits } from "../proxy/admission/body-room.ts";
 
 const DEFAULT_WAIT_MS = 2_000;
 

@@ -3,7 +3,7 @@ import type { Forgiven, RedisCounterOptions, RedisEvent } from "@usage/counter-r
 import type { TrackedCounter } from "@usage/tracker";
 import { formatAddress } from "../config/address.ts";
 import type { CounterConfig, RedisConfig } from "../config/proxy-config.ts";
-import { connectAdvice, troubleOf } from "../proxy/trouble.ts";
+import { connectAdvice, troubleOf } from "../proxy/upstream/trouble.ts";
 import type { DurationBuckets } from "./duration-buckets.ts";
 import type { RedisTally } from "./redis-tally.ts";
 

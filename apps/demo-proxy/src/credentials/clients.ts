@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { ClientConfig } from "../config/proxy-config.ts";
-import { type Problem, UNAUTHENTICATED } from "../proxy/problem.ts";
+import { type Problem, UNAUTHENTICATED } from "../proxy/answers/problem.ts";
 import type { ClientIdentity } from "./client-identity.ts";
 import { keyFingerprint } from "./client-key.ts";
 import { isSignedForS3, verifyS3 } from "./s3-verifier.ts";

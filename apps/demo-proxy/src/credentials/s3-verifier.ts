@@ -1,7 +1,7 @@
 import { type KeyObject, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import type { Problem } from "../proxy/problem.ts";
-import { s3Problem } from "../proxy/s3-problem.ts";
+import type { Problem } from "../proxy/answers/problem.ts";
+import { s3Problem } from "../proxy/answers/s3-problem.ts";
 import type { BodySeal } from "./client-identity.ts";
 import {
   ALGORITHM,

@@ -1,9 +1,9 @@
 import { byId, element, setText } from "./dom.js";
 import { formatCount, formatDuration, labelOf, messageOf } from "./format.js";
 
-/** @typedef {import("../admin/api/audit.ts").AuditReport} AuditReport */
+/** @typedef {import("../admin/api/audit/audit.ts").AuditReport} AuditReport */
 
-/** @type {Readonly<Record<import("../admin/api/audit.ts").AuditVerdict, string>>} */
+/** @type {Readonly<Record<import("../admin/api/audit/audit.ts").AuditVerdict, string>>} */
 const VERDICTS = {
   equal: "Equal",
   unstored: "Waits for the next flush",

@@ -2,8 +2,8 @@ import { formatAmount, formatDuration, formatInstant, formatPercent, labelOf } f
 
 // What the numbers of a backend mean. No part of it draws.
 
-/** @typedef {import("../admin/api/live-report.ts").LiveReport} LiveReport */
-/** @typedef {import("../admin/api/live-report.ts").LiveBackend} LiveBackend */
+/** @typedef {import("../admin/api/live/live-report.ts").LiveReport} LiveReport */
+/** @typedef {import("../admin/api/live/live-report.ts").LiveBackend} LiveBackend */
 /** @typedef {import("./format.js").Dimension} Dimension */
 /** @typedef {import("./format.js").Amounts} Amounts */
 /** @typedef {"unreachable" | "exhausted" | "draining" | "active" | "ready"} State */

@@ -134,7 +134,7 @@ function noteOn(backend) {
     .join(" · ");
 }
 
-/** @param {string} done @param {import("../admin/api/setting-report.ts").SettingReport | undefined} report */
+/** @param {string} done @param {import("../admin/api/settings/setting-report.ts").SettingReport | undefined} report */
 function signedBy(done, report) {
   if (report === undefined || report.at === null) return "";
   return `; ${done}${report.by === null ? "" : ` by ${report.by}`} ${formatInstant(report.at)}`;

@@ -6,7 +6,7 @@ import { replaceIfNew, tableOf } from "./table.js";
 
 /** @typedef {import("./format.js").Dimension} Dimension */
 /** @typedef {{ usage: Record<Dimension, number>, limits: Record<Dimension, number> }} WindowUse */
-/** @typedef {import("../admin/api/setting-report.ts").ClientSettingsReport} ClientSettings */
+/** @typedef {import("../admin/api/settings/setting-report.ts").ClientSettingsReport} ClientSettings */
 /** By name and window. @typedef {Readonly<Record<string, Readonly<Record<string, Readonly<Record<Dimension, number>> | undefined>>>>} Plans */
 /** @typedef {{ name: string, plan: string | null, missingPlan: string | null, settings: ClientSettings, refused: number, withinLimits: boolean, usedPart: number | null, window: string | null, dimension: Dimension | null, windows: Record<string, WindowUse> }} Client */
 

@@ -1,7 +1,7 @@
 import { byId, element, setText } from "./dom.js";
 import { formatInstant, formatNumber, formatPeriod, formatUsage, messageOf } from "./format.js";
 
-/** @typedef {import("../admin/api/grant-report.ts").GrantReport & { readonly backend: string }} BackendGrant */
+/** @typedef {import("../admin/api/grants/grant-report.ts").GrantReport & { readonly backend: string }} BackendGrant */
 /** @typedef {{ period: string, grants: readonly BackendGrant[] }} GrantList */
 
 /** What was granted on top of limits for this period, and why; hidden while nothing was. */

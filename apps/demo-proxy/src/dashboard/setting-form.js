@@ -3,7 +3,7 @@ import { element, setAttribute, setText } from "./dom.js";
 import { formatInstant, messageOf } from "./format.js";
 import { sign, signature } from "./signature.js";
 
-/** @typedef {import("../admin/api/setting-report.ts").SettingReport} SettingReport */
+/** @typedef {import("../admin/api/settings/setting-report.ts").SettingReport} SettingReport */
 /**
  * What of a setting is typed or chosen.
  *

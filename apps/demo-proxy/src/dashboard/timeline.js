@@ -4,9 +4,9 @@ import { byId, element, setAttribute, setText } from "./dom.js";
 import { formatAmount, formatDay, formatPeriod, formatTime, labelOf, messageOf } from "./format.js";
 
 /** @typedef {import("./format.js").Dimension} Dimension */
-/** @typedef {import("../admin/api/steps-report.ts").Projected} Projection */
-/** @typedef {import("../admin/api/steps-report.ts").StepsOf} Used */
-/** @typedef {import("../admin/api/steps-report.ts").StepsReport} TimelineReport */
+/** @typedef {import("../admin/api/history/steps-report.ts").Projected} Projection */
+/** @typedef {import("../admin/api/history/steps-report.ts").StepsOf} Used */
+/** @typedef {import("../admin/api/history/steps-report.ts").StepsReport} TimelineReport */
 
 /**
  * One dimension of it, to be drawn: what was used in each step, and by its end.

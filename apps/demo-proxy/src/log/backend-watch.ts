@@ -2,8 +2,8 @@ import { type Clock, STORAGE_DIMENSIONS, type StorageDimension } from "@usage/co
 import type { UsageTracker } from "@usage/tracker";
 import { amountsOf } from "../counting/amounts-of.ts";
 import { usedUp } from "../counting/used-up.ts";
-import type { Router } from "../proxy/route.ts";
-import type { Upstream } from "../proxy/upstream.ts";
+import type { Router } from "../proxy/admission/route.ts";
+import type { Upstream } from "../proxy/upstream/upstream.ts";
 import type { Log } from "./logger.ts";
 
 export interface BackendWatchOptions {

@@ -1,4 +1,4 @@
-import type { MadeGrant } from "../admin/api/make-grant.ts";
+import type { MadeGrant } from "../admin/api/grants/make-grant.ts";
 import type { Log } from "./logger.ts";
 
 /** Writes a line for each grant that is new. To be called for each. */

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { BodyDimension } from "./body-room.ts";
-import { type Trouble, troubleOf } from "./trouble.ts";
-import type { Tunnel } from "./tunnel.ts";
-import type { Upstream } from "./upstream.ts";
+import type { BodyDimension } from "./admission/body-room.ts";
+import { type Trouble, troubleOf } from "./upstream/trouble.ts";
+import type { Upstream } from "./upstream/upstream.ts";
+import type { Tunnel } from "./websockets/tunnel.ts";
 
 /** Takes what there is to say of a request once it is over. */
 export type AccessLog = (entry: AccessEntry) => void;

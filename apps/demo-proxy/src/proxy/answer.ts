@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { CredentialsRefusal } from "../credentials/credentials-refusal.ts";
 import type { Attempt } from "./attempt.ts";
-import { ClientResponse } from "./client-response.ts";
-import { responseHeaders } from "./headers.ts";
-import { isKeptAlive } from "./keep-alive.ts";
-import type { Upstream } from "./upstream.ts";
-import type { Addressee } from "./upstream-addresses.ts";
+import { ClientResponse } from "./http/client-response.ts";
+import { responseHeaders } from "./http/headers.ts";
+import { isKeptAlive } from "./http/keep-alive.ts";
+import type { Addressee } from "./http/upstream-addresses.ts";
+import type { Upstream } from "./upstream/upstream.ts";
 
 /** What an answer has to know of its request, and asks of it. */
 export interface AnswerSource extends Addressee {

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Reservation } from "./reservation.ts";
-import type { Tunnel } from "./tunnel.ts";
-import type { Upstream } from "./upstream.ts";
+import type { Reservation } from "./admission/reservation.ts";
+import type { Upstream } from "./upstream/upstream.ts";
+import type { Tunnel } from "./websockets/tunnel.ts";
 
 /** The side of an exchange that one attempt reports to. One of `passedOver`, `unsendable`, `sendAgain`, `broken` and `ended` comes, once, as the last. */
 export interface AttemptObserver {

@@ -2,12 +2,12 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
 import { type Dispatcher, errors } from "undici";
 import type { RequestMeter } from "../rules/request-meter.ts";
+import type { Reservation } from "./admission/reservation.ts";
 import type { AttemptObserver } from "./attempt-observer.ts";
-import type { Reservation } from "./reservation.ts";
-import { msSince, ticks } from "./stopwatch.ts";
-import { isClosed } from "./trouble.ts";
-import type { Tunnel } from "./tunnel.ts";
-import type { Upstream } from "./upstream.ts";
+import { msSince, ticks } from "./upstream/stopwatch.ts";
+import { isClosed } from "./upstream/trouble.ts";
+import type { Upstream } from "./upstream/upstream.ts";
+import type { Tunnel } from "./websockets/tunnel.ts";
 
 /** Whether a backend answers that it takes no requests now. */
 export function isBusy(status: number): boolean {

@@ -2,9 +2,9 @@ import type { Clock } from "@usage/counter-core";
 import type { ClientUsage } from "../clients/client-usage.ts";
 import type { Clients } from "../credentials/clients.ts";
 import type { AccessLog } from "./access-entry.ts";
-import type { OwnAnswers } from "./own-answers.ts";
-import type { Router } from "./route.ts";
-import type { TrustedProxies } from "./trusted-proxies.ts";
+import type { Router } from "./admission/route.ts";
+import type { OwnAnswers } from "./answers/own-answers.ts";
+import type { TrustedProxies } from "./http/trusted-proxies.ts";
 
 /** What the exchanges of one server share. */
 export interface ExchangeContext {

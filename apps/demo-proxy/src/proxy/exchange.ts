@@ -1,21 +1,21 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ClientIdentity } from "../credentials/client-identity.ts";
 import { type AccessEntry, accessEntry } from "./access-entry.ts";
-import { breakOff } from "./client-response.ts";
+import { GLANCE_MS } from "./admission/reservation.ts";
+import * as problems from "./answers/problem.ts";
 import type { ExchangeContext } from "./exchange-context.ts";
 import { refuseForeignPage } from "./foreign-page.ts";
-import { calledHosts } from "./forwarded.ts";
 import { Forwarding } from "./forwarding.ts";
 import type { ForwardingObserver } from "./forwarding-observer.ts";
-import { type BodyLength, bodyLengthOf } from "./framing.ts";
-import { endResponse, isBodyPending } from "./linger.ts";
+import { breakOff } from "./http/client-response.ts";
+import { calledHosts } from "./http/forwarded.ts";
+import { type BodyLength, bodyLengthOf } from "./http/framing.ts";
+import { endResponse, isBodyPending } from "./http/linger.ts";
 import { type Expectation, outgoingRequest } from "./outgoing.ts";
-import * as problems from "./problem.ts";
 import type { RequestBody } from "./request-body.ts";
-import { GLANCE_MS } from "./reservation.ts";
-import type { Tunnel, TunnelOptions } from "./tunnel.ts";
-import { offersUpgrade } from "./upgrade.ts";
-import type { UpgradingClient } from "./upgrading-client.ts";
+import type { Tunnel, TunnelOptions } from "./websockets/tunnel.ts";
+import { offersUpgrade } from "./websockets/upgrade.ts";
+import type { UpgradingClient } from "./websockets/upgrading-client.ts";
 
 /** One request and its response: refused, or forwarded. It ends when its response is closed, finished or not. */
 export class Exchange implements ForwardingObserver {

@@ -2,9 +2,9 @@ import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import { isLoopback } from "../config/address.ts";
 import { hostName } from "../rules/host-pattern.ts";
+import { FOREIGN_NAME, FOREIGN_PAGE, type Problem } from "./answers/problem.ts";
 import type { ExchangeContext } from "./exchange-context.ts";
-import { askedHost, calledHosts } from "./forwarded.ts";
-import { FOREIGN_NAME, FOREIGN_PAGE, type Problem } from "./problem.ts";
+import { askedHost, calledHosts } from "./http/forwarded.ts";
 
 /**
  * Why a request is refused that a page of another site may have sent, and that would use credentials which are not the page's own:

@@ -1,5 +1,5 @@
-import type { Problem } from "./problem.ts";
-import type { TunnelOptions } from "./tunnel.ts";
+import type { Problem } from "./answers/problem.ts";
+import type { TunnelOptions } from "./websockets/tunnel.ts";
 
 /** The client's side of a forwarding: learns how it ended. */
 export interface ForwardingObserver {

@@ -1,9 +1,9 @@
 import type { Duplex } from "node:stream";
 import type { Exchange } from "./exchange.ts";
+import type { Timeouts } from "./http/timeouts.ts";
 import { ReaderSilence } from "./reader-silence.ts";
 import { LOOKS_PER_SILENCE, Silence } from "./silence.ts";
-import type { Timeouts } from "./timeouts.ts";
-import type { Tunnel } from "./tunnel.ts";
+import type { Tunnel } from "./websockets/tunnel.ts";
 
 /** The part of a client's connection that shows how much of what was written the kernel has taken; a TCP socket has it. */
 export interface ClientConnection extends Duplex {

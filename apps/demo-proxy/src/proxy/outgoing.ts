@@ -1,11 +1,11 @@
 import type { IncomingMessage } from "node:http";
-import type { BodyLength } from "./framing.ts";
-import { type Passage, requestHeaders } from "./headers.ts";
-import * as problems from "./problem.ts";
+import type { Demand } from "./admission/route.ts";
+import * as problems from "./answers/problem.ts";
+import type { BodyLength } from "./http/framing.ts";
+import { type Passage, requestHeaders } from "./http/headers.ts";
+import { pathOfTarget } from "./http/target.ts";
 import { RequestBody } from "./request-body.ts";
-import type { Demand } from "./route.ts";
-import { pathOfTarget } from "./target.ts";
-import { opensWebSocket } from "./upgrade.ts";
+import { opensWebSocket } from "./websockets/upgrade.ts";
 
 /** What the request's `Expect` header asks for; "unknown" is refused. */
 export type Expectation = "none" | "continue" | "unknown";

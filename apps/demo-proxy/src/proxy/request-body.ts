@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
-import type { Room } from "./body-room.ts";
+import type { Room } from "./admission/body-room.ts";
 
 /** Makes what is sent of what came. Both throw where that cannot be what the client meant. */
 export interface BodyDecoder {

@@ -1,9 +1,9 @@
 import type { Usage } from "@usage/counter-core";
 import type { DimensionConfig, TokenProtocol } from "../config/proxy-config.ts";
 import { TOKEN_DIMENSIONS } from "../counting/dimensions.ts";
-import type { Reservation } from "../proxy/reservation.ts";
-import type { Demand } from "../proxy/route.ts";
-import type { Upstream } from "../proxy/upstream.ts";
+import type { Reservation } from "../proxy/admission/reservation.ts";
+import type { Demand } from "../proxy/admission/route.ts";
+import type { Upstream } from "../proxy/upstream/upstream.ts";
 import type { QuestionKinds } from "../tokens/question.ts";
 import { TokenMeter } from "../tokens/token-meter.ts";
 import { type QuestionKind, questionKind } from "../tokens/token-protocol.ts";

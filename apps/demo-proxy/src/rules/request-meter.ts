@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Usage } from "@usage/counter-core";
-import type { Reservation } from "../proxy/reservation.ts";
+import type { Reservation } from "../proxy/admission/reservation.ts";
 import type { RequestCosts } from "./cost-book.ts";
 
 /** Counts what one try of a request costs besides requests and bytes. */

@@ -1,4 +1,4 @@
-import type { BodyLength } from "../proxy/framing.ts";
+import type { BodyLength } from "../proxy/http/framing.ts";
 import { isCount, jsonOf } from "./json.ts";
 import type { QuestionKind } from "./token-protocol.ts";
 

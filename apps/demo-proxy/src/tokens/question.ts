@@ -1,7 +1,7 @@
 import type { TokenProtocol } from "../config/proxy-config.ts";
-import type { BodyLength } from "../proxy/framing.ts";
+import type { Router } from "../proxy/admission/route.ts";
+import type { BodyLength } from "../proxy/http/framing.ts";
 import type { Outgoing } from "../proxy/outgoing.ts";
-import type { Router } from "../proxy/route.ts";
 import { type Estimate, estimateOf, HEAD_BYTES } from "./estimate.ts";
 import type { QuestionKind } from "./token-protocol.ts";
 

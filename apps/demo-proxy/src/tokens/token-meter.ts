@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Usage } from "@usage/counter-core";
-import type { Reservation } from "../proxy/reservation.ts";
+import type { Reservation } from "../proxy/admission/reservation.ts";
 import type { RequestMeter } from "../rules/request-meter.ts";
 import { type AnswerReader, EventReader, JsonReader } from "./answer-reader.ts";
 import { tokensOf } from "./estimate.ts";

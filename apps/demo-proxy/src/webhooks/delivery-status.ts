@@ -1,6 +1,6 @@
 import type { Clock } from "@usage/counter-core";
 import { DeliveryTimeoutError } from "@usage/tracker";
-import { type Trouble, troubleOf } from "../proxy/trouble.ts";
+import { type Trouble, troubleOf } from "../proxy/upstream/trouble.ts";
 import { WebhookError } from "./send-webhook.ts";
 import type { WebhookEvent } from "./webhook-event.ts";
 

@@ -2,7 +2,7 @@ import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import Database from "better-sqlite3";
 import OpenAI from "openai";
 import { describe, expect, it } from "vitest";
-import type { ClientAuditRow } from "../../src/admin/api/client-audit.ts";
+import type { ClientAuditRow } from "../../src/admin/api/audit/client-audit.ts";
 import { startApp } from "../support/app.ts";
 import { call } from "../support/call.ts";
 import { startConfigured } from "../support/configured-app.ts";

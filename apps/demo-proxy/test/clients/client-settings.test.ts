@@ -1,7 +1,7 @@
 import { isoWeeks, memoryStore } from "@usage/counter-core";
 import { describe, expect, it } from "vitest";
 import type { ClientReport } from "../../src/admin/api/clients.ts";
-import type { MadeGrant } from "../../src/admin/api/make-grant.ts";
+import type { MadeGrant } from "../../src/admin/api/grants/make-grant.ts";
 import type { Address } from "../../src/config/address.ts";
 import { startApp } from "../support/app.ts";
 import { call } from "../support/call.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { grantBody, troubleOf } from "../../src/admin/api/grant-body.ts";
+import { grantBody, troubleOf } from "../../src/admin/api/grants/grant-body.ts";
 import { parseConfig } from "../../src/config/read-config.ts";
 
 function troubleWith(body: object): string | undefined {

@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import Database from "better-sqlite3";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import type { UsageReport } from "../../src/admin/api/usage-report.ts";
+import type { UsageReport } from "../../src/admin/api/usage/usage-report.ts";
 import { compose } from "../../src/compose.ts";
 import type { ProxyConfig } from "../../src/config/proxy-config.ts";
 import { refusingPort } from "../proxy/node-upstream.ts";

@@ -2,7 +2,7 @@ import { systemClock } from "@usage/counter-core";
 import Database from "better-sqlite3";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { StepsReport } from "../../src/admin/api/steps-report.ts";
+import type { StepsReport } from "../../src/admin/api/history/steps-report.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { call } from "../support/call.ts";

@@ -1,6 +1,6 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { UsageReport } from "../../src/admin/api/usage-report.ts";
+import type { UsageReport } from "../../src/admin/api/usage/usage-report.ts";
 import { refusingPort } from "../proxy/node-upstream.ts";
 import { startApp, startUpstream, testConfig } from "../support/app.ts";
 import { launchBrowser } from "../support/browser.ts";

@@ -3,9 +3,9 @@ import { UsageTracker } from "@usage/tracker";
 import { errors } from "undici";
 import { expect, it, onTestFinished } from "vitest";
 import { BackendWatch } from "../../src/log/backend-watch.ts";
-import { Router } from "../../src/proxy/route.ts";
-import { DEFAULT_TIMEOUTS } from "../../src/proxy/timeouts.ts";
-import { Upstream } from "../../src/proxy/upstream.ts";
+import { Router } from "../../src/proxy/admission/route.ts";
+import { DEFAULT_TIMEOUTS } from "../../src/proxy/http/timeouts.ts";
+import { Upstream } from "../../src/proxy/upstream/upstream.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { recordedLog } from "../support/recorded-log.ts";
 

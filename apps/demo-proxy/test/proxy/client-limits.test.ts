@@ -1,8 +1,8 @@
 import { systemClock } from "@usage/counter-core";
 import { describe, expect, test } from "vitest";
+import { DEFAULT_TIMEOUTS } from "../../src/proxy/http/timeouts.ts";
 import { ProxyServer } from "../../src/proxy/server.ts";
-import { DEFAULT_TIMEOUTS } from "../../src/proxy/timeouts.ts";
-import { Upstream } from "../../src/proxy/upstream.ts";
+import { Upstream } from "../../src/proxy/upstream/upstream.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { dial, send, talk } from "./client.ts";
 import { respond, startRawUpstream, startUpstream } from "./node-upstream.ts";

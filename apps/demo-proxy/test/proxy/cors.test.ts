@@ -1,6 +1,6 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import type { CorsOptions } from "../../src/proxy/cors.ts";
+import type { CorsOptions } from "../../src/proxy/answers/cors.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { send } from "./client.ts";
 import { refusingPort, startUpstream } from "./node-upstream.ts";

@@ -3,7 +3,7 @@ import { type IncomingMessage, request, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Usage } from "@usage/counter-core";
 import { describe, expect, test } from "vitest";
-import type { ExactLimits } from "../../src/proxy/body-room.ts";
+import type { ExactLimits } from "../../src/proxy/admission/body-room.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { dial, send } from "./client.ts";
 import { respond, startRawUpstream, startUpstream } from "./node-upstream.ts";

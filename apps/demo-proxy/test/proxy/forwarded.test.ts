@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { TrustedProxies } from "../../src/proxy/trusted-proxies.ts";
+import { TrustedProxies } from "../../src/proxy/http/trusted-proxies.ts";
 import { dial, send } from "./client.ts";
 import { respond, startUpstream } from "./node-upstream.ts";
 import { type ProxyOptions, startProxy } from "./proxy-fixture.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { BackendHealth } from "../../src/proxy/health.ts";
+import { BackendHealth } from "../../src/proxy/upstream/health.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { type Ask, send } from "./client.ts";
 import { refusingPort, respond, startRawUpstream, startUpstream } from "./node-upstream.ts";

@@ -1,7 +1,7 @@
 import { systemClock } from "@usage/counter-core";
 import { describe, expect, test } from "vitest";
-import { booksOf } from "../../src/proxy/books.ts";
-import { Reservation } from "../../src/proxy/reservation.ts";
+import { booksOf } from "../../src/proxy/admission/books.ts";
+import { Reservation } from "../../src/proxy/admission/reservation.ts";
 import { dial, send } from "./client.ts";
 import { refusingPort, respond, startUpstream } from "./node-upstream.ts";
 import { startProxy } from "./proxy-fixture.ts";

@@ -2,13 +2,13 @@ import { type Clock, LocalCounterBackend, memoryStore, systemClock, type Usage }
 import { type LimitsByBackend, UsageTracker } from "@usage/tracker";
 import { expect, onTestFinished } from "vitest";
 import type { HostPolicy, RoutingPolicy } from "../../src/config/proxy-config.ts";
-import type { ExactLimits } from "../../src/proxy/body-room.ts";
-import type { CorsOptions } from "../../src/proxy/cors.ts";
-import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "../../src/proxy/head-limits.ts";
-import { Router } from "../../src/proxy/route.ts";
+import type { ExactLimits } from "../../src/proxy/admission/body-room.ts";
+import { Router } from "../../src/proxy/admission/route.ts";
+import type { CorsOptions } from "../../src/proxy/answers/cors.ts";
+import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "../../src/proxy/http/head-limits.ts";
+import { DEFAULT_TIMEOUTS, type Timeouts } from "../../src/proxy/http/timeouts.ts";
 import { ProxyServer } from "../../src/proxy/server.ts";
-import { DEFAULT_TIMEOUTS, type Timeouts } from "../../src/proxy/timeouts.ts";
-import { Upstream } from "../../src/proxy/upstream.ts";
+import { Upstream } from "../../src/proxy/upstream/upstream.ts";
 
 export interface ProxyOptions {
   /** Upstreams' addresses by name: a port of the loopback, or a URL. In order of preference. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { pathOfTarget } from "../../src/proxy/target.ts";
+import { pathOfTarget } from "../../src/proxy/http/target.ts";
 import { send, talk } from "./client.ts";
 import { respond, startRawUpstream, startUpstream } from "./node-upstream.ts";
 import { startProxy } from "./proxy-fixture.ts";

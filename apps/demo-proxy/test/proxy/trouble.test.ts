@@ -4,9 +4,9 @@ import { connect } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { systemClock } from "@usage/counter-core";
 import { expect, it, onTestFinished } from "vitest";
-import { DEFAULT_TIMEOUTS } from "../../src/proxy/timeouts.ts";
-import { type Trouble, troubleOf } from "../../src/proxy/trouble.ts";
-import { Upstream } from "../../src/proxy/upstream.ts";
+import { DEFAULT_TIMEOUTS } from "../../src/proxy/http/timeouts.ts";
+import { type Trouble, troubleOf } from "../../src/proxy/upstream/trouble.ts";
+import { Upstream } from "../../src/proxy/upstream/upstream.ts";
 import { CERT, KEY } from "./localhost-certificate.ts";
 import { listening, refusingPort, startRawUpstream } from "./node-upstream.ts";
 

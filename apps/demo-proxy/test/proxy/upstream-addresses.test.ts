@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Addressee, UpstreamAddresses } from "../../src/proxy/upstream-addresses.ts";
+import { type Addressee, UpstreamAddresses } from "../../src/proxy/http/upstream-addresses.ts";
 
 interface Answered {
   readonly status?: number;

@@ -15,7 +15,7 @@ import {
   startFakeProvider,
 } from "../../../../examples/test/support/fake-provider.ts";
 import { parseConfig } from "../../src/config/read-config.ts";
-import { DEFAULT_TIMEOUTS, type Timeouts } from "../../src/proxy/timeouts.ts";
+import { DEFAULT_TIMEOUTS, type Timeouts } from "../../src/proxy/http/timeouts.ts";
 import { EventReader, JsonReader } from "../../src/tokens/answer-reader.ts";
 import { estimateOf, HEAD_BYTES } from "../../src/tokens/estimate.ts";
 import { questionKind } from "../../src/tokens/token-protocol.ts";

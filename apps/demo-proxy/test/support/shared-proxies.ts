@@ -6,7 +6,7 @@ import type { PostgresServer, RedisServer } from "@usage/test-servers";
 import { onTestFinished } from "vitest";
 import type { SampleUpstream } from "../../demo/sample-upstream.ts";
 import { Traffic } from "../../demo/traffic.ts";
-import type { BackendReport, UsageReport } from "../../src/admin/api/usage-report.ts";
+import type { BackendReport, UsageReport } from "../../src/admin/api/usage/usage-report.ts";
 import type { Address } from "../../src/config/address.ts";
 import type { ProxyConfig, RedisConfig } from "../../src/config/proxy-config.ts";
 import { startUpstream, testConfig } from "./app.ts";

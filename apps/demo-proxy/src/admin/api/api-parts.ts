@@ -3,9 +3,9 @@ import type { UsageFlusher, UsageTracker } from "@usage/tracker";
 import type { ProxyConfig } from "../../config/proxy-config.ts";
 import type { Sharing } from "../../counting/opened-counter.ts";
 import type { LiveConfigStatus } from "../../process/live-config.ts";
-import type { Router } from "../../proxy/route.ts";
+import type { Router } from "../../proxy/admission/route.ts";
 import type { Turns } from "../turns.ts";
-import type { Refusals } from "./refusals.ts";
+import type { Refusals } from "./usage/refusals.ts";
 
 /** What operators look at and act on. */
 export interface ApiParts {

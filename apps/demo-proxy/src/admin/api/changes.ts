@@ -6,7 +6,7 @@ import { pageOf } from "../query-filters.ts";
 import type { RouteRequest } from "../routes.ts";
 import type { ApiParts } from "./api-parts.ts";
 import { isKnownBackend } from "./known-backend.ts";
-import { type ChangeParts, noSuch } from "./setting-change.ts";
+import { type ChangeParts, noSuch } from "./settings/setting-change.ts";
 import { withStore } from "./with-store.ts";
 
 export interface ChangesParts

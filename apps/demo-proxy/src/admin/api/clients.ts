@@ -17,9 +17,9 @@ import {
   type PlanSettingsReport,
   planSettings,
   type SettingSources,
-} from "./setting-report.ts";
+} from "./settings/setting-report.ts";
 import { reachedOf } from "./thresholds.ts";
-import { isoPeriod, type UsageReport } from "./usage-report.ts";
+import { isoPeriod, type UsageReport } from "./usage/usage-report.ts";
 
 export interface ClientParts extends SettingSources {
   readonly clientUsage: ClientUsage;

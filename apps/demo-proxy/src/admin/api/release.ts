@@ -2,7 +2,7 @@ import { messageOf } from "../../log/message-of.ts";
 import { type Answer, ok, refuse } from "../problem.ts";
 import type { RouteRequest } from "../routes.ts";
 import type { ApiParts } from "./api-parts.ts";
-import { noSuch } from "./setting-change.ts";
+import { noSuch } from "./settings/setting-change.ts";
 
 /** Writes off what instances that died keep from others of a backend: what they had been granted, and their open reservations. */
 export async function release({ router, sharing }: ApiParts, { params }: RouteRequest): Promise<Answer> {

@@ -4,7 +4,7 @@ import type { ProxyConfig } from "../../config/proxy-config.ts";
 import { thresholdsOf } from "../../webhooks/thresholds-of.ts";
 import { jsonPieces } from "../json-pieces.ts";
 import type { ApiParts } from "./api-parts.ts";
-import { heldUpstreams } from "./held-upstreams.ts";
+import { heldUpstreams } from "./usage/held-upstreams.ts";
 
 export interface ThresholdParts extends Pick<ApiParts, "router" | "tracker"> {
   /** The configuration in force. */

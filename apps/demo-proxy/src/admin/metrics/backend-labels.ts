@@ -1,4 +1,4 @@
-import { LATENCY_BOUNDS, type UpstreamTraffic } from "../../proxy/upstream-traffic.ts";
+import { LATENCY_BOUNDS, type UpstreamTraffic } from "../../proxy/upstream/upstream-traffic.ts";
 import {
   type HistogramLabels,
   histogramLabels,

@@ -1,6 +1,6 @@
 import type { StorageDimension } from "@usage/counter-core";
-import type { Upstream } from "../../proxy/upstream.ts";
-import type { BackendReport } from "../api/usage-report.ts";
+import type { Upstream } from "../../proxy/upstream/upstream.ts";
+import type { BackendReport } from "../api/usage/usage-report.ts";
 import type { BackendLabels } from "./backend-labels.ts";
 import { type Histograms, type LabelSet, label, labelSet, type MetricsText, type Samples } from "./text-format.ts";
 

@@ -1,6 +1,6 @@
 import { BlockList } from "node:net";
 import { z } from "zod";
-import { addNetwork } from "../../proxy/trusted-proxies.ts";
+import { addNetwork } from "../../proxy/http/trusted-proxies.ts";
 import { expected, section, shown, text } from "./expected.ts";
 import { flag } from "./values.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { LOG_LEVELS } from "../../log/log-level.ts";
-import { DEFAULT_HEAD_LIMITS } from "../../proxy/head-limits.ts";
-import { DEFAULT_TIMEOUTS } from "../../proxy/timeouts.ts";
+import { DEFAULT_HEAD_LIMITS } from "../../proxy/http/head-limits.ts";
+import { DEFAULT_TIMEOUTS } from "../../proxy/http/timeouts.ts";
 import type { BackendConfig, ProxyConfig, TlsFiles } from "../proxy-config.ts";
 import { admin } from "./admin.ts";
 import { backends } from "./backends.ts";

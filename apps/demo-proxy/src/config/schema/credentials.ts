@@ -2,7 +2,7 @@ import { validateHeaderName, validateHeaderValue } from "node:http";
 import { z } from "zod";
 import { ClientKey } from "../../credentials/client-key.ts";
 import { Secret } from "../../credentials/secret.ts";
-import { decidedByProxy } from "../../proxy/headers.ts";
+import { decidedByProxy } from "../../proxy/http/headers.ts";
 import { placeholderIn, placeholderText } from "../placeholder.ts";
 import type { BackendAuth, BackendHeaders, ClientConfig } from "../proxy-config.ts";
 import { expected, expectedKind, section, text } from "./expected.ts";

@@ -2,7 +2,7 @@ import { LocalCounterBackend, memoryStore, type StoredUsage } from "@usage/count
 import { UsageTracker } from "@usage/tracker";
 import Database from "better-sqlite3";
 import { describe, expect, it } from "vitest";
-import { audit } from "../../../src/admin/api/audit.ts";
+import { audit } from "../../../src/admin/api/audit/audit.ts";
 import { Turns } from "../../../src/admin/turns.ts";
 import { startApp, startUpstream, testConfig } from "../../support/app.ts";
 import { call } from "../../support/call.ts";

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { PassThrough } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { EventStream, type Look } from "../../../src/admin/api/events.ts";
+import { EventStream, type Look } from "../../../src/admin/api/live/events.ts";
 import type { StreamAnswer } from "../../../src/admin/problem.ts";
 import { AdminServer } from "../../../src/admin/server.ts";
 import { call } from "../../support/call.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { LiveReport } from "../../../src/admin/api/live-report.ts";
+import type { LiveReport } from "../../../src/admin/api/live/live-report.ts";
 import type { Address } from "../../../src/config/address.ts";
 import { startApp, startUpstream, testConfig } from "../../support/app.ts";
 import { call } from "../../support/call.ts";

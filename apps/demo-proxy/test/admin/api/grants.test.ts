@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import Database from "better-sqlite3";
 import { describe, expect, it, vi } from "vitest";
-import type { MadeGrant } from "../../../src/admin/api/make-grant.ts";
+import type { MadeGrant } from "../../../src/admin/api/grants/make-grant.ts";
 import type { ProxyConfig } from "../../../src/config/proxy-config.ts";
 import { startApp, startUpstream, testConfig } from "../../support/app.ts";
 import { call } from "../../support/call.ts";

@@ -1,11 +1,11 @@
 import { expect, it } from "vitest";
-import { type LiveLook, lookLive } from "../../../src/admin/api/live-look.ts";
-import type { LiveBackend, LiveReport } from "../../../src/admin/api/live-report.ts";
-import { UsageRates } from "../../../src/admin/api/rates.ts";
-import { Refusals } from "../../../src/admin/api/refusals.ts";
+import { type LiveLook, lookLive } from "../../../src/admin/api/live/live-look.ts";
+import type { LiveBackend, LiveReport } from "../../../src/admin/api/live/live-report.ts";
+import { UsageRates } from "../../../src/admin/api/live/rates.ts";
+import { Refusals } from "../../../src/admin/api/usage/refusals.ts";
 import { Turns } from "../../../src/admin/turns.ts";
 import { Settings } from "../../../src/process/settings.ts";
-import { OwnAnswers } from "../../../src/proxy/own-answers.ts";
+import { OwnAnswers } from "../../../src/proxy/answers/own-answers.ts";
 import { startApp, startUpstream, testConfig } from "../../support/app.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 

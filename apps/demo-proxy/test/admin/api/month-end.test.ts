@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type MonthEndInput, monthEnd } from "../../../src/admin/api/month-end.ts";
+import { type MonthEndInput, monthEnd } from "../../../src/admin/api/history/month-end.ts";
 
 const DAY_MS = 86_400_000;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { project } from "../../../src/admin/api/projection.ts";
+import { project } from "../../../src/admin/api/live/projection.ts";
 
 const HOUR_MS = 3_600_000;
 

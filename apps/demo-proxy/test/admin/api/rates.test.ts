@@ -1,7 +1,7 @@
 import { LocalCounterBackend, type Usage } from "@usage/counter-core";
 import { describe, expect, it } from "vitest";
-import { project } from "../../../src/admin/api/projection.ts";
-import { AmountRate, UsageRates } from "../../../src/admin/api/rates.ts";
+import { project } from "../../../src/admin/api/live/projection.ts";
+import { AmountRate, UsageRates } from "../../../src/admin/api/live/rates.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 const START = Date.parse("2026-03-10T00:00:00Z");

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { CountReadings } from "../../../src/admin/api/recent-count.ts";
+import { CountReadings } from "../../../src/admin/api/usage/recent-count.ts";
 
 const [SECOND, MINUTE] = [1_000, 60_000];
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { UsageReport } from "../../../src/admin/api/usage-report.ts";
+import type { UsageReport } from "../../../src/admin/api/usage/usage-report.ts";
 import { refusingPort } from "../../proxy/node-upstream.ts";
 import { startApp, startUpstream, testConfig } from "../../support/app.ts";
 import { call } from "../../support/call.ts";

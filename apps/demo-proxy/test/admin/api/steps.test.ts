@@ -5,7 +5,7 @@ import { memoryStore, STORAGE_DIMENSIONS } from "@usage/counter-core";
 import { openSqliteStore } from "@usage/store-drizzle/sqlite";
 import Database from "better-sqlite3";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import type { StepsReport } from "../../../src/admin/api/steps-report.ts";
+import type { StepsReport } from "../../../src/admin/api/history/steps-report.ts";
 import { compose } from "../../../src/compose.ts";
 import type { ProxyConfig } from "../../../src/config/proxy-config.ts";
 import { parseConfig } from "../../../src/config/read-config.ts";

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { STORAGE_DIMENSIONS } from "@usage/counter-core";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { BackendLabels } from "../../../src/admin/metrics/backend-labels.ts";
-import { UpstreamTraffic } from "../../../src/proxy/upstream-traffic.ts";
+import { UpstreamTraffic } from "../../../src/proxy/upstream/upstream-traffic.ts";
 import { startApp, testConfig } from "../../support/app.ts";
 import { scrape } from "../../support/metrics.ts";
 import { pageOf } from "./odd-fleet.ts";

@@ -1,10 +1,10 @@
 import { STORAGE_DIMENSIONS } from "@usage/counter-core";
-import type { BackendReport } from "../../../src/admin/api/usage-report.ts";
+import type { BackendReport } from "../../../src/admin/api/usage/usage-report.ts";
 import type { BackendLabels } from "../../../src/admin/metrics/backend-labels.ts";
 import { BackendMetrics } from "../../../src/admin/metrics/backend-metrics.ts";
 import { MetricsText } from "../../../src/admin/metrics/text-format.ts";
-import type { Upstream } from "../../../src/proxy/upstream.ts";
-import { UpstreamTraffic } from "../../../src/proxy/upstream-traffic.ts";
+import type { Upstream } from "../../../src/proxy/upstream/upstream.ts";
+import { UpstreamTraffic } from "../../../src/proxy/upstream/upstream-traffic.ts";
 
 const NAMES = ['a "quoted" one', "back\\slash\\n", "line\nbreak\n", '{le="1"} # é 😀,}', ""];
 const FLEET = NAMES.map((name, index) => {

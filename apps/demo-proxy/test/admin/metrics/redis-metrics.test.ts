@@ -1,6 +1,6 @@
 import { startRedis } from "@usage/test-servers";
 import { expect, it, onTestFinished } from "vitest";
-import type { UsageReport } from "../../../src/admin/api/usage-report.ts";
+import type { UsageReport } from "../../../src/admin/api/usage/usage-report.ts";
 import { startApp, startUpstream, testConfig } from "../../support/app.ts";
 import { call } from "../../support/call.ts";
 import { scrape } from "../../support/metrics.ts";

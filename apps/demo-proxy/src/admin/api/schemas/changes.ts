@@ -9,7 +9,7 @@ import {
   ODD_BODY,
   STORE_FAILED,
 } from "../../openapi/operation.ts";
-import { settingBodies, trailBody } from "../setting-body.ts";
+import { settingBodies, trailBody } from "../settings/setting-body.ts";
 import { byWindow, parts, plan, settingOf } from "./settings.ts";
 
 export const ifMatch = z.object({

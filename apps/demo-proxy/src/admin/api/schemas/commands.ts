@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { amounts, count, type Described, maybeInstant, NO_BACKEND, STORE_FAILED } from "../../openapi/operation.ts";
-import { trailBody } from "../setting-body.ts";
+import { trailBody } from "../settings/setting-body.ts";
 import { changeProblems, ifMatch } from "./changes.ts";
 import { settingOf } from "./settings.ts";
 

@@ -10,7 +10,7 @@ import {
   ODD_BODY,
   STORE_FAILED,
 } from "../../openapi/operation.ts";
-import { clientGrantBody, grantBody } from "../grant-body.ts";
+import { clientGrantBody, grantBody } from "../grants/grant-body.ts";
 
 const trail = {
   id: z.string(),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { REFUSAL_CAUSES } from "../../../proxy/refusal-counts.ts";
+import { REFUSAL_CAUSES } from "../../../proxy/answers/refusal-counts.ts";
 import { amounts, count, type Described, instant, maybeInstant, maybeText, period } from "../../openapi/operation.ts";
 import { settings } from "./settings.ts";
 
