@@ -21,14 +21,13 @@ import { openCounter } from "./counting/open-counter.ts";
 import { type OpenedStore, openStore } from "./counting/open-store.ts";
 import type { OpenedCounter } from "./counting/opened-counter.ts";
 import { TimelineFolder } from "./counting/timeline-folder.ts";
-import { credentialsOf } from "./credentials/backend-credentials.ts";
+import { configuredUpstreams } from "./process/configured-upstreams.ts";
 import { LiveConfig } from "./process/live-config.ts";
 import type { KnownChange, SettingSubject } from "./process/setting-subject.ts";
 import { Settings } from "./process/settings.ts";
 import type { AccessLog } from "./proxy/access-entry.ts";
 import { Router } from "./proxy/admission/route.ts";
 import { ProxyServer } from "./proxy/server.ts";
-import { Upstream } from "./proxy/upstream/upstream.ts";
 import { ProxyApp } from "./proxy-app.ts";
 import { Readiness } from "./readiness.ts";
 import type { WebhookAttempt } from "./webhooks/delivery-status.ts";
@@ -115,22 +114,8 @@ export async function compose(file: ProxyConfig, parts: ProxyParts = {}): Promis
   // fault: takes requests of clients without knowing what they used before
   (await clientUsage.prepare(config))();
 
-  const upstreams = config.backends.map(
-    ({ name, url, host, ca, ...backend }) =>
-      new Upstream({
-        name,
-        url,
-        timeouts,
-        heads,
-        clock,
-        credentials: credentialsOf(backend, clock),
-        dimensions: dimensions.length,
-        tokens: backend.tokens,
-        ...(host && { host }),
-        ...(ca && { ca: ca.pem }),
-      }),
-  );
-  for (const upstream of upstreams) upstream.draining = settings.isDrained(upstream.name);
+  const terms = { timeouts, heads, dimensions: dimensions.length, settings, clock };
+  const upstreams = configuredUpstreams(config.backends, [], terms);
   const router = new Router({
     tracker,
     upstreams,

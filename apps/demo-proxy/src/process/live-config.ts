@@ -5,13 +5,13 @@ import type { ClientUsage } from "../clients/client-usage.ts";
 import type { ProxyConfig, TlsConfig } from "../config/proxy-config.ts";
 import { awaitsTokens } from "../counting/dimensions.ts";
 import { onlyCounted } from "../counting/only-counted.ts";
-import { credentialsOf } from "../credentials/backend-credentials.ts";
 import { messageOf } from "../log/message-of.ts";
 import type { Router } from "../proxy/admission/route.ts";
 import type { ProxyServer } from "../proxy/server.ts";
-import { Upstream } from "../proxy/upstream/upstream.ts";
+import type { Upstream } from "../proxy/upstream/upstream.ts";
 import type { Webhooks } from "../webhooks/webhooks.ts";
 import { type ConfigChange, configChange } from "./config-change.ts";
+import { configuredUpstreams } from "./configured-upstreams.ts";
 import { type NamesInFile, namesIn } from "./names-in-file.ts";
 import type { SettingSubject } from "./setting-subject.ts";
 import type { Settings } from "./settings.ts";
@@ -147,7 +147,8 @@ export class LiveConfig {
 
     // From here on nothing waits: a request sees either all of the old configuration or all of the new one.
     const before = this.#config;
-    const upstreams = this.#upstreams(next);
+    const terms = { ...this.#started, dimensions: tracker.counter.dimensions.length, settings, clock };
+    const upstreams = configuredUpstreams(next.backends, router.upstreams, terms);
     // What is removed keeps the limits that it had for as long as it is shown.
     // fault: takes the limits of a backend with it
     const removed = upstreams.map(({ name }) => [name, limitsOf(tracker.counter, name)] as const);
@@ -214,56 +215,16 @@ export class LiveConfig {
     // fault: lets go of a backend that is just configured again
     if (this.#isTaking) return;
     const { tracker, router } = this.#parts;
-    const configured = new Set(this.#config.backends.map(({ name }) => name));
+    const { backends, routing: policy, routes } = this.#config;
+    const configured = new Set(backends.map(({ name }) => name));
     // fault: lets go of a backend whose requests still run
     const isGone = ({ name, inFlight }: Upstream): boolean =>
       !configured.has(name) && inFlight === 0 && tracker.release(name);
     const gone = new Set(router.upstreams.filter(isGone));
     if (gone.size === 0) return;
     const upstreams = router.upstreams.filter((upstream) => !gone.has(upstream));
-    router.update({ upstreams, policy: this.#config.routing, routes: this.#config.routes });
+    router.update({ upstreams, policy, routes });
     for (const upstream of gone) void upstream.close();
-  }
-
-  /** Those that stay are kept with their connections; those that are gone drain, and are shown until they are let go of. */
-  #upstreams({ backends }: ProxyConfig): readonly Upstream[] {
-    const { clock, router, tracker } = this.#parts;
-    const dimensions = tracker.counter.dimensions.length;
-    const { timeouts, heads } = this.#started;
-    const current = new Map(router.upstreams.map((upstream) => [upstream.name, upstream]));
-    const kept = backends.map(({ name, url, host = "upstream", ca: authorities, ...backend }) => {
-      const ca = authorities?.pem;
-      const options = { name, url, host, timeouts, heads, clock, ...(ca !== undefined && { ca }) };
-      const credentials = credentialsOf(backend, clock);
-      const known = current.get(name);
-      current.delete(name);
-      // One that an operator drains goes on draining; one that was only removed resumes.
-      const draining = this.#parts.settings.isDrained(name);
-      if (known === undefined) {
-        const added = new Upstream({ ...options, credentials, dimensions, tokens: backend.tokens });
-        added.draining = draining;
-        return added;
-      }
-      const upstream =
-        known.url.href === url.href && known.host === host && known.ca === ca
-          ? known
-          : new Upstream({ ...options, traffic: known.traffic });
-      if (upstream !== known) {
-        // Ends its connections once the running requests have ended, and WebSockets once their grace is over.
-        // fault: leaves WebSockets open where a backend was before
-        known.draining = true;
-        void known.close();
-      }
-      upstream.credentials = credentials;
-      upstream.tokens = backend.tokens;
-      upstream.draining = draining;
-      return upstream;
-    });
-    for (const removed of current.values()) {
-      removed.draining = true;
-      removed.health.forget();
-    }
-    return [...kept, ...current.values()];
   }
 }
 

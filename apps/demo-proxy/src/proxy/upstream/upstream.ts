@@ -24,10 +24,6 @@ export interface UpstreamOptions {
   readonly unreachableMs?: number;
   /** Certificates (PEM) that an https upstream is trusted by, instead of the ones that Node brings along. */
   readonly ca?: string;
-  /** @default none: what clients send is passed on */
-  readonly credentials?: BackendCredentials | undefined;
-  /** How its answers say what its model has read and written. @default they are not read */
-  readonly tokens?: TokenProtocol | undefined;
   readonly clock: Clock;
   /** What the backend was asked and answered before, at another address of it. @default nothing */
   readonly traffic?: UpstreamTraffic;
@@ -54,9 +50,9 @@ export class Upstream {
   readonly addresses: UpstreamAddresses;
   /** A draining upstream gets no new requests; running ones end. */
   draining = false;
-  /** How the proxy shows the backend who it is. May be replaced: requests to come have the new ones. */
+  /** How the proxy shows the backend who it is; undefined: what clients send is passed on. Requests to come have what is set here. */
   credentials: BackendCredentials | undefined;
-  /** How its answers say what its model has read and written; undefined: they are not read. May be replaced like them. */
+  /** How its answers say what its model has read and written; undefined: they are not read. */
   tokens: TokenProtocol | undefined;
   readonly traffic: UpstreamTraffic;
   readonly health: BackendHealth;
@@ -76,8 +72,6 @@ export class Upstream {
     this.url = url;
     this.host = host;
     this.ca = ca;
-    this.credentials = options.credentials;
-    this.tokens = options.tokens;
     this.addresses = new UpstreamAddresses(url);
     this.traffic = options.traffic ?? new UpstreamTraffic(options.dimensions);
     this.#basePath = url.pathname.replace(/\/+$/, "");
