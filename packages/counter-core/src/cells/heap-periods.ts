@@ -1,14 +1,14 @@
 import { Hop } from "../hops/hop.ts";
 import type { Period, PeriodScheme } from "../model/period.ts";
-import { raisedBy } from "../request/caps.ts";
+import { CellCaps } from "./cell-caps.ts";
 import { AT_ONCE, type PeriodCells, type Periods } from "./cells.ts";
 import { ClosedPeriods } from "./closed-periods.ts";
-import { type CellsShape, grown, HeapCells } from "./heap-cells.ts";
+import { type CellsShape, HeapCells } from "./heap-cells.ts";
 import { RowSet } from "./row-set.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
-/** Cells in the memory of one thread, and what each of them may reach. */
+/** Cells in the memory of one thread, and what is counted in them. */
 export class HeapPeriods implements Periods {
   readonly #periods: PeriodScheme;
   readonly #closed: ClosedPeriods;
@@ -25,16 +25,11 @@ export class HeapPeriods implements Periods {
   #current: HeapCells;
   /** Those of the current period: one look less in every call. */
   #totals: Float64Array;
-  /**
-   * The most that the total of a cell may become now: its limit, with what was granted, less what holds keep free. In exact mode what
-   * others have and the own ceiling, less what own holds keep free. So one comparison admits in both.
-   */
-  #caps: Float64Array;
-  /** Made where caps do not tell the limits: in exact mode, and once others hold anything, or anything was granted. */
-  #limits: Float64Array | undefined;
+  readonly #caps: CellCaps;
   readonly #isExact: boolean;
 
-  constructor(periods: PeriodScheme, nowMs: number, { rows, size, hops, isExact = false }: CellsShape) {
+  constructor(periods: PeriodScheme, nowMs: number, shape: CellsShape) {
+    const { rows, size, hops, isExact = false } = shape;
     this.#periods = periods;
     this.#closed = new ClosedPeriods(periods);
     this.#size = size;
@@ -44,11 +39,10 @@ export class HeapPeriods implements Periods {
     this.#touched = new RowSet(rows);
     this.#usedAt = new Uint32Array(rows);
     this.#nowMs = nowMs;
-    this.#caps = new Float64Array(rows * size + AT_ONCE).fill(MAX);
     this.#isExact = isExact;
-    if (isExact) this.#limits = Float64Array.from(this.#caps);
     this.#current = this.#open(nowMs);
     this.#totals = this.#current.totals;
+    this.#caps = new CellCaps(this.#current, shape);
   }
 
   add(row: number, place: number, amount: number): boolean {
@@ -81,7 +75,7 @@ export class HeapPeriods implements Periods {
 
   tryAddAll(row: number, amounts: Float64Array): boolean {
     const totals = this.#totals;
-    const caps = this.#caps;
+    const caps = this.#caps.values;
     const size = this.#size;
     const start = row * size;
     const a = (totals[start] as number) + (amounts[0] as number);
@@ -110,7 +104,7 @@ export class HeapPeriods implements Periods {
 
   fits(row: number, amounts: Float64Array): boolean {
     const totals = this.#totals;
-    const caps = this.#caps;
+    const caps = this.#caps.values;
     const size = this.#size;
     const start = row * size;
     for (let i = 0; i < size; i++) {
@@ -127,33 +121,32 @@ export class HeapPeriods implements Periods {
   }
 
   limit(cell: number): number {
-    return raisedBy(this.#current.credit(cell), this.#baseLimit(cell));
+    return this.#caps.limit(cell);
   }
 
   setLimit(cell: number, limit: number): void {
-    if (this.#limits !== undefined) this.#limits[cell] = limit;
-    this.#caps[cell] = this.#capOf(this.#current, cell, limit);
+    this.#caps.setLimit(cell, limit);
   }
 
   /** The most of a cell that this process may count and hold, in exact mode. */
   setCeiling(cells: PeriodCells, cell: number, ceiling: number): void {
     (cells as HeapCells).setCeiling(cell, ceiling);
-    this.#recap(cells as HeapCells, cell);
+    this.#caps.follow(cells as HeapCells, cell);
   }
 
   setCredit(cells: PeriodCells, cell: number, credit: number): void {
     if (credit === cells.credit(cell)) return;
-    this.#keepLimits();
+    this.#caps.keepLimits();
     (cells as HeapCells).setCredit(cell, credit);
-    this.#recap(cells as HeapCells, cell);
+    this.#caps.follow(cells as HeapCells, cell);
   }
 
   /** What other processes keep free of a cell. */
   setHeldElsewhere(cells: PeriodCells, cell: number, amount: number): void {
     if (amount === cells.heldElsewhere(cell)) return;
-    this.#keepLimits();
+    this.#caps.keepLimits();
     (cells as HeapCells).setHeldElsewhere(cell, amount);
-    this.#recap(cells as HeapCells, cell);
+    this.#caps.follow(cells as HeapCells, cell);
   }
 
   tryKeepFree(cells: PeriodCells, row: number, amounts: Float64Array): boolean {
@@ -163,8 +156,8 @@ export class HeapPeriods implements Periods {
       if (!this.fits(row, amounts)) return false;
     } else {
       for (let i = 0; i < size; i++) {
-        const cap = this.#capOf(cells as HeapCells, start + i, this.#baseLimit(start + i));
-        if (((cells as HeapCells).totals[start + i] as number) + (amounts[i] as number) > cap) return false;
+        const total = (cells as HeapCells).totals[start + i] as number;
+        if (total + (amounts[i] as number) > this.#caps.of(cells as HeapCells, start + i)) return false;
       }
     }
     this.#touched.add(row);
@@ -204,16 +197,7 @@ export class HeapPeriods implements Periods {
 
   /** Whether any total has reached this part of its limit, less what is held, where that leaves anything to use. */
   isAnyAt(ratio: number): boolean {
-    const totals = this.#totals;
-    const cells = this.#current;
-    const caps = this.#limits ?? this.#caps;
-    for (let cell = 0; cell < caps.length; cell++) {
-      let cap = caps[cell] as number;
-      if (cap === MAX) continue;
-      if (caps !== this.#caps) cap = this.limit(cell) - cells.held(cell) - cells.heldElsewhere(cell);
-      if (cap > 0 && (totals[cell] as number) >= ratio * cap) return true;
-    }
-    return false;
+    return this.#caps.isAnyAt(ratio);
   }
 
   use(row: number): void {
@@ -234,13 +218,9 @@ export class HeapPeriods implements Periods {
       // fault: lets the cells of a closed period go at once
       this.#closed.add(before);
       const next = this.#open(nowMs);
-      // What either of them holds, or may use, is in the caps.
-      const areCapsOther = this.#limits !== undefined || before.openHolds + next.openHolds > 0;
-      // fault: a month begins with what was granted for the one before
-      const limits = areCapsOther ? this.#caps.map((_, cell) => this.#baseLimit(cell)) : undefined;
+      this.#caps.turn(next);
       this.#current = next;
       this.#totals = next.totals;
-      limits?.forEach((limit, cell) => void this.setLimit(cell, limit));
     }
     this.#closed.dropStored(nowMs, (cells) => cells.openHolds === 0 && this.#store.due(cells).length === 0);
     return this.#current.period.end - nowMs;
@@ -260,15 +240,9 @@ export class HeapPeriods implements Periods {
     const rows = Math.max(needed, 2 * this.#rows, 16);
     const usedAt = new Uint32Array(rows);
     usedAt.set(this.#usedAt);
-    const caps = grown(this.#caps, rows * this.#size + AT_ONCE);
-    caps.fill(MAX, this.#caps.length);
+    this.#caps.grow(rows, this.#size);
     this.#touched.grow(rows);
     this.#usedAt = usedAt;
-    this.#caps = caps;
-    if (this.#limits !== undefined) {
-      const known = this.#limits;
-      this.#limits = grown(known, caps.length).fill(MAX, known.length);
-    }
     try {
       for (const cells of [...this.#closed.cells, this.#current]) cells.grow(rows, this.#size);
     } finally {
@@ -300,7 +274,7 @@ export class HeapPeriods implements Periods {
   /** The same in the current period, in one pass: this is what most holds come to. */
   #countHeldNow(held: Float64Array, start: number, amounts: Float64Array, kept: Float64Array): void {
     const totals = this.#totals;
-    const caps = this.#caps;
+    const caps = this.#caps.values;
     for (let i = 0; i < this.#size; i++) {
       const cell = start + i;
       const amount = amounts[i] as number;
@@ -312,9 +286,9 @@ export class HeapPeriods implements Periods {
     }
   }
 
-  /** Whatever a cap follows from, it is less by all that is held: see `#capOf`. */
+  /** Whatever a cap follows from, it is less by all that is held: see `CellCaps`. */
   #keepFree(cells: HeapCells, row: number, amounts: Float64Array, sign: 1 | -1): void {
-    const caps = this.#caps;
+    const caps = this.#caps.values;
     const held = cells.changeHeld(row);
     const start = row * this.#size;
     // fault: what is held in one month is not free in another
@@ -324,29 +298,6 @@ export class HeapPeriods implements Periods {
       held[start + i] = (held[start + i] as number) + change;
       if (isCurrent) caps[start + i] = (caps[start + i] as number) - change;
     }
-  }
-
-  /** The limit of every period. */
-  #baseLimit(cell: number): number {
-    return this.#limits?.[cell] ?? (this.#caps[cell] as number) + this.#current.held(cell);
-  }
-
-  /** From now on caps do not tell the limits. */
-  #keepLimits(): void {
-    this.#limits ??= this.#caps.map((_, cell) => this.#baseLimit(cell));
-  }
-
-  /** @param base - The limit of every period, where that does not follow from the cap. */
-  #capOf(cells: HeapCells, cell: number, base: number): number {
-    const limit = raisedBy(cells.credit(cell), base);
-    const free = limit - cells.held(cell) - cells.heldElsewhere(cell);
-    // What is not limited needs nobody's leave.
-    if (!this.#isExact || limit === MAX) return free;
-    return Math.min(limit - cells.held(cell), cells.others(cell) + cells.ceiling(cell) - cells.held(cell));
-  }
-
-  #recap(cells: HeapCells, cell: number): void {
-    if (cells === this.#current) this.#caps[cell] = this.#capOf(cells, cell, this.#baseLimit(cell));
   }
 
   #cellsOf(period: Period): HeapCells {
@@ -377,7 +328,7 @@ export class HeapPeriods implements Periods {
     const shape = { rows: this.#rows, size: this.#size, hops: this.#hops, isExact: this.#isExact };
     const generations = this.#closed.generationsOf(period);
     if (!this.#isExact) return new HeapCells(period, generations, shape);
-    return new HeapCells(period, generations, shape, (cells, cell) => this.#recap(cells, cell));
+    return new HeapCells(period, generations, shape, (of, cell) => this.#caps.follow(of, cell));
   }
 }
 
