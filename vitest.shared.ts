@@ -14,6 +14,8 @@ export const shared: UserWorkspaceConfig = {
   ssr: { resolve: { conditions: ["@usage/source", "node", "development|production"] } },
   test: {
     include: ["test/**/*.test.ts"],
+    // No test changes what others import: a worker keeps it from one file to the next, which halves the work of small files.
+    isolate: false,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // Most tests wait for servers and processes most of the time: one worker a core would leave the cores idle.

@@ -39,13 +39,8 @@ export function fleetOn(
     backends,
     prefix,
     async start(settings = {}) {
-      const member = await FleetMember.start({
-        redisUrl: redis.url,
-        databaseUrl: postgres.url,
-        prefix,
-        backends,
-        ...settings,
-      });
+      const all = { redisUrl: redis.url, databaseUrl: postgres.url, prefix, backends, ...settings };
+      const member = await startPatiently(all);
       onFinished(async () => {
         await member.instance.kill();
       });
@@ -54,4 +49,14 @@ export function fleetOn(
     stored: () => stored.totals(),
     storedBy: () => stored.byWriter(),
   };
+}
+
+/** Whoever cannot connect in time ends, and is started again: by a supervisor elsewhere, on a machine that is busy with other tests here. */
+async function startPatiently(settings: InstanceSettings, triesLeft = 3): Promise<FleetMember> {
+  try {
+    return await FleetMember.start(settings);
+  } catch (error) {
+    if (triesLeft === 0) throw error;
+    return await startPatiently(settings, triesLeft - 1);
+  }
 }
