@@ -264,7 +264,7 @@ backends: [{ name: ${name}, url: "${upstream.url.href}", ${limits} }]`,
     expect(await status()).toBe(503);
     expect(upstream.measured().apiRequests).toBe(apiRequests);
     await servers.redis.resume();
-    await vi.waitFor(async () => expect(await status()).toBe(200), SOON);
-    expect(await isOffline()).toBeUndefined();
+    // Whoever has only just been granted something may be refused once more on a busy machine.
+    await vi.waitFor(async () => expect([await status(), await isOffline()]).toEqual([200, undefined]), SOON);
   });
 });
