@@ -318,6 +318,8 @@ describe("POST /api/clients/:name/grants", () => {
     ]) {
       expect([none, await listed(none)]).toEqual([none, 400]);
     }
+    for (const later of ["9999-12", "9999-12-31", "day:9999-12-31"])
+      expect([later, await listed(later)]).toEqual([later, 400]);
     for (const one of ["2026-01-31", "week:2026-W05"]) expect([one, await listed(one)]).toEqual([one, 200]);
     await change("POST", "clients/web/grants", grant);
     const other = await change("POST", "clients/web/grants", { ...grant, amounts: { apiRequests: 3 } });

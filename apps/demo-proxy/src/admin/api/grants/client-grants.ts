@@ -29,6 +29,10 @@ export async function listClientGrants(
   if (period !== undefined && !isWindowPeriodKey(period)) {
     return badRequest("period is one, such as 2026-01, week:2026-W05 or day:2026-01-31.");
   }
+  const latest = period && clientUsage.check(name, {}).windows[windowOf(period)]?.period.key;
+  if (latest && period.slice(0, latest.length) > latest) {
+    return badRequest(`period is in the future; ${latest} is the latest there is.`);
+  }
   return withStore(async () => {
     const grants = (await usage.store.grants?.({ backend: name, ...(period && { period }) })) ?? [];
     const reports = grants.toReversed().map((grant) => ({ period: grant.period, ...grantReport(grant) }));
@@ -65,6 +69,11 @@ export async function grantToClient(
     grant: (amounts, options) => usage.grant(name, amounts, { ...options, window }),
     standing: () => check()[window] ?? now,
   });
+}
+
+/** The window of which this is the key of a period. */
+function windowOf(period: string): ClientWindow {
+  return CLIENT_WINDOWS.find((window) => period.startsWith(`${window}:`)) ?? "month";
 }
 
 function windowTrouble(name: string, windows: { readonly [window in ClientWindow]?: unknown }): string {
