@@ -7,7 +7,7 @@ import type { BucketState } from "./bucket-state.ts";
 import type { Chores } from "./chores.ts";
 import type { RedisEvent } from "./events.ts";
 import type { Exchanges } from "./exchanges.ts";
-import { type Found, Owing } from "./owing.ts";
+import { type Found, LateRuns } from "./late-runs.ts";
 import type { Replication } from "./replication.ts";
 
 export interface FlushesParts {
@@ -33,7 +33,7 @@ interface Taken {
 /** What a flush to the store has to do with Redis: it takes along what others owe, and reports there what is stored. */
 export class Flushes {
   readonly #parts: FlushesParts;
-  readonly #owing: Owing;
+  readonly #lateRuns: LateRuns;
   /** What cannot be read, by period and backend, and why. */
   readonly #refusals = new Map<string, string>();
   #hasLookedBack = false;
@@ -44,7 +44,7 @@ export class Flushes {
   constructor(parts: FlushesParts) {
     this.#parts = parts;
     const { run, counts, exchanges, clock } = parts;
-    this.#owing = new Owing({
+    this.#lateRuns = new LateRuns({
       run,
       counts,
       exchanges,
@@ -76,7 +76,7 @@ export class Flushes {
     await this.#parts.chores.run("reconcile", async (failed) => {
       if (this.#isStoreLost) await this.#oweAll(failed);
       let isComplete = true;
-      found = await this.#owing.find(this.#periods(), (error) => {
+      found = await this.#lateRuns.find(this.#periods(), (error) => {
         isComplete = false;
         failed(error);
       });
@@ -142,7 +142,7 @@ export class Flushes {
   async #oweAll(failed: (error: unknown) => void): Promise<void> {
     const current = this.#parts.replication.current().cells.period;
     let isComplete = true;
-    await this.#owing.oweAll([current, this.#parts.periods.at(current.start - 1)], (error) => {
+    await this.#lateRuns.oweAll([current, this.#parts.periods.at(current.start - 1)], (error) => {
       isComplete = false;
       failed(error);
     });

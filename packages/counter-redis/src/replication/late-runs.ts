@@ -1,7 +1,7 @@
 import { type Clock, isWrittenBy, type Period, type Tally } from "@usage/counter-core";
 import { BUCKETS, type Bucket } from "../server/keys.ts";
 import { isOutage } from "../server/outage.ts";
-import type { Owed, Owing as OwingReply, ReadReply, SharedCounts } from "../server/shared-counts.ts";
+import type { Owed, Owing, ReadReply, SharedCounts } from "../server/shared-counts.ts";
 import type { Exchanges } from "./exchanges.ts";
 
 /** Hashes that are read in one call. */
@@ -26,10 +26,10 @@ interface Debt {
 
 interface Look {
   readonly bucket: Bucket;
-  readonly owing: OwingReply | undefined;
+  readonly owing: Owing | undefined;
 }
 
-export interface OwingParts {
+export interface LateRunsParts {
   readonly run: string;
   readonly counts: SharedCounts;
   readonly exchanges: Exchanges;
@@ -44,12 +44,12 @@ export interface OwingParts {
  * all that is left of a period that has been over for a while; then its tallies are read and go with our flush. A wrong suspicion
  * stores twice, which changes nothing.
  */
-export class Owing {
-  readonly #parts: OwingParts;
+export class LateRuns {
+  readonly #parts: LateRunsParts;
   /** What was owed at the last flush, by bucket. */
-  #noted: ReadonlyMap<string, OwingReply> = new Map();
+  #noted: ReadonlyMap<string, Owing> = new Map();
 
-  constructor(parts: OwingParts) {
+  constructor(parts: LateRunsParts) {
     this.#parts = parts;
   }
 
