@@ -66,7 +66,7 @@ export async function openStage(
   );
   const keys = new Map(CLIENTS.map((client) => [client, randomBytes(16).toString("hex")]));
   signal.throwIfAborted();
-  const redis = wantsRedis && redisAtHand() ? opened.adopt(await startRedis(), (redis) => redis.stop()) : undefined;
+  const redis = wantsRedis && redisAtHand() ? opened.adopt(await startOwnRedis(), (redis) => redis.stop()) : undefined;
   const roles: Stage["roles"] = [
     { name: "one", process: undefined },
     { name: "two", process: undefined },
@@ -96,6 +96,16 @@ export async function openStage(
     roles,
     start,
   };
+}
+
+async function startOwnRedis(): Promise<RedisServer> {
+  try {
+    return await startRedis();
+  } catch (cause) {
+    throw new Error(`The Redis that is installed does not start; with --no-redis the demo does without. ${cause}`, {
+      cause,
+    });
+  }
 }
 
 interface ConfigParts extends Pick<Stage, "file" | "scenario" | "upstreams" | "receiver" | "keys" | "redis"> {

@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { openSqliteStore } from "@usage/store-drizzle/sqlite";
@@ -124,6 +125,14 @@ describe("the demo", () => {
     [["--fast"], "Unknown option '--fast'"],
   ])("refuses %j", (args, message) => {
     expect(() => readCommandLine(args)).toThrow(message);
+  });
+
+  it("says how to do without a Redis that is installed and does not start", async () => {
+    const folder = tempFolder();
+    await writeFile(join(folder, "redis-server"), "#!/bin/sh\necho broken >&2\nexit 1\n", { mode: 0o755 });
+    const demo = new Child("demo/main.ts", [], folder, { TMPDIR: folder, PATH: `${folder}:${process.env.PATH}` });
+    expect(await demo.exit()).toBe(1);
+    expect(demo.errors).toContain("--no-redis");
   });
 
   it("takes two minutes and a Redis, unless it is told otherwise", () => {
