@@ -17,6 +17,20 @@ function lookAt(make: () => Promise<readonly Uint8Array[]>): (number: number) =>
   };
 }
 
+/** Somebody who listens over a real connection, and has not begun to read. */
+async function listenTo<T extends Look>(events: EventStream<T>): Promise<Socket> {
+  const routes = [{ path: "/api/events", methods: { GET: () => events.answer() } }];
+  const server = new AdminServer({ routes, guard: () => undefined });
+  const { port } = await server.listen({ host: "127.0.0.1", port: 0 });
+  onTestFinished(() => server.close());
+  const socket = connect(port, "127.0.0.1").pause();
+  socket.on("error", () => {});
+  onTestFinished(() => void socket.destroy());
+  socket.write("GET /api/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+  await expect.poll(() => events.size).toBe(1);
+  return socket;
+}
+
 describe("the event stream of a server", () => {
   it("answers HEAD without listening", async () => {
     const events = new EventStream({ look: lookAt(async () => [Buffer.from("x")]), clock: new FakeClock(0) });
@@ -32,15 +46,7 @@ describe("the event stream of a server", () => {
     const clock = new FakeClock(0);
     const look = lookAt(async () => [Buffer.alloc(4_000_000, "x")]);
     const events = new EventStream({ look, clock, patienceMs: 3_000 });
-    const routes = [{ path: "/api/events", methods: { GET: () => events.answer() } }];
-    const server = new AdminServer({ routes, guard: () => undefined });
-    const { port } = await server.listen({ host: "127.0.0.1", port: 0 });
-    onTestFinished(() => server.close());
-    const socket = connect(port, "127.0.0.1").pause();
-    socket.on("error", () => {});
-    onTestFinished(() => void socket.destroy());
-    socket.write("GET /api/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-    await expect.poll(() => events.size).toBe(1);
+    await listenTo(events);
     // Of 4 MB a moment after the other, the kernel takes some and this process keeps the rest, once.
     for (let second = 0; second < 60; second += 1) {
       clock.advance(1_000);
@@ -56,15 +62,7 @@ describe("the event stream of a server", () => {
       clock,
       patienceMs: 3_000,
     });
-    const routes = [{ path: "/api/events", methods: { GET: () => events.answer() } }];
-    const server = new AdminServer({ routes, guard: () => undefined });
-    const { port } = await server.listen({ host: "127.0.0.1", port: 0 });
-    onTestFinished(() => server.close());
-    const socket = connect(port, "127.0.0.1").pause();
-    socket.on("error", () => {});
-    onTestFinished(() => void socket.destroy());
-    socket.write("GET /api/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-    await expect.poll(() => events.size).toBe(1);
+    const socket = await listenTo(events);
     let received = 0;
     for (let second = 0; second < 60; second += 1) {
       clock.advance(1_000);
