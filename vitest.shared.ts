@@ -19,7 +19,7 @@ export const shared: UserWorkspaceConfig = {
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // Most tests wait for servers and processes most of the time: one worker a core would leave the cores idle.
-    maxWorkers: Math.ceil(1.5 * availableParallelism()),
+    maxWorkers: 2 * availableParallelism(),
     expect: { poll: { timeout: 30_000 } },
     execArgv: [DIRECT_IMPORTS],
     // Tests start some hundred processes of the same few scripts.
