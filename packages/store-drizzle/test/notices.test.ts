@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { join } from "node:path";
 import type { Mark, Notice } from "@usage/counter-core";
 import { openPostgresStore } from "@usage/store-drizzle/postgres";
@@ -56,10 +57,11 @@ describe.each([
     const { place, open } = await placeOf();
     await using store = await open();
     await store.claim?.(MARKS);
-    const outputs = await Promise.all(
-      Array.from({ length: 4 }, () => runNode("take-notices.ts", place, CHANNEL).output),
-    );
-    const taken = outputs.flatMap((output) => output.split("\n").filter((line) => line !== ""));
+    const runs = Array.from({ length: 4 }, () => runNode("take-notices.ts", place, CHANNEL));
+    await Promise.all(runs.map(({ process }) => process.stdout && once(process.stdout, "data")));
+    for (const { process } of runs) process.stdin?.write("go");
+    const outputs = await Promise.all(runs.map(({ output }) => output));
+    const taken = outputs.flatMap((output) => output.trim().split("\n").slice(1));
     expect(taken.sort()).toEqual(MARKS.map(({ mark }) => mark).sort());
   });
 
